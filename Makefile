@@ -1,0 +1,56 @@
+# Thin wrappers over the `heatpool` program. Every target sets up .venv first, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+VIDEOS ?=
+OUT ?=
+FEATURES ?=
+SPLIT ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo extract train test test-all lint format type weights clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## set up .venv with tested versions
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "heatpool needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install ## the whole pipeline on the embedded data set: render, extract, train, evaluate, report.html
+	$(BIN)/heatpool demo $(ARGS)
+
+extract: install ## stage one: VIDEOS=<folder or manifest.csv> OUT=<store>; without them the demo data set
+	$(BIN)/heatpool extract $(if $(VIDEOS),--videos '$(VIDEOS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
+
+train: install ## stage two: FEATURES=<store> SPLIT=<protocol>; without them the demo data set
+	$(BIN)/heatpool train $(if $(FEATURES),--features '$(FEATURES)') $(if $(SPLIT),--split '$(SPLIT)') $(ARGS)
+
+test: install ## the test suite (what CI runs)
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: install ## the test suite with the slow tests
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+lint: install ## check style and types, change nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## put the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: install ## check types
+	$(BIN)/mypy
+
+weights: install ## train the tiny backend's networks again (about an hour on 2 cores)
+	$(BIN)/python -m extract.tiny.train --out extract/tiny/weights $(ARGS)
+
+clean: ## remove the demo's output and caches; keeps .venv
+	rm -rf demo_out work_dirs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Stage two: light classifiers on cached features."""

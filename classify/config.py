@@ -1,0 +1,107 @@
+"""The recipe of a training run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from classify.ctrgcn import PUBLISHED_LAYERS
+from classify.graph import GRAPHS
+from classify.streams import STREAMS, StreamName
+from pool.errors import HeatpoolError
+
+__all__ = ["DEMO", "TrainConfig"]
+
+Schedule = Literal["step", "cosine"]
+Optimizer = Literal["sgd", "adamw"]
+GraphName = Literal["hpnet", "coco17"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Recipe of one stream; the defaults are the published recipe of CTR-GCN in HP-Net.
+
+    Attributes:
+        stream: made of the input features.
+        graph: bones and adjacency.
+        epochs: passes over the training part.
+        batch: clips per step.
+        optimizer: "sgd" (Nesterov momentum) or "adamw".
+        lr: peak learning rate.
+        momentum: of SGD.
+        weight_decay: as the optimiser understands it.
+        schedule: "step" multiplies by `gamma` at each milestone, "cosine" falls to zero.
+        warmup_epochs: the rate rises linearly over them.
+        milestones: epochs (0-based) of the step schedule.
+        gamma: factor of the step schedule.
+        label_smoothing: share of the target spread over all classes.
+        grad_clip: largest norm of the gradient; 0 for no limit.
+        window: time steps that the network sees.
+        p_interval: shares of a clip that a random training crop may keep.
+        normalise: subtract each channel's mean of the training part and divide by its deviation.
+        noise_std: noise on normalised values in training.
+        scale_jitter: random scaling of each clip by 1 +- this in training.
+        width: channels of the first layers, a multiple of 4.
+        layers: (multiple of the width, stride in time) per layer.
+        dropout: before the last layer.
+        seed: of weights, order and augmentation.
+        device: "cpu", "cuda", "cuda:0", or "auto" for a GPU if there is one.
+
+    Raises:
+        HeatpoolError: if a value makes no sense.
+    """
+
+    stream: StreamName = "joint"
+    graph: GraphName = "hpnet"
+    epochs: int = 65
+    batch: int = 64
+    optimizer: Optimizer = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 4e-4
+    schedule: Schedule = "step"
+    warmup_epochs: int = 5
+    milestones: tuple[int, ...] = (35, 55)
+    gamma: float = 0.1
+    label_smoothing: float = 0.0
+    grad_clip: float = 0.0
+    window: int = 64
+    p_interval: tuple[float, float] = (0.5, 1.0)
+    normalise: bool = True
+    noise_std: float = 0.0
+    scale_jitter: float = 0.0
+    width: int = 64
+    layers: tuple[tuple[int, int], ...] = PUBLISHED_LAYERS
+    dropout: float = 0.0
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        low, high = self.p_interval
+        rules = {
+            f"stream must be one of {', '.join(STREAMS)}": self.stream in STREAMS,
+            f"graph must be one of {', '.join(GRAPHS)}": self.graph in GRAPHS,
+            "optimizer must be sgd or adamw": self.optimizer in get_args(Optimizer),
+            "schedule must be step or cosine": self.schedule in get_args(Schedule),
+            "epochs and window must be at least 1": min(self.epochs, self.window) >= 1,
+            "batch must be at least 2": self.batch >= 2,
+            "lr must be a positive number": self.lr > 0 and math.isfinite(self.lr),
+            "momentum and dropout must be in [0, 1)": all(0 <= x < 1 for x in (self.momentum, self.dropout)),
+            "label_smoothing must be in [0, 1)": 0 <= self.label_smoothing < 1,
+            "weight_decay, grad_clip, noise_std and scale_jitter must not be negative": min(
+                self.weight_decay, self.grad_clip, self.noise_std, self.scale_jitter, self.warmup_epochs
+            )
+            >= 0,
+            "p_interval must be 0 < low <= high <= 1": 0 < low <= high <= 1,
+            "width must be a positive multiple of 4": self.width > 0 and self.width % 4 == 0,
+            "layers must be pairs (multiple >= 1, stride >= 1)": len(self.layers) > 0
+            and all(len(layer) == 2 and min(layer) >= 1 for layer in self.layers),
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            raise HeatpoolError(f"training configuration: {'; '.join(broken)}")
+
+
+DEMO = TrainConfig()
+"""Preset for some hundred clips on a CPU: a narrow, short network."""

@@ -1,0 +1,291 @@
+"""From a feature store to training batches.
+
+Axis letters: N clips, M person slots, P persons present (packed), T steps, W window, V joints, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from classify.clips import ChannelStats, ClipSet, InputName
+from pool.errors import HeatpoolError
+from pool.records import Part
+
+if TYPE_CHECKING:
+    from pool.store import FeatureStore
+
+__all__ = [
+    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "person_frame", "sample_time",
+    "split_rows",
+]  # fmt: skip
+
+KeypointsFrame = Literal["person", "image"]
+Absent = Literal["skip", "copy"]
+
+_HIPS = [11, 12]
+_TEST_CROP = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a network sees of B clips.
+
+    Attributes:
+        x: (Q, W, V, C) float32 joint features of their persons.
+        clip: (Q,) int64, which of the B clips a person belongs to.
+        slot: (Q,) int64.
+        labels: (B,) int64.
+    """
+
+    x: Tensor
+    clip: Tensor
+    slot: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def split_rows(store: FeatureStore, protocol: str) -> dict[str, np.ndarray]:
+    """Return the usable rows of each part of a split protocol.
+
+    Args:
+        store: opened feature store.
+        protocol: name of the split, such as xsub.
+
+    Returns:
+        {"train": (n,) int64, "val": ..., "test": ...}, none of them empty, all labelled.
+
+    Raises:
+        HeatpoolError: if the protocol is unknown, a part is empty or has clips without a label.
+    """
+    parts = {}
+    for part in (Part.TRAIN, Part.VAL, Part.TEST):
+        name = part.name.lower()
+        rows = store.rows(protocol, part)
+        if len(rows) == 0:
+            planned = int((store.part(protocol) == part).sum())
+            raise HeatpoolError(
+                f"the {name} part of {protocol} has no usable clip ({planned} planned); "
+                "choose another protocol, or fill this part in the manifest and extract again"
+            )
+        missing = rows[store.label[rows] < 0]
+        if len(missing):
+            raise HeatpoolError(
+                f"{len(missing)} of {len(rows)} clips in the {name} part of {protocol} have no label, "
+                f"for example {store.clip_ids(missing[:1])[0]!r}; "
+                "label them in the manifest, or leave their split empty, and extract again"
+            )
+        parts[name] = rows
+    return parts
+
+
+def load_clips(
+    store: FeatureStore,
+    rows: np.ndarray,
+    *,
+    input: InputName = "pooled",
+    keypoints_frame: KeypointsFrame = "person",
+    absent: Absent = "skip",
+) -> ClipSet:
+    """Read clips into memory, every shard of the store once and in order.
+
+    Args:
+        store: opened feature store.
+        rows: (N,) int64 distinct rows of the store; the result is in this order.
+        input: "pooled" vectors or "keypoints" (x, y, score).
+        keypoints_frame: "image" as stored, or "person" as `person_frame` makes them.
+        absent: "skip" leaves empty slots out; "copy" fills them with the clip's first person, as the
+            published loaders do.
+
+    Returns:
+        The clips, float16; steps at which a person was not seen are zero.
+
+    Raises:
+        HeatpoolError: if a clip has no person at all or a shard is damaged.
+        ValueError: if a row is asked for twice or there is none.
+    """
+    if len(np.unique(rows)) != len(rows):
+        raise ValueError(f"expected distinct rows, got {len(rows) - len(np.unique(rows))} repeated")
+    ascending = np.sort(rows)
+    shards = ascending // store.layout.shard_clips
+    packs = [
+        _read_packed(store, part, input=input, keypoints_frame=keypoints_frame, absent=absent)
+        for part in np.split(ascending, np.flatnonzero(np.diff(shards)) + 1)
+    ]
+    features, mask, row, slot = (np.concatenate(arrays) for arrays in zip(*packs, strict=True))
+    source = {
+        "input": input,
+        "skeleton": store.spec.skeleton,
+        "backbone": store.spec.backbone,
+        "tap": store.spec.tap,
+        "weights_sha256": store.spec.weights_sha256,
+    }
+    if input == "keypoints":
+        source["keypoints_frame"] = keypoints_frame
+    clips = ClipSet(
+        clip_ids=store.clip_ids(ascending),
+        labels=torch.from_numpy(store.label[ascending].astype(np.int64)),
+        class_names=store.class_names,
+        features=torch.from_numpy(features),
+        mask=torch.from_numpy(mask),
+        clip_of_person=torch.from_numpy(np.searchsorted(ascending, row)),
+        slot=torch.from_numpy(slot),
+        persons=store.spec.persons,
+        input=input,
+        source=source,
+    )
+    return clips if np.array_equal(rows, ascending) else clips.subset(np.searchsorted(ascending, rows))
+
+
+def _read_packed(
+    store: FeatureStore,
+    rows: np.ndarray,
+    *,
+    input: InputName,
+    keypoints_frame: KeypointsFrame,
+    absent: Absent,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Read ascending rows of one shard: features (P,T,V,C) float16, mask (P,T), row (P,), slot (P,)."""
+    arrays = store.read(rows, (input, "mask"))
+    features, mask = arrays[input], arrays["mask"]  # (n, M, T, V, C), (n, M, T)
+    present = np.asarray(mask.any(2))  # (n, M)
+    empty = np.flatnonzero(~present.any(1))
+    if len(empty):
+        name = store.clip_ids(rows[empty[:1]])[0]
+        raise HeatpoolError(
+            f"{len(empty)} clips have no person at all, for example {name!r}; leave them out of the split"
+        )
+    if input == "keypoints" and keypoints_frame == "person":
+        aspect = store.width_px[rows] / np.maximum(store.height_px[rows], 1)
+        features = np.stack(
+            [
+                person_frame(clip, seen, aspect=float(ratio))
+                for clip, seen, ratio in zip(features, mask, aspect, strict=True)
+            ]
+        )
+    if absent == "copy":
+        first = present.argmax(1)
+        source = np.where(present, np.arange(present.shape[1]), first[:, None])  # (n, M)
+        clip = np.arange(len(rows))[:, None]
+        features, mask = features[clip, source], mask[clip, source]
+        present = np.ones_like(present)
+    place, slot = present.nonzero()
+    packed, seen = features[place, slot], mask[place, slot]
+    return (packed * seen[:, :, None, None]).astype(np.float16), seen, rows[place], slot
+
+
+def person_frame(keypoints: np.ndarray, mask: np.ndarray, *, aspect: float) -> np.ndarray:
+    """Move keypoints of a clip into the frame of its first person.
+
+    The origin is that person's median hip midpoint over seen steps, the unit is the median
+    height of its joints' bounding box. Position and size in the image go, movement through the
+    scene and the place of the second person relative to the first stay.
+
+    Args:
+        keypoints: (M, T, 17, 3) float, x and y with [-1, 1] spanning the frame, score; COCO-17.
+        mask: (M, T) bool, the person was seen; the first seen person gives the frame.
+        aspect: frame width / height, which makes x and y units equal.
+
+    Returns:
+        (M, T, 17, 3) float32, zero where not seen.
+    """
+    points = keypoints.astype(np.float32)  # a copy
+    points[..., 0] *= aspect
+    first = int(mask.any(1).argmax())
+    seen = points[first][mask[first]][..., :2]  # (steps seen, 17, 2)
+    origin = np.median(seen[:, _HIPS].mean(1), axis=0)
+    height = float(np.median(seen[..., 1].max(1) - seen[..., 1].min(1)))
+    points[..., :2] = (points[..., :2] - origin) / max(height, 1e-3)
+    return points * mask[:, :, None, None]
+
+
+def sample_time(values: Tensor, positions: Tensor) -> Tensor:
+    """Interpolate linearly in time.
+
+    Args:
+        values: (Q, T, ...) float16 or float32.
+        positions: (Q, W) float steps; those outside [0, T - 1] take the nearest end.
+
+    Returns:
+        (Q, W, ...) float32.
+    """
+    positions = positions.clamp(0, values.shape[1] - 1)
+    low = positions.floor().long()
+    high = (low + 1).clamp(max=values.shape[1] - 1)
+    who = torch.arange(len(values)).unsqueeze(1)
+    share = (positions - low).reshape(*low.shape, *[1] * (values.ndim - 2))
+    return torch.lerp(values[who, low].float(), values[who, high].float(), share)
+
+
+def clip_batch(
+    clips: ClipSet,
+    chosen: Tensor,
+    *,
+    window: int,
+    stats: ChannelStats | None,
+    generator: torch.Generator | None = None,
+    p_interval: tuple[float, float] = (0.5, 1.0),
+    noise_std: float = 0.0,
+    scale_jitter: float = 0.0,
+) -> Batch:
+    """Crop the chosen clips in time, resize them to the window and normalise their channels.
+
+    With a generator the crop is random: a share p drawn from `p_interval` at a random place, the
+    same for all persons of a clip (CTR-GCN's training crop, with fractional ends). Without one it
+    is the central 0.95 (its test crop) and nothing else is random.
+
+    Args:
+        clips: in memory.
+        chosen: (B,) int64 positions of clips.
+        window: W.
+        stats: of the training part; None leaves the channels as they are. Unseen steps stay zero.
+        generator: random source for training; None for evaluation.
+        p_interval: shares of the clip that a training crop may keep.
+        noise_std: standard deviation of noise added to every normalised value in training.
+        scale_jitter: each clip is scaled by a factor from 1 - jitter to 1 + jitter in training.
+
+    Returns:
+        A batch of joint features.
+    """
+    people, owner = clips.people_of(chosen)
+    steps, count = clips.features.shape[1], len(chosen)
+    share = torch.full((count,), _TEST_CROP)
+    place = torch.full((count,), 0.5)
+    if generator is not None:
+        low, high = p_interval
+        share = low + (high - low) * torch.rand(count, generator=generator)
+        place = torch.rand(count, generator=generator)
+    length = share * steps
+    centres = (torch.arange(window) + 0.5) / window
+    positions = (place * (steps - length))[:, None] + length[:, None] * centres - 0.5  # (B, W)
+    positions = positions[owner]
+    features, mask = clips.features[people], clips.mask[people]
+    x = sample_time(features, positions)
+    if stats is not None:
+        seen = sample_time(mask.half(), positions)[..., None, None]
+        x = (x - stats.mean * seen).div_(stats.std)
+    if generator is not None and scale_jitter:
+        factor = 1 + scale_jitter * (2 * torch.rand(count, generator=generator) - 1)
+        x *= factor[owner, None, None, None]
+    if generator is not None and noise_std:
+        x += noise_std * torch.randn(x.shape, generator=generator)
+    return Batch(x=x, clip=owner, slot=clips.slot[people], labels=clips.labels[chosen])
+
+
+def batches(count: int, *, size: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
+    """Yield (B,) positions that cover 0..count-1 once: shuffled with a generator, in order without.
+
+    In training a last batch of one is joined to the one before it: batch norm needs two.
+    """
+    order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
+    parts = list(order.split(size))
+    if generator is not None and len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    yield from parts

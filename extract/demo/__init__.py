@@ -1,0 +1,1 @@
+"""The embedded demo data set: procedurally drawn people, rendered to real video files with ground truth."""

@@ -1,0 +1,135 @@
+"""Decoding ahead of the network: several clips in threads, handed over in order, memory bounded."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from extract.records import Frame
+from extract.video import FrameCountError, VideoInfo, iter_frames, probe
+from pool.errors import HeatpoolError
+from pool.resample import ResamplePlan
+
+__all__ = ["ClipEnd", "ClipStart", "decode_ahead"]
+
+# Frames that one clip may lie ahead: bounds memory at threads x this x frame size (6 MB at 1080p).
+_AHEAD = 16
+
+
+class _Job(Protocol):
+    @property
+    def clip(self) -> int: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def end_s(self) -> float | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class ClipStart:
+    """The frames of a clip follow, as `plan` asks for them.
+
+    It comes a second time for a clip whose frame count turned out wrong; what came before is void.
+    """
+
+    at: int
+    info: VideoInfo
+    plan: ResamplePlan
+
+
+@dataclass(frozen=True)
+class ClipEnd:
+    """All frames of a clip came, or `error` says why not; `damage` names what is wrong with them."""
+
+    at: int
+    error: str = ""
+    damage: str = ""
+
+
+Item = ClipStart | Frame | ClipEnd
+
+
+def decode_ahead(jobs: Sequence[_Job], *, steps: int, threads: int) -> Iterator[Item]:
+    """Decode clips in threads and yield their frames strictly in order.
+
+    Args:
+        jobs: clips.
+        steps: T, which decides the frames that are read.
+        threads: clips decoded at the same time.
+
+    Yields:
+        For each clip a `ClipStart`, its `Frame`s and a `ClipEnd`; for an unreadable one a `ClipEnd` with
+        the reason.
+    """
+    stop = threading.Event()
+    queues: list[queue.Queue[Item]] = [queue.Queue(_AHEAD) for _ in jobs]
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        try:
+            for at, (job, items) in enumerate(zip(jobs, queues, strict=True)):
+                pool.submit(_decode_clip, at, job, steps, items, stop)
+            for items in queues:
+                while True:
+                    item = items.get()
+                    yield item
+                    if isinstance(item, ClipEnd):
+                        break
+        finally:
+            stop.set()
+
+
+def _decode_clip(at: int, job: _Job, steps: int, items: queue.Queue[Item], stop: threading.Event) -> None:
+    """Put the items of one clip into its queue; whatever goes wrong ends this clip alone."""
+    error, corrupt = "", 0
+    try:
+        info = probe(job.path, start_s=job.start_s, end_s=job.end_s)
+        try:
+            corrupt = _send_frames(at, job, info, steps, items, stop)
+        except FrameCountError as count:
+            damage = info.damage or f"{info.frames} frames expected, {count.decoded} decode"
+            whole = info.first_frame + count.decoded
+            info = replace(info, frames=count.decoded, frames_from_packets=whole, damage=damage)
+            corrupt = _send_frames(at, job, info, steps, items, stop)
+    except _Stopped:
+        return
+    except HeatpoolError as reason:
+        error = str(reason)
+    except Exception as reason:  # a decoder fault must not end the run; the failure list names it
+        error = f"{type(reason).__name__}: {reason}"
+    damage = f"{corrupt} of the frames that were read are damaged" if corrupt else ""
+    _put(ClipEnd(at, error, damage), items, stop)
+
+
+def _send_frames(
+    at: int, job: _Job, info: VideoInfo, steps: int, items: queue.Queue[Item], stop: threading.Event
+) -> int:
+    """Send the frames that the plan reads; return how many of them are damaged."""
+    if info.frames < 2:
+        raise HeatpoolError(f"expected at least 2 frames, {job.path.name} holds {info.frames}")
+    plan = ResamplePlan.linear(info.frames, steps)
+    _put(ClipStart(at, info, plan), items, stop)
+    corrupt = 0
+    for frame in iter_frames(job.path, plan.frames, info=info):
+        corrupt += frame.corrupt
+        _put(Frame(job.clip, info.first_frame + frame.index, frame.time_s, frame.rgb), items, stop)
+    return corrupt
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error: the consumer went away
+    pass
+
+
+def _put(item: Item, items: queue.Queue[Item], stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            items.put(item, timeout=0.2)
+        except queue.Full:
+            continue
+        return
+    raise _Stopped

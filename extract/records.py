@@ -1,0 +1,146 @@
+"""Records and Protocols inside stage one: frames, detections, crops, pose networks.
+
+Pixels have their centres at integers; x runs right, y down; frames are uint8 RGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from pool.records import check_array
+
+__all__ = ["CropSpec", "Detections", "Detector", "Frame", "PoseBackbone", "PoseBatch"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        clip: position of the clip in the list that is being extracted.
+        index: frame number within the clip, from 0.
+        time_s: presentation time in seconds from the start of the video.
+        rgb: (H, W, 3) uint8.
+    """
+
+    clip: int
+    index: int
+    time_s: float
+    rgb: np.ndarray
+
+    def __post_init__(self) -> None:
+        check_array("frame", self.rgb, (None, None, 3), np.uint8)
+
+    def __repr__(self) -> str:
+        return f"Frame(clip={self.clip}, index={self.index}, time_s={self.time_s:.3f}, rgb={self.rgb.shape})"
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """People found in one frame, most confident first.
+
+    Attributes:
+        boxes_xyxy_px: (D, 4) float32, x1 < x2 and y1 < y2.
+        scores: (D,) float32 in [0, 1], falling.
+    """
+
+    boxes_xyxy_px: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self) -> None:
+        check_array("boxes_xyxy_px", self.boxes_xyxy_px, (None, 4), np.float32)
+        check_array("scores", self.scores, (len(self.boxes_xyxy_px),), np.float32)
+        if (np.diff(self.scores) > 0).any():
+            raise ValueError("expected detections sorted by falling score")
+        if (self.boxes_xyxy_px[:, 2:] <= self.boxes_xyxy_px[:, :2]).any():
+            raise ValueError("expected boxes with x1 < x2 and y1 < y2")
+
+    @classmethod
+    def none(cls) -> Detections:
+        """Return the detections of an empty frame."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """How a pose network wants its crops.
+
+    Attributes:
+        height_px: crop height.
+        width_px: crop width.
+        mean: per RGB channel, subtracted from values in [0, 1].
+        std: per RGB channel, divided by.
+        padding: the box, widened to the crop's aspect, is enlarged by this factor.
+    """
+
+    height_px: int
+    width_px: int
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    padding: float = 1.25
+
+
+@dataclass(frozen=True, eq=False)
+class PoseBatch:
+    """What a pose network says about a batch of crops.
+
+    Attributes:
+        joints_xy_px: (B, V, 2) float32 tensor, in crop pixels.
+        scores: (B, V) float32 tensor in [0, 1].
+        features: (B, C, H, W) tensor, the tapped feature map.
+        heatmaps: (B, V, h, w) tensor over the crop, None for networks without heatmaps.
+    """
+
+    joints_xy_px: Tensor
+    scores: Tensor
+    features: Tensor
+    heatmaps: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        batch, joints = self.scores.shape
+        if self.joints_xy_px.shape != (batch, joints, 2):
+            raise ValueError(f"expected joints ({batch}, {joints}, 2), got {tuple(self.joints_xy_px.shape)}")
+        if self.features.ndim != 4 or len(self.features) != batch:
+            raise ValueError(f"expected features ({batch}, C, H, W), got {tuple(self.features.shape)}")
+        if self.heatmaps is not None and self.heatmaps.shape[:2] != (batch, joints):
+            raise ValueError(f"expected heatmaps ({batch}, {joints}, h, w), got {tuple(self.heatmaps.shape)}")
+
+
+class PoseBackbone(Protocol):
+    """A top-down pose network with one inner feature map exposed.
+
+    Attributes:
+        name: of the backend, as on the command line.
+        tap: name of the feature map that `forward` returns.
+        channels: C of that map.
+        joints: V.
+        crop: how crops must be prepared.
+        weights_sha256: hex digest of the weights file.
+    """
+
+    name: str
+    tap: str
+    channels: int
+    joints: int
+    crop: CropSpec
+    weights_sha256: str
+
+    def forward(self, crops: Tensor) -> PoseBatch:
+        """Run the network on normalised crops, (B, 3, height, width) float."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds people in frames."""
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return the people of each frame, in the order of `frames`."""
+        ...

@@ -1,0 +1,97 @@
+"""The tiny networks, loaded and ready for inference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from extract.records import CropSpec, PoseBatch
+from extract.tiny.network import TAP, TAP_CHANNELS, TinyPose, channels_last, decode_gaussian_heatmaps
+from extract.tiny.weights import DETECTOR_FILE, POSE_FILE, WEIGHTS_FOLDER, load_weights
+
+if TYPE_CHECKING:
+    from ultralytics.nn.tasks import DetectionModel
+
+__all__ = [
+    "DETECTOR_INPUT_WH",
+    "TINY_CROP",
+    "TinyBackbone",
+    "build_detector",
+    "load_tiny_backbone",
+    "load_tiny_detector",
+]
+
+TINY_CROP = CropSpec(height_px=128, width_px=96)
+"""How the pose network wants its crops."""
+
+DETECTOR_INPUT_WH = (160, 128)
+"""Width and height in pixels of the letterboxed frames the detector was trained on."""
+
+
+class TinyBackbone:
+    """`extract.records.PoseBackbone` over the tiny pose network. It knows rendered people only.
+
+    Attributes are those of the Protocol; `network` is the fused `TinyPose` in eval mode.
+    """
+
+    name: str = "tiny"
+    tap: str = TAP
+    channels: int = TAP_CHANNELS
+    joints: int = 17
+    crop: CropSpec = TINY_CROP
+
+    def __init__(self, network: TinyPose, *, weights_sha256: str) -> None:
+        self.network = network.fuse()
+        self.weights_sha256 = weights_sha256
+
+    @torch.inference_mode()
+    def forward(self, crops: Tensor) -> PoseBatch:
+        """Predict joints and return the tapped map.
+
+        Args:
+            crops: (B, 3, 128, 96) float, normalised as `crop` says, on the network's device.
+
+        Returns:
+            17 joints a crop, scores, and features (B, 64, 16, 12).
+        """
+        heatmaps, features = self.network(crops)
+        joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps)
+        return PoseBatch(joints_xy_px, scores, features)
+
+
+def build_detector() -> DetectionModel:
+    """Return the untrained detector of `detector.yaml`, one class: person."""
+    # Imported here: ultralytics takes over a second to import and the pose network does without it.
+    from ultralytics.nn.tasks import DetectionModel
+
+    return DetectionModel(str(Path(__file__).with_name("detector.yaml")), ch=3, nc=1, verbose=False)
+
+
+def load_tiny_backbone(
+    device: torch.device | str = "cpu", *, weights: Path = WEIGHTS_FOLDER / POSE_FILE
+) -> TinyBackbone:
+    """Load the pose network.
+
+    Raises:
+        HeatpoolError: if the weights are missing, damaged or of another network.
+    """
+    network = TinyPose()
+    digest = load_weights(network, weights)
+    return TinyBackbone(channels_last(network).to(device), weights_sha256=digest)
+
+
+def load_tiny_detector(
+    device: torch.device | str = "cpu", *, weights: Path = WEIGHTS_FOLDER / DETECTOR_FILE
+) -> DetectionModel:
+    """Load the detector, fused and in eval mode; it wants RGB in [0, 1], letterboxed to `DETECTOR_INPUT_WH`.
+
+    Raises:
+        HeatpoolError: if the weights are missing, damaged or of another network.
+    """
+    model = build_detector()
+    load_weights(model, weights)
+    model.eval().fuse(verbose=False)
+    return channels_last(model).to(device)

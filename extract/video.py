@@ -1,0 +1,211 @@
+"""Reading videos with PyAV: how many frames there really are, and the wanted ones as RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pool.errors import HeatpoolError
+
+__all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe"]
+
+# Above this size one core no longer decodes faster than a network eats, so FFmpeg may use more threads.
+_THREADED_PIXELS = 1280 * 720
+
+
+class FrameCountError(Exception):
+    """Decoding gave another number of frames than demuxing promised.
+
+    Attributes:
+        decoded: frames that decoding gave.
+    """
+
+    def __init__(self, expected: int, decoded: int) -> None:
+        super().__init__(f"expected {expected} frames, decoded {decoded}")
+        self.decoded = decoded
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What demuxing says about a video, without decoding it.
+
+    Attributes:
+        first_frame: number of the first frame of the window in the video.
+        frames: frames in the window.
+        frames_from_header: frames of the whole video that the header claims, 0 when it claims nothing.
+        frames_from_packets: frames of the whole video that are there.
+        fps: mean frames per second.
+        width_px: coded width, before rotation.
+        height_px: coded height, before rotation.
+        damage: why the file counts as cut or damaged; empty when it is whole.
+    """
+
+    first_frame: int
+    frames: int
+    frames_from_header: int
+    frames_from_packets: int
+    fps: float
+    width_px: int
+    height_px: int
+    damage: str
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedFrame:
+    """A frame of a window: its number in the window, its time in the video, its pixels.
+
+    Attributes:
+        index: frame number from the start of the window.
+        time_s: presentation time from the start of the video.
+        rgb: (H, W, 3) uint8, upright (rotation metadata applied).
+        corrupt: the decoder had to invent part of it.
+    """
+
+    index: int
+    time_s: float
+    rgb: np.ndarray
+    corrupt: bool
+
+
+def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> VideoInfo:
+    """Count the frames of a video, or of a window of it, by demuxing.
+
+    Args:
+        path: video file.
+        start_s: start of the window in seconds from the start of the video.
+        end_s: end of the window (exclusive); None for the end of the video.
+
+    Raises:
+        HeatpoolError: if the file cannot be opened, holds no video, or the window holds no frame.
+    """
+    with _open(path) as (container, stream):
+        header = stream.frames
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        size = (stream.codec_context.width, stream.codec_context.height)
+        times_s, damage = _packet_times(container, stream, rate)
+    found = len(times_s)
+    if not damage and header > found:
+        damage = f"header claims {header} frames, the file holds {found}"
+    if found == 0:
+        raise HeatpoolError(f"expected a video with frames, got none in {path.name}")
+    first = int(np.searchsorted(times_s, start_s - 1e-6))
+    last = found if end_s is None else int(np.searchsorted(times_s, end_s - 1e-6))
+    if last <= first:
+        raise HeatpoolError(
+            f"expected frames between {start_s:g} s and {'the end' if end_s is None else f'{end_s:g} s'}, "
+            f"got none in {path.name} ({times_s[-1]:.2f} s long)"
+        )
+    return VideoInfo(first, last - first, header, found, rate, *size, damage)
+
+
+def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:
+    """Decode a window and yield the wanted frames in order; the others are never converted to RGB.
+
+    Args:
+        path: video file.
+        wanted: sorted frame numbers within the window.
+        info: of the window, from `probe`.
+
+    Yields:
+        The wanted frames.
+
+    Raises:
+        FrameCountError: after the last frame, if the window holds another number of frames than
+            `info.frames` (damaged or oddly muxed file): drop what was yielded and read again.
+        HeatpoolError: if the file cannot be opened.
+    """
+    want = iter(wanted.tolist())
+    following = next(want, None)
+    end = info.first_frame + info.frames
+    reaches_end = end == info.frames_from_packets
+    number = -1
+    with _open(path) as (container, stream):
+        for number, frame in enumerate(_decode(container, stream)):
+            if number >= end and not reaches_end:
+                break
+            index = number - info.first_frame
+            if following is not None and index == following:
+                yield _convert(frame, index, number, info.fps, stream)
+                following = next(want, None)
+    last = number + 1 if reaches_end else min(number + 1, end)
+    decoded = max(last - info.first_frame, 0)
+    if decoded != info.frames:
+        raise FrameCountError(info.frames, decoded)
+
+
+class _open:  # noqa: N801 - reads as the verb it is at the call
+    """Open a container and its first video stream; turn FFmpeg's errors into one clear line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> tuple[InputContainer, VideoStream]:
+        try:
+            self._container = av.open(str(self._path), metadata_errors="replace")
+        except FileNotFoundError as error:
+            raise HeatpoolError(f"expected a video, {self._path} does not exist") from error
+        except (FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise HeatpoolError(f"expected a video, cannot open {self._path.name}: {reason}") from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise HeatpoolError(f"expected a video, {self._path.name} holds no video stream")
+        stream = self._container.streams.video[0]
+        codec = stream.codec_context
+        codec.thread_count = 0 if codec.width * codec.height > _THREADED_PIXELS else 1
+        return self._container, stream
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+
+def _packet_times(container: InputContainer, stream: VideoStream, rate: float) -> tuple[np.ndarray, str]:
+    """Return sorted presentation times (s, from 0) of all packets, and why reading stopped early."""
+    stamps: list[int | None] = []
+    damage = ""
+    try:
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                stamps.append(packet.pts if packet.pts is not None else packet.dts)
+    except FFmpegError as error:
+        damage = f"reading stopped after {len(stamps)} frames: {error.strerror}"
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) == len(stamps) and len(set(known)) == len(known) and stream.time_base is not None:
+        start = stream.start_time or 0
+        return np.sort(np.array([float((s - start) * stream.time_base) for s in known])), damage
+    # Streams without usable stamps (raw H.264, some AVI files): frames follow each other at the mean rate.
+    return np.arange(len(stamps)) / (rate or 25.0), damage
+
+
+def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decode packet by packet, so that a damaged packet costs its own frames and no others."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, FFmpegError):
+            break
+        try:
+            yield from packet.decode()
+        except FFmpegError:
+            continue  # the missing frame shows in the count, which the caller compares
+
+
+def _convert(frame: VideoFrame, index: int, number: int, rate: float, stream: VideoStream) -> DecodedFrame:
+    rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    if frame.rotation:
+        # The display matrix turns counter-clockwise by this angle, and so does np.rot90.
+        rgb = np.ascontiguousarray(np.rot90(rgb, k=round(frame.rotation / 90) % 4))
+    if frame.pts is None or frame.time_base is None:
+        time_s = number / (rate or 25.0)
+    else:
+        time_s = float((frame.pts - (stream.start_time or 0)) * frame.time_base)
+    return DecodedFrame(index, time_s, rgb, bool(frame.is_corrupt))

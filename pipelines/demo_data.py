@@ -1,0 +1,32 @@
+"""Where the demo data set lies, and how it gets there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from extract.demo.dataset import MARKER, DemoSpec, render_demo
+from pipelines.progress import Progress
+
+__all__ = ["DEMO_FOLDER", "is_demo", "render_demo_videos"]
+
+DEMO_FOLDER = Path("demo_out")
+"""Where commands without arguments look for the demo and put it."""
+
+
+def is_demo(videos: Path) -> bool:
+    """Whether these videos are the demo data set: rendered people, which the tiny networks know."""
+    folder = videos if videos.is_dir() else videos.parent
+    return (folder / MARKER).is_file()
+
+
+def render_demo_videos(folder: Path, *, spec: DemoSpec | None = None, quiet: bool = False) -> Path:
+    """Render what is missing of the demo data set below `folder`; return its manifest.
+
+    Raises:
+        HeatpoolError: if the folder holds a demo data set of another specification.
+    """
+    spec = spec or DemoSpec()
+    with Progress("render", len(spec.clips()), "clips", quiet=quiet) as progress:
+        workers = len(os.sched_getaffinity(0))
+        return render_demo(spec, folder / "dataset", workers=workers, progress=progress.step)

@@ -1,0 +1,7 @@
+"""The report of a run: one HTML file that opens offline."""
+
+from __future__ import annotations
+
+from pipelines.report.write import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,299 @@
+"""The report's results: figures of the streams, their curves, confusions and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from classify.metrics import Metrics, evaluate_scores
+from classify.scores import ClipScores
+from pipelines.report.numbers import (
+    Agreement,
+    HeldOut,
+    Share,
+    confused_pairs,
+    count_agreement,
+    find_held_out,
+    right_share,
+)
+from pipelines.report.run import Run, StreamRecord
+from pipelines.report.svg import Line, Row, bar_chart, confusion_chart, line_chart
+from pool.errors import HeatpoolError
+from pool.records import Part
+from pool.store import FeatureStore
+
+__all__ = ["ClassLine", "Curves", "Result", "Results", "make_results"]
+
+_FUSED_COLOUR = "#3d4452"
+_STREAM_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+_TRAIN, _VAL = ("#7a8699", "5 3"), ("#0072b2", "")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Figures of one stream, or of the fusion.
+
+    Attributes:
+        name: of the stream, or `fused`.
+        meaning: what goes in, in words.
+        colour: of its bars.
+        top1: on the test part.
+        metrics: on the test part.
+        val: on the val part, None without one.
+        best_epoch: None for the fusion.
+        epochs: trained, 0 for the fusion.
+        weight: in the fusion, None when not fused.
+    """
+
+    name: str
+    meaning: str
+    colour: str
+    top1: Share
+    metrics: Metrics
+    val: Metrics | None
+    best_epoch: int | None
+    epochs: int
+    weight: float | None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Learning curves of one stream as charts; `accuracy` is None where it was not measured."""
+
+    name: str
+    loss: Markup
+    accuracy: Markup | None
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """One class: its name, clips in train, val and test, accuracy by result name, what it is taken for."""
+
+    name: str
+    clips: tuple[int, int, int]
+    accuracy: Mapping[str, float | None]
+    taken_for: str
+    taken_clips: int
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """All results of a run.
+
+    Attributes:
+        main: the result that stands first.
+        results: streams, then the fusion.
+        bars: chart of their top-1.
+        agreement: which stream is right on how many clips, None for one stream.
+        fused_gains: clips that only the fusion has right, and clips that it loses though every stream has them.
+        held_out: what the test part keeps apart.
+        learned: clips in train and val that were learned or chosen from.
+        parts: clips in train, val and test that have features.
+        unscored: clips of the test part without features, hence not counted.
+        curves: per stream.
+        confusion: chart of the main result.
+        pairs: (true, predicted, clips) most frequent mistakes of the main result.
+        classes: worst first; classes without test clips last.
+        notices: what a reader must know before trusting the figures.
+    """
+
+    main: Result
+    results: tuple[Result, ...]
+    bars: Markup
+    agreement: Agreement | None
+    fused_gains: tuple[int, int] | None
+    held_out: tuple[HeldOut, ...]
+    parts: tuple[int, int, int]
+    unscored: int
+    curves: tuple[Curves, ...]
+    confusion: Markup
+    pairs: tuple[tuple[str, str, int], ...]
+    classes: tuple[ClassLine, ...]
+    notices: tuple[str, ...]
+
+
+def find_rows(scores: ClipScores, store: FeatureStore) -> np.ndarray:
+    """Rows (n,) int64 of the scored clips in the store.
+
+    Raises:
+        HeatpoolError: if a clip is not there or has another label or class list.
+    """
+    place = {clip_id: row for row, clip_id in enumerate(store.index.clip_id)}
+    missing = [clip_id for clip_id in scores.clip_ids if clip_id not in place]
+    if missing:
+        raise HeatpoolError(
+            f"expected the store the run was trained on, {store.path} lacks {len(missing)} scored clips, "
+            f"for example {missing[0]!r}"
+        )
+    rows = np.array([place[clip_id] for clip_id in scores.clip_ids], np.int64)
+    if scores.class_names != store.class_names or (store.label[rows] != scores.labels).any():
+        raise HeatpoolError(f"expected the store the run was trained on, {store.path} has other labels")
+    return rows
+
+
+def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
+    """Work out all results of a run from its score files.
+
+    Args:
+        run: the run.
+        store: that it was trained on.
+        rows: (n,) rows of the test clips, from `find_rows`.
+    """
+    results = _results(run)
+    main = next(result for result in results if result.name == run.main_name)
+    scores = run.test_scores
+    part_rows = {part: store.rows(run.protocol, part) for part in (Part.TRAIN, Part.VAL, Part.TEST)}
+    right = scores[main.name].scores.argmax(1) == scores[main.name].labels
+    names = scores[main.name].class_names
+    streams = {stream.name: stream.test for stream in run.streams}
+    planned = int((store.part(run.protocol) == Part.TEST).sum())
+    counts = ", ".join(f"{result.name} {result.top1.share:.1%}" for result in results)
+    return Results(
+        main=main,
+        results=results,
+        bars=bar_chart(
+            [
+                Row(
+                    r.name, r.top1.share, *r.top1.interval, r.colour, note=f"{r.top1.right} of {r.top1.total}"
+                )
+                for r in results
+            ],
+            label=f"Top-1 accuracy on the test part with 95 % intervals: {counts}",
+        ),
+        agreement=count_agreement(streams) if len(streams) > 1 else None,
+        fused_gains=_fused_gains(run),
+        held_out=tuple(
+            find_held_out(
+                store.index.columns,
+                learned=np.concatenate([part_rows[Part.TRAIN], part_rows[Part.VAL]]),
+                test=rows,
+                right=right,
+            )
+        ),
+        parts=(len(part_rows[Part.TRAIN]), len(part_rows[Part.VAL]), len(rows)),
+        unscored=planned - int((store.part(run.protocol)[rows] == Part.TEST).sum()),
+        curves=tuple(_curves(stream) for stream in run.streams),
+        confusion=confusion_chart(
+            main.metrics.confusion, names, label=f"Confusion matrix of {main.name} on the test part"
+        ),
+        pairs=tuple(
+            (names[true], names[guess], clips)
+            for true, guess, clips in confused_pairs(main.metrics.confusion)
+        ),
+        classes=_classes(results, main, store, part_rows),
+        notices=_notices(run, results),
+    )
+
+
+def _results(run: Run) -> tuple[Result, ...]:
+    val = run.val_scores
+    records = {stream.name: stream for stream in run.streams}
+    results = []
+    for number, (name, scores) in enumerate(run.test_scores.items()):
+        stream = records.get(name)
+        results.append(
+            Result(
+                name=name,
+                meaning=_meaning(name),
+                colour=_STREAM_COLOURS[number % len(_STREAM_COLOURS)] if stream else _FUSED_COLOUR,
+                top1=right_share(scores),
+                metrics=evaluate_scores(scores),
+                val=evaluate_scores(val[name]) if len(val.get(name, ())) else None,
+                best_epoch=stream.best_epoch if stream else None,
+                epochs=len(stream.curves.get("epoch", ())) if stream else 0,
+                weight=run.weights.get(name),
+            )
+        )
+    return tuple(results)
+
+
+def _meaning(name: str) -> str:
+    source, _, kind = name.partition("_")
+    inputs = {"pooled": "features pooled at the joints", "keypoints": "joint positions and scores only"}
+    if name == "fused":
+        return "weighted sum of the streams' log-probabilities"
+    return inputs.get(source, "") + (f", {kind.replace('_', ' ')}s" if kind not in ("", "joint") else "")
+
+
+def _fused_gains(run: Run) -> tuple[int, int] | None:
+    if run.fused_test is None:
+        return None
+    right = np.stack([s.test.scores.argmax(1) == s.test.labels for s in run.streams])
+    fused = run.fused_test.scores.argmax(1) == run.fused_test.labels
+    return int((fused & ~right.any(0)).sum()), int((~fused & right.all(0)).sum())
+
+
+def _curves(stream: StreamRecord) -> Curves:
+    columns = stream.curves
+    epochs = columns.get("epoch", ())
+    if not epochs:
+        raise HeatpoolError(f"expected epochs in metrics.csv of stream {stream.name}, got none")
+
+    def lines(train: str, val: str) -> list[Line]:
+        named = (("train", columns.get(train, ()), _TRAIN), ("val", columns.get(val, ()), _VAL))
+        return [Line(name, epochs, y, *style) for name, y, style in named if y and not np.isnan(y).all()]
+
+    mark = (
+        None if stream.best_epoch is None else (float(stream.best_epoch), f"best epoch {stream.best_epoch}")
+    )
+    losses = lines("train/loss", "val/loss")
+    # Accuracy in training is that of augmented clips on the way, so it may go by a shorter name.
+    train_top1 = next((name for name in columns if name.startswith("train/acc")), "")
+    shares = lines(train_top1, "val/acc/top1")
+    options = {"x_name": "epoch", "mark": mark, "whole_x": True}
+    return Curves(
+        name=stream.name,
+        loss=line_chart(losses, label=f"Loss of {stream.name} by epoch", y_name="loss", **options),
+        accuracy=line_chart(
+            shares, label=f"Top-1 of {stream.name} by epoch", y_name="top-1", percent=True, **options
+        )
+        if shares
+        else None,
+    )
+
+
+def _classes(
+    results: tuple[Result, ...], main: Result, store: FeatureStore, part_rows: Mapping[Part, np.ndarray]
+) -> tuple[ClassLine, ...]:
+    counts = [
+        np.bincount(labels[labels >= 0], minlength=len(store.class_names))
+        for labels in (store.label[rows] for rows in part_rows.values())
+    ]
+    lines = [
+        ClassLine(
+            name=row.name,
+            clips=(int(counts[0][k]), int(counts[1][k]), row.clips),
+            accuracy={result.name: result.metrics.per_class[k].accuracy for result in results},
+            taken_for=row.confused_with,
+            taken_clips=row.confused_clips,
+        )
+        for k, row in enumerate(main.metrics.per_class)
+    ]
+
+    def order(line: ClassLine) -> tuple[float, str]:
+        accuracy = line.accuracy[main.name]
+        return (2.0 if accuracy is None else accuracy, line.name)
+
+    return tuple(sorted(lines, key=order))
+
+
+def _notices(run: Run, results: tuple[Result, ...]) -> tuple[str, ...]:
+    """Say where the score files contradict the summary, and what was not there to choose on."""
+    said = {name: (facts or {}).get("test") for name, facts in run.summary["streams"].items()}
+    said["fused"] = (run.summary.get("fused") or {}).get("test")
+    notices = []
+    for result in results:
+        claimed = (said.get(result.name) or {}).get("acc/top1")
+        if claimed is not None and abs(claimed - result.top1.share) > 1e-6:
+            notices.append(
+                f"summary.json says top-1 {claimed:.2%} for {result.name}, its score file gives "
+                f"{result.top1.share:.2%}; this page goes by the score file."
+            )
+    if all(result.val is None for result in results):
+        notices.append(
+            "The run has no scores of a val part, so nothing shows on what epoch and weights were chosen."
+        )
+    return tuple(notices)

@@ -1,0 +1,81 @@
+"""`run.json` in a store: how and where it was extracted. Facts of one machine, not part of the format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.configs import ExtractConfig
+from pool.errors import HeatpoolError
+
+__all__ = ["file_sha256", "machine", "read_run_file", "videos_root", "write_run_file"]
+
+_NAME = "run.json"
+
+
+def machine() -> dict[str, Any]:
+    """Return what decides speed and float noise: processor, cores, GPU, versions."""
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpus": gpus,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def write_run_file(store: Path, config: ExtractConfig, *, videos_root: Path) -> None:
+    """Write `run.json`: the resolved options, the machine, and the folder that clip paths start from."""
+    options = {
+        key: str(value.resolve()) if isinstance(value, Path) else value
+        for key, value in asdict(config).items()
+    }
+    facts = {"videos_root": str(videos_root.resolve()), "options": options, "machine": machine()}
+    (store / _NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def read_run_file(store: Path) -> dict[str, Any]:
+    """Read `run.json`; empty when the store came without it, as from somebody else."""
+    try:
+        facts = json.loads((store / _NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise HeatpoolError(f"expected JSON in {store / _NAME}: {error}") from error
+    return facts if isinstance(facts, dict) else {}
+
+
+def videos_root(store: Path) -> Path | None:
+    """Return the folder that the clip paths of a store start from, if it is there on this machine."""
+    root = read_run_file(store).get("videos_root")
+    return Path(root) if isinstance(root, str) and Path(root).is_dir() else None
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex digest of a file.
+
+    Raises:
+        HeatpoolError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise HeatpoolError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

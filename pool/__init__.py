@@ -1,0 +1,1 @@
+"""Feedback pooling, temporal resampling and the feature store."""

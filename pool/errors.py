@@ -1,0 +1,13 @@
+"""The one exception for everything a user can cause and can mend."""
+
+from __future__ import annotations
+
+__all__ = ["HeatpoolError"]
+
+
+class HeatpoolError(Exception):
+    """Bad input, bad file or bad option; its text is one line that says what to do.
+
+    The command line prints the text without a traceback and exits with 1. Programmer errors
+    (wrong shape handed to a record) are `ValueError` and keep their traceback.
+    """

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pool.pooling import crop_to_norm, feedback_pool
+
+
+def test_map_of_x_pools_to_x() -> None:
+    x = torch.linspace(-1, 1, 24).expand(2, 1, 32, 24)
+    y = torch.linspace(-1, 1, 32)[:, None].expand(2, 1, 32, 24)
+    joints = torch.rand(2, 17, 2) * 2 - 1
+    pooled = feedback_pool(torch.cat([x, y], 1), joints)
+    torch.testing.assert_close(pooled, joints, atol=1e-6, rtol=0)
+
+
+def test_corners_are_centres_of_the_outer_cells() -> None:
+    features = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]])
+    joints = torch.tensor([[[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [0.0, 0.0], [0.5, -1.0]]])
+    assert feedback_pool(features, joints)[0, :, 0].tolist() == [1.0, 3.0, 4.0, 6.0, 3.5, 2.5]
+
+
+def test_outside_counts_as_zero() -> None:
+    joints = torch.tensor([[[-1.5, 0.0], [3.0, 0.0]]])
+    pooled = feedback_pool(torch.ones(1, 1, 5, 5), joints)
+    assert pooled[0, :, 0].tolist() == pytest.approx([0.0, 0.0])
+
+
+def test_each_map_is_sampled_at_its_own_joints() -> None:
+    features = torch.stack([torch.full((3, 4, 4), float(value)) for value in (1, 2)])
+    pooled = feedback_pool(features, torch.zeros(2, 5, 2))
+    assert pooled.shape == (2, 5, 3)
+    assert (pooled[0] == 1).all()
+    assert (pooled[1] == 2).all()
+
+
+def test_gradient_and_dtype_follow_the_features() -> None:
+    features = torch.zeros(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    pooled = feedback_pool(features, torch.zeros(1, 3, 2))
+    assert pooled.dtype == torch.float64
+    pooled.sum().backward()
+    assert features.grad is not None
+    assert features.grad.sum().item() == pytest.approx(6)  # 2 channels, 3 joints, weights sum to 1
+
+
+def test_norm_is_the_published_one() -> None:
+    joints = torch.tensor([[0.0, 0.0], [96.0, 128.0], [192.0, 64.0]])
+    expected = [[-1.0, -1.0], [0.0, 0.0], [1.0, -0.5]]
+    assert crop_to_norm(joints, width_px=192, height_px=256).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("features", "joints"), [((2, 3, 4), (2, 5, 2)), ((2, 3, 4, 4), (2, 5, 3)), ((2, 3, 4, 4), (3, 5, 2))]
+)
+def test_shapes_that_do_not_fit_are_named(features: tuple[int, ...], joints: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        feedback_pool(torch.zeros(features), torch.zeros(joints))

@@ -1,0 +1,51 @@
+"""The reading examples of docs/format.md run, and its tables name what the store holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pool.layout import FEATURE_NAMES, RESULT_DTYPES
+from pool.store import FeatureStore
+from tests.test_pool.store_cases import make_store
+
+DOC = (Path(__file__).parents[2] / "docs/format.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
+    path = make_store(tmp_path / "features.zarr").path
+    monkeypatch.chdir(tmp_path)
+    return FeatureStore.open(path)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_reading_examples_run(store: FeatureStore, number: int) -> None:
+    assert len(SNIPPETS) == 3
+    names: dict = {}
+    exec(compile(SNIPPETS[number], "docs/format.md", "exec"), names)
+    if "batch" in names:
+        assert names["batch"]["pooled"].shape == (2, 2, 4, 3, 5)
+        assert names["rows"].tolist() == [8, 9, 10]
+    if "train" in names:
+        assert names["train"].sizes["clip"] == 3
+        assert names["subjects"][:2] == ["s1", "s2"]
+    if "first_shard" in names:
+        np.testing.assert_array_equal(names["first_shard"], store.read(range(4))["pooled"])
+        assert names["names"] == ["wave", "sit down", "stand up"]
+
+
+def test_every_array_and_root_attribute_is_described(store: FeatureStore) -> None:
+    for name in (*FEATURE_NAMES, *RESULT_DTYPES, "clip_id", "path", "label", *store.attributes):
+        assert f"`{name}`" in DOC, name
+
+
+def test_what_lies_in_the_store_is_in_the_drawing(store: FeatureStore) -> None:
+    drawing = DOC.split("features.zarr/", 1)[1].split("##", 1)[0]
+    for entry in store.path.iterdir():
+        known = {"width_px", "height_px", "persons", "fps", "path", "camera", "split_xview"}  # its "..."
+        assert entry.name in drawing or entry.name in known, entry.name
