@@ -92,8 +92,9 @@ class ClipSet:
             (Q,) int64 positions of their persons, clip by clip, and (Q,) int64, which of the B
             chosen clips each belongs to.
         """
-        first = torch.searchsorted(self.clip_of_person, clips)
-        counts = torch.searchsorted(self.clip_of_person, clips, right=True) - first
+        order = self.clip_of_person.contiguous()
+        first = torch.searchsorted(order, clips)
+        counts = torch.searchsorted(order, clips, right=True) - first
         owner = torch.repeat_interleave(torch.arange(len(clips)), counts)
         rank = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
         return first[owner] + rank, owner

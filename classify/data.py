@@ -233,6 +233,7 @@ def clip_batch(
     generator: torch.Generator | None = None,
     p_interval: tuple[float, float] = (0.5, 1.0),
     noise_std: float = 0.0,
+    offset_std: float = 0.0,
     scale_jitter: float = 0.0,
 ) -> Batch:
     """Crop the chosen clips in time, resize them to the window and normalise their channels.
@@ -249,6 +250,8 @@ def clip_batch(
         generator: random source for training; None for evaluation.
         p_interval: shares of the clip that a training crop may keep.
         noise_std: standard deviation of noise added to every normalised value in training.
+        offset_std: the same, but one draw per person, joint and channel that stays for the whole
+            clip: what another subject's looks do to a feature.
         scale_jitter: each clip is scaled by a factor from 1 - jitter to 1 + jitter in training.
 
     Returns:
@@ -276,6 +279,8 @@ def clip_batch(
         x *= factor[owner, None, None, None]
     if generator is not None and noise_std:
         x += noise_std * torch.randn(x.shape, generator=generator)
+    if generator is not None and offset_std:
+        x += offset_std * torch.randn(len(x), 1, *x.shape[2:], generator=generator)
     return Batch(x=x, clip=owner, slot=clips.slot[people], labels=clips.labels[chosen])
 
 

@@ -126,6 +126,7 @@ class _Trainer:
                     generator=generator,
                     p_interval=self.config.p_interval,
                     noise_std=self.config.noise_std,
+                    offset_std=self.config.offset_std,
                     scale_jitter=self.config.scale_jitter,
                 )
                 x = make_stream(batch.x, self.config.stream, graph)

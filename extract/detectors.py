@@ -15,7 +15,7 @@ from torch import nn
 from extract.records import Detections, Frame
 from pool.errors import HeatpoolError
 
-__all__ = ["BoxesFile", "FullFrame", "UltralyticsDetector"]
+__all__ = ["BoxesFile", "FullFrame", "UltralyticsDetector", "letterbox", "to_detections"]
 
 
 class FullFrame:
@@ -160,10 +160,8 @@ class UltralyticsDetector:
             nc=len(getattr(self._model, "names", {0: "person"})),
             max_time_img=10.0,  # never let a slow machine drop people
         )
-        return [
-            _to_detections(row.float().cpu().numpy(), scale[0], left[0], top[0], width, height)
-            for row in rows
-        ]
+        place = (scale[0], left[0], top[0], width, height)
+        return [to_detections(row.float().cpu().numpy(), *place)[0] for row in rows]
 
 
 def letterbox(image: np.ndarray, longer_px: int) -> tuple[np.ndarray, float, int, int]:
@@ -186,13 +184,24 @@ def letterbox(image: np.ndarray, longer_px: int) -> tuple[np.ndarray, float, int
     return cv2.copyMakeBorder(small, *border, cv2.BORDER_CONSTANT, value=(114, 114, 114)), scale, left, top
 
 
-def _to_detections(
+def to_detections(
     rows: np.ndarray, scale: float, left: int, top: int, width: int, height: int
-) -> Detections:
-    """Map network rows (x1, y1, x2, y2, score, class) to frame pixels, clipped to the frame."""
+) -> tuple[Detections, np.ndarray]:
+    """Map network rows (x1, y1, x2, y2, score, …) of a letterboxed image to frame pixels.
+
+    Args:
+        rows: (D, 5 or more) float.
+        scale: of the letterbox.
+        left: its padding at the left, pixels.
+        top: its padding at the top.
+        width: of the frame; boxes are clipped to it.
+        height: of the frame.
+
+    Returns:
+        the detections, best first, and for each the row it came from. Slivers under a pixel are dropped.
+    """
     boxes = (rows[:, :4] - [left, top, left, top]) / scale
     boxes = boxes.clip(0, [width, height, width, height]).astype(np.float32)
-    whole = (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
-    boxes, scores = boxes[whole], rows[whole, 4].astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
-    return Detections(boxes[order], scores[order])
+    kept = np.flatnonzero((boxes[:, 2:] - boxes[:, :2] > 1).all(1))
+    order = kept[np.argsort(-rows[kept, 4], kind="stable")]
+    return Detections(boxes[order], rows[order, 4].astype(np.float32)), order

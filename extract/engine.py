@@ -10,16 +10,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from extract.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
+from extract.posers import Look, Poser
 from extract.readahead import ClipEnd, ClipStart, decode_ahead
-from extract.records import Detections, Detector, Frame, PoseBackbone
+from extract.records import Frame
 from extract.tracking import Selection, select_tracked
 from extract.video import VideoInfo
-from pool.pooling import crop_to_norm, feedback_pool
 from pool.records import ClipFeatures, ClipResult, Status
 from pool.resample import ResamplePlan
 
@@ -53,21 +52,17 @@ class ExtractOptions:
         persons: M, person slots.
         steps: T, time steps.
         selection: which detections fill the slots.
-        candidates: people per frame that are cropped; the slots are chosen among them.
-        frame_batch: frames per call of the detector.
-        crop_batch: crops per call of the pose network.
+        frame_batch: frames per look.
+        person_batch: people per call of the pose network.
         decode_threads: clips that are decoded at the same time.
-        device: of the pose network.
     """
 
     persons: int = 2
     steps: int = 64
     selection: Selection = select_tracked
-    candidates: int = 6
     frame_batch: int = 32
-    crop_batch: int = 64
+    person_batch: int = 64
     decode_threads: int = 2
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +77,7 @@ def extract_clips(
     jobs: Sequence[ClipJob],
     options: ExtractOptions,
     *,
-    detector: Detector,
-    backbone: PoseBackbone,
+    poser: Poser[Any],
     on_clip: Callable[[ClipJob, Outcome], None] = lambda job, outcome: None,
 ) -> list[Outcome]:
     """Extract clips; a clip that cannot be read gives a failed outcome and the others go on.
@@ -91,23 +85,13 @@ def extract_clips(
     Args:
         jobs: clips, in order.
         options: see `ExtractOptions`.
-        detector: finds people.
-        backbone: the pose network with its tapped map.
+        poser: finds people and answers for the chosen ones.
         on_clip: called once for each clip when it is finished.
 
     Returns:
         One outcome a job, in order.
     """
-    return _Engine(options, detector, backbone, on_clip).run(jobs)
-
-
-@dataclass(eq=False)
-class _Seen:
-    """People of one read frame: detections and their uint8 crops, until the slots are chosen."""
-
-    detections: Detections
-    affines: np.ndarray
-    crops: np.ndarray
+    return _Engine(options, poser, on_clip).run(jobs)
 
 
 class _ClipState:
@@ -115,16 +99,16 @@ class _ClipState:
 
     def __init__(self, at: int, job: ClipJob, info: VideoInfo, plan: ResamplePlan) -> None:
         self.at, self.job, self.info, self.plan = at, job, info, plan
-        self.seen: list[_Seen] = []
+        self.looks: list[Look] = []
         self.time_s: list[float] = []
         self.damage = ""
         self.size_px = (0, 0)
         self.decoded = False
-        self.waiting = 0  # crops that the pose network has not answered yet
+        self.waiting = 0  # chosen people that are not posed yet
 
     @property
-    def detected(self) -> bool:
-        return self.decoded and len(self.seen) == len(self.plan.frames)
+    def looked_at(self) -> bool:
+        return self.decoded and len(self.looks) == len(self.plan.frames)
 
     def allocate(self, persons: int, joints: int, channels: int) -> None:
         """Make room for what the pose network will say of each slot and read frame."""
@@ -139,13 +123,12 @@ class _Engine:
     def __init__(
         self,
         options: ExtractOptions,
-        detector: Detector,
-        backbone: PoseBackbone,
+        poser: Poser[Any],
         on_clip: Callable[[ClipJob, Outcome], None],
     ) -> None:
-        self._options, self._detector, self._backbone, self._on_clip = options, detector, backbone, on_clip
+        self._options, self._poser, self._on_clip = options, poser, on_clip
         self._frames: list[tuple[_ClipState, Frame]] = []
-        self._crops: deque[tuple[_ClipState, int, int, int]] = deque()  # clip, slot, frame, detection
+        self._chosen: deque[tuple[_ClipState, int, int, int]] = deque()  # clip, slot, frame, detection
         self._outcomes: dict[int, Outcome] = {}
 
     def run(self, jobs: Sequence[ClipJob]) -> list[Outcome]:
@@ -163,7 +146,7 @@ class _Engine:
                     self._advance(state)
             elif state is not None:
                 self._take(state, item)
-        self._detect()
+        self._look()
         self._pose(everything=True)
         return [self._outcomes[at] for at in range(len(jobs))]
 
@@ -172,58 +155,48 @@ class _Engine:
         state.size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
         self._frames.append((state, frame))
         if len(self._frames) >= self._options.frame_batch:
-            self._detect()
+            self._look()
 
-    def _detect(self) -> None:
-        """Find the people of the waiting frames, cut them out and let the frames go."""
+    def _look(self) -> None:
+        """Find the people of the waiting frames and let the frames go."""
         if not self._frames:
             return
         batch, self._frames = self._frames, []
-        found = self._detector.detect([frame for _, frame in batch])
-        for (state, frame), people in zip(batch, found, strict=True):
-            count = self._options.candidates
-            kept = Detections(people.boxes_xyxy_px[:count], people.scores[:count])
-            affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop)
-            state.seen.append(_Seen(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
+        looks = self._poser.look([frame for _, frame in batch])
+        for (state, _), look in zip(batch, looks, strict=True):
+            state.looks.append(look)
         for state in dict.fromkeys(state for state, _ in batch):
             self._advance(state)
 
     def _advance(self, state: _ClipState) -> None:
-        """Choose the slots of a clip whose frames are all detected and queue its crops."""
-        if not state.detected:
+        """Choose the slots of a clip whose frames are all looked at and queue its people."""
+        if not state.looked_at:
             return
-        options, backbone = self._options, self._backbone
-        slots = min(options.persons, state.job.persons or options.persons)
-        chosen = options.selection([seen.detections for seen in state.seen], slots)
-        state.allocate(options.persons, backbone.joints, backbone.channels)
+        slots = min(self._options.persons, state.job.persons or self._options.persons)
+        chosen = self._options.selection([look.detections for look in state.looks], slots)
+        state.allocate(self._options.persons, self._poser.joints, self._poser.channels)
         state.waiting = int((chosen >= 0).sum())
         for slot, frame in np.argwhere(chosen >= 0):
-            self._crops.append((state, int(slot), int(frame), int(chosen[slot, frame])))
+            self._chosen.append((state, int(slot), int(frame), int(chosen[slot, frame])))
         if not state.waiting:
             self._complete(state)
         self._pose()
 
     def _pose(self, *, everything: bool = False) -> None:
-        while len(self._crops) >= self._options.crop_batch or (everything and self._crops):
-            count = min(len(self._crops), self._options.crop_batch)
-            self._pose_batch([self._crops.popleft() for _ in range(count)])
+        most = self._options.person_batch
+        while len(self._chosen) >= most or (everything and self._chosen):
+            batch = [self._chosen.popleft() for _ in range(min(len(self._chosen), most))]
+            self._pose_batch(batch)
 
-    @torch.inference_mode()
     def _pose_batch(self, batch: Sequence[tuple[_ClipState, int, int, int]]) -> None:
-        backbone, spec = self._backbone, self._backbone.crop
-        pixels = np.stack([state.seen[frame].crops[number] for state, _, frame, number in batch])
-        pose = backbone.forward(normalise_crops(pixels, spec, device=self._options.device))
-        norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
-        pooled = feedback_pool(pose.features, norm).float().cpu().numpy()
-        affines = np.stack([state.seen[frame].affines[number] for state, _, frame, number in batch])
-        joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
-        scores = pose.scores.cpu().numpy()
+        posed = self._poser.pose([(state.looks[frame], number) for state, _, frame, number in batch])
         for at, (state, slot, frame, number) in enumerate(batch):
             size = np.array(state.size_px)
-            state.pooled[slot, frame] = pooled[at]
-            state.keypoints[slot, frame, :, :2] = 2 * joints[at] / size - 1
-            state.keypoints[slot, frame, :, 2] = scores[at]
-            state.boxes[slot, frame] = state.seen[frame].detections.boxes_xyxy_px[number] / np.tile(size, 2)
+            box_xyxy_px = state.looks[frame].detections.boxes_xyxy_px[number]
+            state.pooled[slot, frame] = posed.pooled[at]
+            state.keypoints[slot, frame, :, :2] = 2 * posed.joints_xy_px[at] / size - 1
+            state.keypoints[slot, frame, :, 2] = posed.scores[at]
+            state.boxes[slot, frame] = box_xyxy_px / np.tile(size, 2)
             state.filled[slot, frame] = True
             state.waiting -= 1
             if not state.waiting:

@@ -14,7 +14,16 @@ from torch import Tensor
 
 from pool.records import check_array
 
-__all__ = ["CropSpec", "Detections", "Detector", "Frame", "PoseBackbone", "PoseBatch"]
+__all__ = [
+    "CropSpec",
+    "Detections",
+    "Detector",
+    "Frame",
+    "FrameBackbone",
+    "FramePeople",
+    "PoseBackbone",
+    "PoseBatch",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +144,51 @@ class PoseBackbone(Protocol):
 
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run the network on normalised crops, (B, 3, height, width) float."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FramePeople:
+    """What a one-stage network says of a frame: people with joints and pooled features at once.
+
+    Attributes:
+        detections: D people, most confident first.
+        joints_xy_px: (D, V, 2) float32, in frame pixels.
+        scores: (D, V) float32 in [0, 1].
+        pooled: (D, V, C) float32.
+    """
+
+    detections: Detections
+    joints_xy_px: np.ndarray
+    scores: np.ndarray
+    pooled: np.ndarray
+
+    def __post_init__(self) -> None:
+        count, joints = len(self.detections), self.scores.shape[-1]
+        check_array("scores", self.scores, (count, joints), np.float32)
+        check_array("joints_xy_px", self.joints_xy_px, (count, joints, 2), np.float32)
+        check_array("pooled", self.pooled, (count, joints, None), np.float32)
+
+
+class FrameBackbone(Protocol):
+    """A one-stage pose network: no separate detector, no crops.
+
+    Attributes:
+        name: of the backend, as on the command line.
+        tap: name of the feature map or maps that are pooled.
+        channels: C of the pooled vectors.
+        joints: V.
+        weights_sha256: hex digest of the weights file.
+    """
+
+    name: str
+    tap: str
+    channels: int
+    joints: int
+    weights_sha256: str
+
+    def estimate(self, frames: Sequence[Frame]) -> list[FramePeople]:
+        """Return the people of each frame, in the order of `frames`."""
         ...
 
 

@@ -43,7 +43,7 @@ class ExtractConfig:
         threads: CPU threads of the networks, 0 = all cores
         decode_threads: clips decoded at the same time
         frame_batch: frames per call of the detector
-        crop_batch: crops per call of the pose network
+        person_batch: people per call of the pose network
         shard_clips: clips a shard; the unit of work, of resuming and of files
         limit: take only the first so many clips, 0 = all
         resume: go on with a store that was begun
@@ -68,7 +68,7 @@ class ExtractConfig:
     threads: int = 0
     decode_threads: int = 2
     frame_batch: int = 32
-    crop_batch: int = 64
+    person_batch: int = 64
     shard_clips: int = 64
     limit: int = 0
     resume: bool = False
@@ -79,7 +79,7 @@ class ExtractConfig:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        _require(self, 1, "persons", "steps", "decode_threads", "frame_batch", "crop_batch", "shard_clips")
+        _require(self, 1, "persons", "steps", "decode_threads", "frame_batch", "person_batch", "shard_clips")
         _require(self, 0, "threads", "limit")
         if self.resume and self.overwrite:
             raise ValueError("expected --resume or --overwrite, got both")

@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
 from extract.manifest import Manifest, read_videos
-from extract.records import Detector, PoseBackbone
+from extract.posers import Poser, TopDown
+from extract.records import PoseBackbone
 from extract.tracking import SELECTIONS
 from pipelines.backends import build_backbone, build_detector, choose_backends
 from pipelines.configs import ExtractConfig
@@ -60,7 +60,7 @@ def run(config: ExtractConfig) -> int:
         )
     begun = time.monotonic()
     write_run_file(out, config, videos_root=manifest.root)
-    _extract_shards(config, manifest, writer, backbone=backbone, detector=detector, device=device)
+    _extract_shards(config, manifest, writer, TopDown(detector, backbone, device=device))
     return _report(out, seconds=time.monotonic() - begun, quiet=config.quiet)
 
 
@@ -99,22 +99,15 @@ def _spec(
 
 
 def _extract_shards(
-    config: ExtractConfig,
-    manifest: Manifest,
-    writer: StoreWriter,
-    *,
-    backbone: PoseBackbone,
-    detector: Detector,
-    device: torch.device,
+    config: ExtractConfig, manifest: Manifest, writer: StoreWriter, poser: Poser[Any]
 ) -> None:
     options = ExtractOptions(
         persons=config.persons,
         steps=config.steps,
         selection=SELECTIONS[config.person_selection],
         frame_batch=config.frame_batch,
-        crop_batch=config.crop_batch,
+        person_batch=config.person_batch,
         decode_threads=config.decode_threads,
-        device=str(device),
     )
     pending = writer.pending_shards()
     total = len(manifest.clips)
@@ -126,7 +119,7 @@ def _extract_shards(
 
         for shard in pending:
             jobs = _jobs(manifest, writer.shard_rows(shard))
-            outcomes = extract_clips(jobs, options, detector=detector, backbone=backbone, on_clip=count)
+            outcomes = extract_clips(jobs, options, poser=poser, on_clip=count)
             writer.write_shard(
                 shard, [each.features for each in outcomes], [each.result for each in outcomes]
             )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["crop_to_norm", "feedback_pool"]
+__all__ = ["crop_to_norm", "feedback_pool", "gaussian_pool", "heatmap_pool"]
 
 
 def crop_to_norm(joints_xy_px: Tensor, *, width_px: int, height_px: int) -> Tensor:
@@ -42,6 +42,79 @@ def feedback_pool(features: Tensor, joints_xy_norm: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes do not fit together.
     """
+    _check_pooling(features, joints_xy_norm)
+    grid = joints_xy_norm.to(features.dtype)[:, None]  # B 1 V 2: one row of V sampling points
+    sampled = functional.grid_sample(
+        features, grid, mode="bilinear", padding_mode="zeros", align_corners=True
+    )
+    return torch.movedim(sampled[:, :, 0], 1, 2)
+
+
+def gaussian_pool(features: Tensor, joints_xy_norm: Tensor, *, sigma_cells: float = 1.0) -> Tensor:
+    """Average every map around its own joints with Gaussian weights that sum to 1 inside the map.
+
+    Steadier than one sample where joints jitter by a cell; with a falling sigma it tends to the nearest
+    cell. Shapes and coordinates as in `feedback_pool`; a joint far outside the map pools to zero.
+
+    Args:
+        features: (B, C, H, W) float.
+        joints_xy_norm: (B, V, 2) float.
+        sigma_cells: standard deviation in cells of the map.
+
+    Returns:
+        (B, V, C).
+
+    Raises:
+        ValueError: if the shapes do not fit together or sigma is not positive.
+    """
+    _check_pooling(features, joints_xy_norm)
+    if sigma_cells <= 0:
+        raise ValueError(f"expected sigma_cells > 0, got {sigma_cells}")
+    height, width = features.shape[2:]
+    x, y = ((joints_xy_norm.float() + 1) / 2 * joints_xy_norm.new_tensor([width - 1, height - 1])).unbind(-1)
+
+    def weights(centre: Tensor, count: int) -> Tensor:
+        distance = torch.arange(count, device=centre.device) - centre[..., None]
+        return torch.exp(-0.5 * (distance / sigma_cells).square())
+
+    return _weighted(features, weights(y, height)[..., :, None] * weights(x, width)[..., None, :])
+
+
+def heatmap_pool(features: Tensor, heatmaps: Tensor) -> Tensor:
+    """Average every map with each joint's own heatmap as weights, normalised to sum 1.
+
+    Negative heat counts as none; the heatmap is resized to the map bilinearly. A joint without any heat
+    pools to zero.
+
+    Args:
+        features: (B, C, H, W) float.
+        heatmaps: (B, V, h, w) float over the same crop.
+
+    Returns:
+        (B, V, C).
+
+    Raises:
+        ValueError: if the batch sizes differ.
+    """
+    if features.ndim != 4 or heatmaps.ndim != 4 or len(features) != len(heatmaps):
+        raise ValueError(
+            "expected features (B, C, H, W) and heatmaps (B, V, h, w), "
+            f"got {tuple(features.shape)} and {tuple(heatmaps.shape)}"
+        )
+    heat = functional.interpolate(
+        heatmaps.float().clamp(min=0), size=features.shape[2:], mode="bilinear", antialias=True
+    )
+    return _weighted(features, heat)
+
+
+def _weighted(features: Tensor, weights: Tensor) -> Tensor:
+    """Mean of (B, C, H, W) under weights (B, V, H, W), zero where the weights vanish."""
+    total = weights.sum((2, 3), keepdim=True)
+    weights = torch.where(total > 1e-6, weights / total.clamp(min=1e-6), torch.zeros_like(weights))
+    return torch.einsum("bvhw,bchw->bvc", weights.to(features.dtype), features)
+
+
+def _check_pooling(features: Tensor, joints_xy_norm: Tensor) -> None:
     if features.ndim != 4 or joints_xy_norm.ndim != 3 or joints_xy_norm.shape[-1] != 2:
         raise ValueError(
             "expected features (B, C, H, W) and joints (B, V, 2), "
@@ -49,8 +122,3 @@ def feedback_pool(features: Tensor, joints_xy_norm: Tensor) -> Tensor:
         )
     if len(features) != len(joints_xy_norm):
         raise ValueError(f"expected one set of joints a map, got {len(joints_xy_norm)} for {len(features)}")
-    grid = joints_xy_norm.to(features.dtype)[:, None]  # B 1 V 2: one row of V sampling points
-    sampled = functional.grid_sample(
-        features, grid, mode="bilinear", padding_mode="zeros", align_corners=True
-    )
-    return torch.movedim(sampled[:, :, 0], 1, 2)

@@ -63,7 +63,6 @@ def _cloth(subject: Subject) -> np.ndarray:
     else:
         mark = (abs(rows - 9) < 3) & (abs(columns - 3.5) < 1.6)
     texture = np.where(mark[..., None], second, first).astype(np.float32)
-    texture[-4:] *= 0.92
     return texture
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -149,7 +150,7 @@ def render_demo(
         Path of the manifest.
 
     Raises:
-        HeatpoolError: the folder holds other data or the demo of another spec.
+        HeatpoolError: the folder holds other data or the demo of another spec, or cannot be written.
     """
     out_dir = Path(out_dir)
     _claim(spec, out_dir)
@@ -158,9 +159,16 @@ def render_demo(
     todo = [plan for plan in plans if not all(path.exists() for path in _outputs(videos, plan))]
     if progress is not None and len(todo) < len(plans):
         progress(len(plans) - len(todo))
-    for _ in _render_all(todo, videos, workers):
-        if progress is not None:
-            progress(1)
+    for leftover in videos.glob(".*.part"):
+        leftover.unlink()  # of a killed run
+    try:
+        for _ in _render_all(todo, videos, workers):
+            if progress is not None:
+                progress(1)
+    except BrokenProcessPool as error:
+        raise HeatpoolError("a rendering process was killed; run again to render what is missing") from error
+    except OSError as error:
+        raise HeatpoolError(f"cannot write to {videos}: {error.strerror or error}") from error
     with _whole(out_dir / MANIFEST) as part:
         _manifest(plans, spec, out_dir).write(part)
     return out_dir / MANIFEST

@@ -62,27 +62,12 @@ class SolidTracks:
         profile = np.stack([solid.radius_m for solid in solids])
         grown = scale[..., :1] + (scale[..., 1:] - scale[..., :1]) * ramp
         self._radius = np.maximum(profile * wide[..., None] * grown, _MIN_RADIUS_PX).astype(np.float32)
-        right, down, towards = camera.rotation @ np.asarray(light.towards) * light.diffuse
-        # Light along and across each solid and towards the camera, so that a normal costs three products.
-        lit_along = along[..., 0] * right + along[..., 1] * down
-        lit_across = along[..., 0] * down - along[..., 1] * right
-        self._front, self._base = -towards, light.ambient
+        lit = self._light(along, camera, light)
         caps = np.broadcast_to([solid.cap for solid in solids], length.shape)
         slope = (depth[..., 1] - depth[..., 0]) / length
         through = thick / wide / scale.mean(-1)
-        self._numbers = np.stack(
-            [
-                along[..., 0],
-                along[..., 1],
-                length,
-                depth[..., 0],
-                slope,
-                through,
-                lit_along,
-                lit_across,
-                caps,
-            ],
-            -1,
+        self._numbers = np.concatenate(
+            [along, np.stack([length, depth[..., 0], slope, through, *lit, caps], -1)], -1
         )
         tint = np.array(light.tint, np.float32)
         self._textures = [solid.texture * tint for solid in solids]
@@ -92,6 +77,13 @@ class SolidTracks:
         self._order = np.argsort(-depth.mean(-1), axis=1)
         self._xs = np.arange(self._width, dtype=np.float32)
         self._ys = np.arange(self._height, dtype=np.float32)[:, None]
+
+    def _light(self, along: np.ndarray, camera: Camera, light: Light) -> tuple[np.ndarray, np.ndarray]:
+        """Light along and across each solid (T, K); a normal then costs three products."""
+        right, down, towards = camera.rotation @ np.asarray(light.towards) * light.diffuse
+        self._front, self._base = -towards, light.ambient
+        x, y = along[..., 0], along[..., 1]
+        return x * right + y * down, x * down - y * right
 
     def _extent(self, a: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Corners (T, K, 2) of the solids' boxes with a pixel of margin."""

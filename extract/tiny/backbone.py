@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from extract.records import CropSpec, PoseBatch
-from extract.tiny.network import TAP, TAP_CHANNELS, TinyPose, channels_last, decode_gaussian_heatmaps
+from extract.tiny.network import (
+    TAP,
+    TAP_CHANNELS,
+    TinyPose,
+    channels_last,
+    decode_gaussian_heatmaps,
+    heatmaps_of,
+)
 from extract.tiny.weights import DETECTOR_FILE, POSE_FILE, WEIGHTS_FOLDER, load_weights
 
 if TYPE_CHECKING:
@@ -57,8 +64,8 @@ class TinyBackbone:
         Returns:
             17 joints a crop, scores, and features (B, 64, 16, 12).
         """
-        heatmaps, features = self.network(crops)
-        joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps)
+        logits, features = self.network(crops)
+        joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps_of(logits))
         return PoseBatch(joints_xy_px, scores, features)
 
 

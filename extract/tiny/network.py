@@ -7,6 +7,7 @@ V joints.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TypeVar
 
@@ -15,7 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["HEATMAP_STRIDE", "TAP", "TAP_CHANNELS", "TinyPose", "channels_last", "decode_gaussian_heatmaps"]
+__all__ = [
+    "HEATMAP_STRIDE",
+    "SIGMA_CELLS",
+    "TAP",
+    "TAP_CHANNELS",
+    "TinyPose",
+    "channels_last",
+    "decode_gaussian_heatmaps",
+    "heatmaps_of",
+]
 
 HEATMAP_STRIDE = 4
 """Crop pixels per heatmap pixel."""
@@ -25,7 +35,10 @@ TAP = "stages.1.branches.1"
 
 CHANNELS = (32, 64, 96)
 TAP_CHANNELS = CHANNELS[1]
-_LOG_FLOOR = 1e-4
+SIGMA_CELLS = 1.5
+"""Width of the target Gaussians in heatmap cells."""
+
+_LOG_FLOOR = 1e-12
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -96,8 +109,8 @@ class _Stage(nn.Module):
 class TinyPose(nn.Module):
     """Heatmap network; `forward` also returns the map at `TAP`.
 
-    Shape: (B, 3, H, W) float, normalised, H and W multiples of 16 -> heatmaps (B, V, H/4, W/4), about 1 at
-    a joint and 0 elsewhere, and features (B, 64, H/8, W/8), not negative.
+    Shape: (B, 3, H, W) float, normalised, H and W multiples of 16 -> logits of the heatmaps (B, V, H/4, W/4)
+    and features (B, 64, H/8, W/8), not negative.
     """
 
     def __init__(self, joints: int = 17) -> None:
@@ -110,7 +123,7 @@ class TinyPose(nn.Module):
         self.head = nn.Conv2d(CHANNELS[0], joints, 1)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Return heatmaps and the tapped features."""
+        """Return logits (see `heatmaps_of`) and the tapped features."""
         maps = [self.stem(crops)]
         for transition in self.transitions:
             maps.append(transition(maps[-1]))
@@ -133,6 +146,16 @@ class TinyPose(nn.Module):
 def channels_last(network: Network) -> Network:
     """Lay out the kernels channels last, in place: almost twice as fast on a CPU."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def heatmaps_of(logits: Tensor) -> Tensor:
+    """Turn logits (B, V, H, W) into heatmaps, float32: a distribution over the map, scaled.
+
+    The scale makes the peak 1 where the network is as sure as its training target (a Gaussian of
+    `SIGMA_CELLS`), and less the further it spreads its guess.
+    """
+    spread = logits.float().flatten(2).softmax(2).view_as(logits)
+    return spread * (2 * math.pi * SIGMA_CELLS**2)
 
 
 def decode_gaussian_heatmaps(heatmaps: Tensor) -> tuple[Tensor, Tensor]:

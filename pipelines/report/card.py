@@ -46,7 +46,7 @@ class Card:
         statuses: names of the columns of `parts`.
         parts: (part, clips by status, sum) per part that has clips, and the sum of all.
         persons: (people, clips with features) in rising order.
-        lengths: chart of the frames per clip, None when no clip was read.
+        lengths: chart of the frames per clip, None when there is nothing to compare.
         length_text: the lengths in words.
         sizes: (width, height, clips) of the frames, most frequent first.
         columns: (column, distinct values) of the manifest.
@@ -128,13 +128,17 @@ def _parts(
 
 def _lengths(frames: np.ndarray, fps: np.ndarray) -> tuple[Markup | None, str]:
     if not len(frames):
-        return None, "No clip was read."
+        return None, "No clip was read"
     low, middle, high = int(frames.min()), float(np.median(frames)), int(frames.max())
-    text = f"{low} to {high} frames a clip, median {middle:g}"
+    text = (
+        f"{low} to {high} frames a clip, median {middle:g}" if low < high else f"{low} frames in every clip"
+    )
     timed = fps > 0
     if timed.any():
         seconds = frames[timed] / fps[timed]
         text += f"; {seconds.min():.1f} to {seconds.max():.1f} s, {seconds.sum() / 60:.1f} minutes in all"
+    if low == high:
+        return None, text
     chart = histogram(
         frames, label=f"Histogram of clip lengths: {text}", x_name="frames in the clip", colour="#5b7fa6"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
@@ -25,7 +26,7 @@ from pool.errors import HeatpoolError
 from pool.records import Part
 from pool.store import FeatureStore
 
-__all__ = ["ClassLine", "Curves", "Result", "Results", "make_results"]
+__all__ = ["ClassLine", "Curves", "Result", "Results", "find_rows", "make_results"]
 
 _FUSED_COLOUR = "#3d4452"
 _STREAM_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -44,7 +45,7 @@ class Result:
         metrics: on the test part.
         val: on the val part, None without one.
         best_epoch: None for the fusion.
-        epochs: trained, 0 for the fusion.
+        epochs: first and last number in metrics.csv, None for the fusion.
         weight: in the fusion, None when not fused.
     """
 
@@ -55,7 +56,7 @@ class Result:
     metrics: Metrics
     val: Metrics | None
     best_epoch: int | None
-    epochs: int
+    epochs: tuple[int, int] | None
     weight: float | None
 
 
@@ -88,9 +89,8 @@ class Results:
         results: streams, then the fusion.
         bars: chart of their top-1.
         agreement: which stream is right on how many clips, None for one stream.
-        fused_gains: clips that only the fusion has right, and clips that it loses though every stream has them.
+        fused_gains: clips only the fusion has right, and clips it misses though every stream has them.
         held_out: what the test part keeps apart.
-        learned: clips in train and val that were learned or chosen from.
         parts: clips in train, val and test that have features.
         unscored: clips of the test part without features, hence not counted.
         curves: per stream.
@@ -150,19 +150,10 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
     names = scores[main.name].class_names
     streams = {stream.name: stream.test for stream in run.streams}
     planned = int((store.part(run.protocol) == Part.TEST).sum())
-    counts = ", ".join(f"{result.name} {result.top1.share:.1%}" for result in results)
     return Results(
         main=main,
         results=results,
-        bars=bar_chart(
-            [
-                Row(
-                    r.name, r.top1.share, *r.top1.interval, r.colour, note=f"{r.top1.right} of {r.top1.total}"
-                )
-                for r in results
-            ],
-            label=f"Top-1 accuracy on the test part with 95 % intervals: {counts}",
-        ),
+        bars=_bars(results),
         agreement=count_agreement(streams) if len(streams) > 1 else None,
         fused_gains=_fused_gains(run),
         held_out=tuple(
@@ -188,6 +179,15 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
     )
 
 
+def _bars(results: tuple[Result, ...]) -> Markup:
+    rows = [
+        Row(r.name, r.top1.share, *r.top1.interval, r.colour, note=f"{r.top1.right} of {r.top1.total}")
+        for r in results
+    ]
+    said = ", ".join(f"{row.name} {row.share:.1%}" for row in rows)
+    return bar_chart(rows, label=f"Top-1 accuracy on the test part with 95 % intervals: {said}")
+
+
 def _results(run: Run) -> tuple[Result, ...]:
     val = run.val_scores
     records = {stream.name: stream for stream in run.streams}
@@ -203,11 +203,18 @@ def _results(run: Run) -> tuple[Result, ...]:
                 metrics=evaluate_scores(scores),
                 val=evaluate_scores(val[name]) if len(val.get(name, ())) else None,
                 best_epoch=stream.best_epoch if stream else None,
-                epochs=len(stream.curves.get("epoch", ())) if stream else 0,
+                epochs=_epochs(stream) if stream else None,
                 weight=run.weights.get(name),
             )
         )
     return tuple(results)
+
+
+def _epochs(stream: StreamRecord) -> tuple[int, int]:
+    numbers = stream.curves.get("epoch", ())
+    if not numbers:
+        raise HeatpoolError(f"expected epochs in metrics.csv of stream {stream.name}, got none")
+    return int(numbers[0]), int(numbers[-1])
 
 
 def _meaning(name: str) -> str:
@@ -228,9 +235,7 @@ def _fused_gains(run: Run) -> tuple[int, int] | None:
 
 def _curves(stream: StreamRecord) -> Curves:
     columns = stream.curves
-    epochs = columns.get("epoch", ())
-    if not epochs:
-        raise HeatpoolError(f"expected epochs in metrics.csv of stream {stream.name}, got none")
+    epochs = columns["epoch"]
 
     def lines(train: str, val: str) -> list[Line]:
         named = (("train", columns.get(train, ()), _TRAIN), ("val", columns.get(val, ()), _VAL))
@@ -243,13 +248,11 @@ def _curves(stream: StreamRecord) -> Curves:
     # Accuracy in training is that of augmented clips on the way, so it may go by a shorter name.
     train_top1 = next((name for name in columns if name.startswith("train/acc")), "")
     shares = lines(train_top1, "val/acc/top1")
-    options = {"x_name": "epoch", "mark": mark, "whole_x": True}
+    chart = partial(line_chart, x_name="epoch", mark=mark, whole_x=True)
     return Curves(
         name=stream.name,
-        loss=line_chart(losses, label=f"Loss of {stream.name} by epoch", y_name="loss", **options),
-        accuracy=line_chart(
-            shares, label=f"Top-1 of {stream.name} by epoch", y_name="top-1", percent=True, **options
-        )
+        loss=chart(losses, label=f"Loss of {stream.name} by epoch", y_name="loss"),
+        accuracy=chart(shares, label=f"Top-1 of {stream.name} by epoch", y_name="top-1", percent=True)
         if shares
         else None,
     )

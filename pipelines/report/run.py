@@ -64,7 +64,7 @@ class Run:
 
     @property
     def main_name(self) -> str:
-        """The result that the report puts first: `fused`, else the stream that is best on val (never on test)."""
+        """The result that comes first: `fused`, else the stream that is best on val (never on test)."""
         if self.fused_test is not None:
             return "fused"
         return max(self.streams, key=lambda stream: _top1(stream.val)).name
@@ -91,7 +91,7 @@ def read_run(folder: Path) -> Run:
     summary = _read_json(folder / "summary.json", missing="train first")
     try:
         protocol, names = str(summary["protocol"]), tuple(summary["streams"])
-        fused = summary.get("fused") or {}
+        fused = (summary.get("fused") or {}) if len(names) > 1 else {}  # one stream's fusion is the stream
         weights = {str(name): float(weight) for name, weight in (fused.get("weights") or {}).items()}
         if not names:
             raise ValueError("it names no stream")

@@ -224,7 +224,7 @@ def _draw(
     offside = np.abs(np.arange(len(frames)) - (len(frames) - 1) / 2) / len(frames)
     best = int(np.argmax(seen.sum(0) - offside))
     heat = _draw_heat(frames[best], clip, int(clip.shown[best]), boxes, joints, sources)
-    missing = () if heat else (f"No heatmaps: the network {sources.backbone.name} predicts none.",)
+    missing = () if heat else (f"No heatmaps: the network {sources.backbone.name} gives none.",)
     return strip, heat, missing
 
 

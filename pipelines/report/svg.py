@@ -108,7 +108,7 @@ def _percent(share: float, digits: int = 0) -> str:
 
 def _ticks(low: float, high: float, count: int, *, whole: bool = False) -> np.ndarray:
     steps = [1, 2, 5, 10] if whole else [1, 2, 2.5, 5, 10]
-    ticks = MaxNLocator(nbins=count, steps=steps, integer=whole).tick_values(low, high)
+    ticks = np.asarray(MaxNLocator(nbins=count, steps=steps, integer=whole).tick_values(low, high))
     return ticks[(ticks >= low - 1e-9) & (ticks <= high + 1e-9)]
 
 
@@ -193,8 +193,8 @@ def line_chart(
         parts += [_rule(axes.x(tick), axes.bottom - 6, axes.x(tick), axes.bottom, stroke=INK, width=1.5)]
     if mark:
         x, late = axes.x(mark[0]), mark[0] > (low + high) / 2
-        line = {"stroke": FAINT, "stroke_dasharray": "2 3"}
-        parts += [tag("line", x1=x, y1=axes.top, x2=x, y2=axes.bottom, **line)]
+        dots = {"stroke": FAINT, "stroke_dasharray": "2 3"}
+        parts += [tag("line", x1=x, y1=axes.top, x2=x, y2=axes.bottom, **dots)]
         place = (x - 5, "end") if late else (x + 5, "start")
         parts += [_label(mark[1], place[0], axes.top - 4, anchor=place[1], size=11)]
     for line in lines:
@@ -266,7 +266,10 @@ def confusion_chart(confusion: np.ndarray, names: Sequence[str], *, label: str) 
     size = min(12.0, cell * 0.72)
     short = [name if len(name) <= 30 else name[:29] + "…" for name in names]
     left = _wide(short, size) + 14
-    top, side = left * 0.72 + 26, cell * len(names)
+    slant = np.deg2rad(
+        45 if cell > 20 else 62
+    )  # steeper where columns are narrow, so that names do not touch
+    top, side = left * float(np.sin(slant)) + 26, cell * len(names)
     parts = [
         _label("row: true class; column: taken for", 0, 13, fill=FAINT),
         tag("rect", x=left, y=top, width=side, height=side, fill="#fff", stroke="#aab1bc"),
@@ -274,7 +277,7 @@ def confusion_chart(confusion: np.ndarray, names: Sequence[str], *, label: str) 
     for k, (name, full) in enumerate(zip(short, names, strict=True)):
         at = (k + 0.5) * cell + size * 0.35
         said = tag("title", full)
-        turn = f"translate({left + at:.1f} {top - 7:.1f}) rotate(-45)"
+        turn = f"translate({left + at:.1f} {top - 7:.1f}) rotate({-np.rad2deg(slant):.0f})"
         parts += [tag("text", name, said, x=left - 7, y=top + at, text_anchor="end", font_size=size)]
         parts += [tag("text", name, said, transform=turn, font_size=size)]
         if k:
@@ -282,11 +285,12 @@ def confusion_chart(confusion: np.ndarray, names: Sequence[str], *, label: str) 
             parts += [_rule(left, top + k * cell, left + side, top + k * cell, stroke="#eef0f3")]
     for row, column in np.argwhere(confusion).tolist():
         clips, total = int(confusion[row, column]), int(confusion[row].sum())
-        said = f"{names[row]} taken for {names[column]}: {clips} of {total} clips ({_percent(clips / total)})"
+        told = f"{names[row]} taken for {names[column]}: {clips} of {total} clips ({_percent(clips / total)})"
         colour = _RIGHT if row == column else _WRONG
-        parts += [_cell(left + column * cell, top + row * cell, cell, clips, clips / total, colour, said)]
+        parts += [_cell(left + column * cell, top + row * cell, cell, clips, clips / total, colour, told)]
     # Slanted names of the last columns reach beyond the matrix.
-    reach = max((k + 1) * cell + len(name) * size * _LETTER * 0.72 for k, name in enumerate(short))
+    lean = size * _LETTER * float(np.cos(slant))
+    reach = max((k + 1) * cell + len(name) * lean for k, name in enumerate(short))
     return _picture(left + max(side, reach) + 6, top + side + 4, label, *parts, kind="matrix")
 
 

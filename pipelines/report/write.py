@@ -11,9 +11,10 @@ import jinja2
 
 from extract.records import PoseBackbone
 from pipelines.report.card import make_card
+from pipelines.report.commands import command_lines
 from pipelines.report.numbers import Share
 from pipelines.report.results import find_rows, make_results
-from pipelines.report.run import Run, read_run
+from pipelines.report.run import read_run
 from pipelines.report.samples import make_samples
 from pool.errors import HeatpoolError
 from pool.store import FeatureStore
@@ -42,7 +43,7 @@ def write_report(
         backbone: the pose network of the store, for heatmaps; None leaves them out.
         out: file to write, `report.html` in the run folder by default.
         device: of the backbone.
-        commands: that made the run, to be printed; worked out from run and store by default.
+        commands: that made the run, to be printed; by default as the files of run and store tell.
 
     Returns:
         The written file.
@@ -60,6 +61,7 @@ def write_report(
         .render(
             run=run,
             spec=store.spec,
+            store_name=store.path.name,
             results=make_results(run, store, rows=rows),
             card=make_card(store, protocol=run.protocol),
             samples=make_samples(
@@ -67,7 +69,7 @@ def write_report(
             ),
             other_network=_other_network(backbone, store),
             machine=_flatten(run.environment or run.summary.get("machine") or {}),
-            commands=commands or _commands(run, store),
+            commands=commands or command_lines(run, store),
             written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
         )
     )
@@ -126,15 +128,3 @@ def _flatten(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         else:
             rows.append((prefix + str(name), str(value)))
     return rows
-
-
-def _commands(run: Run, store: FeatureStore) -> list[str]:
-    """Commands that make store and run again."""
-    lines = []
-    if store.spec.config:
-        lines.append(
-            "heatpool extract --config extract.yaml    # the stage-one configuration above, saved as a file"
-        )
-    if run.config_text:
-        lines.append(f"heatpool train --config {run.folder / 'config.yaml'}")
-    return lines

@@ -16,7 +16,7 @@ def moving_clips(count: int, *, seed: int = 0, steps: int = 12, channels: int = 
     people = torch.where(torch.arange(count) % two == two - 1, 2, 1)
     owner = torch.repeat_interleave(torch.arange(count), people)
     slot = torch.cat([torch.arange(number) for number in people.tolist()])
-    features = 0.3 * torch.randn(len(owner), steps, 17, channels, generator=generator)
+    features = 0.15 * torch.randn(len(owner), steps, 17, channels, generator=generator)
     rise = torch.linspace(-1, 1, steps)
     for person, clip in enumerate(owner.tolist()):
         if labels[clip] < 2:

@@ -167,6 +167,36 @@ def test_normalisation_uses_seen_steps_only_and_leaves_unseen_ones_zero() -> Non
     torch.testing.assert_close(x[-1], torch.tensor((8.775 - 7) / 2**0.5), atol=1e-3, rtol=0)
 
 
+def test_training_noise_of_either_kind() -> None:
+    clips, chosen = ramp_clips(), torch.tensor([0, 1])
+    still = ClipSet(**{**vars(clips), "features": torch.zeros_like(clips.features)})
+
+    def noisy(**options: float) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return clip_batch(still, chosen, window=64, stats=None, generator=generator, **options).x
+
+    assert noisy().abs().max() == 0
+    free = noisy(noise_std=0.5)
+    assert 0.45 < float(free.std()) < 0.55
+    assert float(free.diff(dim=1).abs().min()) > 0
+    fixed = noisy(offset_std=0.5)
+    assert 0.3 < float(fixed.std()) < 0.7
+    assert fixed.diff(dim=1).abs().max() == 0
+    assert not torch.equal(fixed[0], fixed[1])
+
+
+def test_scale_jitter_is_one_factor_per_clip() -> None:
+    clips = ramp_clips()
+    ones = ClipSet(**{**vars(clips), "features": torch.ones_like(clips.features)})
+    generator = torch.Generator().manual_seed(0)
+    options = {"window": 8, "stats": None, "generator": generator, "scale_jitter": 0.2}
+    x = clip_batch(ones, torch.tensor([0, 1]), **options).x  # type: ignore[arg-type]
+    factors = x[:, 0, 0, 0]
+    assert torch.equal(x, factors[:, None, None, None].expand_as(x))
+    assert factors[0] == factors[1] != factors[2]
+    assert ((factors - 1).abs() <= 0.2).all()
+
+
 def test_a_constant_channel_is_not_divided_by_zero() -> None:
     clips = ramp_clips()
     same = ClipSet(**{**vars(clips), "features": torch.full_like(clips.features, 3.0)})

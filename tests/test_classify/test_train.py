@@ -18,7 +18,7 @@ from pool.errors import HeatpoolError
 from tests.test_classify.clip_cases import moving_clips
 
 TINY = TrainConfig(
-    epochs=4, batch=16, optimizer="adamw", lr=2e-2, weight_decay=0.01, schedule="cosine", warmup_epochs=1,
+    epochs=4, batch=8, optimizer="adamw", lr=2e-2, weight_decay=0.01, schedule="cosine", warmup_epochs=1,
     window=8, width=8, layers=((1, 1), (2, 2)), dropout=0.05, noise_std=0.02, scale_jitter=0.1,
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ def replace(clips: ClipSet, **fields: object) -> ClipSet:
 
 
 def test_a_separable_problem_is_learnt_and_the_best_epoch_comes_back(tmp_path: Path) -> None:
-    train, val, test = moving_clips(48), moving_clips(15, seed=1), moving_clips(30, seed=2)
+    train, val, test = moving_clips(30), moving_clips(15, seed=1), moving_clips(30, seed=2)
     seen: list[EpochReport] = []
     config = dataclasses.replace(TINY, epochs=20)
     run = train_stream(config, train, val=val, out_dir=tmp_path, progress=seen.append)

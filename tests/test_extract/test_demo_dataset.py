@@ -90,8 +90,15 @@ def test_resume_renders_only_what_is_missing(demo: Path) -> None:
     ticks: list[int] = []
     render_demo(SPEC, demo, progress=ticks.append)
     assert ticks == [8, 1]
+    assert {path.suffix for path in victim.parent.iterdir()} == {".mp4", ".npz"}
     assert victim.read_bytes() == before
     assert kept.stat().st_mtime_ns == stamp
+
+
+def test_unwritable_folder_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(HeatpoolError, match="cannot write to"):
+        render_demo(SPEC, tmp_path / "file" / "demo")
 
 
 def test_other_folders_are_refused(demo: Path, tmp_path: Path) -> None:

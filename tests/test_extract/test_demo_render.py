@@ -102,8 +102,11 @@ def test_box_is_tight_around_the_body() -> None:
     empty = film_of([stand(subject, (50.0, 0.0))], [subject]).frame(0).astype(int)
     x0, y0, x1, y1 = with_person.truth().boxes_xyxy_px[0, 0]
     changed = np.abs(rgb - empty).sum(-1) > 25
+    columns = np.flatnonzero(changed[: round(y0 + 60)].any(0))  # above the shadow
     rows = np.flatnonzero(changed[:, int(x0) : int(x1) + 1].any(1))
     assert abs(rows[0] - y0) <= 3
+    assert abs(columns[0] - x0) <= 3
+    assert abs(columns[-1] - x1) <= 3
     assert 95 < y1 - y0 < 120
     joints = with_person.truth().joints_xy_px[0, 0]
     assert (joints >= [x0, y0]).all()

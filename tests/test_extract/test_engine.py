@@ -9,10 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from extract.posers import TopDown
 from pool.records import Status
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
 
-OPTIONS = ExtractOptions(persons=2, steps=8, frame_batch=4, crop_batch=5)
+OPTIONS = ExtractOptions(persons=2, steps=8, frame_batch=4, person_batch=5)
+
+
+def poser(detector: BrightDetector | None = None, backbone: AnalyticBackbone | None = None) -> TopDown:
+    return TopDown(detector or BrightDetector(), backbone or AnalyticBackbone(), device="cpu")
 
 
 def walker(count: int, *, bright: int = 250, hidden: range = range(0)) -> list[np.ndarray]:
@@ -28,7 +33,7 @@ def walker(count: int, *, bright: int = 250, hidden: range = range(0)) -> list[n
 
 def extract(*paths: Path, options: ExtractOptions = OPTIONS) -> list[Outcome]:
     jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
-    return extract_clips(jobs, options, detector=BrightDetector(), backbone=AnalyticBackbone())
+    return extract_clips(jobs, options, poser=poser())
 
 
 def test_pooled_vectors_and_joints_by_hand(make_video: VideoMaker) -> None:
@@ -63,7 +68,7 @@ def test_pooled_vectors_and_joints_by_hand(make_video: VideoMaker) -> None:
 def test_only_frames_that_steps_read_are_detected(make_video: VideoMaker) -> None:
     path = make_video(walker(50))
     detector, backbone = BrightDetector(), AnalyticBackbone()
-    extract_clips([ClipJob(0, path)], OPTIONS, detector=detector, backbone=backbone)
+    extract_clips([ClipJob(0, path)], OPTIONS, poser=poser(detector, backbone))
     assert sum(detector.calls) == 16  # two a step
     assert sum(backbone.batches) == 16
 
@@ -72,19 +77,19 @@ def test_batches_are_filled_across_clips(make_video: VideoMaker) -> None:
     paths = [make_video(walker(6), f"{at}.mp4") for at in range(5)]
     detector, backbone = BrightDetector(), AnalyticBackbone()
     jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
-    extract_clips(jobs, OPTIONS, detector=detector, backbone=backbone)
+    extract_clips(jobs, OPTIONS, poser=poser(detector, backbone))
     assert detector.calls == [4] * 7 + [2]  # 30 frames
     assert backbone.batches == [5] * 6
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(frame_batch=st.integers(1, 40), crop_batch=st.integers(1, 40), threads=st.integers(1, 4))
+@given(frame_batch=st.integers(1, 40), person_batch=st.integers(1, 40), threads=st.integers(1, 4))
 def test_results_do_not_depend_on_batches_or_threads(
-    make_video: VideoMaker, frame_batch: int, crop_batch: int, threads: int
+    make_video: VideoMaker, frame_batch: int, person_batch: int, threads: int
 ) -> None:
     paths = [make_video(walker(7 + 5 * at), f"{at}.mp4") for at in range(3)]
     wanted = extract(*paths)
-    options = replace(OPTIONS, frame_batch=frame_batch, crop_batch=crop_batch, decode_threads=threads)
+    options = replace(OPTIONS, frame_batch=frame_batch, person_batch=person_batch, decode_threads=threads)
     for one, two in zip(wanted, extract(*paths, options=options), strict=True):
         assert one.result == two.result
         assert one.features is not None
@@ -148,7 +153,7 @@ def test_known_number_of_people_caps_the_slots(make_video: VideoMaker) -> None:
 
     for known, filled in ((0, 2), (1, 1), (5, 2)):
         job = ClipJob(0, path, persons=known)
-        outcome = extract_clips([job], OPTIONS, detector=TwoBoxes(), backbone=AnalyticBackbone())[0]
+        outcome = extract_clips([job], OPTIONS, poser=poser(TwoBoxes()))[0]
         assert outcome.result.persons == filled
 
 
@@ -158,6 +163,4 @@ def test_an_error_of_the_network_is_not_swallowed(make_video: VideoMaker) -> Non
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        extract_clips(
-            [ClipJob(0, make_video(walker(9)))], OPTIONS, detector=BrightDetector(), backbone=Broken()
-        )
+        extract_clips([ClipJob(0, make_video(walker(9)))], OPTIONS, poser=poser(backbone=Broken()))

@@ -13,7 +13,9 @@ from extract.tiny.augment import FLIP, DetectorSamples, PoseSamples, collate_det
 from extract.tiny.backbone import DETECTOR_INPUT_WH, TINY_CROP
 from extract.tiny.evaluate import box_iou, map50, pck
 from extract.tiny.rendering import FRAME_WH, People, RenderedSet, render_set
+from extract.tiny.train import update_docs
 from extract.tiny.training import Recipe, train_detector, train_pose
+from pool.errors import HeatpoolError
 from pool.records import COCO17
 
 
@@ -162,3 +164,21 @@ def test_training_learns_and_repeats(train, tmp_path: Path) -> None:  # type: ig
     assert losses == losses_again
     state, repeated = network.state_dict(), again.state_dict()
     assert all(torch.equal(state[name], repeated[name]) for name in state)
+
+
+def test_figures_replace_what_stands_between_the_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- figures -->\nold\n<!-- end of figures -->\nbelow\n")
+    names = ("mAP50", "PCK@0.1", "PCK@0.05", "PCK@0.1 detected", "PCK@0.05 detected")
+    figures = dict.fromkeys(names, 0.9876) | {"frames": 12.0, "persons": 34.0}
+    report = {"figures": {"unseen people": figures}, "ms": {"frame": 1.5, "crop": 2.5}, "minutes": 3.0}
+    update_docs(page, report)
+    update_docs(page, report)
+    text = page.read_text()
+    assert text.startswith("above\n<!-- figures -->\n| tested on")
+    assert text.endswith("<!-- end of figures -->\nbelow\n")
+    assert "| unseen people | 12 | 34 | 0.988 |" in text
+    assert "old" not in text
+    page.write_text("no marks")
+    with pytest.raises(HeatpoolError, match="marks"):
+        update_docs(page, report)

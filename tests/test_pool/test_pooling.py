@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from pool.pooling import crop_to_norm, feedback_pool
+from pool.pooling import crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
 
 
 def test_map_of_x_pools_to_x() -> None:
@@ -55,3 +57,45 @@ def test_norm_is_the_published_one() -> None:
 def test_shapes_that_do_not_fit_are_named(features: tuple[int, ...], joints: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         feedback_pool(torch.zeros(features), torch.zeros(joints))
+
+
+def test_gaussian_by_hand() -> None:
+    features = torch.tensor([[[[0.0, 1.0, 2.0, 3.0, 4.0]]]])
+    joints = torch.tensor([[[0.0, 0.0], [1.0, 0.0]]])  # the middle cell and the last one
+    middle, edge = gaussian_pool(features, joints, sigma_cells=0.5)[0, :, 0].tolist()
+    assert middle == pytest.approx(2.0)  # symmetric about the middle
+    near, far = math.exp(-2), math.exp(-8)
+    rest = math.exp(-18) + math.exp(-32)
+    want = (4 + 3 * near + 2 * far + math.exp(-18)) / (1 + near + far + rest)
+    assert edge == pytest.approx(want, abs=1e-5)
+
+
+def test_a_narrow_gaussian_is_the_nearest_cell() -> None:
+    features = torch.randn(2, 3, 8, 6)
+    joints = torch.tensor([[[-1.0, -1.0], [1.0, 1.0], [0.2, 3 / 7]]]).expand(
+        2, 3, 2
+    )  # cells (0, 0), (5, 7), (3, 5)
+    pooled = gaussian_pool(features, joints, sigma_cells=0.05)
+    for joint, (x, y) in enumerate([(0, 0), (5, 7), (3, 5)]):
+        torch.testing.assert_close(pooled[:, joint], features[:, :, y, x])
+
+
+def test_far_outside_pools_to_zero() -> None:
+    pooled = gaussian_pool(torch.ones(1, 2, 8, 8), torch.full((1, 1, 2), 9.0))
+    assert not pooled.any()
+
+
+def test_heatmap_weights_by_hand() -> None:
+    features = torch.arange(6.0).view(1, 1, 2, 3)
+    heat = torch.zeros(1, 3, 2, 3)
+    heat[0, 0, 1, 2] = 0.7  # all on the last cell
+    heat[0, 1, 0, 0], heat[0, 1, 1, 0] = 1.0, 3.0  # a quarter on 0, three quarters on 3
+    heat[0, 2] = -1.0  # no heat at all
+    assert heatmap_pool(features, heat)[0, :, 0].tolist() == pytest.approx([5.0, 2.25, 0.0])
+
+
+def test_heatmaps_are_resized_to_the_map() -> None:
+    heat = torch.zeros(1, 1, 64, 48)
+    heat[0, 0, :32] = 1.0  # the upper half
+    features = torch.cat([torch.ones(1, 1, 16, 24), torch.zeros(1, 1, 16, 24)], 2)
+    assert heatmap_pool(features, heat).item() == pytest.approx(1.0, abs=0.02)

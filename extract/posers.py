@@ -1,0 +1,142 @@
+"""From frames to people with joints and pooled features, by a top-down or a one-stage network.
+
+Both work in two steps, because who the main actors are is known only when a whole clip has been looked
+at: `look` finds people and keeps what `pose` will need, `pose` answers for the chosen ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from extract.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
+from extract.records import Detections, Detector, Frame, FrameBackbone, FramePeople, PoseBackbone
+from pool.pooling import crop_to_norm, feedback_pool
+
+__all__ = ["Look", "OneStage", "PosedPeople", "Poser", "TopDown"]
+
+
+class Look(Protocol):
+    """What is kept of a frame once it has been looked at."""
+
+    @property
+    def detections(self) -> Detections:
+        """People found, most confident first."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PosedPeople:
+    """Answers for B chosen people.
+
+    Attributes:
+        joints_xy_px: (B, V, 2) float, in frame pixels.
+        scores: (B, V) float32 in [0, 1].
+        pooled: (B, V, C) float32.
+    """
+
+    joints_xy_px: np.ndarray
+    scores: np.ndarray
+    pooled: np.ndarray
+
+
+L = TypeVar("L", bound=Look)
+
+
+class Poser(Protocol[L]):
+    """Finds people in frames and answers for the chosen ones.
+
+    Attributes:
+        joints: V.
+        channels: C of the pooled vectors.
+    """
+
+    joints: int
+    channels: int
+
+    def look(self, frames: Sequence[Frame]) -> list[L]:
+        """Find the people of each frame; the frames are not needed afterwards."""
+        ...
+
+    def pose(self, chosen: Sequence[tuple[L, int]]) -> PosedPeople:
+        """Answer for people, each given by a look and the number of a detection in it."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CroppedLook:
+    """People of a frame, cut out.
+
+    Attributes:
+        detections: D people.
+        affines: (D, 2, 3) float64, frame pixels → crop pixels.
+        crops: (D, H, W, 3) uint8.
+    """
+
+    detections: Detections
+    affines: np.ndarray
+    crops: np.ndarray
+
+
+class TopDown:
+    """A detector, crops, and a pose network over the crops.
+
+    Args:
+        detector: finds people.
+        backbone: the pose network with its tapped map.
+        device: of the pose network.
+        candidates: people per frame that are cut out, so that memory is bounded in a crowd.
+    """
+
+    def __init__(
+        self, detector: Detector, backbone: PoseBackbone, *, device: torch.device | str, candidates: int = 6
+    ) -> None:
+        self._detector, self._backbone = detector, backbone
+        self._device, self._candidates = device, candidates
+        self.joints, self.channels = backbone.joints, backbone.channels
+
+    def look(self, frames: Sequence[Frame]) -> list[CroppedLook]:
+        """Find people and cut them out."""
+        looks = []
+        for frame, found in zip(frames, self._detector.detect(frames), strict=True):
+            count = self._candidates
+            kept = Detections(found.boxes_xyxy_px[:count], found.scores[:count])
+            affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop)
+            looks.append(CroppedLook(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
+        return looks
+
+    @torch.inference_mode()
+    def pose(self, chosen: Sequence[tuple[CroppedLook, int]]) -> PosedPeople:
+        """Run the network on a batch of crops and pool its map at its own joints, on the device."""
+        spec = self._backbone.crop
+        crops = np.stack([look.crops[number] for look, number in chosen])
+        pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))
+        norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
+        pooled = feedback_pool(pose.features, norm).float().cpu().numpy()
+        affines = np.stack([look.affines[number] for look, number in chosen])
+        joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
+        return PosedPeople(joints, pose.scores.float().cpu().numpy(), pooled)
+
+
+class OneStage:
+    """A network that gives boxes, joints and features at once; `pose` only picks from its answers."""
+
+    def __init__(self, backbone: FrameBackbone) -> None:
+        self._backbone = backbone
+        self.joints, self.channels = backbone.joints, backbone.channels
+
+    def look(self, frames: Sequence[Frame]) -> list[FramePeople]:
+        """Run the network on frames."""
+        return self._backbone.estimate(frames)
+
+    def pose(self, chosen: Sequence[tuple[FramePeople, int]]) -> PosedPeople:
+        """Pick the answers of the chosen people."""
+        return PosedPeople(
+            np.stack([people.joints_xy_px[number] for people, number in chosen]),
+            np.stack([people.scores[number] for people, number in chosen]),
+            np.stack([people.pooled[number] for people, number in chosen]),
+        )

@@ -1,0 +1,66 @@
+"""The commands that make a store and a run again, as far as their files tell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import fields
+from typing import Any
+
+import yaml
+
+from classify.config import TrainConfig
+from pipelines.configs import ExtractConfig, TrainCommandConfig
+from pipelines.report.run import Run
+from pipelines.run_file import read_run_file
+from pool.errors import HeatpoolError
+from pool.store import FeatureStore
+
+__all__ = ["command_lines"]
+
+_HOW_NOT_WHAT = {"resume", "overwrite", "quiet"}
+
+
+def command_lines(run: Run, store: FeatureStore) -> list[str]:
+    """Return the command lines of both stages; a stage whose options are not on record is left out.
+
+    Raises:
+        HeatpoolError: if a file of options is damaged.
+    """
+    options = read_run_file(store.path).get("options", {})
+    lines = [_line("extract", _changed(ExtractConfig, options))] if options else []
+    try:
+        config = yaml.safe_load(run.config_text) or {}
+    except yaml.YAMLError as error:
+        raise HeatpoolError(
+            f"cannot read {run.folder / 'config.yaml'}: {' '.join(str(error).split())}"
+        ) from error
+    recipe = config.get("recipe") if isinstance(config, dict) else None
+    if isinstance(recipe, dict):
+        chosen = {
+            "features": config.get("features", str(store.path)),
+            "split": run.protocol,
+            "streams": tuple(stream.name for stream in run.streams),
+            "out": str(run.folder),
+            "recipe": "paper" if recipe.get("width") == TrainConfig().width else "small",
+            "epochs": recipe.get("epochs", 0),
+            "batch_size": recipe.get("batch", 0),
+            "learning_rate": recipe.get("lr", 0.0),
+            "seed": recipe.get("seed", 0),
+        }
+        lines.append(_line("train", _changed(TrainCommandConfig, chosen)))
+    return lines
+
+
+def _changed(config: type, options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a command that are not at their defaults."""
+    defaults = {field.name: field.default for field in fields(config) if field.name not in _HOW_NOT_WHAT}
+    return {name: options[name] for name in defaults if name in options and options[name] != defaults[name]}
+
+
+def _line(command: str, options: dict[str, Any]) -> str:
+    words = ["heatpool", command]
+    for name, value in options.items():
+        text = json.dumps(value) if isinstance(value, list | tuple) else str(value)
+        words += [f"--{name.replace('_', '-')}", text]
+    return shlex.join(words)
