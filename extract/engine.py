@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from extract.posers import Look, Poser
 from extract.readahead import ClipEnd, ClipStart, decode_ahead
 from extract.records import Frame
+from extract.sampling import Sampling
 from extract.tracking import Selection, select_tracked
 from extract.video import VideoInfo
 from pool.records import ClipFeatures, ClipResult, Status
@@ -55,6 +56,7 @@ class ExtractOptions:
         frame_batch: frames per look.
         person_batch: people per call of the pose network.
         decode_threads: clips that are decoded at the same time.
+        sampling: frames that count at all.
     """
 
     persons: int = 2
@@ -63,6 +65,7 @@ class ExtractOptions:
     frame_batch: int = 32
     person_batch: int = 64
     decode_threads: int = 2
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +137,10 @@ class _Engine:
     def run(self, jobs: Sequence[ClipJob]) -> list[Outcome]:
         state: _ClipState | None = None
         options = self._options
-        for item in decode_ahead(jobs, steps=options.steps, threads=options.decode_threads):
+        items = decode_ahead(
+            jobs, steps=options.steps, threads=options.decode_threads, sampling=options.sampling
+        )
+        for item in items:
             if isinstance(item, ClipStart):  # again for the same clip when its frame count was a lie
                 state = _ClipState(item.at, jobs[item.at], item.info, item.plan)
             elif isinstance(item, ClipEnd):

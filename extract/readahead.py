@@ -6,11 +6,12 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from extract.records import Frame
+from extract.sampling import Sampling
 from extract.video import FrameCountError, VideoInfo, iter_frames, probe
 from pool.errors import HeatpoolError
 from pool.resample import ResamplePlan
@@ -56,13 +57,16 @@ class ClipEnd:
 Item = ClipStart | Frame | ClipEnd
 
 
-def decode_ahead(jobs: Sequence[_Job], *, steps: int, threads: int) -> Iterator[Item]:
+def decode_ahead(
+    jobs: Sequence[_Job], *, steps: int, threads: int, sampling: Sampling | None = None
+) -> Iterator[Item]:
     """Decode clips in threads and yield their frames strictly in order.
 
     Args:
         jobs: clips.
         steps: T, which decides the frames that are read.
         threads: clips decoded at the same time.
+        sampling: frames that count at all; by default every one.
 
     Yields:
         For each clip a `ClipStart`, its `Frame`s and a `ClipEnd`; for an unreadable one a `ClipEnd` with
@@ -73,7 +77,7 @@ def decode_ahead(jobs: Sequence[_Job], *, steps: int, threads: int) -> Iterator[
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         try:
             for at, (job, items) in enumerate(zip(jobs, queues, strict=True)):
-                pool.submit(_decode_clip, at, job, steps, items, stop)
+                pool.submit(_decode_clip, at, job, (steps, sampling or Sampling()), items, stop)
             for items in queues:
                 while True:
                     item = items.get()
@@ -84,18 +88,19 @@ def decode_ahead(jobs: Sequence[_Job], *, steps: int, threads: int) -> Iterator[
             stop.set()
 
 
-def _decode_clip(at: int, job: _Job, steps: int, items: queue.Queue[Item], stop: threading.Event) -> None:
+def _decode_clip(
+    at: int, job: _Job, rule: tuple[int, Sampling], items: queue.Queue[Item], stop: threading.Event
+) -> None:
     """Put the items of one clip into its queue; whatever goes wrong ends this clip alone."""
     error, corrupt = "", 0
     try:
         info = probe(job.path, start_s=job.start_s, end_s=job.end_s)
         try:
-            corrupt = _send_frames(at, job, info, steps, items, stop)
+            corrupt = _send_frames(at, job, info, rule, items, stop)
         except FrameCountError as count:
             damage = info.damage or f"{info.frames} frames expected, {count.decoded} decode"
-            whole = info.first_frame + count.decoded
-            info = replace(info, frames=count.decoded, frames_from_packets=whole, damage=damage)
-            corrupt = _send_frames(at, job, info, steps, items, stop)
+            info = info.with_frames(count.decoded, damage)
+            corrupt = _send_frames(at, job, info, rule, items, stop)
     except _Stopped:
         return
     except HeatpoolError as reason:
@@ -107,15 +112,22 @@ def _decode_clip(at: int, job: _Job, steps: int, items: queue.Queue[Item], stop:
 
 
 def _send_frames(
-    at: int, job: _Job, info: VideoInfo, steps: int, items: queue.Queue[Item], stop: threading.Event
+    at: int,
+    job: _Job,
+    info: VideoInfo,
+    rule: tuple[int, Sampling],
+    items: queue.Queue[Item],
+    stop: threading.Event,
 ) -> int:
     """Send the frames that the plan reads; return how many of them are damaged."""
+    steps, sampling = rule
     if info.frames < 2:
         raise HeatpoolError(f"expected at least 2 frames, {job.path.name} holds {info.frames}")
-    plan = ResamplePlan.linear(info.frames, steps)
+    counting = sampling.frames(info)
+    plan = ResamplePlan.linear(len(counting), steps)
     _put(ClipStart(at, info, plan), items, stop)
     corrupt = 0
-    for frame in iter_frames(job.path, plan.frames, info=info):
+    for frame in iter_frames(job.path, counting[plan.frames], info=info):
         corrupt += frame.corrupt
         _put(Frame(job.clip, info.first_frame + frame.index, frame.time_s, frame.rgb), items, stop)
     return corrupt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -46,6 +46,7 @@ class VideoInfo:
         width_px: coded width, before rotation.
         height_px: coded height, before rotation.
         damage: why the file counts as cut or damaged; empty when it is whole.
+        times_s: (frames,) float64, presentation times of the window's frames from the start of the video.
     """
 
     first_frame: int
@@ -56,6 +57,15 @@ class VideoInfo:
     width_px: int
     height_px: int
     damage: str
+    times_s: np.ndarray = field(repr=False, compare=False)
+
+    def with_frames(self, frames: int, damage: str) -> VideoInfo:
+        """Return what is known once decoding gave another number of frames than demuxing."""
+        step_s = 1 / (self.fps or 25.0)
+        more_s = self.times_s[-1] + step_s * np.arange(1, frames - self.frames + 1)
+        times_s = np.concatenate([self.times_s, more_s])[:frames]
+        whole = self.first_frame + frames
+        return replace(self, frames=frames, frames_from_packets=whole, damage=damage, times_s=times_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +113,7 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Vi
             f"expected frames between {start_s:g} s and {'the end' if end_s is None else f'{end_s:g} s'}, "
             f"got none in {path.name} ({times_s[-1]:.2f} s long)"
         )
-    return VideoInfo(first, last - first, header, found, rate, *size, damage)
+    return VideoInfo(first, last - first, header, found, rate, *size, damage, times_s[first:last])
 
 
 def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:
