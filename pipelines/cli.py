@@ -6,6 +6,7 @@ Exit codes: 0 good; 1 error; 2 usage; 3 finished, but some clips failed; 130 int
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -21,11 +22,15 @@ __all__ = ["main"]
 
 @dataclass(frozen=True)
 class _Command:
-    """A command: its configuration, the module whose `run` does it, and examples for its help."""
+    """A command: its configuration, the module whose `run` does it, and examples for its help.
+
+    `bare` names the option that a word without dashes stands for.
+    """
 
     config: type[Any]
     module: str
     examples: str
+    bare: str = ""
 
 
 _COMMANDS: dict[str, _Command] = {
@@ -43,7 +48,7 @@ _COMMANDS: dict[str, _Command] = {
         "    --weights pose.onnx --tap relu4 --detector boxes-file --boxes boxes.csv\n"
         "heatpool extract --videos clips.csv --out features.zarr … --resume",
     ),
-    "info": _Command(configs.InfoConfig, "pipelines.info", "heatpool info --store features.zarr"),
+    "info": _Command(configs.InfoConfig, "pipelines.info", "heatpool info features.zarr", bare="store"),
     "train": _Command(
         configs.TrainCommandConfig,
         "pipelines.train",
@@ -80,7 +85,7 @@ class _Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         text = " ".join(str(message).split())
-        print(f"{self.prog}: {text}; see --help", file=sys.stderr)
+        print(f"{self.prog.split(' [')[0]}: {text}; see --help", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -129,19 +134,29 @@ def _summary(config: type[Any]) -> str:
 
 
 def _spell(arguments: Sequence[str], name: str) -> list[str]:
-    """Let options be written with dashes, and switches without a value."""
-    config = _COMMANDS[name].config if name else None
-    hints = get_type_hints(config) if config else {}
-    switches = {field.name for field in fields(config) if hints[field.name] is bool} if config else set()
-    spelled: list[str] = []
-    for at, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
+    """Let options be written with dashes, switches without a value, and one option without its name."""
+    if not name:
+        return list(arguments)
+    command = _COMMANDS[name]
+    hints = get_type_hints(command.config)
+    switches = {field.name for field in fields(command.config) if hints[field.name] is bool}
+    start = list(arguments).index(name) + 1
+    spelled = list(arguments[:start])
+    words = deque(arguments[start:])
+    while words:
+        option, equals, value = words.popleft().partition("=")
         if not option.startswith("--"):
-            spelled.append(word)
+            word = option + equals + value
+            spelled.append(f"--{command.bare}={word}" if command.bare and not word.startswith("-") else word)
             continue
         key = option[2:].replace("-", "_")
-        spelled.append(f"--{key}{equals}{value}")
-        following = arguments[at + 1] if at + 1 < len(arguments) else ""
-        if key in switches and not equals and following.lower() not in ("true", "false"):
-            spelled[-1] = f"--{key}=true"
+        has_value = bool(words) and not words[0].startswith("--")
+        if key in switches and not equals and not (has_value and words[0].lower() in ("true", "false")):
+            spelled.append(f"--{key}=true")
+        elif equals:
+            spelled.append(f"--{key}={value}")
+        else:
+            spelled.append(f"--{key}")
+            if has_value:
+                spelled.append(words.popleft())
     return spelled

@@ -108,6 +108,7 @@ def test_options_come_from_yaml_and_flags_win(tmp_path: Path, capsys: pytest.Cap
             ["extract", "--videos", "videos", "--backend", "tiny", "--detector", "full-frame", "--tap", "x"],
             "expected no --weights and no --tap",
         ),
+        (["info", "nowhere"], "nowhere"),
         (["info", "--store", "nowhere"], "nowhere"),
         (["train", "--features", "nowhere"], "nowhere"),
         (["evaluate", "--run", "nowhere"], "expected a finished run in nowhere"),
