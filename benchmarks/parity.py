@@ -1,8 +1,10 @@
 """What each fault of the published extractor does to the features, and what HRNet costs; see docs/parity.md.
 
-Usage: python -m benchmarks.parity VIDEO... --boxes BOXES.csv [--weights pose_hrnet_w48_256x192_split2_sigma4.pth]
+Usage: python -m benchmarks.parity VIDEO... --boxes BOXES.csv [--weights HRNET.pth]
        python -m benchmarks.parity VIDEO... --boxes BOXES.csv --onnx POSE.onnx --tap NAME
-Without --weights the network has weights made from its tensors' names, as in the golden outputs.
+       python -m benchmarks.parity VIDEO... --boxes BOXES.csv --boxes-only
+       python -m benchmarks.parity --speed
+Without --weights HRNet-W48 has weights made from its tensors' names, as in the golden outputs.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import torch
 from extract.crops import crop_affines
 from extract.detectors import BoxesFile
 from extract.engine import ClipJob, ExtractOptions, extract_clips
-from extract.hrnet.backbone import HRNetBackbone
+from extract.hrnet.backbone import BatchNorm, HRNetBackbone
 from extract.hrnet.network import HRNetSimCC
 from extract.hrnet.weights import load_network
 from extract.onnx_backend import OnnxBackbone
@@ -33,13 +35,14 @@ from pool.records import ClipFeatures
 from tests.test_classify.deterministic_weights import fill_
 
 PERSONS = 2
+NORMS: tuple[BatchNorm, BatchNorm] = ("eval", "published")
 
 
 @dataclass(frozen=True)
 class Variant:
     """The published extractor's switches."""
 
-    batchnorm: Literal["eval", "published"] = "eval"
+    batchnorm: BatchNorm = "eval"
     crop_aspect: Literal["model", "published"] = "model"
     person_selection: Literal["tracked", "first"] = "tracked"
 
@@ -127,8 +130,8 @@ def rows(arguments: argparse.Namespace) -> Iterator[list[str]]:
     backbones: dict[str, PoseBackbone] = {}
     if arguments.onnx:
         backbones["eval"] = OnnxBackbone(arguments.onnx, arguments.tap)
-    else:
-        for batchnorm in ("eval", "published"):
+    elif not arguments.boxes_only:
+        for batchnorm in NORMS:
             backbones[batchnorm] = HRNetBackbone(hrnet(arguments.weights), batchnorm=batchnorm)
     for clip, video in enumerate(videos):
         info = probe(video)
@@ -140,6 +143,8 @@ def rows(arguments: argparse.Namespace) -> Iterator[list[str]]:
             f"in the median frame, {cut.max():.2%} at most; `first` fills {other_person(found):.1%} of its "
             "slots with another person than the tracked one"
         )
+        if not backbones:
+            continue
         ours = extract(video, clip, detector, backbones["eval"], OURS, arguments.steps)
         for name, variant in VARIANTS.items():
             if variant.batchnorm in backbones:
@@ -165,12 +170,9 @@ def speed() -> Iterator[tuple[str, float]]:
 
     yield "as published: training mode, a crop at a time", clock(plain.train(), 1)
     yield "the same in eval mode", clock(plain.eval(), 1)
-    for name, batchnorm, dtype in (
-        ("ours, --batchnorm published, 8 crops", "published", torch.float32),
-        ("ours, 8 crops", "eval", torch.float32),
-        ("ours, 8 crops, bfloat16", "eval", torch.bfloat16),
-    ):
-        yield name, clock(HRNetBackbone(HRNetSimCC(), batchnorm=batchnorm, dtype=dtype), 8)
+    yield "ours, 8 crops, --batchnorm published", clock(HRNetBackbone(HRNetSimCC(), batchnorm="published"), 8)
+    yield "ours, 8 crops", clock(HRNetBackbone(HRNetSimCC()), 8)
+    yield "ours, 8 crops, bfloat16", clock(HRNetBackbone(HRNetSimCC(), dtype=torch.bfloat16), 8)
 
 
 def main() -> None:
@@ -180,6 +182,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="HRNet checkpoint")
     parser.add_argument("--onnx", type=Path, help="another pose network, without the batch norm switch")
     parser.add_argument("--tap", help="feature map of --onnx")
+    parser.add_argument("--boxes-only", action="store_true", help="only what the boxes tell")
     parser.add_argument("--steps", type=int, default=16, help="time steps; at most twice as many frames")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--speed", action="store_true", help="time HRNet-W48 instead")
@@ -189,9 +192,12 @@ def main() -> None:
         for name, milliseconds in speed():
             print(f"| {name} | {milliseconds:.0f} |", flush=True)
         return
-    head = "clip, fault, relative L2, cosine, joints moved px (median), (90 %), mean score".split(", ")
+    head = ["clip", "fault", "relative L2", "cosine", "joints moved px (median)", "(90 %)", "mean score"]
+    if not arguments.videos or arguments.boxes is None:
+        parser.error("expected videos and --boxes")
     lines = [head, ["---"] * len(head), *rows(arguments)]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    if len(lines) > 2:
+        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 if __name__ == "__main__":

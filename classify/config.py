@@ -47,7 +47,7 @@ class TrainConfig:
         layers: (multiple of the width, stride in time) per layer.
         dropout: before the last layer.
         seed: of weights, order and augmentation.
-        device: "cpu", "cuda", "cuda:0", or "auto" for a GPU if there is one.
+        device: "cpu", "cuda" or "cuda:0", as torch knows them.
 
     Raises:
         HeatpoolError: if a value makes no sense.

@@ -1,4 +1,4 @@
-"""Device, optimiser and learning rate of a recipe."""
+"""Optimiser and learning rate of a recipe."""
 
 from __future__ import annotations
 
@@ -9,28 +9,8 @@ import torch
 from torch import nn
 
 from classify.config import TrainConfig
-from pool.errors import HeatpoolError
 
-__all__ = ["learning_rate", "make_optimizer", "resolve_device"]
-
-
-def resolve_device(name: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda" or "cuda:0" into a device.
-
-    Raises:
-        HeatpoolError: if the name is unknown or that GPU is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise HeatpoolError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:0") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise HeatpoolError(
-            f"device {name} asked for, but torch sees {torch.cuda.device_count()} GPUs; use cpu"
-        )
-    return device
+__all__ = ["learning_rate", "make_optimizer"]
 
 
 def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -19,7 +19,7 @@ from classify.clips import ClipSet, channel_stats
 from classify.config import TrainConfig
 from classify.data import batches, clip_batch
 from classify.graph import GRAPHS
-from classify.optim import learning_rate, make_optimizer, resolve_device
+from classify.optim import learning_rate, make_optimizer
 from classify.predict import predict_scores
 from classify.streams import make_stream
 from pool.errors import HeatpoolError
@@ -70,7 +70,7 @@ class _Trainer:
         self.config, self.train, self.val = config, train, val
         self.folder = out_dir / "checkpoints"
         self.metrics_path = out_dir / "metrics.csv"
-        self.device = resolve_device(config.device)
+        self.device = torch.device(config.device)
         self.stats = channel_stats(train) if config.normalise else None
         self.channels = train.features.shape[-1]
         self.model = build_model(

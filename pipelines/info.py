@@ -45,9 +45,9 @@ def describe(store: FeatureStore) -> str:
     for name, parts in index.splits.items():
         lines.append((f"split {name}", _counts({part.name.lower(): parts == part for part in Part})))
     sizes = store.bytes_by_array()
-    features = {name: sizes[name] for name in store.layout.features}
-    parts = features | {"index": sum(sizes.values()) - sum(features.values())}
-    each = ", ".join(f"{name} {size / len(store):,.0f}" for name, size in parts.items())
+    of_features = {name: sizes[name] for name in store.layout.features}
+    of_features["index"] = sum(sizes.values()) - sum(of_features.values())
+    each = ", ".join(f"{name} {size / len(store):,.0f}" for name, size in of_features.items())
     lines.append(("bytes a clip", f"{sum(sizes.values()) / len(store):,.0f} ({each})"))
     lines += [
         ("backbone", f"{spec.backbone}, tap {spec.tap}"),

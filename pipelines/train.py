@@ -16,7 +16,7 @@ import yaml
 from classify.checkpoint import load_model, write_atomic
 from classify.clips import ClipSet
 from classify.config import DEMO, TrainConfig
-from classify.data import load_clips
+from classify.data import load_clips, split_rows
 from classify.fuse import fit_fusion, fuse_scores
 from classify.metrics import evaluate_scores, write_confusion_csv, write_confusion_png
 from classify.predict import predict_scores
@@ -41,8 +41,6 @@ INPUTS: dict[StreamName, Literal["pooled", "keypoints"]] = {
 }
 """Which array of the store a stream learns from."""
 
-_PARTS: tuple[PartName, ...] = ("train", "val", "test")
-
 
 @dataclass(frozen=True, eq=False)
 class _Stream:
@@ -63,12 +61,11 @@ def run(config: TrainCommandConfig) -> int:
     protocol = pick_protocol(store, config.split)
     out = config.out or Path("work_dirs") / f"{path.stem}-{protocol}"
     recipe = _recipe(config, store)
+    rows = split_rows(store, protocol)
     _claim(out, config, recipe, path)
     set_threads(config.threads)
-    rows = {part: store.rows(protocol=protocol, part=part) for part in _PARTS}
-    _say(
-        config, f"training on {path}, split {protocol}: {_sizes(rows)} clips, into {out}, on {recipe.device}"
-    )
+    sizes = " / ".join(f"{len(part_rows)} {part}" for part, part_rows in rows.items())
+    _say(config, f"training on {path}, split {protocol}: {sizes} clips, into {out}, on {recipe.device}")
     streams: dict[str, _Stream] = {}
     for name in config.streams:
         clips = {part: load_clips(store, part_rows, input=INPUTS[name]) for part, part_rows in rows.items()}
@@ -137,9 +134,6 @@ def pick_protocol(store: FeatureStore, asked: str | None) -> str:
     protocol = asked or (names[0] if len(names) == 1 else "xsub")
     if protocol not in names:
         raise HeatpoolError(f"expected --split to be one of {', '.join(names)}, got {protocol!r}")
-    for part in _PARTS:
-        if not len(store.rows(protocol=protocol, part=part)):
-            raise HeatpoolError(f"expected {part} clips in split {protocol} of {store.path}, got none")
     return protocol
 
 
@@ -172,8 +166,10 @@ def _claim(out: Path, config: TrainCommandConfig, recipe: TrainConfig, features:
         "features": str(features.resolve()),
         "split": config.split,
         "streams": list(config.streams),
-        "recipe": json.loads(json.dumps(asdict(recipe))),
+        # A run may go on elsewhere, so the device is not part of what it is.
+        "recipe": {name: value for name, value in asdict(recipe).items() if name != "device"},
     }
+    resolved = json.loads(json.dumps(resolved))
     written = out / "config.yaml"
     if out.exists() and any(out.iterdir()):
         if not config.resume and not config.overwrite:
@@ -193,7 +189,7 @@ def _claim(out: Path, config: TrainCommandConfig, recipe: TrainConfig, features:
 
 
 def _train_stream(
-    name: str, recipe: TrainConfig, clips: Mapping[PartName, ClipSet], out: Path, config: TrainCommandConfig
+    name: str, recipe: TrainConfig, clips: Mapping[str, ClipSet], out: Path, config: TrainCommandConfig
 ) -> _Stream:
     with Progress(name, recipe.epochs, "epochs", quiet=config.quiet) as progress:
 
@@ -243,10 +239,6 @@ def write_part(folder: Path, part: PartName, scores: ClipScores) -> dict[str, fl
         for row in metrics.per_class:
             writer.writerow([row.name, row.clips, "" if row.accuracy is None else f"{row.accuracy:.6f}"])
     return {**metrics.named(), "clips": metrics.clips}
-
-
-def _sizes(rows: Mapping[PartName, Any]) -> str:
-    return " / ".join(f"{len(part_rows)} {part}" for part, part_rows in rows.items())
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -15,7 +15,8 @@ def heatmap_network(path: Path, *, height: int = 64, width: int = 48, joints: in
     Its inner tensor `brightness` (1, 4, height / 4, width / 4) holds the mean of each 4 x 4 block and
     three constant multiples of it. The batch size is fixed at 1, as exporters like to leave it.
     """
-    blocks = np.full((4, 3, 4, 4), 1 / 48, np.float32) * np.array([1, 2, 3, 4], np.float32).reshape(4, 1, 1, 1)
+    multiples = np.array([1, 2, 3, 4], np.float32).reshape(4, 1, 1, 1)
+    blocks = multiples * np.full((1, 3, 4, 4), 1 / 48, np.float32)
     heads = np.zeros((joints, 4, 1, 1), np.float32)
     heads[:, 0] = 1
     nodes = [

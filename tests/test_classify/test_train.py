@@ -11,7 +11,7 @@ import torch
 from classify.checkpoint import load_model
 from classify.clips import ClipSet
 from classify.config import TrainConfig
-from classify.optim import learning_rate, resolve_device
+from classify.optim import learning_rate
 from classify.predict import predict_scores
 from classify.train import EpochReport, train_stream
 from pool.errors import HeatpoolError
@@ -141,11 +141,3 @@ def test_learning_rates_by_hand() -> None:
 def test_impossible_recipes_are_refused(field: dict[str, object]) -> None:
     with pytest.raises(HeatpoolError, match="training configuration"):
         TrainConfig(**field)  # type: ignore[arg-type]
-
-
-def test_devices() -> None:
-    assert resolve_device("cpu").type == "cpu"
-    with pytest.raises(HeatpoolError, match="unknown device"):
-        resolve_device("tpu9000")
-    with pytest.raises(HeatpoolError, match="torch sees"):
-        resolve_device("cuda:99")

@@ -165,7 +165,8 @@ def test_real_people_through_a_real_network(tmp_path: Path) -> None:
     done = heatpool(
         "extract", "--videos", SHARED / "videos/ntu", "--out", out, "--backend", "onnx",
         "--weights", SHARED / "weights/simplepose_mobilenetv2_256x192.onnx",
-        "--tap", "hybridsequential0_relu4_fwd", "--detector", "boxes-file", "--boxes", SHARED / "videos/boxes.csv",
+        "--tap", "hybridsequential0_relu4_fwd",
+        "--detector", "boxes-file", "--boxes", SHARED / "videos/boxes.csv",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     store = FeatureStore.open(out)
