@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 import torch
 
 from extract.crops import crop_affines
@@ -62,6 +64,22 @@ def hrnet(weights: Path | None) -> HRNetSimCC:
     network = HRNetSimCC()
     fill_(network)
     return network.eval()
+
+
+def crop_statistics(path: Path, folder: Path) -> Path:
+    """Copy an ONNX network with its batch norms made to normalise each crop by its own statistics."""
+    model = onnx.load(path)
+    norms = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    if not norms:
+        raise SystemExit(f"{path.name} has no batch norms left: they were folded into its convolutions")
+    for node in norms:
+        node.op_type = "InstanceNormalization"
+        del node.input[3:]  # running mean and variance
+        kept = [attribute for attribute in node.attribute if attribute.name == "epsilon"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    onnx.save(model, folder / path.name)
+    return folder / path.name
 
 
 def extract(
@@ -130,6 +148,9 @@ def rows(arguments: argparse.Namespace) -> Iterator[list[str]]:
     backbones: dict[str, PoseBackbone] = {}
     if arguments.onnx:
         backbones["eval"] = OnnxBackbone(arguments.onnx, arguments.tap)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = crop_statistics(arguments.onnx, Path(folder))
+            backbones["published"] = OnnxBackbone(copy, arguments.tap)
     elif not arguments.boxes_only:
         for batchnorm in NORMS:
             backbones[batchnorm] = HRNetBackbone(hrnet(arguments.weights), batchnorm=batchnorm)
@@ -147,10 +168,9 @@ def rows(arguments: argparse.Namespace) -> Iterator[list[str]]:
             continue
         ours = extract(video, clip, detector, backbones["eval"], OURS, arguments.steps)
         for name, variant in VARIANTS.items():
-            if variant.batchnorm in backbones:
-                backbone = backbones[variant.batchnorm]
-                theirs = extract(video, clip, detector, backbone, variant, arguments.steps)
-                yield [video.stem, name, *compare(ours, theirs, size_px)]
+            backbone = backbones[variant.batchnorm]
+            theirs = extract(video, clip, detector, backbone, variant, arguments.steps)
+            yield [video.stem, name, *compare(ours, theirs, size_px)]
 
 
 @torch.inference_mode()
@@ -180,7 +200,7 @@ def main() -> None:
     parser.add_argument("videos", nargs="*", type=Path)
     parser.add_argument("--boxes", type=Path, help="CSV for the boxes-file detector")
     parser.add_argument("--weights", type=Path, help="HRNet checkpoint")
-    parser.add_argument("--onnx", type=Path, help="another pose network, without the batch norm switch")
+    parser.add_argument("--onnx", type=Path, help="another pose network, its batch norms not folded")
     parser.add_argument("--tap", help="feature map of --onnx")
     parser.add_argument("--boxes-only", action="store_true", help="only what the boxes tell")
     parser.add_argument("--steps", type=int, default=16, help="time steps; at most twice as many frames")

@@ -111,7 +111,7 @@ class TrainConfig:
 
 
 DEMO = TrainConfig(
-    epochs=30,
+    epochs=36,
     batch=16,
     optimizer="adamw",
     lr=0.02,

@@ -12,7 +12,7 @@ from extract.records import CropSpec
 __all__ = ["crop_affines", "crop_boxes", "joints_to_frame", "normalise_crops"]
 
 
-def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec) -> np.ndarray:
+def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec, *, aspect: float | None = None) -> np.ndarray:
     """Return the affine maps frame pixels → crop pixels, one per box.
 
     The box keeps its centre, grows on its shorter side to the crop's aspect, is enlarged by
@@ -21,6 +21,8 @@ def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec) -> np.ndarray:
     Args:
         boxes_xyxy_px: (D, 4) float.
         spec: of the pose network.
+        aspect: width over height that the box grows to; None for the crop's. The published extractor
+            uses frame height over frame width, so that its crops of wide video are cut above and below.
 
     Returns:
         (D, 2, 3) float64: `crop = affine[:, :2] @ frame + affine[:, 2]`.
@@ -30,7 +32,8 @@ def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec) -> np.ndarray:
     boxes = np.asarray(boxes_xyxy_px, np.float64)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
-    aspect = spec.width_px / spec.height_px
+    if aspect is None:
+        aspect = spec.width_px / spec.height_px
     scale = spec.width_px / (np.maximum(width, height * aspect) * spec.padding)
     affines = np.zeros((len(boxes), 2, 3))
     affines[:, 0, 0] = affines[:, 1, 1] = scale

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,6 +53,8 @@ class ExtractOptions:
         persons: M, person slots.
         steps: T, time steps.
         selection: which detections fill the slots.
+        gaps: frames in which a slot is empty: skip = a step mixes the frames with the person only, zeros =
+            such frames count as zero features, as in the published extractor.
         frame_batch: frames per look.
         person_batch: people per call of the pose network.
         decode_threads: clips that are decoded at the same time.
@@ -62,6 +64,7 @@ class ExtractOptions:
     persons: int = 2
     steps: int = 64
     selection: Selection = select_tracked
+    gaps: Literal["skip", "zeros"] = "skip"
     frame_batch: int = 32
     person_batch: int = 64
     decode_threads: int = 2
@@ -209,7 +212,7 @@ class _Engine:
                 self._complete(state)
 
     def _complete(self, state: _ClipState) -> None:
-        self._finish(state.at, state.job, _outcome(state))
+        self._finish(state.at, state.job, _outcome(state, self._options.gaps))
 
     def _finish(self, at: int, job: ClipJob, outcome: Outcome) -> None:
         self._outcomes[at] = outcome
@@ -220,7 +223,7 @@ def _failed(message: str) -> Outcome:
     return Outcome(None, ClipResult(Status.FAILED, message=message))
 
 
-def _outcome(state: _ClipState) -> Outcome:
+def _outcome(state: _ClipState, gaps: Literal["skip", "zeros"]) -> Outcome:
     """Resample what was seen of a clip to T steps and say how it went."""
     plan, info = state.plan, state.info
     persons = int(state.filled.any(1).sum())
@@ -232,8 +235,9 @@ def _outcome(state: _ClipState) -> Outcome:
     result = ClipResult(status, info.frames, info.fps, *state.size_px, persons, message)
     if not persons:
         return Outcome(None, result)
+    everywhere = np.ones_like(state.filled)
     features = ClipFeatures(
-        pooled=_steps(plan, state.pooled, state.filled),
+        pooled=_steps(plan, state.pooled, everywhere if gaps == "zeros" else state.filled),
         keypoints=_steps(plan, state.keypoints, state.filled),
         boxes=_steps(plan, state.boxes, state.filled),
         mask=np.stack([plan.seen_steps(filled) for filled in state.filled]),

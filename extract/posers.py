@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -90,13 +90,21 @@ class TopDown:
         backbone: the pose network with its tapped map.
         device: of the pose network.
         candidates: people per frame that are cut out, so that memory is bounded in a crowd.
+        crop_aspect: what boxes grow to before they are cut out: model = the crops' aspect, published = frame
+            height over frame width, as in the published extractor.
     """
 
     def __init__(
-        self, detector: Detector, backbone: PoseBackbone, *, device: torch.device | str, candidates: int = 6
+        self,
+        detector: Detector,
+        backbone: PoseBackbone,
+        *,
+        device: torch.device | str,
+        candidates: int = 6,
+        crop_aspect: Literal["model", "published"] = "model",
     ) -> None:
         self._detector, self._backbone = detector, backbone
-        self._device, self._candidates = device, candidates
+        self._device, self._candidates, self._crop_aspect = device, candidates, crop_aspect
         self.joints, self.channels = backbone.joints, backbone.channels
 
     def look(self, frames: Sequence[Frame]) -> list[CroppedLook]:
@@ -105,7 +113,9 @@ class TopDown:
         for frame, found in zip(frames, self._detector.detect(frames), strict=True):
             count = self._candidates
             kept = Detections(found.boxes_xyxy_px[:count], found.scores[:count])
-            affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop)
+            height, width = frame.rgb.shape[:2]
+            aspect = height / width if self._crop_aspect == "published" else None
+            affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop, aspect=aspect)
             looks.append(CroppedLook(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
         return looks
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from extract.detectors import BoxesFile, FullFrame, UltralyticsDetector
+from extract.hrnet.backbone import BatchNorm, load_hrnet_backbone
 from extract.manifest import Manifest
 from extract.onnx_backend import OnnxBackbone
 from extract.records import Detector, PoseBackbone
@@ -19,8 +21,8 @@ from pool.errors import HeatpoolError
 __all__ = ["build_backbone", "build_detector", "choose_backends"]
 
 
-def choose_backends(config: ExtractConfig, *, demo: bool) -> tuple[str, str]:
-    """Return names of backend and detector, `auto` resolved.
+def choose_backends(config: ExtractConfig, *, demo: bool) -> ExtractConfig:
+    """Return the configuration with `auto` of backend and detector resolved.
 
     The tiny networks know rendered people only, so they are chosen by themselves for the demo set and
     have to be named for anything else.
@@ -43,17 +45,33 @@ def choose_backends(config: ExtractConfig, *, demo: bool) -> tuple[str, str]:
                 "cut out already; --detector tiny knows rendered people only"
             )
         detector = "tiny"
-    return backend, detector
+    return replace(config, backend=backend, detector=detector)
 
 
 def build_backbone(
-    backend: str, *, weights: Path | None, tap: str | None, device: torch.device | str
+    backend: str,
+    *,
+    weights: Path | None,
+    tap: str | None,
+    device: torch.device | str,
+    batchnorm: BatchNorm = "eval",
 ) -> PoseBackbone:
     """Load the pose network.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or the weights do not load.
     """
+    if backend == "hrnet-simcc":
+        if weights is None:
+            raise HeatpoolError(
+                "expected --weights with --backend hrnet-simcc, such as "
+                "pose_hrnet_w48_256x192_split2_sigma4.pth from the HP-Net or SimCC authors' pages"
+            )
+        return load_hrnet_backbone(weights, tap=tap, batchnorm=batchnorm, device=device)
+    if batchnorm != "eval":
+        raise HeatpoolError(
+            f"expected --batchnorm {batchnorm} with --backend hrnet-simcc only, got --backend {backend}"
+        )
     if backend == "onnx":
         if weights is None or tap is None:
             raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")

@@ -5,6 +5,7 @@ Exit codes: 0 good; 1 error; 2 usage; 3 finished, but some clips failed; 130 int
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -66,6 +67,9 @@ _COMMANDS: dict[str, _Command] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
+    # Threads that wait for each other must sleep, not spin: with one core taken by something else, spinning
+    # made the networks ten times slower here. OpenMP reads this when torch is imported, which is below.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in arguments if word in _COMMANDS), "")
     try:

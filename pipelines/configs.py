@@ -33,15 +33,21 @@ class ExtractConfig:
         out: store to write; default beside the videos as features.zarr (demo: demo_out/features.zarr)
         backend: pose network; auto is tiny for the demo set only: tiny knows rendered people, nobody else
         weights: weights file of the backend
-        tap: inner tensor that becomes the feature map (onnx)
+        tap: inner tensor that becomes the feature map (onnx, hrnet-simcc)
+        as_published: the published extractor: --batchnorm published --crop-aspect published
+            --person-selection first
+        batchnorm: of hrnet-simcc: eval = trained statistics, published = each crop by its own
+        crop_aspect: boxes grow to: model = the network's crop, published = frame height over frame width
         detector: where people are; auto is tiny for the demo set and an error elsewhere
         boxes: CSV for --detector boxes-file with columns path,frame,x1,y1,x2,y2,score (pixels)
         persons: person slots a clip (M)
         steps: time steps a clip (T)
-        person_selection: tracked = slots follow people, first = most confident of each frame
+        person_selection: tracked = slots follow people, first = most confident of each frame, and frames
+            without anybody count as zeros
         device: auto, cpu, cuda or cuda:0; auto takes a GPU if there is one and says which
-        threads: CPU threads of the networks, 0 = all cores
-        decode_threads: clips decoded at the same time
+        workers: processes that share the work, each with its own networks; 0 = this one alone
+        threads: CPU threads of the networks in all, 0 = all cores
+        decode_threads: clips decoded at the same time, by each process
         frame_batch: frames per call of the detector
         person_batch: people per call of the pose network
         shard_clips: clips a shard; the unit of work, of resuming and of files
@@ -56,15 +62,19 @@ class ExtractConfig:
 
     videos: Path | None = None
     out: Path | None = None
-    backend: Literal["auto", "tiny", "onnx"] = "auto"
+    backend: Literal["auto", "tiny", "onnx", "hrnet-simcc"] = "auto"
     weights: Path | None = None
     tap: str | None = None
+    as_published: bool = False
+    batchnorm: Literal["eval", "published"] = "eval"
+    crop_aspect: Literal["model", "published"] = "model"
     detector: Literal["auto", "tiny", "boxes-file", "full-frame"] = "auto"
     boxes: Path | None = None
     persons: int = 2
     steps: int = 64
     person_selection: Literal["tracked", "first"] = "tracked"
     device: str = "auto"
+    workers: int = 0
     threads: int = 0
     decode_threads: int = 2
     frame_batch: int = 32
@@ -80,7 +90,7 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         _require(self, 1, "persons", "steps", "decode_threads", "frame_batch", "person_batch", "shard_clips")
-        _require(self, 0, "threads", "limit")
+        _require(self, 0, "workers", "threads", "limit")
         if self.resume and self.overwrite:
             raise ValueError("expected --resume or --overwrite, got both")
 

@@ -10,6 +10,7 @@ from extract.demo.dataset import DemoSpec
 from pipelines import extract, train
 from pipelines.configs import DemoConfig, ExtractConfig, TrainCommandConfig
 from pipelines.demo_data import render_demo_videos
+from pipelines.device import available_cores
 from pool.errors import HeatpoolError
 
 __all__ = ["run"]
@@ -34,6 +35,7 @@ def run(config: DemoConfig) -> int:
             videos=manifest,
             out=features,
             shard_clips=32,
+            workers=0 if config.small else available_cores(),
             resume=features.exists(),
             licence="AGPL-3.0-or-later, as heatpool, which draws them",
             source=f"heatpool demo, seed {config.seed}",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from extract.demo.dataset import MARKER, DemoSpec, render_demo
+from pipelines.device import available_cores
 from pipelines.progress import Progress
 
 __all__ = ["DEMO_FOLDER", "is_demo", "render_demo_videos"]
@@ -28,5 +28,5 @@ def render_demo_videos(folder: Path, *, spec: DemoSpec | None = None, quiet: boo
     """
     spec = spec or DemoSpec()
     with Progress("render", len(spec.clips()), "clips", quiet=quiet) as progress:
-        workers = len(os.sched_getaffinity(0))
+        workers = available_cores()
         return render_demo(spec, folder / "dataset", workers=workers, progress=progress.step)

@@ -8,7 +8,7 @@ import torch
 
 from pool.errors import HeatpoolError
 
-__all__ = ["pick_device", "set_threads"]
+__all__ = ["available_cores", "pick_device", "set_threads"]
 
 
 def pick_device(name: str) -> torch.device:
@@ -32,6 +32,11 @@ def pick_device(name: str) -> torch.device:
 
 def set_threads(count: int) -> int:
     """Let torch use `count` CPU threads, 0 for all cores this process may use; return the number."""
-    threads = count or len(os.sched_getaffinity(0))
+    threads = count or available_cores()
     torch.set_num_threads(threads)
     return threads
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))

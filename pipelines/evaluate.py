@@ -35,7 +35,7 @@ def run(config: EvaluateConfig) -> int:
     for name in summary["streams"]:
         best = load_model(config.run / name / "checkpoints" / "best.safetensors")
         best.model.to(device)
-        scores[name] = predict_scores(best, load_clips(store, rows, input=INPUTS[name]))
+        scores[name] = predict_scores(best, load_clips(store, rows, **INPUTS[name]))
         figures[name] = {config.part: write_part(out / name, config.part, scores[name])}
     fused = fuse_scores(scores, summary["fused"]["weights"])
     results = {

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
 from extract.manifest import Manifest, read_videos
 from extract.posers import Poser, TopDown
 from extract.records import PoseBackbone
-from extract.tracking import SELECTIONS
 from pipelines.backends import build_backbone, build_detector, choose_backends
 from pipelines.configs import ExtractConfig
 from pipelines.demo_data import DEMO_FOLDER, is_demo, render_demo_videos
-from pipelines.device import pick_device, set_threads
+from pipelines.device import available_cores, pick_device, set_threads
 from pipelines.progress import Progress
 from pipelines.run_file import file_sha256, write_run_file
+from pipelines.shards import ShardWork, run_here, run_on_workers
 from pool.errors import HeatpoolError
 from pool.records import Status, StoreSpec
 from pool.store import FeatureStore
@@ -36,15 +35,16 @@ def run(config: ExtractConfig) -> int:
     Raises:
         HeatpoolError: if an option, the videos, the weights or the store are not as they must be.
     """
+    if config.as_published:
+        config = replace(config, batchnorm="published", crop_aspect="published", person_selection="first")
     videos, out = _places(config)
     manifest = read_videos(videos)
     if config.limit:
         manifest = manifest.limit(config.limit)
-    backend, detector_name = choose_backends(config, demo=is_demo(videos))
-    device, threads = pick_device(config.device), set_threads(config.threads)
-    backbone = build_backbone(backend, weights=config.weights, tap=config.tap, device=device)
-    detector = build_detector(detector_name, boxes=config.boxes, manifest=manifest, device=device)
-    spec = _spec(config, backend, detector_name, backbone, manifest)
+    config = choose_backends(config, demo=is_demo(videos))
+    threads = set_threads(config.threads)
+    poser, backbone = build_poser(config, manifest)
+    spec = _spec(config, backbone)
     index = manifest.index()
     if config.resume:
         writer = StoreWriter.resume(out, spec=spec, index=index)
@@ -54,13 +54,14 @@ def run(config: ExtractConfig) -> int:
         )
     if not config.quiet:
         print(
-            f"extracting {len(manifest.clips)} clips into {out}: {backend} ({backbone.tap}, "
-            f"{backbone.channels} channels), {detector_name} detector, {device}, {threads} threads",
+            f"extracting {len(manifest.clips)} clips into {out}: {config.backend} ({backbone.tap}, "
+            f"{backbone.channels} channels), {config.detector} detector, {pick_device(config.device)}, "
+            f"{config.workers or 1} processes, {threads} threads",
             file=sys.stderr,
         )
     begun = time.monotonic()
     write_run_file(out, config, videos_root=manifest.root)
-    _extract_shards(config, manifest, writer, TopDown(detector, backbone, device=device))
+    _extract_shards(ShardWork(out, config, manifest), writer, poser)
     return _report(out, seconds=time.monotonic() - begun, quiet=config.quiet)
 
 
@@ -74,23 +75,23 @@ def _places(config: ExtractConfig) -> tuple[Path, Path]:
     return config.videos, config.out or folder / "features.zarr"
 
 
-def _spec(
-    config: ExtractConfig, backend: str, detector: str, backbone: PoseBackbone, manifest: Manifest
-) -> StoreSpec:
+def _spec(config: ExtractConfig, backbone: PoseBackbone) -> StoreSpec:
     """Say in the store what decides its values. Places of files are left out: they differ by machine."""
     return StoreSpec(
         persons=config.persons,
         steps=config.steps,
         joints=backbone.joints,
         channels=backbone.channels,
-        backbone=backend,
+        backbone=config.backend,
         tap=backbone.tap,
         weights_sha256=backbone.weights_sha256,
         config={
-            "backend": backend,
-            "detector": detector,
+            "backend": config.backend,
+            "detector": config.detector,
             "boxes_sha256": file_sha256(config.boxes) if config.boxes else "",
             "person_selection": config.person_selection,
+            "batchnorm": config.batchnorm,
+            "crop_aspect": config.crop_aspect,
         },
         licence=config.licence,
         citation=config.citation,
@@ -98,37 +99,44 @@ def _spec(
     )
 
 
-def _extract_shards(
-    config: ExtractConfig, manifest: Manifest, writer: StoreWriter, poser: Poser[Any]
-) -> None:
-    options = ExtractOptions(
-        persons=config.persons,
-        steps=config.steps,
-        selection=SELECTIONS[config.person_selection],
-        frame_batch=config.frame_batch,
-        person_batch=config.person_batch,
-        decode_threads=config.decode_threads,
-    )
+def _extract_shards(work: ShardWork, writer: StoreWriter, poser: Poser[Any]) -> None:
+    config, clips = work.config, len(work.manifest.clips)
     pending = writer.pending_shards()
-    total = len(manifest.clips)
-    done = total - sum(len(writer.shard_rows(shard)) for shard in pending)
-    with Progress("extract", total, "clips", initial=done, quiet=config.quiet) as progress:
+    done = clips - sum(len(writer.shard_rows(shard)) for shard in pending)
+    try:
+        with Progress("extract", clips, "clips", initial=done, quiet=config.quiet) as progress:
+            if config.workers:
+                run_on_workers(
+                    work,
+                    pending,
+                    workers=config.workers,
+                    build=build_in_worker,
+                    on_shard=lambda counts: progress.step(counts.clips, failed=counts.damaged),
+                )
+            else:
+                run_here(work, pending, poser, on_clip=lambda damaged: progress.step(failed=damaged))
+    finally:
+        writer.finish()  # also after Ctrl-C, so that the store says what it holds
 
-        def count(job: ClipJob, outcome: Outcome) -> None:
-            progress.step(failed=outcome.result.status in (Status.FAILED, Status.TRUNCATED))
 
-        for shard in pending:
-            jobs = _jobs(manifest, writer.shard_rows(shard))
-            outcomes = extract_clips(jobs, options, poser=poser, on_clip=count)
-            writer.write_shard(
-                shard, [each.features for each in outcomes], [each.result for each in outcomes]
-            )
-    writer.finish()
+def build_in_worker(work: ShardWork) -> Poser[Any]:
+    """Build the networks in a worker process, which has its share of the cores."""
+    set_threads(max((work.config.threads or available_cores()) // work.config.workers, 1))
+    return build_poser(work.config, work.manifest)[0]
 
 
-def _jobs(manifest: Manifest, rows: Sequence[int]) -> list[ClipJob]:
-    clips = [(row, manifest.clips[row]) for row in rows]
-    return [ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons) for row, clip in clips]
+def build_poser(config: ExtractConfig, manifest: Manifest) -> tuple[TopDown, PoseBackbone]:
+    """Load detector and pose network of a configuration whose choices are made.
+
+    Raises:
+        HeatpoolError: if an option does not fit or the weights do not load.
+    """
+    device = pick_device(config.device)
+    backbone = build_backbone(
+        config.backend, weights=config.weights, tap=config.tap, device=device, batchnorm=config.batchnorm
+    )
+    detector = build_detector(config.detector, boxes=config.boxes, manifest=manifest, device=device)
+    return TopDown(detector, backbone, device=device, crop_aspect=config.crop_aspect), backbone
 
 
 def _report(out: Path, *, seconds: float, quiet: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from pipelines.configs import ExtractConfig
+from pipelines.device import available_cores
 from pool.errors import HeatpoolError
 
 __all__ = ["file_sha256", "machine", "read_run_file", "videos_root", "write_run_file"]
@@ -25,7 +25,7 @@ def machine() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": available_cores(),
         "gpus": gpus,
         "python": platform.python_version(),
         "torch": torch.__version__,

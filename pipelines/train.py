@@ -6,15 +6,17 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import yaml
 
 from classify.checkpoint import load_model, write_atomic
-from classify.clips import ClipSet
 from classify.config import DEMO, TrainConfig
 from classify.data import load_clips, split_rows
 from classify.fuse import fit_fusion, fuse_scores
@@ -24,7 +26,7 @@ from classify.scores import ClipScores, save_scores
 from classify.train import EpochReport, train_stream
 from pipelines.configs import ExtractConfig, TrainCommandConfig
 from pipelines.demo_data import DEMO_FOLDER
-from pipelines.device import pick_device, set_threads
+from pipelines.device import available_cores, pick_device, set_threads
 from pipelines.progress import Progress
 from pipelines.report.run_report import report_run
 from pipelines.run_file import machine
@@ -33,13 +35,23 @@ from pool.store import FeatureStore, PartName
 
 __all__ = ["INPUTS", "open_store", "pick_protocol", "run", "write_part"]
 
-StreamName = Literal["pooled_joint", "keypoints_joint"]
-
-INPUTS: dict[StreamName, Literal["pooled", "keypoints"]] = {
-    "pooled_joint": "pooled",
-    "keypoints_joint": "keypoints",
+INPUTS: dict[str, dict[str, Any]] = {
+    "pooled_joint": {"input": "pooled"},
+    "keypoints_joint": {"input": "keypoints", "keypoints_frame": "image"},
 }
-"""Which array of the store a stream learns from."""
+"""What a stream learns from: arguments of `load_clips`."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A stream to train, as it is handed to a process."""
+
+    name: str
+    recipe: TrainConfig
+    store: Path
+    rows: Mapping[str, np.ndarray]
+    out: Path
+    resume: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +75,12 @@ def run(config: TrainCommandConfig) -> int:
     recipe = _recipe(config, store)
     rows = split_rows(store, protocol)
     _claim(out, config, recipe, path)
-    set_threads(config.threads)
+    threads = set_threads(config.threads)
     sizes = " / ".join(f"{len(part_rows)} {part}" for part, part_rows in rows.items())
-    _say(config, f"training on {path}, split {protocol}: {sizes} clips, into {out}, on {recipe.device}")
-    streams: dict[str, _Stream] = {}
-    for name in config.streams:
-        clips = {part: load_clips(store, part_rows, input=INPUTS[name]) for part, part_rows in rows.items()}
-        streams[name] = _train_stream(name, recipe, clips, out / name, config)
+    where = f"{recipe.device}, {threads} threads"
+    _say(config, f"training on {path}, split {protocol}: {sizes} clips, into {out}, on {where}")
+    jobs = [_Job(name, recipe, path, rows, out / name, config.resume) for name in config.streams]
+    streams = _train_all(jobs, config)
     fused = _fuse(streams, out)
     summary = {
         "protocol": protocol,
@@ -188,30 +199,66 @@ def _claim(out: Path, config: TrainCommandConfig, recipe: TrainConfig, features:
     _write_json(out / "env.json", machine())
 
 
-def _train_stream(
-    name: str, recipe: TrainConfig, clips: Mapping[str, ClipSet], out: Path, config: TrainCommandConfig
-) -> _Stream:
-    with Progress(name, recipe.epochs, "epochs", quiet=config.quiet) as progress:
+def _train_all(jobs: Sequence[_Job], config: TrainCommandConfig) -> dict[str, _Stream]:
+    """Train the streams: on a CPU side by side, as narrow networks do not fill two cores, else in turn."""
+    threads = config.threads or available_cores()
+    processes = min(len(jobs), threads) if jobs[0].recipe.device == "cpu" else 1
+    total = sum(job.recipe.epochs for job in jobs)
+    with Progress("train", total, "epochs", quiet=config.quiet) as progress:
+        if processes == 1:
+            return {job.name: _train_stream(job, progress=progress) for job in jobs}
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            # Children share no terminal with us: what they did is read from the files they write.
+            running = {pool.submit(_train_in_child, job, threads // processes): job for job in jobs}
+            waiting: set[Future[_Stream]] = set(running)
+            seen = 0
+            while waiting:
+                _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                epochs = sum(_epochs_done(job.out) for job in jobs)
+                progress.step(epochs - seen)
+                seen = epochs
+            return {job.name: future.result() for future, job in running.items()}
 
-        def count(report: EpochReport) -> None:
+
+def _train_in_child(job: _Job, threads: int) -> _Stream:
+    set_threads(threads)
+    return _train_stream(job)
+
+
+def _epochs_done(folder: Path) -> int:
+    try:
+        return max((folder / "metrics.csv").read_text(encoding="utf-8").count("\n") - 1, 0)
+    except FileNotFoundError:
+        return 0
+
+
+def _train_stream(job: _Job, *, progress: Progress | None = None) -> _Stream:
+    store = FeatureStore.open(job.store)
+    clips = {part: load_clips(store, rows, **INPUTS[job.name]) for part, rows in job.rows.items()}
+
+    def count(report: EpochReport) -> None:
+        if progress:
             top1 = report.figures["val/acc/top1"]
-            progress.step(note=f"loss {report.figures['train/loss']:.3f}, val top-1 {100 * top1:.1f}%")
+            note = f"{job.name} loss {report.figures['train/loss']:.3f}, val top-1 {100 * top1:.1f}%"
+            progress.step(note=note)
 
-        trained = train_stream(
-            recipe, clips["train"], val=clips["val"], out_dir=out, resume=config.resume, progress=count
-        )
+    trained = train_stream(
+        job.recipe, clips["train"], val=clips["val"], out_dir=job.out, resume=job.resume, progress=count
+    )
     best = load_model(trained.best)
-    best.model.to(recipe.device)
-    scores = {part: predict_scores(best, clips[part]) for part in ("val", "test")}
+    best.model.to(job.recipe.device)
+    scores: dict[PartName, ClipScores] = {
+        "val": predict_scores(best, clips["val"]),
+        "test": predict_scores(best, clips["test"]),
+    }
     return _Stream(
-        scores={"val": scores["val"], "test": scores["test"]},
+        scores=scores,
         summary={
             "best_epoch": best.epoch,
             "epochs": len(trained.history),
             "seconds": round(trained.seconds, 1),
             "parameters": sum(weight.numel() for weight in best.model.parameters()),
-            "val": write_part(out, "val", scores["val"]),
-            "test": write_part(out, "test", scores["test"]),
+            **{part: write_part(job.out, part, of_part) for part, of_part in scores.items()},
         },
     )
 

@@ -86,14 +86,14 @@ def _arms_forward(stage: Stage, first: str) -> PoseCurves:
         path = stage.keys(
             phase, (0, REST_HAND), (0.30, near), (0.42, near), (0.58, far), (0.72, far), (1, REST_HAND)
         )
-        force = stage.keys(phase, (0, 0.0), (0.36, -0.4), (0.6, 1.0), (0.72, 0.9), (1, 0.0))
+        force = stage.keys(phase, (0, 0.0), (0.36, -0.3), (0.6, 1.4), (0.72, 1.3), (1, 0.0))
     else:
         # A pull: reach, grip, haul back steadily, let go.
         phase = stage.phase(2.1)
         path = stage.keys(
             phase, (0, REST_HAND), (0.26, far), (0.38, far), (0.66, near), (0.74, near), (1, REST_HAND)
         )
-        force = stage.keys(phase, (0, 0.0), (0.3, 0.8), (0.42, 0.6), (0.66, -1.0), (0.75, -0.8), (1, 0.0))
+        force = stage.keys(phase, (0, 0.0), (0.3, 0.4), (0.42, 0.2), (0.66, -1.4), (0.75, -1.2), (1, 0.0))
     for side in range(2):
         _lift_hand(curves, side, path)
     curves.lean_rad += 0.2 * amplitude * force

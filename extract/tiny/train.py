@@ -108,7 +108,7 @@ def figures_table(report: dict[str, Any]) -> str:
     speed, minutes = report["ms"], report["minutes"]
     rows.append(
         f"\nIn float32 with two threads the bare networks take {speed['frame']} ms a frame (batch 32) and "
-        f"{speed['crop']} ms a crop (batch 64);\nthe recipe took {minutes} minutes (measured by that run)."
+        f"{speed['crop']} ms a crop (batch 64, decoding included);\nthe recipe took {minutes} minutes."
     )
     return "\n".join(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from extract.hrnet.backbone import BatchNorm
 from extract.manifest import read_videos
 from extract.records import PoseBackbone
 from pipelines.backends import build_backbone
@@ -37,7 +38,9 @@ def _backbone(store: FeatureStore) -> PoseBackbone | None:
     """Load the store's pose network again; None when its weights are not on this machine."""
     weights = read_run_file(store.path).get("options", {}).get("weights")
     path = Path(weights) if weights else None
-    if store.spec.backbone == "onnx" and (path is None or not path.is_file()):
+    by_path = store.spec.backbone in ("onnx", "hrnet-simcc")
+    if by_path and (path is None or not path.is_file()):
         return None
-    tap = store.spec.tap if store.spec.backbone == "onnx" else None
-    return build_backbone(store.spec.backbone, weights=path, tap=tap, device="cpu")
+    tap = store.spec.tap if by_path else None
+    batchnorm: BatchNorm = "published" if store.spec.config.get("batchnorm") == "published" else "eval"
+    return build_backbone(store.spec.backbone, weights=path, tap=tap, device="cpu", batchnorm=batchnorm)

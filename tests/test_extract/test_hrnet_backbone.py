@@ -87,10 +87,11 @@ def test_results_do_not_depend_on_the_batch(batchnorm: BatchNorm) -> None:
     backbone = HRNetBackbone(narrow(), batchnorm=batchnorm)
     crops = narrow_crops(5)
     together = backbone.forward(crops)
+    scale = float(together.features.max())
     for at in range(5):
         alone = backbone.forward(crops[at : at + 1])
         assert torch.equal(alone.joints_xy_px[0], together.joints_xy_px[at])
-        assert torch.allclose(alone.features[0], together.features[at], rtol=0, atol=1e-4)
+        assert torch.allclose(alone.features[0], together.features[at], rtol=0, atol=5e-5 * scale)
         assert torch.allclose(alone.scores[0], together.scores[at], rtol=0, atol=1e-4)
 
 

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from extract.crops import crop_affines
 from extract.detectors import BoxesFile
 from extract.engine import ClipJob, ExtractOptions, extract_clips
 from extract.hrnet.backbone import BatchNorm, HRNetBackbone
+from extract.hrnet.network import HRNetSimCC
 from extract.posers import TopDown
-from extract.records import CropSpec, PoseBatch
+from extract.records import CropSpec
 from extract.tracking import select_first
 from pool.resample import ResamplePlan
+from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker, gray_frames
 from tests.test_extract.hrnet_cases import SHARED, paper_network
 
 CROP = CropSpec(height_px=256, width_px=192)
@@ -41,15 +44,24 @@ def test_published_crops_of_a_wide_box_are_the_models() -> None:
     assert np.array_equal(crop_affines(box, CROP, aspect=FULL_HD), crop_affines(box, CROP))
 
 
-class Recorder(HRNetBackbone):
-    """Keeps the joints of every crop, in crop pixels."""
+class Recorder:
+    """Keeps a network's SimCC logits along x and y, crop after crop."""
 
-    crop_joints_xy_px: list[np.ndarray]
+    def __init__(self, network: HRNetSimCC) -> None:
+        self.logits: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for kept, head in zip(self.logits, (network.mlp_head_x, network.mlp_head_y), strict=True):
+            head.register_forward_hook(lambda head, given, vectors, kept=kept: kept.extend(vectors))
 
-    def forward(self, crops: Tensor) -> PoseBatch:
-        pose = super().forward(crops)
-        self.crop_joints_xy_px = [*getattr(self, "crop_joints_xy_px", []), *pose.joints_xy_px.numpy()]
-        return pose
+    def moved(self, joints_xy_px: np.ndarray) -> np.ndarray:
+        """Whether a joint is not the published one, (crops, V), and assert that such joints are ties."""
+        moved = np.zeros(joints_xy_px.shape[:2], bool)
+        for axis, kept in enumerate(self.logits):
+            logits = torch.stack(kept)
+            bins = torch.from_numpy(2 * joints_xy_px[..., axis]).long()
+            behind = logits.amax(2) - logits.gather(2, bins[..., None])[..., 0]
+            assert behind.max() < 1e-4 * logits.max()
+            moved |= (logits.argmax(2) != bins).numpy()
+        return moved
 
 
 def boxes_csv(path: Path, boxes: list[list[list[float]]]) -> Path:
@@ -60,36 +72,59 @@ def boxes_csv(path: Path, boxes: list[list[list[float]]]) -> Path:
     return path
 
 
-# What the published loop gave with weights made from the tensors' names; seen: TO_FILL.
+# Seen, as a share of the largest published value: 7.7e-7 (median 5e-8) with trained statistics, 3.8e-5
+# (2e-6) with each crop's own, where float32 noise grows from layer to layer; no joint of 1,717 moved.
 @pytest.mark.slow
 @pytest.mark.skipif(not VIDEO.is_file(), reason="no ../shared")
 @pytest.mark.parametrize(
-    ("batchnorm", "golden"),
-    [("eval", "clip_one_person.npz"), ("published", "clip_one_person_as_published.npz")],
+    ("batchnorm", "golden", "tolerance"),
+    [("eval", "clip_one_person.npz", 1e-5), ("published", "clip_one_person_as_published.npz", 1e-3)],
 )
 def test_a_whole_clip_gives_the_published_features(
-    tmp_path: Path, batchnorm: BatchNorm, golden: str, record_property: pytest.RecordProperty
+    tmp_path: Path, batchnorm: BatchNorm, golden: str, tolerance: float
 ) -> None:
     published = np.load(SHARED / "golden" / golden)
     boxes = json.loads(str(published["boxes"]))
+    network = paper_network()
+    recorder = Recorder(network)
     detector = BoxesFile(boxes_csv(tmp_path / "boxes.csv", boxes), videos=[VIDEO], root=tmp_path)
-    backbone = Recorder(paper_network(), batchnorm=batchnorm)
+    backbone = HRNetBackbone(network, batchnorm=batchnorm)
     poser = TopDown(detector, backbone, device="cpu", crop_aspect="published")
     options = ExtractOptions(selection=select_first, gaps="zeros", person_batch=8)
     outcome = extract_clips([ClipJob(0, VIDEO, persons=1)], options, poser=poser)[0]
     assert outcome.features is not None
 
-    pooled = outcome.features.pooled[0]
-    difference = np.abs(pooled - published["pooled"][:, 0]) / np.abs(published["pooled"]).max()
-    record_property("largest", float(difference.max()))
-    record_property("median", float(np.median(difference)))
-    print(f"{batchnorm}: pooled differ by at most {difference.max():.1e}, median {np.median(difference):.1e}")
-    assert difference.max() < 1e-3
-    assert not outcome.features.pooled[1].any()  # ours leaves the slot empty, theirs copies the person
-    assert np.array_equal(published["pooled"][:, 0], published["pooled"][:, 1])
+    plan = ResamplePlan.linear(len(boxes), 64)
+    moved = np.zeros((len(boxes), 17), bool)
+    read = [frame for frame in plan.frames if boxes[frame]]
+    moved[read] = recorder.moved(published["keypoints"][read, 0])
+    assert moved.mean() < 0.001
 
-    read = [frame for frame in ResamplePlan.linear(len(boxes), 64).frames if boxes[frame]]
-    joints = np.stack(backbone.crop_joints_xy_px)
-    moved = np.abs(joints - published["keypoints"][read, 0]).max(-1)
-    print(f"{(moved > 0).sum()} of {moved.size} joints moved, by at most {moved.max()} px")
-    assert (moved > 0).mean() < 0.001  # ties of two bins
+    pooled, theirs = outcome.features.pooled[0], published["pooled"][:, 0]
+    difference = np.abs(pooled - theirs)[~(moved[plan.lower] | moved[plan.upper])] / theirs.max()
+    print(f"{batchnorm}: {difference.max():.1e}, median {np.median(difference):.1e}, {moved.sum()} ties")
+    assert difference.max() < tolerance
+    assert not outcome.features.pooled[1].any()  # ours leaves the slot empty, theirs copies the person
+    assert np.array_equal(theirs, published["pooled"][:, 1])
+
+
+def test_published_gaps_count_as_zeros(
+    make_video: VideoMaker, detector: BrightDetector, backbone: AnalyticBackbone
+) -> None:
+    frames = gray_frames(4)
+    for frame, bright in zip(frames, (True, False, True, True), strict=True):
+        frame[:] = 0
+        frame[10:40, 20:44] = 240 if bright else 0
+    video = make_video(frames)
+    pooled = {}
+    for gaps in ("skip", "zeros"):
+        options = ExtractOptions(persons=1, steps=2, selection=select_first, gaps=gaps)
+        poser = TopDown(detector, backbone, device="cpu")
+        outcome = extract_clips([ClipJob(0, video)], options, poser=poser)[0]
+        assert outcome.features is not None
+        assert outcome.features.mask.tolist() == [[True, True]]
+        pooled[gaps] = outcome.features.pooled[0, :, 0, 2]  # brightness at joint 0
+    # Steps read frames (0, 1) and (2, 3) half and half; nobody is in frame 1.
+    assert pooled["zeros"][0] == pytest.approx(pooled["skip"][0] / 2)
+    assert pooled["zeros"][1] == pytest.approx(pooled["skip"][1])
+    assert pooled["skip"][0] > 0.5

@@ -45,7 +45,7 @@ def test_videos_become_a_report(tmp_path: Path) -> None:
 
 
 def assert_joints_lie_on_people(store: FeatureStore, videos: Path) -> None:
-    """The stored joints of one-person clips agree with the drawn person's: the whole geometry in one figure."""
+    """Stored joints of one-person clips lie where the person was drawn: the whole geometry at once."""
     near = []
     for row in np.flatnonzero(store.persons == 1):
         truth = np.load(videos / f"{store.index.clip_id[row]}.npz")
