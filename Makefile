@@ -49,8 +49,8 @@ format: install ## put the code in the house style
 type: install ## check types
 	$(BIN)/mypy
 
-weights: install ## train the tiny backend's networks again (about an hour on 2 cores)
-	$(BIN)/python -m extract.tiny.train --out extract/tiny/weights $(ARGS)
+weights: install ## train the tiny backend's networks again (half an hour on 2 cores)
+	$(BIN)/python -m extract.tiny.train --out extract/tiny/weights --docs docs/tiny.md $(ARGS)
 
 clean: ## remove the demo's output and caches; keeps .venv
 	rm -rf demo_out work_dirs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

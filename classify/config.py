@@ -120,6 +120,7 @@ DEMO = TrainConfig(
     warmup_epochs=3,
     label_smoothing=0.1,
     window=32,
+    p_interval=(0.7, 1.0),
     offset_std=0.5,
     width=16,
     layers=((1, 1), (1, 2), (2, 1), (4, 2)),

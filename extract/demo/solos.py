@@ -154,7 +154,7 @@ def clap(stage: Stage) -> PoseCurves:
     """Both hands meet in front of the chest again and again."""
     curves = stage.start()
     rng = stage.rng
-    height = rng.uniform(-0.3, -0.02)
+    height = rng.uniform(-0.1, 0.18)
     inner = -0.98 * stage.size.shoulder_half / stage.size.arm
     phase = stage.phase(2.3)
     closed = np.array([inner + 0.03, 0.52, height])
