@@ -79,7 +79,7 @@ def draw_people(
         points = joints_xy_px[person]
         # Small people get thinner lines, or they would drown in them.
         fine = float(np.clip(np.ptp(boxes_xyxy_px[person, 1::2]) / 110, 0.4 * unit, unit))
-        for line, width in ((_OUTLINE, 4.0), (None, 2.0)):  # all outlines lie under all colours
+        for line, width in ((_OUTLINE, 3.0), (None, 1.6)):  # all outlines lie under all colours
             for a, b in bones:
                 if seen[a] and seen[b]:
                     shade = line or shades[_bone_side(sides[a], sides[b])]

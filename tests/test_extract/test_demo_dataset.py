@@ -118,7 +118,7 @@ def test_other_folders_are_refused(demo: Path, tmp_path: Path) -> None:
 def test_full_set_has_the_promised_size_and_lengths() -> None:
     clips = DemoSpec().clips()
     frames = np.array([plan.frames for plan in clips])
-    assert len(clips) == 16 * 10 * 3
+    assert len(clips) == 12 * 10 * 3
     assert len({plan.clip_id for plan in clips}) == len(clips)
     assert 62 <= frames.mean() <= 72
     assert frames.min() >= 40

@@ -76,7 +76,7 @@ def train(store: Path, out: Path, *more: str) -> int:
 @pytest.fixture(scope="module")
 def finished(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    assert train(store, out, "--epochs", "6", "--quiet") == 0
+    assert train(store, out, "--epochs", "12", "--batch-size", "4", "--quiet") == 0
     return out
 
 
@@ -92,7 +92,7 @@ def test_a_run_leaves_everything_a_reader_needs(finished: Path) -> None:
         ):  # fmt: skip
             assert (folder / file).stat().st_size, file
         with (folder / "metrics.csv").open(newline="") as file:
-            assert len(list(csv.DictReader(file))) == 6
+            assert len(list(csv.DictReader(file))) == 12
     for file in ("config.yaml", "env.json", "fusion.json", "scores_test.npz", "report.html"):
         assert (finished / file).stat().st_size, file
     assert summary["fused"]["test"]["acc/top1"] == 1.0  # the classes are far apart
@@ -135,8 +135,8 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(store: Path, finished: Path,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training._Trainer, "run_epoch", stop_at_three)
         with pytest.raises(StopError):
-            train(store, out, "--epochs", "6", "--quiet")
-    assert train(store, out, "--epochs", "6", "--quiet", "--resume") == 0
+            train(store, out, "--epochs", "12", "--batch-size", "4", "--quiet")
+    assert train(store, out, "--epochs", "12", "--batch-size", "4", "--quiet", "--resume") == 0
     whole = json.loads((finished / "summary.json").read_text())
     resumed = json.loads((out / "summary.json").read_text())
     assert resumed["fused"] == whole["fused"]
@@ -155,9 +155,9 @@ def test_an_existing_run_is_not_touched(
     store: Path, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (finished / "summary.json").read_bytes()
-    assert train(store, finished, "--epochs", "6") == 1
+    assert train(store, finished, "--epochs", "12", "--batch-size", "4") == 1
     assert "go on with --resume or replace it with --overwrite" in said(capsys)
-    assert train(store, finished, "--epochs", "7", "--resume") == 1
+    assert train(store, finished, "--epochs", "13", "--batch-size", "4", "--resume") == 1
     assert "begun with other options" in said(capsys)
     assert (finished / "summary.json").read_bytes() == before
 
