@@ -12,12 +12,16 @@ from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from extract.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
-from extract.records import Detections, Detector, Frame, FrameBackbone, FramePeople, PoseBackbone
-from pool.pooling import crop_to_norm, feedback_pool
+from extract.records import Detections, Detector, Frame, FrameBackbone, FramePeople, PoseBackbone, PoseBatch
+from pool.errors import HeatpoolError
+from pool.pooling import crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
 
-__all__ = ["Look", "OneStage", "PosedPeople", "Poser", "TopDown"]
+__all__ = ["Look", "OneStage", "Pooling", "PosedPeople", "Poser", "TopDown"]
+
+Pooling = Literal["point", "gaussian", "heatmap"]
 
 
 class Look(Protocol):
@@ -90,6 +94,9 @@ class TopDown:
         backbone: the pose network with its tapped map.
         device: of the pose network.
         candidates: people per frame that are cut out, so that memory is bounded in a crowd.
+        min_score: detections below are left out.
+        min_area_px: boxes of fewer square pixels are left out.
+        pooling: how the map is read at a joint, see `pool.pooling`.
         crop_aspect: what boxes grow to before they are cut out: model = the crops' aspect, published = frame
             height over frame width, as in the published extractor.
     """
@@ -101,23 +108,48 @@ class TopDown:
         *,
         device: torch.device | str,
         candidates: int = 6,
+        min_score: float = 0.0,
+        min_area_px: float = 0.0,
+        pooling: Pooling = "point",
         crop_aspect: Literal["model", "published"] = "model",
     ) -> None:
         self._detector, self._backbone = detector, backbone
         self._device, self._candidates, self._crop_aspect = device, candidates, crop_aspect
+        self._min_score, self._min_area_px, self._pooling = min_score, min_area_px, pooling
         self.joints, self.channels = backbone.joints, backbone.channels
 
     def look(self, frames: Sequence[Frame]) -> list[CroppedLook]:
         """Find people and cut them out."""
         looks = []
         for frame, found in zip(frames, self._detector.detect(frames), strict=True):
-            count = self._candidates
-            kept = Detections(found.boxes_xyxy_px[:count], found.scores[:count])
+            kept = self._keep(found)
             height, width = frame.rgb.shape[:2]
             aspect = height / width if self._crop_aspect == "published" else None
             affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop, aspect=aspect)
             looks.append(CroppedLook(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
         return looks
+
+    def _keep(self, found: Detections) -> Detections:
+        """Leave out what is too weak or too small, then all but the best."""
+        sizes_px = found.boxes_xyxy_px[:, 2:] - found.boxes_xyxy_px[:, :2]
+        good = (found.scores >= self._min_score) & (sizes_px.prod(1) >= self._min_area_px)
+        best = np.flatnonzero(good)[: self._candidates]
+        return Detections(found.boxes_xyxy_px[best], found.scores[best])
+
+    def _pool(self, pose: PoseBatch) -> Tensor:
+        if self._pooling == "heatmap":
+            if pose.heatmaps is None:
+                raise HeatpoolError(
+                    f"--pooling heatmap needs heatmaps, {self._backbone.name} gives none; use gaussian"
+                )
+            return heatmap_pool(pose.features, pose.heatmaps)
+        spec = self._backbone.crop
+        norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
+        return (
+            gaussian_pool(pose.features, norm)
+            if self._pooling == "gaussian"
+            else feedback_pool(pose.features, norm)
+        )
 
     @torch.inference_mode()
     def pose(self, chosen: Sequence[tuple[CroppedLook, int]]) -> PosedPeople:
@@ -125,8 +157,7 @@ class TopDown:
         spec = self._backbone.crop
         crops = np.stack([look.crops[number] for look, number in chosen])
         pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))
-        norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
-        pooled = feedback_pool(pose.features, norm).float().cpu().numpy()
+        pooled = self._pool(pose).float().cpu().numpy()
         affines = np.stack([look.affines[number] for look, number in chosen])
         joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
         return PosedPeople(joints, pose.scores.float().cpu().numpy(), pooled)

@@ -32,13 +32,18 @@ class ExtractConfig:
         videos: folder of videos, manifest CSV or one video; default the demo data set in demo_out
         out: store to write; default beside the videos as features.zarr (demo: demo_out/features.zarr)
         backend: pose network; auto is tiny for the demo set only: tiny knows rendered people, nobody else
-        weights: weights file of the backend
-        tap: inner tensor that becomes the feature map (onnx, hrnet-simcc)
+        weights: weights file of the backend, or the name of an official one (yolo-pose, vitpose)
+        tap: feature map to pool from: a tensor (onnx), a stage (hrnet-simcc), p3,p4,p5 (yolo-pose), last or
+            layer1,… (vitpose); several with commas are pooled at the same joints (yolo-pose, vitpose)
+        pooling: point = bilinear at the joint, gaussian = around it, heatmap = weighted by its own heatmap
         as_published: the published extractor: --batchnorm published --crop-aspect published
             --person-selection first
         batchnorm: of hrnet-simcc: eval = trained statistics, published = each crop by its own
         crop_aspect: boxes grow to: model = the network's crop, published = frame height over frame width
-        detector: where people are; auto is tiny for the demo set and an error elsewhere
+        detector: where people are: boxes-file, full-frame, tiny, or an ultralytics checkpoint (path or
+            official name); auto is tiny for the demo set and an error elsewhere; yolo-pose needs none
+        min_score: detections below are left out
+        min_area: boxes of fewer square pixels are left out
         boxes: CSV for --detector boxes-file with columns path,frame,x1,y1,x2,y2,score (pixels)
         persons: person slots a clip (M)
         steps: time steps a clip (T)
@@ -52,6 +57,10 @@ class ExtractConfig:
         person_batch: people per call of the pose network
         shard_clips: clips a shard; the unit of work, of resuming and of files
         limit: take only the first so many clips, 0 = all
+        frame_stride: take every so many frames of a clip
+        sample_fps: take frames at this rate by their timestamps, 0 = off
+        window_s: cut videos into clips of so many seconds, 0 = off
+        stride_s: seconds from one window to the next; default the window's length
         resume: go on with a store that was begun
         overwrite: replace an existing store
         licence: licence of the data set, kept in the store
@@ -62,13 +71,16 @@ class ExtractConfig:
 
     videos: Path | None = None
     out: Path | None = None
-    backend: Literal["auto", "tiny", "onnx", "hrnet-simcc"] = "auto"
-    weights: Path | None = None
+    backend: Literal["auto", "tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"] = "auto"
+    weights: str | None = None
     tap: str | None = None
+    pooling: Literal["point", "gaussian", "heatmap"] = "point"
     as_published: bool = False
     batchnorm: Literal["eval", "published"] = "eval"
     crop_aspect: Literal["model", "published"] = "model"
-    detector: Literal["auto", "tiny", "boxes-file", "full-frame"] = "auto"
+    detector: str = "auto"
+    min_score: float = 0.25
+    min_area: float = 0.0
     boxes: Path | None = None
     persons: int = 2
     steps: int = 64
@@ -81,6 +93,10 @@ class ExtractConfig:
     person_batch: int = 64
     shard_clips: int = 64
     limit: int = 0
+    frame_stride: int = 1
+    sample_fps: float = 0.0
+    window_s: float = 0.0
+    stride_s: float = 0.0
     resume: bool = False
     overwrite: bool = False
     licence: str = ""
@@ -90,7 +106,13 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         _require(self, 1, "persons", "steps", "decode_threads", "frame_batch", "person_batch", "shard_clips")
-        _require(self, 0, "workers", "threads", "limit")
+        _require(self, 1, "frame_stride")
+        _require(self, 0, "workers", "threads", "limit", "sample_fps", "window_s", "stride_s")
+        _require(self, 0, "min_score", "min_area")
+        if self.frame_stride > 1 and self.sample_fps:
+            raise ValueError("expected --frame-stride or --sample-fps, got both")
+        if self.stride_s and not self.window_s:
+            raise ValueError("expected --window-s with --stride-s")
         if self.resume and self.overwrite:
             raise ValueError("expected --resume or --overwrite, got both")
 

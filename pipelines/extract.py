@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from extract.manifest import Manifest, read_videos
-from extract.posers import Poser, TopDown
-from extract.records import PoseBackbone
-from pipelines.backends import build_backbone, build_detector, choose_backends
+from extract.manifest import read_videos
+from extract.posers import Poser
+from extract.records import FrameBackbone, PoseBackbone
+from extract.sampling import cut_windows
+from pipelines.backends import build_poser, choose_backends
 from pipelines.configs import ExtractConfig
 from pipelines.demo_data import DEMO_FOLDER, is_demo, render_demo_videos
 from pipelines.device import available_cores, pick_device, set_threads
@@ -41,9 +42,13 @@ def run(config: ExtractConfig) -> int:
     manifest = read_videos(videos)
     if config.limit:
         manifest = manifest.limit(config.limit)
+    if config.window_s:
+        stride_s = config.stride_s or config.window_s
+        manifest = cut_windows(manifest, window_s=config.window_s, stride_s=stride_s)
     config = choose_backends(config, demo=is_demo(videos))
     threads = set_threads(config.threads)
-    poser, backbone = build_poser(config, manifest)
+    device = pick_device(config.device)
+    poser, backbone = build_poser(config, manifest, device=device)
     spec = _spec(config, backbone)
     index = manifest.index()
     if config.resume:
@@ -55,7 +60,7 @@ def run(config: ExtractConfig) -> int:
     if not config.quiet:
         print(
             f"extracting {len(manifest.clips)} clips into {out}: {config.backend} ({backbone.tap}, "
-            f"{backbone.channels} channels), {config.detector} detector, {pick_device(config.device)}, "
+            f"{backbone.channels} channels), {config.detector} detector, {device}, "
             f"{config.workers or 1} processes, {threads} threads",
             file=sys.stderr,
         )
@@ -75,7 +80,7 @@ def _places(config: ExtractConfig) -> tuple[Path, Path]:
     return config.videos, config.out or folder / "features.zarr"
 
 
-def _spec(config: ExtractConfig, backbone: PoseBackbone) -> StoreSpec:
+def _spec(config: ExtractConfig, backbone: PoseBackbone | FrameBackbone) -> StoreSpec:
     """Say in the store what decides its values. Places of files are left out: they differ by machine."""
     return StoreSpec(
         persons=config.persons,
@@ -89,7 +94,12 @@ def _spec(config: ExtractConfig, backbone: PoseBackbone) -> StoreSpec:
             "backend": config.backend,
             "detector": config.detector,
             "boxes_sha256": file_sha256(config.boxes) if config.boxes else "",
+            "min_score": config.min_score,
+            "min_area": config.min_area,
+            "pooling": config.pooling,
             "person_selection": config.person_selection,
+            "frame_stride": config.frame_stride,
+            "sample_fps": config.sample_fps,
             "batchnorm": config.batchnorm,
             "crop_aspect": config.crop_aspect,
         },
@@ -122,21 +132,7 @@ def _extract_shards(work: ShardWork, writer: StoreWriter, poser: Poser[Any]) -> 
 def build_in_worker(work: ShardWork) -> Poser[Any]:
     """Build the networks in a worker process, which has its share of the cores."""
     set_threads(max((work.config.threads or available_cores()) // work.config.workers, 1))
-    return build_poser(work.config, work.manifest)[0]
-
-
-def build_poser(config: ExtractConfig, manifest: Manifest) -> tuple[TopDown, PoseBackbone]:
-    """Load detector and pose network of a configuration whose choices are made.
-
-    Raises:
-        HeatpoolError: if an option does not fit or the weights do not load.
-    """
-    device = pick_device(config.device)
-    backbone = build_backbone(
-        config.backend, weights=config.weights, tap=config.tap, device=device, batchnorm=config.batchnorm
-    )
-    detector = build_detector(config.detector, boxes=config.boxes, manifest=manifest, device=device)
-    return TopDown(detector, backbone, device=device, crop_aspect=config.crop_aspect), backbone
+    return build_poser(work.config, work.manifest, device=pick_device(work.config.device))[0]
 
 
 def _report(out: Path, *, seconds: float, quiet: bool) -> int:

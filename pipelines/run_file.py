@@ -39,6 +39,8 @@ def write_run_file(store: Path, config: ExtractConfig, *, videos_root: Path) -> 
         key: str(value.resolve()) if isinstance(value, Path) else value
         for key, value in asdict(config).items()
     }
+    if config.weights and Path(config.weights).exists():
+        options["weights"] = str(Path(config.weights).resolve())  # else it is the name of an official one
     facts = {"videos_root": str(videos_root.resolve()), "options": options, "machine": machine()}
     (store / _NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 

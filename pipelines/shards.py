@@ -19,6 +19,7 @@ from dask.distributed import Client, LocalCluster, WorkerPlugin, as_completed, g
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
 from extract.manifest import Manifest
 from extract.posers import Poser
+from extract.sampling import Sampling
 from extract.tracking import SELECTIONS
 from pipelines.configs import ExtractConfig
 from pool.records import Status
@@ -77,6 +78,7 @@ class ShardWork:
             frame_batch=config.frame_batch,
             person_batch=config.person_batch,
             decode_threads=config.decode_threads,
+            sampling=Sampling(frame_stride=config.frame_stride, sample_fps=config.sample_fps),
         )
 
     def _jobs(self, rows: Sequence[int]) -> list[ClipJob]:

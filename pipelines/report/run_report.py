@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
-from extract.hrnet.backbone import BatchNorm
+import torch
+
 from extract.manifest import read_videos
 from extract.records import PoseBackbone
 from pipelines.backends import build_backbone
+from pipelines.configs import ExtractConfig
 from pipelines.report.write import write_report
 from pipelines.run_file import read_run_file, videos_root
 from pool.store import FeatureStore
@@ -35,12 +38,19 @@ def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) ->
 
 
 def _backbone(store: FeatureStore) -> PoseBackbone | None:
-    """Load the store's pose network again; None when its weights are not on this machine."""
+    """Load the store's pose network again; None when its weights are not on this machine.
+
+    One-stage networks have no heatmaps to show.
+    """
+    name, settings = store.spec.backbone, store.spec.config
     weights = read_run_file(store.path).get("options", {}).get("weights")
-    path = Path(weights) if weights else None
-    by_path = store.spec.backbone in ("onnx", "hrnet-simcc")
-    if by_path and (path is None or not path.is_file()):
+    brings_own = name == "tiny"
+    if name == "yolo-pose" or not (brings_own or (weights and Path(weights).exists())):
         return None
-    tap = store.spec.tap if by_path else None
-    batchnorm: BatchNorm = "published" if store.spec.config.get("batchnorm") == "published" else "eval"
-    return build_backbone(store.spec.backbone, weights=path, tap=tap, device="cpu", batchnorm=batchnorm)
+    config = ExtractConfig(
+        backend=cast(Any, name),
+        weights=None if brings_own else weights,
+        tap=None if brings_own else store.spec.tap,
+        batchnorm="published" if settings.get("batchnorm") == "published" else "eval",
+    )
+    return cast(PoseBackbone, build_backbone(config, device=torch.device("cpu")))

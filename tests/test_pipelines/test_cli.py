@@ -48,6 +48,8 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         (["extract", "--persons", "0"], "expected --persons of at least 1, got 0"),
         (["extract", "--backend", "magic"], "magic"),
         (["extract", "--resume", "--overwrite"], "expected --resume or --overwrite, got both"),
+        (["extract", "--sample-fps", "5", "--frame-stride", "2"], "--frame-stride or --sample-fps, got both"),
+        (["extract", "--stride-s", "1"], "expected --window-s with --stride-s"),
         (["train", "--streams", "[pooled_joint,pooled_joint]"], "one or more streams once"),
         (["info"], "store"),
         (["extract", "--config", "nowhere.yaml"], "nowhere.yaml"),
@@ -97,7 +99,19 @@ def test_options_come_from_yaml_and_flags_win(tmp_path: Path, capsys: pytest.Cap
         (["extract", "--videos", "videos", "--backend", "onnx"], "expected --detector"),
         (
             ["extract", "--videos", "videos", "--backend", "onnx", "--detector", "full-frame"],
-            "expected --weights pose.onnx and --tap NAME",
+            "expected --weights pose.onnx and --tap NAME with --backend onnx",
+        ),
+        (
+            ["extract", "--videos", "videos", "--backend", "yolo-pose", "--detector", "full-frame"],
+            "expected no --detector with --backend yolo-pose",
+        ),
+        (
+            ["extract", "--videos", "videos", "--backend", "yolo-pose"],
+            "expected --weights with --backend yolo-pose, such as yolo11n-pose.pt",
+        ),
+        (
+            ["extract", "--videos", "videos", "--backend", "yolo-pose", "--weights", "nowhere.pt"],
+            "cannot load nowhere.pt",
         ),
         (["extract", "--videos", "videos", "--device", "tpu"], "expected --device auto, cpu, cuda or cuda:N"),
         (
