@@ -7,6 +7,7 @@ once a process and never travel.
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ class _Networks(WorkerPlugin):
         self._work, self._build = work, build
 
     def setup(self, worker: Any) -> None:
+        # Ctrl-C reaches every process of the terminal; the parent alone answers it and ends its workers.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         worker.heatpool = (self._work, self._build(self._work))
 
 
