@@ -9,60 +9,16 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from importlib import import_module
 from typing import Any, NoReturn, get_type_hints
 
 from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter
 
-from pipelines import configs
+from pipelines.commands import COMMANDS, GROUPS, Command
 from pool.errors import HeatpoolError
 
 __all__ = ["main"]
-
-
-@dataclass(frozen=True)
-class _Command:
-    """A command: its configuration, the module whose `run` does it, and examples for its help.
-
-    `bare` names the option that a word without dashes stands for.
-    """
-
-    config: type[Any]
-    module: str
-    examples: str
-    bare: str = ""
-
-
-_COMMANDS: dict[str, _Command] = {
-    "demo": _Command(configs.DemoConfig, "pipelines.demo", "heatpool demo"),
-    "manifest": _Command(
-        configs.ManifestConfig,
-        "pipelines.manifest",
-        "heatpool manifest --videos my_videos --out clips.csv",
-    ),
-    "extract": _Command(
-        configs.ExtractConfig,
-        "pipelines.extract",
-        "heatpool extract                                   the demo data set\n"
-        "heatpool extract --videos clips.csv --out features.zarr --backend onnx \\\n"
-        "    --weights pose.onnx --tap relu4 --detector boxes-file --boxes boxes.csv\n"
-        "heatpool extract --videos clips.csv --out features.zarr … --resume",
-    ),
-    "info": _Command(configs.InfoConfig, "pipelines.info", "heatpool info features.zarr", bare="store"),
-    "train": _Command(
-        configs.TrainCommandConfig,
-        "pipelines.train",
-        "heatpool train                                     the demo's features\n"
-        "heatpool train --features features.zarr --split xsub --device cuda\n"
-        "heatpool train --features features.zarr --split xsub --resume",
-    ),
-    "evaluate": _Command(
-        configs.EvaluateConfig,
-        "pipelines.evaluate",
-        "heatpool evaluate --run work_dirs/features-xsub --part test",
-    ),
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # made the networks ten times slower here. OpenMP reads this when torch is imported, which is below.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    name = next((word for word in arguments if word in _COMMANDS), "")
+    name = _named(arguments)
     try:
         config = _parse(arguments, name)
-        run: Callable[[Any], int] = import_module(_COMMANDS[name].module).run
+        run: Callable[[Any], int] = import_module(COMMANDS[name].module).run
         return run(config)
     except HeatpoolError as error:
         print(f"heatpool {name}: {error}", file=sys.stderr)
@@ -82,6 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"heatpool {name}: interrupted; what was finished is kept", file=sys.stderr)
         return 130
+
+
+def _named(arguments: Sequence[str]) -> str:
+    """Return the command that a command line begins with, empty if there is none."""
+    words = [word for word in arguments[:2] if not word.startswith("-")]
+    return next((name for name in (" ".join(words[:2]), "".join(words[:1])) if name in COMMANDS), "")
 
 
 class _Parser(ArgumentParser):
@@ -110,18 +72,30 @@ def _parse(arguments: Sequence[str], name: str) -> Any:
         formatter_class=_Formatter,
     )
     commands = parser.add_subcommands(required=True)
-    for each, command in _COMMANDS.items():
-        commands.add_subcommand(each, _subparser(each, command), help=_summary(command.config))
+    groups = {group: _group(commands, group) for group in GROUPS}
+    for each, command in COMMANDS.items():
+        group, _, word = each.rpartition(" ")
+        target = groups[group] if group else commands
+        target.add_subcommand(word, _subparser(each, command), help=_summary(command.config))
     parsed = parser.parse_args(_spell(arguments, name))
-    values = parsed[parsed["subcommand"]].as_dict()
+    for word in name.split():
+        parsed = parsed[word]
+    values = parsed.as_dict()
     values.pop("config", None)
     try:
-        return _COMMANDS[name].config(**values)
+        return COMMANDS[name].config(**values)
     except ValueError as error:
         parser.error(str(error))
 
 
-def _subparser(name: str, command: _Command) -> ArgumentParser:
+def _group(commands: Any, group: str) -> Any:
+    """Add a group of commands; return what its commands are added to."""
+    parser = _Parser(prog=f"heatpool {group}", description=GROUPS[group], formatter_class=_Formatter)
+    commands.add_subcommand(group, parser, help=GROUPS[group])
+    return parser.add_subcommands(required=True)
+
+
+def _subparser(name: str, command: Command) -> ArgumentParser:
     parser = _Parser(
         prog=f"heatpool {name}",
         usage=f"heatpool {name} [options]",
@@ -141,10 +115,10 @@ def _spell(arguments: Sequence[str], name: str) -> list[str]:
     """Let options be written with dashes, switches without a value, and one option without its name."""
     if not name:
         return list(arguments)
-    command = _COMMANDS[name]
+    command = COMMANDS[name]
     hints = get_type_hints(command.config)
     switches = {field.name for field in fields(command.config) if hints[field.name] is bool}
-    start = list(arguments).index(name) + 1
+    start = len(name.split())
     spelled = list(arguments[:start])
     words = deque(arguments[start:])
     while words:
