@@ -49,7 +49,7 @@ format: install ## put the code in the house style
 type: install ## check types
 	$(BIN)/mypy
 
-weights: install ## train the tiny backend's networks again (half an hour on 2 cores)
+weights: install ## train the tiny backend's networks again (an hour on 2 cores)
 	$(BIN)/python -m extract.tiny.train --out extract/tiny/weights --docs docs/tiny.md $(ARGS)
 
 clean: ## remove the demo's output and caches; keeps .venv

@@ -147,10 +147,10 @@ def rows(arguments: argparse.Namespace) -> Iterator[list[str]]:
     detector = BoxesFile(arguments.boxes, videos=videos, root=Path())
     backbones: dict[str, PoseBackbone] = {}
     if arguments.onnx:
-        backbones["eval"] = OnnxBackbone(arguments.onnx, arguments.tap)
+        backbones["eval"] = OnnxBackbone(arguments.onnx, (arguments.tap,))
         with tempfile.TemporaryDirectory() as folder:
             copy = crop_statistics(arguments.onnx, Path(folder))
-            backbones["published"] = OnnxBackbone(copy, arguments.tap)
+            backbones["published"] = OnnxBackbone(copy, (arguments.tap,))
     elif not arguments.boxes_only:
         for batchnorm in NORMS:
             backbones[batchnorm] = HRNetBackbone(hrnet(arguments.weights), batchnorm=batchnorm)

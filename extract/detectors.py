@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from extract.records import Detections, Frame
+from extract.ultralytics_models import lower_precision
 from pool.errors import HeatpoolError
 
 __all__ = ["BoxesFile", "FullFrame", "UltralyticsDetector", "letterbox", "to_detections"]
@@ -114,6 +115,7 @@ class UltralyticsDetector:
         min_score: boxes below are left out.
         max_iou: of two boxes that overlap more, the weaker goes.
         device: where the network runs.
+        dtype: of the layers below the head.
     """
 
     def __init__(
@@ -125,8 +127,11 @@ class UltralyticsDetector:
         min_score: float = 0.25,
         max_iou: float = 0.6,
         device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        lower_precision(model, dtype)
         self._model = model.to(device).eval()
+        self._dtype = dtype
         self._image_px = image_px
         self._person = person_class
         self._min_score = min_score
@@ -150,8 +155,8 @@ class UltralyticsDetector:
 
         height, width = images[0].shape[:2]
         boxed, scale, left, top = zip(*(letterbox(image, self._image_px) for image in images), strict=True)
-        batch = torch.from_numpy(np.stack(boxed)).to(self._device).permute(0, 3, 1, 2).float() / 255
-        output = self._model(batch)
+        batch = torch.from_numpy(np.stack(boxed)).to(self._device).permute(0, 3, 1, 2) / 255
+        output = self._model(batch.to(self._dtype))
         rows = non_max_suppression(
             output[0] if isinstance(output, (tuple, list)) else output,
             self._min_score,

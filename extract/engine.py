@@ -9,40 +9,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from extract.posers import Look, Poser
+from extract.clip_state import ClipJob, ClipState, Outcome
+from extract.posers import Poser
 from extract.readahead import ClipEnd, ClipStart, decode_ahead
 from extract.records import Frame
+from extract.rgb import RgbEncoder
 from extract.sampling import Sampling
 from extract.tracking import Selection, select_tracked
-from extract.video import VideoInfo
-from pool.records import ClipFeatures, ClipResult, Status
-from pool.resample import ResamplePlan
 
 __all__ = ["ClipJob", "ExtractOptions", "Outcome", "extract_clips"]
-
-
-@dataclass(frozen=True)
-class ClipJob:
-    """A clip to extract.
-
-    Attributes:
-        clip: number of the clip in the manifest; a detector sees it as `Frame.clip`.
-        path: video file.
-        start_s: start of the clip in the video.
-        end_s: its end, None for the end of the video.
-        persons: people the action has, 0 when unknown.
-    """
-
-    clip: int
-    path: Path
-    start_s: float = 0.0
-    end_s: float | None = None
-    persons: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,19 +50,12 @@ class ExtractOptions:
     sampling: Sampling = field(default_factory=Sampling)
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a clip gave: features, or None with the reason in `result`."""
-
-    features: ClipFeatures | None
-    result: ClipResult
-
-
 def extract_clips(
     jobs: Sequence[ClipJob],
     options: ExtractOptions,
     *,
     poser: Poser[Any],
+    rgb: RgbEncoder | None = None,
     on_clip: Callable[[ClipJob, Outcome], None] = lambda job, outcome: None,
 ) -> list[Outcome]:
     """Extract clips; a clip that cannot be read gives a failed outcome and the others go on.
@@ -92,37 +64,13 @@ def extract_clips(
         jobs: clips, in order.
         options: see `ExtractOptions`.
         poser: finds people and answers for the chosen ones.
+        rgb: encodes the chosen people's crops; None for features without RGB.
         on_clip: called once for each clip when it is finished.
 
     Returns:
         One outcome a job, in order.
     """
-    return _Engine(options, poser, on_clip).run(jobs)
-
-
-class _ClipState:
-    """What is known of a clip while it passes through the engine."""
-
-    def __init__(self, at: int, job: ClipJob, info: VideoInfo, plan: ResamplePlan) -> None:
-        self.at, self.job, self.info, self.plan = at, job, info, plan
-        self.looks: list[Look] = []
-        self.time_s: list[float] = []
-        self.damage = ""
-        self.size_px = (0, 0)
-        self.decoded = False
-        self.waiting = 0  # chosen people that are not posed yet
-
-    @property
-    def looked_at(self) -> bool:
-        return self.decoded and len(self.looks) == len(self.plan.frames)
-
-    def allocate(self, persons: int, joints: int, channels: int) -> None:
-        """Make room for what the pose network will say of each slot and read frame."""
-        frames = len(self.plan.frames)
-        self.pooled = np.zeros((persons, frames, joints, channels), np.float32)
-        self.keypoints = np.zeros((persons, frames, joints, 3), np.float32)
-        self.boxes = np.zeros((persons, frames, 4), np.float32)
-        self.filled = np.zeros((persons, frames), np.bool_)
+    return _Engine(options, poser, rgb, on_clip).run(jobs)
 
 
 class _Engine:
@@ -130,25 +78,31 @@ class _Engine:
         self,
         options: ExtractOptions,
         poser: Poser[Any],
+        rgb: RgbEncoder | None,
         on_clip: Callable[[ClipJob, Outcome], None],
     ) -> None:
-        self._options, self._poser, self._on_clip = options, poser, on_clip
-        self._frames: list[tuple[_ClipState, Frame]] = []
-        self._chosen: deque[tuple[_ClipState, int, int, int]] = deque()  # clip, slot, frame, detection
+        self._options, self._poser, self._rgb, self._on_clip = options, poser, rgb, on_clip
+        self._frames: list[tuple[ClipState, Frame]] = []
+        self._chosen: deque[tuple[ClipState, int, int, int]] = deque()  # clip, slot, frame, detection
+        self._cropped: list[tuple[ClipState, np.ndarray]] = []  # clip, its (F, H, W, 3) crops
         self._outcomes: dict[int, Outcome] = {}
 
+    @property
+    def _rgb_frames(self) -> int:
+        return 0 if self._rgb is None else self._rgb.frames
+
     def run(self, jobs: Sequence[ClipJob]) -> list[Outcome]:
-        state: _ClipState | None = None
+        state: ClipState | None = None
         options = self._options
         items = decode_ahead(
             jobs, steps=options.steps, threads=options.decode_threads, sampling=options.sampling
         )
         for item in items:
             if isinstance(item, ClipStart):  # again for the same clip when its frame count was a lie
-                state = _ClipState(item.at, jobs[item.at], item.info, item.plan)
+                state = ClipState(item.at, jobs[item.at], item.info, item.plan, rgb_frames=self._rgb_frames)
             elif isinstance(item, ClipEnd):
                 if item.error:
-                    self._finish(item.at, jobs[item.at], _failed(item.error))
+                    self._finish(item.at, jobs[item.at], Outcome.failed(item.error))
                 elif state is not None:
                     state.decoded = True
                     state.damage = state.info.damage or item.damage
@@ -157,11 +111,11 @@ class _Engine:
                 self._take(state, item)
         self._look()
         self._pose(everything=True)
+        self._encode(everything=True)
         return [self._outcomes[at] for at in range(len(jobs))]
 
-    def _take(self, state: _ClipState, frame: Frame) -> None:
-        state.time_s.append(frame.time_s)
-        state.size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
+    def _take(self, state: ClipState, frame: Frame) -> None:
+        state.take(frame)
         self._frames.append((state, frame))
         if len(self._frames) >= self._options.frame_batch:
             self._look()
@@ -177,7 +131,7 @@ class _Engine:
         for state in dict.fromkeys(state for state, _ in batch):
             self._advance(state)
 
-    def _advance(self, state: _ClipState) -> None:
+    def _advance(self, state: ClipState) -> None:
         """Choose the slots of a clip whose frames are all looked at and queue its people."""
         if not state.looked_at:
             return
@@ -189,6 +143,11 @@ class _Engine:
             self._chosen.append((state, int(slot), int(frame), int(chosen[slot, frame])))
         if not state.waiting:
             self._complete(state)
+            return
+        if self._rgb is not None:
+            self._cropped.append((state, state.crop_people(chosen, crop_px=self._rgb.crop_px)))
+            state.waiting += 1
+            self._encode()
         self._pose()
 
     def _pose(self, *, everything: bool = False) -> None:
@@ -197,55 +156,32 @@ class _Engine:
             batch = [self._chosen.popleft() for _ in range(min(len(self._chosen), most))]
             self._pose_batch(batch)
 
-    def _pose_batch(self, batch: Sequence[tuple[_ClipState, int, int, int]]) -> None:
+    def _pose_batch(self, batch: Sequence[tuple[ClipState, int, int, int]]) -> None:
         posed = self._poser.pose([(state.looks[frame], number) for state, _, frame, number in batch])
         for at, (state, slot, frame, number) in enumerate(batch):
-            size = np.array(state.size_px)
-            box_xyxy_px = state.looks[frame].detections.boxes_xyxy_px[number]
-            state.pooled[slot, frame] = posed.pooled[at]
-            state.keypoints[slot, frame, :, :2] = 2 * posed.joints_xy_px[at] / size - 1
-            state.keypoints[slot, frame, :, 2] = posed.scores[at]
-            state.boxes[slot, frame] = box_xyxy_px / np.tile(size, 2)
-            state.filled[slot, frame] = True
-            state.waiting -= 1
-            if not state.waiting:
-                self._complete(state)
+            state.put(posed, at, slot=slot, frame=frame, detection=number)
+            self._done_one(state)
 
-    def _complete(self, state: _ClipState) -> None:
-        self._finish(state.at, state.job, _outcome(state, self._options.gaps))
+    def _encode(self, *, everything: bool = False) -> None:
+        """Encode the crops of waiting clips: as many images a batch as there are people in one of `_pose`."""
+        if self._rgb is None:
+            return
+        most = max(self._options.person_batch // self._rgb.frames, 1)
+        while len(self._cropped) >= most or (everything and self._cropped):
+            batch, self._cropped = self._cropped[:most], self._cropped[most:]
+            encoded = self._rgb.encode(np.stack([crops for _, crops in batch]))
+            for (state, _), values in zip(batch, encoded, strict=True):
+                state.rgb[self._rgb.array] = values
+                self._done_one(state)
+
+    def _done_one(self, state: ClipState) -> None:
+        state.waiting -= 1
+        if not state.waiting:
+            self._complete(state)
+
+    def _complete(self, state: ClipState) -> None:
+        self._finish(state.at, state.job, state.outcome(self._options.gaps))
 
     def _finish(self, at: int, job: ClipJob, outcome: Outcome) -> None:
         self._outcomes[at] = outcome
         self._on_clip(job, outcome)
-
-
-def _failed(message: str) -> Outcome:
-    return Outcome(None, ClipResult(Status.FAILED, message=message))
-
-
-def _outcome(state: _ClipState, gaps: Literal["skip", "zeros"]) -> Outcome:
-    """Resample what was seen of a clip to T steps and say how it went."""
-    plan, info = state.plan, state.info
-    persons = int(state.filled.any(1).sum())
-    status, message = Status.OK, ""
-    if state.damage:
-        status, message = Status.TRUNCATED, state.damage
-    if not persons:
-        status, message = Status.NO_PERSON, message or "no person found in any frame"
-    result = ClipResult(status, info.frames, info.fps, *state.size_px, persons, message)
-    if not persons:
-        return Outcome(None, result)
-    everywhere = np.ones_like(state.filled)
-    features = ClipFeatures(
-        pooled=_steps(plan, state.pooled, everywhere if gaps == "zeros" else state.filled),
-        keypoints=_steps(plan, state.keypoints, state.filled),
-        boxes=_steps(plan, state.boxes, state.filled),
-        mask=np.stack([plan.seen_steps(filled) for filled in state.filled]),
-        time_s=plan.apply(np.array(state.time_s)).astype(np.float32),
-    )
-    return Outcome(features, result)
-
-
-def _steps(plan: ResamplePlan, values: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Resample each slot: (M, frames, ...) and (M, frames) → (M, T, ...)."""
-    return np.stack([plan.apply_seen(*slot) for slot in zip(values, filled, strict=True)])

@@ -1,8 +1,9 @@
-"""Any top-down pose network in an ONNX file; a named inner tensor becomes the feature map."""
+"""Any top-down pose network in an ONNX file; named inner tensors become the feature maps."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +33,17 @@ class OnnxBackbone:
 
     Args:
         path: ONNX file; external data is not followed.
-        tap: name of the inner tensor (B, C, H, W) to pool from.
+        taps: names of the inner tensors (B, C, H, W) to pool from.
         device: cpu or cuda device that runs the network and receives its results.
 
     Raises:
-        HeatpoolError: if onnxruntime is not installed, the file is no such network, the tap does not
+        HeatpoolError: if onnxruntime is not installed, the file is no such network, a tap does not
             exist (close names are listed) or the device has no provider.
     """
 
     name = "onnx"
 
-    def __init__(self, path: Path, tap: str, *, device: torch.device | str = "cpu") -> None:
+    def __init__(self, path: Path, taps: Sequence[str], *, device: torch.device | str = "cpu") -> None:
         if _missing is not None:
             raise HeatpoolError("the onnx backend needs onnxruntime and onnx: pip install 'heatpool[onnx]'")
         self._device = torch.device(device)
@@ -54,28 +55,31 @@ class OnnxBackbone:
         except Exception as error:  # protobuf's DecodeError has no stable import path
             raise HeatpoolError(f"expected an ONNX file, cannot parse {path.name}: {error}") from error
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
-        self.tap = tap
+        self._taps, self.tap = tuple(taps), "+".join(taps)
         height, width = _free_batch(model, path.name)
         self._outputs = [output.name for output in model.graph.output]
-        _expose(model, tap, path.name)
+        for tap in taps:
+            _expose(model, tap, path.name)
         self._session = _session(model, self._device, path.name)
         self._input = self._session.get_inputs()[0].name
         self.crop = CropSpec(height_px=height, width_px=width)
         # Two crops at once: finds the sizes, and a graph that cannot be batched, before any video is read.
         trial = self.forward(torch.zeros(2, 3, height, width))
         self.joints = trial.scores.shape[1]
-        self.channels = trial.features.shape[1]
+        self.channels = sum(each.shape[1] for each in trial.maps)
 
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run normalised crops (B, 3, height, width) float32; see `PoseBackbone`."""
         feed = {self._input: np.ascontiguousarray(crops.float().cpu().numpy())}
         try:
-            results = self._session.run([*self._outputs, self.tap], feed)
+            results = self._session.run([*self._outputs, *self._taps], feed)
         except Exception as error:  # onnxruntime raises plain RuntimeErrors of many classes
             raise HeatpoolError(f"the ONNX network failed on {len(crops)} crops: {error}") from error
-        *outputs, features = (torch.from_numpy(array) for array in results)
-        if features.ndim != 4:
-            raise HeatpoolError(f"expected tap {self.tap} to be (B, C, H, W), got {tuple(features.shape)}")
+        tensors = [torch.from_numpy(array) for array in results]
+        outputs, maps = tensors[: len(self._outputs)], tensors[len(self._outputs) :]
+        for tap, each in zip(self._taps, maps, strict=True):
+            if each.ndim != 4:
+                raise HeatpoolError(f"expected tap {tap} to be (B, C, H, W), got {tuple(each.shape)}")
         height, width = self.crop.height_px, self.crop.width_px
         heatmaps = [output for output in outputs if output.ndim == 4]
         vectors = [output for output in outputs if output.ndim == 3]
@@ -88,8 +92,8 @@ class OnnxBackbone:
             shapes = [tuple(output.shape) for output in outputs]
             raise HeatpoolError(f"expected heatmaps (B,V,h,w) or two SimCC vectors (B,V,n), got {shapes}")
         device = self._device
-        maps = heatmaps[0].to(device) if heatmaps else None
-        return PoseBatch(joints.to(device), scores.to(device), features.to(device), maps)
+        heat = heatmaps[0].to(device) if heatmaps else None
+        return PoseBatch(joints.to(device), scores.to(device), tuple(each.to(device) for each in maps), heat)
 
 
 def _free_batch(model: onnx.ModelProto, name: str) -> tuple[int, int]:

@@ -142,18 +142,16 @@ class TopDown:
                 raise HeatpoolError(
                     f"--pooling heatmap needs heatmaps, {self._backbone.name} gives none; use gaussian"
                 )
-            return heatmap_pool(pose.features, pose.heatmaps)
+            heatmaps = pose.heatmaps
+            return torch.cat([heatmap_pool(each, heatmaps) for each in pose.maps], 2)
         spec = self._backbone.crop
         norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
-        return (
-            gaussian_pool(pose.features, norm)
-            if self._pooling == "gaussian"
-            else feedback_pool(pose.features, norm)
-        )
+        pool = gaussian_pool if self._pooling == "gaussian" else feedback_pool
+        return torch.cat([pool(each, norm) for each in pose.maps], 2)
 
     @torch.inference_mode()
     def pose(self, chosen: Sequence[tuple[CroppedLook, int]]) -> PosedPeople:
-        """Run the network on a batch of crops and pool its map at its own joints, on the device."""
+        """Run the network on a batch of crops and pool its maps at its own joints, on the device."""
         spec = self._backbone.crop
         crops = np.stack([look.crops[number] for look, number in chosen])
         pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))

@@ -95,12 +95,14 @@ def _decode_clip(
     error, corrupt = "", 0
     try:
         info = probe(job.path, start_s=job.start_s, end_s=job.end_s)
-        try:
-            corrupt = _send_frames(at, job, info, rule, items, stop)
-        except FrameCountError as count:
-            damage = info.damage or f"{info.frames} frames expected, {count.decoded} decode"
-            info = info.with_frames(count.decoded, damage)
-            corrupt = _send_frames(at, job, info, rule, items, stop)
+        for attempt in range(3):  # after a seek, from the start, and with the frames that decode
+            try:
+                corrupt = _send_frames(at, job, info, rule, items, stop)
+                break
+            except FrameCountError as count:
+                if attempt == 2:
+                    raise
+                info = info.corrected(count.decoded)
     except _Stopped:
         return
     except HeatpoolError as reason:

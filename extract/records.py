@@ -104,32 +104,33 @@ class PoseBatch:
     Attributes:
         joints_xy_px: (B, V, 2) float32 tensor, in crop pixels.
         scores: (B, V) float32 tensor in [0, 1].
-        features: (B, C, H, W) tensor, the tapped feature map.
+        maps: one or more tapped feature maps, each (B, C, H, W) of its own C, H and W.
         heatmaps: (B, V, h, w) tensor over the crop, None for networks without heatmaps.
     """
 
     joints_xy_px: Tensor
     scores: Tensor
-    features: Tensor
+    maps: tuple[Tensor, ...]
     heatmaps: Tensor | None = None
 
     def __post_init__(self) -> None:
         batch, joints = self.scores.shape
         if self.joints_xy_px.shape != (batch, joints, 2):
             raise ValueError(f"expected joints ({batch}, {joints}, 2), got {tuple(self.joints_xy_px.shape)}")
-        if self.features.ndim != 4 or len(self.features) != batch:
-            raise ValueError(f"expected features ({batch}, C, H, W), got {tuple(self.features.shape)}")
+        if not self.maps or any(each.ndim != 4 or len(each) != batch for each in self.maps):
+            shapes = [tuple(each.shape) for each in self.maps]
+            raise ValueError(f"expected maps ({batch}, C, H, W), got {shapes}")
         if self.heatmaps is not None and self.heatmaps.shape[:2] != (batch, joints):
             raise ValueError(f"expected heatmaps ({batch}, {joints}, h, w), got {tuple(self.heatmaps.shape)}")
 
 
 class PoseBackbone(Protocol):
-    """A top-down pose network with one inner feature map exposed.
+    """A top-down pose network with one or more inner feature maps exposed.
 
     Attributes:
         name: of the backend, as on the command line.
-        tap: name of the feature map that `forward` returns.
-        channels: C of that map.
+        tap: names of the feature maps that `forward` returns, joined by "+".
+        channels: C of these maps together.
         joints: V.
         crop: how crops must be prepared.
         weights_sha256: hex digest of the weights file.

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from pool.errors import HeatpoolError
 
-__all__ = ["LoadedModel", "load_ultralytics"]
+__all__ = ["LoadedModel", "load_ultralytics", "lower_precision"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,16 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
     """
     # Imported here: ultralytics takes over a second to import.
     from ultralytics.nn import tasks
+    from ultralytics.utils import SETTINGS
+    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 
+    places = (Path(weights), Path(SETTINGS["weights_dir"], weights))
+    official = Path(weights).name in GITHUB_ASSETS_NAMES or str(weights).startswith(("http://", "https://"))
+    if not official and not any(place.exists() for place in places):  # ultralytics would ask GitHub for it
+        raise HeatpoolError(
+            f"expected an ultralytics checkpoint, cannot load {weights}: there is no such file, and it is "
+            "no official name"
+        )
     if not getattr(tasks._SafeLoad, "SUPPORTED", False):
         raise HeatpoolError("this torch cannot load ultralytics checkpoints safely; install torch >= 2.6")
     try:
@@ -63,6 +73,20 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
     model = model.float().eval()
     model.fuse(verbose=False)
     return LoadedModel(model, _person_class(model, weights), _joints(model), digest)
+
+
+def lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
+    """Let all layers but the head compute in `dtype`, in place.
+
+    The head stays in float32: it adds offsets to positions of up to 640 pixels, for which float16 has
+    steps of half a pixel and bfloat16 of four.
+    """
+    if dtype == torch.float32:
+        return
+    layers: Any = model.model
+    model.to(dtype)
+    layers[-1].float()
+    layers[-1].register_forward_pre_hook(lambda head, given: ([each.float() for each in given[0]],))
 
 
 def _person_class(model: Any, weights: str | Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -47,6 +48,7 @@ class VideoInfo:
         height_px: coded height, before rotation.
         damage: why the file counts as cut or damaged; empty when it is whole.
         times_s: (frames,) float64, presentation times of the window's frames from the start of the video.
+        seek: stamp of the last key frame before the window, where decoding may begin; None = at the start.
     """
 
     first_frame: int
@@ -58,9 +60,16 @@ class VideoInfo:
     height_px: int
     damage: str
     times_s: np.ndarray = field(repr=False, compare=False)
+    seek: int | None = None
 
-    def with_frames(self, frames: int, damage: str) -> VideoInfo:
-        """Return what is known once decoding gave another number of frames than demuxing."""
+    def corrected(self, frames: int) -> VideoInfo:
+        """Return what is known once decoding gave another number of frames than demuxing.
+
+        After a seek the seek may be to blame: then nothing changes but that decoding begins at the start.
+        """
+        if self.seek is not None:
+            return replace(self, seek=None)
+        damage = self.damage or f"{self.frames} frames expected, {frames} decode"
         step_s = 1 / (self.fps or 25.0)
         more_s = self.times_s[-1] + step_s * np.arange(1, frames - self.frames + 1)
         times_s = np.concatenate([self.times_s, more_s])[:frames]
@@ -96,14 +105,11 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Vi
     Raises:
         HeatpoolError: if the file cannot be opened, holds no video, or the window holds no frame.
     """
-    with _open(path) as (container, stream):
-        header = stream.frames
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        size = (stream.codec_context.width, stream.codec_context.height)
-        times_s, damage = _packet_times(container, stream, rate)
-    found = len(times_s)
-    if not damage and header > found:
-        damage = f"header claims {header} frames, the file holds {found}"
+    about = path.stat() if path.exists() else None
+    table = _packet_table(path, about and (about.st_size, about.st_mtime_ns))
+    times_s, damage, found = table.times_s, table.damage, len(table.times_s)
+    if not damage and table.header > found:
+        damage = f"header claims {table.header} frames, the file holds {found}"
     if found == 0:
         raise HeatpoolError(f"expected a video with frames, got none in {path.name}")
     first = int(np.searchsorted(times_s, start_s - 1e-6))
@@ -113,7 +119,12 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Vi
             f"expected frames between {start_s:g} s and {'the end' if end_s is None else f'{end_s:g} s'}, "
             f"got none in {path.name} ({times_s[-1]:.2f} s long)"
         )
-    return VideoInfo(first, last - first, header, found, rate, *size, damage, times_s[first:last])
+    seek = None
+    if first and not damage:
+        before = [stamp for stamp, number in table.keys if number <= first]
+        seek = before[-1] if len(before) > 1 else None
+    window = (first, last - first, table.header, found, table.rate, *table.size_px, damage)
+    return VideoInfo(*window, times_s[first:last], seek)
 
 
 def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:
@@ -138,7 +149,7 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
     reaches_end = end == info.frames_from_packets
     number = -1
     with _open(path) as (container, stream):
-        for number, frame in enumerate(_decode(container, stream)):
+        for number, frame in _numbered(container, stream, info):
             if number >= end and not reaches_end:
                 break
             index = number - info.first_frame
@@ -177,22 +188,76 @@ class _open:  # noqa: N801 - reads as the verb it is at the call
         self._container.close()
 
 
-def _packet_times(container: InputContainer, stream: VideoStream, rate: float) -> tuple[np.ndarray, str]:
-    """Return sorted presentation times (s, from 0) of all packets, and why reading stopped early."""
-    stamps: list[int | None] = []
+@dataclass(frozen=True, eq=False)
+class _PacketTable:
+    """What the packets of a whole file say.
+
+    Attributes:
+        header: frames that the header claims, 0 when it claims nothing.
+        rate: mean frames per second, 0 when unknown.
+        size_px: coded width and height.
+        times_s: (frames,) float64, sorted presentation times from 0.
+        damage: why reading stopped early.
+        keys: stamp and frame number of each key frame, rising; empty for files without reliable stamps.
+    """
+
+    header: int
+    rate: float
+    size_px: tuple[int, int]
+    times_s: np.ndarray
+    damage: str
+    keys: list[tuple[int, int]]
+
+
+@lru_cache(maxsize=8)  # windows of one video follow each other: its packets are read once, not once a window
+def _packet_table(path: Path, state: tuple[int, int] | None) -> _PacketTable:
+    """Read all packets of a file; `state` (size, modification time) keeps changed files apart."""
+    packets: list[tuple[int | None, int | None, bool]] = []
     damage = ""
-    try:
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:
-                stamps.append(packet.pts if packet.pts is not None else packet.dts)
-    except FFmpegError as error:
-        damage = f"reading stopped after {len(stamps)} frames: {error.strerror}"
-    known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) == len(stamps) and len(set(known)) == len(known) and stream.time_base is not None:
-        start = stream.start_time or 0
-        return np.sort(np.array([float((s - start) * stream.time_base) for s in known])), damage
-    # Streams without usable stamps (raw H.264, some AVI files): frames follow each other at the mean rate.
-    return np.arange(len(stamps)) / (rate or 25.0), damage
+    with _open(path) as (container, stream):
+        header = stream.frames
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        size = (stream.codec_context.width, stream.codec_context.height)
+        start, base = stream.start_time or 0, stream.time_base
+        try:
+            for packet in container.demux(stream):
+                if packet.size and not packet.is_discard:
+                    packets.append((packet.pts, packet.dts, packet.is_keyframe))
+        except FFmpegError as error:
+            damage = f"reading stopped after {len(packets)} frames: {error.strerror}"
+    stamps = [dts if pts is None else pts for pts, dts, _ in packets]
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    if len(known) < len(stamps) or len(set(known)) < len(known) or base is None:
+        # No usable stamps (raw H.264, some AVI files): frames follow each other at the mean rate.
+        return _PacketTable(header, rate, size, np.arange(len(stamps)) / (rate or 25.0), damage, [])
+    times_s = np.array([float((stamp - start) * base) for stamp in known])
+    numbers = {stamp: number for number, stamp in enumerate(known)}
+    true_stamps = all(pts is not None for pts, _, _ in packets)
+    keys = sorted((pts, numbers[pts]) for pts, _, key in packets if true_stamps and key and pts is not None)
+    return _PacketTable(header, rate, size, times_s, damage, keys)
+
+
+def _numbered(
+    container: InputContainer, stream: VideoStream, info: VideoInfo
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Decode, and number the frames of the video; after a seek by their stamps, from the window on.
+
+    Raises:
+        FrameCountError: if a frame is missing after a seek.
+    """
+    if info.seek is None:
+        yield from enumerate(_decode(container, stream))
+        return
+    container.seek(info.seek, stream=stream)
+    seen = 0
+    for frame in _decode(container, stream):
+        time_s = _time_s(frame, stream)
+        if time_s is None or time_s < info.times_s[0] - 1e-6:
+            continue
+        if np.searchsorted(info.times_s, time_s - 1e-6) != min(seen, info.frames):
+            raise FrameCountError(info.frames, seen)
+        yield info.first_frame + seen, frame
+        seen += 1
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -214,8 +279,13 @@ def _convert(frame: VideoFrame, index: int, number: int, rate: float, stream: Vi
     if frame.rotation:
         # The display matrix turns counter-clockwise by this angle, and so does np.rot90.
         rgb = np.ascontiguousarray(np.rot90(rgb, k=round(frame.rotation / 90) % 4))
+    time_s = _time_s(frame, stream)
+    return DecodedFrame(
+        index, number / (rate or 25.0) if time_s is None else time_s, rgb, bool(frame.is_corrupt)
+    )
+
+
+def _time_s(frame: VideoFrame, stream: VideoStream) -> float | None:
     if frame.pts is None or frame.time_base is None:
-        time_s = number / (rate or 25.0)
-    else:
-        time_s = float((frame.pts - (stream.start_time or 0)) * frame.time_base)
-    return DecodedFrame(index, time_s, rgb, bool(frame.is_corrupt))
+        return None
+    return float((frame.pts - (stream.start_time or 0)) * frame.time_base)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,13 @@ import torch
 from torch import Tensor
 
 from extract.heatmaps import decode_heatmaps
+from extract.pretrained import load_pretrained, state_digest
 from extract.records import CropSpec, PoseBatch
 from pool.errors import HeatpoolError
 
 __all__ = ["VitPose"]
+
+_CLASSES = {"vitpose": "VitPoseForPoseEstimation"}
 
 
 class VitPose:
@@ -28,6 +30,7 @@ class VitPose:
             usyd-community/vitpose-base-simple.
         taps: layers to pool from.
         device: where the network runs.
+        dtype: of the network; joints and maps leave it in float32.
 
     Raises:
         HeatpoolError: if transformers is missing or does not import, the model cannot be found or is
@@ -37,10 +40,15 @@ class VitPose:
     name = "vitpose"
 
     def __init__(
-        self, source: str | Path, *, taps: Sequence[str] = ("last",), device: torch.device | str = "cpu"
+        self,
+        source: str | Path,
+        *,
+        taps: Sequence[str] = ("last",),
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._device = torch.device(device)
-        self._model = _load(source).to(self._device).eval()
+        self._device, self._dtype = torch.device(device), dtype
+        self._model = load_pretrained(source, _CLASSES, kind="a ViTPose model").to(self._device)
         config = self._model.config.backbone_config
         layers = int(config.num_hidden_layers)
         known = ("last", *(f"layer{number}" for number in range(1, layers + 1)))
@@ -58,7 +66,8 @@ class VitPose:
         self.channels = int(config.hidden_size) * len(self._taps)
         self.joints = int(self._model.config.num_labels)
         self.crop = CropSpec(height_px=config.image_size[0], width_px=config.image_size[1])
-        self.weights_sha256 = _digest(self._model.state_dict())
+        self.weights_sha256 = state_digest(self._model.state_dict())
+        self._model.to(dtype)
 
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
@@ -68,14 +77,15 @@ class VitPose:
         seen: dict[str, Tensor] = {}
         hooks = [self._hook(tap, seen) for tap in self._taps]
         try:
-            heatmaps = self._model(crops.to(self._device), **(experts if self._experts else {})).heatmaps
+            output = self._model(crops.to(self._device, self._dtype), **(experts if self._experts else {}))
         finally:
             for hook in hooks:
                 hook.remove()
+        heatmaps = output.heatmaps.float()
         height, width = self.crop.height_px, self.crop.width_px
         joints, scores = decode_heatmaps(heatmaps, width_px=width, height_px=height)
-        maps = [seen[tap].transpose(1, 2).unflatten(2, self._grid) for tap in self._taps]
-        return PoseBatch(joints, scores, torch.cat(maps, 1), heatmaps)
+        maps = [seen[tap].float().transpose(1, 2).unflatten(2, self._grid) for tap in self._taps]
+        return PoseBatch(joints, scores, tuple(maps), heatmaps)
 
     def _hook(self, tap: str, seen: dict[str, Tensor]) -> Any:
         backbone = self._model.backbone
@@ -85,39 +95,3 @@ class VitPose:
             seen[tap] = output[0] if isinstance(output, tuple) else output
 
         return module.register_forward_hook(keep)
-
-
-def _load(source: str | Path) -> Any:
-    """Load the network; weights come as safetensors only."""
-    try:
-        from transformers import VitPoseForPoseEstimation
-    except ImportError as error:
-        cause = _root(error)
-        if "torchvision" in str(cause):
-            raise HeatpoolError(
-                f"transformers cannot be imported because torchvision does not match torch ({cause}); "
-                "install the pair that belongs together, see the torch release notes"
-            ) from error
-        raise HeatpoolError(
-            f"the vitpose backend needs transformers: pip install 'heatpool[hf]' ({cause})"
-        ) from error
-    try:
-        return VitPoseForPoseEstimation.from_pretrained(str(source), use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise HeatpoolError(f"expected a ViTPose model, cannot load {source}: {reason}") from error
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def _digest(state: dict[str, Tensor]) -> str:
-    """SHA-256 over names and values: the same for a folder, a hub name and a re-sharded copy."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

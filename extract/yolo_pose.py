@@ -12,7 +12,7 @@ from torch import Tensor
 
 from extract.detectors import letterbox, to_detections
 from extract.records import Frame, FramePeople
-from extract.ultralytics_models import LoadedModel
+from extract.ultralytics_models import LoadedModel, lower_precision
 from pool.errors import HeatpoolError
 from pool.pooling import feedback_pool
 
@@ -35,6 +35,7 @@ class YoloPose:
         min_score: people below are left out.
         max_iou: of two boxes that overlap more, the weaker goes.
         device: where the network runs.
+        dtype: of the layers below the head.
 
     Raises:
         HeatpoolError: if the network has no joints or no such level.
@@ -51,9 +52,12 @@ class YoloPose:
         min_score: float = 0.25,
         max_iou: float = 0.6,
         device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         model: Any = loaded.model
+        lower_precision(model, dtype)
         self._model = model.to(device)
+        self._dtype = dtype
         layers: Any = self._model.model
         head = layers[-1]
         levels = LEVELS[: len(head.f)]
@@ -75,7 +79,7 @@ class YoloPose:
         for layer in self._layers:
             layers[layer].register_forward_hook(self._keep(layer))
         with torch.inference_mode():
-            self._model(torch.zeros(1, 3, 64, 64, device=self._device))
+            self._model(torch.zeros(1, 3, 64, 64, device=self._device, dtype=dtype))
         self.channels = sum(self._maps[layer].shape[1] for layer in self._layers)
 
     def _keep(self, layer: int) -> Any:
@@ -100,9 +104,9 @@ class YoloPose:
 
         height, width = images[0].shape[:2]
         boxed, scale, left, top = zip(*(letterbox(image, self._image_px) for image in images), strict=True)
-        batch = torch.from_numpy(np.stack(boxed)).to(self._device).permute(0, 3, 1, 2).float() / 255
+        batch = torch.from_numpy(np.stack(boxed)).to(self._device).permute(0, 3, 1, 2) / 255
         rows = non_max_suppression(
-            self._model(batch),
+            self._model(batch.to(self._dtype)),
             self._min_score,
             self._max_iou,
             classes=[self._person],

@@ -1,15 +1,14 @@
-"""The networks that a configuration asks for."""
+"""The networks that options ask for."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from extract.detectors import BoxesFile, FullFrame, UltralyticsDetector
-from extract.hrnet.backbone import load_hrnet_backbone
+from extract.hrnet.backbone import DEFAULT_TAP, load_hrnet_backbone
 from extract.manifest import Manifest
 from extract.onnx_backend import OnnxBackbone
 from extract.posers import OneStage, Poser, TopDown
@@ -19,97 +18,96 @@ from extract.tiny.backbone import DETECTOR_INPUT_WH
 from extract.ultralytics_models import load_ultralytics
 from extract.vitpose import VitPose
 from extract.yolo_pose import YoloPose
-from pipelines.configs import ExtractConfig
+from pipelines.configs import NetworkOptions
+from pipelines.configs.networks import Dtype
 from pool.errors import HeatpoolError
 
-__all__ = ["build_backbone", "build_poser", "choose_backends"]
+__all__ = ["build_backbone", "build_detector", "build_poser", "build_top_down", "pick_dtype", "torch_dtype"]
 
-_NO_DETECTOR = "none"
 _DETECTOR_INPUT_PX = 640  # what ultralytics' checkpoints are trained at
 
 
-def choose_backends(config: ExtractConfig, *, demo: bool) -> ExtractConfig:
-    """Return the configuration with `auto` of backend and detector resolved.
-
-    The tiny networks know rendered people only, so they are chosen by themselves for the demo set and
-    have to be named for anything else.
-
-    Raises:
-        HeatpoolError: if a choice is left open for videos that are not the demo set.
-    """
-    backend, detector = config.backend, config.detector
-    if backend == "auto":
-        if not demo:
-            raise HeatpoolError(
-                "expected --backend: for real people yolo-pose, vitpose, hrnet-simcc or onnx with --weights, "
-                "such as --backend yolo-pose --weights yolo11n-pose.pt; tiny knows rendered people only"
-            )
-        backend = "tiny"
-    if backend == "yolo-pose":
-        if detector not in ("auto", _NO_DETECTOR):
-            raise HeatpoolError(
-                f"expected no --detector with --backend yolo-pose, which finds people, got {detector}"
-            )
-        detector = _NO_DETECTOR
-    elif detector == "auto":
-        if not demo:
-            raise HeatpoolError(
-                "expected --detector: an ultralytics checkpoint such as yolo11n.pt, boxes-file with --boxes "
-                "boxes.csv, or full-frame for clips that are cut out already; --detector tiny knows rendered "
-                "people only"
-            )
-        detector = "tiny"
-    return replace(config, backend=backend, detector=detector)
-
-
 def build_poser(
-    config: ExtractConfig, manifest: Manifest, *, device: torch.device
+    options: NetworkOptions, manifest: Manifest, *, device: torch.device
 ) -> tuple[Poser[Any], PoseBackbone | FrameBackbone]:
-    """Load the networks of a configuration whose choices are made.
+    """Load the networks of options whose choices are made.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or weights do not load.
     """
-    backbone = build_backbone(config, device=device)
+    backbone = build_backbone(options, device=device)
     if isinstance(backbone, YoloPose):
         return OneStage(backbone), backbone
-    poser = TopDown(
-        _build_detector(config, manifest, device=device),
+    detector = build_detector(options, manifest, device=device)
+    return build_top_down(options, detector, backbone, device=device), backbone
+
+
+def build_top_down(
+    options: NetworkOptions, detector: Detector, backbone: PoseBackbone, *, device: torch.device
+) -> TopDown:
+    """Join a detector and a pose network as the options say."""
+    return TopDown(
+        detector,
         backbone,
         device=device,
-        min_score=config.min_score,
-        min_area_px=config.min_area,
-        pooling=config.pooling,
-        crop_aspect=config.crop_aspect,
+        min_score=options.min_score,
+        min_area_px=options.min_area,
+        pooling=options.pooling,
+        crop_aspect=options.crop_aspect,
     )
-    return poser, backbone
 
 
-def build_backbone(config: ExtractConfig, *, device: torch.device) -> PoseBackbone | YoloPose:
-    """Load the pose network of a configuration whose choices are made.
+def pick_dtype(options: NetworkOptions, *, device: torch.device) -> Dtype:
+    """Return what the networks compute in, no longer auto.
+
+    Raises:
+        HeatpoolError: if the backend knows float32 only and something else is asked for.
+    """
+    asked = options.dtype
+    if options.backend in ("tiny", "onnx") or options.batchnorm == "published":
+        if asked not in ("auto", "float32"):
+            raise HeatpoolError(
+                "expected --dtype float32 with --backend tiny or onnx and with --batchnorm published, "
+                f"got {asked}"
+            )
+        return "float32"
+    return asked if asked != "auto" else "float16" if device.type == "cuda" else "float32"
+
+
+def torch_dtype(options: NetworkOptions, *, device: torch.device) -> torch.dtype:
+    """Return `pick_dtype` as torch's type."""
+    dtype: torch.dtype = getattr(torch, pick_dtype(options, device=device))
+    return dtype
+
+
+def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBackbone | YoloPose:
+    """Load the pose network of options whose choices are made.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or the weights do not load.
     """
-    backend, weights, tap = config.backend, config.weights, config.tap
-    if config.batchnorm != "eval" and backend != "hrnet-simcc":
+    backend, weights, tap = options.backend, options.weights, options.tap
+    if options.batchnorm != "eval" and backend != "hrnet-simcc":
         raise HeatpoolError(f"expected --batchnorm published with --backend hrnet-simcc only, got {backend}")
     taps = tuple(tap.replace("+", ",").split(",")) if tap else None
+    dtype = torch_dtype(options, device=device)
     if backend == "yolo-pose":
-        if config.pooling != "point" or config.crop_aspect != "model":
+        if options.pooling != "point" or options.crop_aspect != "model":
             raise HeatpoolError("expected --pooling point and no --crop-aspect with --backend yolo-pose")
         loaded = load_ultralytics(_needed(weights, backend, "yolo11n-pose.pt"))
-        return YoloPose(loaded, taps=taps or ("p3",), min_score=config.min_score, device=device)
+        return YoloPose(loaded, taps=taps or ("p3",), min_score=options.min_score, device=device, dtype=dtype)
     if backend == "vitpose":
         source = _needed(weights, backend, "usyd-community/vitpose-base-simple")
-        return VitPose(source, taps=taps or ("last",), device=device)
+        return VitPose(source, taps=taps or ("last",), device=device, dtype=dtype)
     if backend == "hrnet-simcc":
         path = Path(_needed(weights, backend, "pose_hrnet_w48_256x192_split2_sigma4.pth"))
-        return load_hrnet_backbone(path, tap=tap, batchnorm=config.batchnorm, device=device)
+        return load_hrnet_backbone(
+            path, taps=taps or (DEFAULT_TAP,), batchnorm=options.batchnorm, device=device, dtype=dtype
+        )
     if backend == "onnx":
-        if weights is None or tap is None:
+        if weights is None or taps is None:
             raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")
-        return OnnxBackbone(Path(weights), tap, device=device)
+        return OnnxBackbone(Path(weights), taps, device=device)
     if weights is not None or tap is not None:
         raise HeatpoolError("expected no --weights and no --tap with --backend tiny: it brings its own")
     return load_tiny_backbone(device)
@@ -121,25 +119,31 @@ def _needed(weights: str | None, backend: str, example: str) -> str:
     return weights
 
 
-def _build_detector(config: ExtractConfig, manifest: Manifest, *, device: torch.device) -> Detector:
-    if config.detector == "boxes-file":
-        if config.boxes is None:
+def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch.device) -> Detector:
+    """Load the detector of options whose choices are made.
+
+    Raises:
+        HeatpoolError: if an option is missing or does not fit, or weights do not load.
+    """
+    if options.detector == "boxes-file":
+        if options.boxes is None:
             raise HeatpoolError("expected --boxes boxes.csv with --detector boxes-file")
-        return BoxesFile(config.boxes, videos=[clip.path for clip in manifest.clips], root=manifest.root)
-    if config.boxes is not None:
-        raise HeatpoolError(f"expected --boxes only with --detector boxes-file, got {config.detector}")
-    if config.detector == "full-frame":
+        return BoxesFile(options.boxes, videos=[clip.path for clip in manifest.clips], root=manifest.root)
+    if options.boxes is not None:
+        raise HeatpoolError(f"expected --boxes only with --detector boxes-file, got {options.detector}")
+    if options.detector == "full-frame":
         return FullFrame()
-    if config.detector == "tiny":
+    if options.detector == "tiny":
         model = load_tiny_detector(device)
         return UltralyticsDetector(
-            model, image_px=max(DETECTOR_INPUT_WH), min_score=config.min_score, device=device
+            model, image_px=max(DETECTOR_INPUT_WH), min_score=options.min_score, device=device
         )
-    loaded = load_ultralytics(config.detector)
+    loaded = load_ultralytics(options.detector)
     return UltralyticsDetector(
         loaded.model,
         image_px=_DETECTOR_INPUT_PX,
         person_class=loaded.person_class,
-        min_score=config.min_score,
+        min_score=options.min_score,
         device=device,
+        dtype=torch_dtype(options, device=device),
     )

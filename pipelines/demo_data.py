@@ -16,8 +16,10 @@ DEMO_FOLDER = Path("demo_out")
 
 def is_demo(videos: Path) -> bool:
     """Whether these videos are the demo data set: rendered people, which the tiny networks know."""
-    folder = videos if videos.is_dir() else videos.parent
-    return (folder / MARKER).is_file()
+    folder = (videos if videos.is_dir() else videos.parent).resolve()
+    return any(
+        (place / MARKER).is_file() for place in (folder, folder.parent)
+    )  # one video lies a folder below
 
 
 def render_demo_videos(folder: Path, *, spec: DemoSpec | None = None, quiet: bool = False) -> Path:

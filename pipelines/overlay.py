@@ -38,6 +38,7 @@ def draw_people(
     names: Sequence[str] | None = None,
     slots: Sequence[int] | None = None,
     min_score: float = 0.2,
+    weight: float = 1.0,
 ) -> np.ndarray:
     """Draw boxes and skeletons; returns a new frame.
 
@@ -54,6 +55,7 @@ def draw_people(
         names: M texts for the boxes (a number, a track, a label), none without.
         slots: M person slots, which choose the colours; 0 to M - 1 without.
         min_score: joints below it, and their bones, are not drawn.
+        weight: of joints and bones; less lets show what lies below them.
 
     Returns:
         (H, W, 3) uint8.
@@ -70,7 +72,7 @@ def draw_people(
     ):
         check_array(what, array, shape, array.dtype)
     out = np.ascontiguousarray(rgb).copy()
-    unit = min(rgb.shape[:2]) / 180
+    unit = (min(rgb.shape[:2]) / 180) ** 0.5  # lines twice as wide on frames four times as large
     sides = [_side(name) for name in joint_names]
     for person in range(people):
         colour = PERSON_COLOURS[(slots[person] if slots else person) % len(PERSON_COLOURS)]
@@ -78,7 +80,7 @@ def draw_people(
         seen = scores[person] >= min_score
         points = joints_xy_px[person]
         # Small people get thinner lines, or they would drown in them.
-        fine = float(np.clip(np.ptp(boxes_xyxy_px[person, 1::2]) / 110, 0.4 * unit, unit))
+        fine = float(np.clip(np.ptp(boxes_xyxy_px[person, 1::2]) / 110, 0.4 * unit, unit)) * weight
         for line, width in ((_OUTLINE, 3.0), (None, 1.6)):  # all outlines lie under all colours
             for a, b in bones:
                 if seen[a] and seen[b]:
@@ -88,7 +90,7 @@ def draw_people(
                         _fixed(points[a]),
                         _fixed(points[b]),
                         shade,
-                        _width(width * unit),
+                        _width(width * fine),
                         cv2.LINE_AA,
                         _SHIFT,
                     )
@@ -134,16 +136,33 @@ def blend_heatmap(
         raise ValueError(f"expected a heatmap in [0, 1], got {heatmap.min():.3g} to {heatmap.max():.3g}")
     height, width = heatmap.shape
     to_cells = np.diag([width / crop_width_px, height / crop_height_px]) @ affine
+    out = rgb.copy()
+    left, top, right, bottom = _covered(to_cells, heatmap.shape, rgb.shape)
+    part = out[top:bottom, left:right]
+    if not part.size:
+        return out
+    shift = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
     warped = cv2.warpAffine(
         heatmap.astype(np.float32),
-        to_cells,
-        (rgb.shape[1], rgb.shape[0]),
+        to_cells @ shift,
+        (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,  # the matrix maps what is drawn to what is read
     )
     # Inferno: perceptually uniform, readable without colour vision.
     colours = cv2.applyColorMap((warped * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     cover = (strength * np.sqrt(warped))[..., None]  # the root lets the flanks of a peak show
-    return (rgb * (1 - cover) + colours * cover).round().astype(np.uint8)
+    part[:] = (part * (1 - cover) + colours * cover).round().astype(np.uint8)
+    return out
+
+
+def _covered(to_cells: np.ndarray, map_shape: tuple[int, ...], frame_shape: tuple[int, ...]) -> list[int]:
+    """Return left, top, right, bottom of the frame's part that a map can reach, a cell beyond its edges."""
+    height, width = map_shape
+    corners = np.array([[-1, -1], [width, -1], [-1, height], [width, height]], np.float64)
+    x, y = np.linalg.solve(to_cells[:, :2], (corners - to_cells[:, 2]).T)
+    low, high = np.floor([x.min(), y.min()]), np.ceil([x.max(), y.max()]) + 1
+    limit = [frame_shape[1], frame_shape[0]]
+    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)]).astype(int).tolist()
 
 
 def _side(name: str) -> int:
@@ -189,8 +208,8 @@ def _draw_box(
     out: np.ndarray, box_xyxy_px: np.ndarray, colour: tuple[int, int, int], *, unit: float, text: str
 ) -> None:
     low, high = _fixed(box_xyxy_px[:2]), _fixed(box_xyxy_px[2:])
-    cv2.rectangle(out, low, high, _OUTLINE, _width(2.5 * unit), cv2.LINE_AA, _SHIFT)
-    cv2.rectangle(out, low, high, colour, _width(1.2 * unit), cv2.LINE_AA, _SHIFT)
+    cv2.rectangle(out, low, high, _OUTLINE, _width(2.8 * unit), cv2.LINE_AA, _SHIFT)
+    cv2.rectangle(out, low, high, colour, _width(1.4 * unit), cv2.LINE_AA, _SHIFT)
     if not text:
         return
     scale, thick = max(0.5 * unit, 0.45), _width(1.1 * unit)

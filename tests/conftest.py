@@ -50,6 +50,7 @@ def make_video(tmp_path: Path) -> VideoMaker:
         fps: int = 25,
         codec: str = "libx264",
         gop: int = 12,
+        x264: str = "",
     ) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def make_video(tmp_path: Path) -> VideoMaker:
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.gop_size = gop
             if codec == "libx264":
-                stream.options = {"crf": "10"}
+                stream.options = {"crf": "10", "x264-params": x264}
             for frame in frames:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             container.mux(stream.encode())
@@ -90,7 +91,8 @@ class BrightDetector:
 class AnalyticBackbone:
     """Pools to what is known by hand: channel 0 = x and 1 = y of the sampling position, 2 = brightness.
 
-    It has two joints, at a quarter and at three quarters of the crop's width, half of its height.
+    It has two joints, at a quarter and at three quarters of the crop's width, half of its height, and two
+    maps of different sizes: the first holds x, the second the rest.
     """
 
     name, tap, channels, joints, weights_sha256 = "analytic", "map", 3, 2, ""
@@ -104,9 +106,9 @@ class AnalyticBackbone:
         self.batches.append(count)
         joints = torch.tensor([[6.0, 16.0], [18.0, 16.0]]).expand(count, 2, 2)
         x = torch.linspace(-1, 1, 7).expand(count, 1, 9, 7)
-        y = torch.linspace(-1, 1, 9)[:, None].expand(count, 1, 9, 7)
-        bright = crops.mean((1, 2, 3)).view(-1, 1, 1, 1).expand(count, 1, 9, 7)
-        return PoseBatch(joints, torch.full((count, 2), 0.5), torch.cat([x, y, bright], 1))
+        y = torch.linspace(-1, 1, 5)[:, None].expand(count, 1, 5, 4)
+        bright = crops.mean((1, 2, 3)).view(-1, 1, 1, 1).expand(count, 1, 5, 4)
+        return PoseBatch(joints, torch.full((count, 2), 0.5), (x, torch.cat([y, bright], 1)))
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""HRNet as a pose backbone: crops in; joints, scores, heatmaps and the tapped map out."""
+"""HRNet as a pose backbone: crops in; joints, scores, heatmaps and the tapped maps out."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +36,7 @@ class HRNetBackbone:
 
     Args:
         network: with its weights; it is changed in place (batch norms folded or replaced) and kept.
-        tap: a key of `TAPS`.
+        taps: keys of `TAPS`; several are pooled at the same joints.
         batchnorm: eval = trained statistics; published = every crop normalised by its own, as in the
             published extractor, whose network was never put in eval mode.
         weights_sha256: of the weights file.
@@ -52,16 +53,21 @@ class HRNetBackbone:
         self,
         network: HRNetSimCC,
         *,
-        tap: str = DEFAULT_TAP,
+        taps: Sequence[str] = (DEFAULT_TAP,),
         batchnorm: BatchNorm = "eval",
         weights_sha256: str = "",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if tap not in TAPS:
-            raise HeatpoolError(f"expected --tap to be one of {', '.join(TAPS)}, got {tap!r}")
-        self.tap, self.weights_sha256 = tap, weights_sha256
-        self.channels, self.joints = network.channels * 2 ** TAPS[tap], network.joints
+        unknown = [tap for tap in taps if tap not in TAPS]
+        if unknown or not taps:
+            raise HeatpoolError(
+                f"expected --tap out of {', '.join(TAPS)}, got {', '.join(unknown) or 'none'}"
+            )
+        self._taps = tuple(taps)
+        self.tap, self.weights_sha256 = "+".join(taps), weights_sha256
+        self.channels = sum(network.channels * 2 ** TAPS[tap] for tap in taps)
+        self.joints = network.joints
         self.crop = CropSpec(height_px=network.height_px, width_px=network.width_px)
         if batchnorm == "published":
             use_crop_statistics(network)
@@ -77,21 +83,21 @@ class HRNetBackbone:
 
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
-        """Predict joints and return the tapped map.
+        """Predict joints and return the tapped maps.
 
         Args:
             crops: (B, 3, H, W) float, normalised as `crop` says, on the network's device.
 
         Returns:
-            joints, scores and features in float32; heatmaps (B, V, H/4, W/4). A SimCC network's
+            joints, scores and maps in float32; heatmaps (B, V, H/4, W/4). A SimCC network's
             are the product of its two marginal distributions, scaled so that the peak is the score.
         """
-        output = self._network(crops.to(self._dtype).contiguous(memory_format=self._layout), (self.tap,))
-        features = output.maps[self.tap].float()
+        output = self._network(crops.to(self._dtype).contiguous(memory_format=self._layout), self._taps)
+        maps = tuple(output.maps[tap].float() for tap in self._taps)
         if output.vectors is None:
             width_px, height_px = self.crop.width_px, self.crop.height_px
             joints, scores = decode_heatmaps(output.heatmaps, width_px=width_px, height_px=height_px)
-            return PoseBatch(joints, scores, features, output.heatmaps)
+            return PoseBatch(joints, scores, maps, output.heatmaps)
         ratio = self._network.split_ratio
         assert ratio is not None
         joints, _ = decode_simcc(*output.vectors, split_ratio=ratio)  # on the logits: exactly as published
@@ -100,7 +106,7 @@ class HRNetBackbone:
         scores = (peak / _TRAINED_PEAK).clamp(0, 1)
         heatmaps = _cells(along_y, ratio)[..., None] * _cells(along_x, ratio)[..., None, :]
         heatmaps *= (scores / heatmaps.amax((2, 3)).clamp(min=1e-12))[..., None, None]
-        return PoseBatch(joints, scores, features, heatmaps)
+        return PoseBatch(joints, scores, maps, heatmaps)
 
 
 def _cells(distribution: Tensor, split_ratio: float) -> Tensor:
@@ -113,7 +119,7 @@ def _cells(distribution: Tensor, split_ratio: float) -> Tensor:
 def load_hrnet_backbone(
     path: Path,
     *,
-    tap: str | None = None,
+    taps: Sequence[str] = (DEFAULT_TAP,),
     batchnorm: BatchNorm = "eval",
     heatmap_crop_wh_px: tuple[int, int] = (192, 256),
     device: torch.device | str = "cpu",
@@ -127,7 +133,7 @@ def load_hrnet_backbone(
     network, digest = load_network(path, heatmap_crop_wh_px=heatmap_crop_wh_px)
     return HRNetBackbone(
         network,
-        tap=tap or DEFAULT_TAP,
+        taps=taps,
         batchnorm=batchnorm,
         weights_sha256=digest,
         device=device,

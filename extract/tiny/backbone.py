@@ -62,12 +62,12 @@ class TinyBackbone:
             crops: (B, 3, 128, 96) float, normalised as `crop` says, on the network's device.
 
         Returns:
-            17 joints a crop, scores, features (B, 64, 16, 12) and heatmaps (B, 17, 32, 24).
+            17 joints a crop, scores, one map (B, 64, 16, 12) and heatmaps (B, 17, 32, 24).
         """
         logits, features = self.network(crops)
         heatmaps = heatmaps_of(logits)
         joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps)
-        return PoseBatch(joints_xy_px, scores, features, heatmaps)
+        return PoseBatch(joints_xy_px, scores, (features,), heatmaps)
 
 
 def build_detector() -> DetectionModel:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
 from extract.posers import TopDown
+from extract.sampling import Sampling
 from pool.records import Status
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
 
@@ -71,6 +74,24 @@ def test_only_frames_that_steps_read_are_detected(make_video: VideoMaker) -> Non
     extract_clips([ClipJob(0, path)], OPTIONS, poser=poser(detector, backbone))
     assert sum(detector.calls) == 16  # two a step
     assert sum(backbone.batches) == 16
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frames=st.integers(2, 60), steps=st.integers(1, 80), stride=st.integers(1, 3))
+def test_reading_some_frames_equals_reading_all(
+    make_video: VideoMaker, frames: int, steps: int, stride: int
+) -> None:
+    path = make_video([np.roll(walker(1)[0], (at % 7, at), (0, 1)) for at in range(frames)])
+    options = replace(OPTIONS, steps=steps, sampling=Sampling(frame_stride=stride))
+    some = extract(path, options=options)[0].features
+    every = extract(path, options=replace(options, steps=-(-frames // stride)))[0].features
+    assert some is not None
+    assert every is not None
+    for name in ("pooled", "keypoints", "boxes"):
+        got, whole = (getattr(each, name)[0].reshape(len(each.time_s), -1) for each in (some, every))
+        columns = torch.from_numpy(whole.T.copy())[None]
+        wanted = functional.interpolate(columns, steps, mode="linear", align_corners=False)[0].T.numpy()
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6, err_msg=name)
 
 
 def test_batches_are_filled_across_clips(make_video: VideoMaker) -> None:

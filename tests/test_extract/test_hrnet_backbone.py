@@ -87,43 +87,51 @@ def test_results_do_not_depend_on_the_batch(batchnorm: BatchNorm) -> None:
     backbone = HRNetBackbone(narrow(), batchnorm=batchnorm)
     crops = narrow_crops(5)
     together = backbone.forward(crops)
-    scale = float(together.features.max())
+    scale = float(together.maps[0].max())
     for at in range(5):
         alone = backbone.forward(crops[at : at + 1])
         assert torch.equal(alone.joints_xy_px[0], together.joints_xy_px[at])
-        assert torch.allclose(alone.features[0], together.features[at], rtol=0, atol=5e-5 * scale)
+        assert torch.allclose(alone.maps[0][0], together.maps[0][at], rtol=0, atol=5e-5 * scale)
         assert torch.allclose(alone.scores[0], together.scores[at], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("tap", "shape"), [("stage4_branch1", (8, 12, 8)), ("stage3_in2", (16, 6, 4))])
 def test_the_tap_is_what_the_protocol_says(tap: str, shape: tuple[int, ...]) -> None:
-    backbone: PoseBackbone = HRNetBackbone(narrow(), tap=tap)
-    features = backbone.forward(narrow_crops(1)).features
+    backbone: PoseBackbone = HRNetBackbone(narrow(), taps=(tap,))
+    features = backbone.forward(narrow_crops(1)).maps[0]
     assert features.shape == (1, *shape)
     assert (backbone.channels, backbone.joints, backbone.tap) == (shape[0], 5, tap)
     assert (backbone.crop.width_px, backbone.crop.height_px, backbone.crop.padding) == (64, 96, 1.25)
 
 
+def test_several_taps_equal_each_alone() -> None:
+    crops, taps = narrow_crops(2), ("stage4_branch1", "stage3_in2")
+    backbone = HRNetBackbone(narrow(), taps=taps)
+    assert (backbone.tap, backbone.channels) == ("stage4_branch1+stage3_in2", 8 + 16)
+    for tap, together in zip(taps, backbone.forward(crops).maps, strict=True):
+        assert torch.equal(HRNetBackbone(narrow(), taps=(tap,)).forward(crops).maps[0], together)
+
+
 def test_an_unknown_tap_names_the_known_ones() -> None:
-    with pytest.raises(HeatpoolError, match=r"stage4_branch1, .*stage4_out, got 'stage5'"):
-        HRNetBackbone(narrow(), tap="stage5")
+    with pytest.raises(HeatpoolError, match=r"stage4_branch1, .*stage4_out, got stage5"):
+        HRNetBackbone(narrow(), taps=("stage5",))
 
 
 def test_half_precision_keeps_the_heads_exact() -> None:
     crops = narrow_crops(4)
     exact = HRNetBackbone(narrow()).forward(crops)
     half = HRNetBackbone(narrow(), dtype=torch.bfloat16).forward(crops)
-    assert half.features.dtype == half.joints_xy_px.dtype == half.scores.dtype == torch.float32
-    scale = exact.features.abs().max()
-    assert 0 < (half.features - exact.features).abs().max() < 0.05 * scale
+    assert half.maps[0].dtype == half.joints_xy_px.dtype == half.scores.dtype == torch.float32
+    scale = exact.maps[0].abs().max()
+    assert 0 < (half.maps[0] - exact.maps[0]).abs().max() < 0.05 * scale
 
 
 def test_two_backbones_live_side_by_side() -> None:
     crops = narrow_crops(1)
     trained = HRNetBackbone(narrow())
-    before = trained.forward(crops).features.clone()
-    published = HRNetBackbone(narrow(), batchnorm="published").forward(crops).features
-    assert torch.equal(trained.forward(crops).features, before)
+    before = trained.forward(crops).maps[0].clone()
+    published = HRNetBackbone(narrow(), batchnorm="published").forward(crops).maps[0]
+    assert torch.equal(trained.forward(crops).maps[0], before)
     assert not torch.allclose(published, before, atol=0.1)
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from extract import video
 from extract.video import FrameCountError, iter_frames, probe
 from pool.errors import HeatpoolError
 from tests.conftest import VideoMaker, gray_frames
@@ -40,6 +43,53 @@ def test_a_window_has_its_own_numbers(make_video: VideoMaker) -> None:
     info = probe(path, start_s=0.4, end_s=0.8)
     assert (info.first_frame, info.frames) == (10, 10)
     assert read_levels(path, [0, 9], start_s=0.4, end_s=0.8) == [(0, 10), (9, 19)]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "x264"),
+    [
+        ("a.mp4", "libx264", ""),
+        ("open.mp4", "libx264", "open-gop=1:bframes=3:keyint=10:min-keyint=10"),
+        ("a.mkv", "libx264", ""),
+        ("a.avi", "mpeg4", ""),
+        ("a.webm", "libvpx-vp9", ""),
+    ],
+)
+def test_a_late_window_is_read_from_a_key_frame_and_is_the_same(
+    make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch, name: str, codec: str, x264: str
+) -> None:
+    rng = np.random.default_rng(0)
+    path = make_video(list(rng.integers(0, 255, (70, 48, 64, 3), np.uint8)), name, codec=codec, x264=x264)
+    decoded = 0
+    decode = video._decode
+
+    def counted(*arguments: Any) -> Iterator[Any]:
+        nonlocal decoded
+        for frame in decode(*arguments):
+            decoded += 1
+            yield frame
+
+    monkeypatch.setattr(video, "_decode", counted)
+    for start in (13, 24, 37, 50):
+        info = probe(path, start_s=start / 25, end_s=(start + 12) / 25)
+        assert (info.first_frame, info.frames) == (start, 12)
+        decoded = 0
+        seen = list(iter_frames(path, np.arange(12), info=info))
+        assert info.seek is not None
+        assert decoded <= 12 + 12 + 1
+        wanted = list(iter_frames(path, np.arange(12), info=replace(info, seek=None)))
+        assert [(each.index, each.time_s) for each in seen] == [(each.index, each.time_s) for each in wanted]
+        assert all(np.array_equal(one.rgb, two.rgb) for one, two in zip(seen, wanted, strict=True))
+
+
+def test_a_seek_that_misleads_is_given_up(make_video: VideoMaker) -> None:
+    path = make_video(gray_frames(60))
+    info = probe(path, start_s=1.2, end_s=1.6)
+    late = replace(info, seek=probe(path, start_s=2.2).seek)  # beyond the window's first frame
+    assert late.seek is not None
+    with pytest.raises(FrameCountError) as error:
+        list(iter_frames(path, np.arange(10), info=late))
+    assert late.corrected(error.value.decoded) == replace(info, seek=None)
 
 
 def test_a_window_outside_the_video_is_refused(make_video: VideoMaker) -> None:

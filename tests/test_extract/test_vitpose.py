@@ -36,7 +36,7 @@ def test_a_saved_model_is_loaded_and_gives_maps_and_joints(folder: Path) -> None
     assert (backbone.joints, backbone.channels, backbone.tap) == (17, 24, "last")
     assert (backbone.crop.height_px, backbone.crop.width_px) == (64, 48)
     pose = backbone.forward(torch.randn(3, 3, 64, 48))
-    assert pose.features.shape == (3, 24, 4, 3)
+    assert pose.maps[0].shape == (3, 24, 4, 3)
     assert pose.joints_xy_px.shape == (3, 17, 2)
     assert pose.heatmaps is not None
 
@@ -46,16 +46,24 @@ def test_the_map_is_the_token_grid_the_head_reads(folder: Path) -> None:
     crops = torch.randn(2, 3, 64, 48)
     pose = backbone.forward(crops)
     with torch.inference_mode():
-        heatmaps = backbone._model.head(pose.features.contiguous())
+        heatmaps = backbone._model.head(pose.maps[0].contiguous())
     torch.testing.assert_close(heatmaps, pose.heatmaps)
 
 
-def test_several_layers_are_joined(folder: Path) -> None:
+def test_lower_precision_leaves_in_float32(folder: Path) -> None:
     crops = torch.randn(2, 3, 64, 48)
-    both = VitPose(folder, taps=("layer1", "last")).forward(crops).features
-    assert both.shape == (2, 48, 4, 3)
-    torch.testing.assert_close(both[:, :24], VitPose(folder, taps=("layer1",)).forward(crops).features)
-    torch.testing.assert_close(both[:, 24:], VitPose(folder).forward(crops).features)
+    exact, rough = (VitPose(folder, dtype=dtype).forward(crops) for dtype in (torch.float32, torch.bfloat16))
+    assert rough.maps[0].dtype == rough.scores.dtype == torch.float32
+    assert 0 < (rough.maps[0] - exact.maps[0]).abs().max() < 0.05 * exact.maps[0].abs().max()
+
+
+def test_several_layers_are_tapped_at_once(folder: Path) -> None:
+    crops = torch.randn(2, 3, 64, 48)
+    backbone = VitPose(folder, taps=("layer1", "last"))
+    assert (backbone.tap, backbone.channels) == ("layer1+last", 48)
+    first, last = backbone.forward(crops).maps
+    torch.testing.assert_close(first, VitPose(folder, taps=("layer1",)).forward(crops).maps[0])
+    torch.testing.assert_close(last, VitPose(folder).forward(crops).maps[0])
 
 
 def test_the_digest_follows_the_weights(folder: Path, tmp_path: Path) -> None:

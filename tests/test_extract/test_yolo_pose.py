@@ -62,6 +62,19 @@ def test_frames_do_not_disturb_each_other(checkpoint: Path) -> None:
         np.testing.assert_allclose(alone.detections.scores, people.detections.scores, atol=1e-5)
 
 
+def test_lower_precision_keeps_the_head_exact(checkpoint: Path) -> None:
+    exact, rough = build(checkpoint), build(checkpoint, dtype=torch.bfloat16)
+    maps = []
+    for backbone in (exact, rough):
+        people = backbone.estimate([frame()])[0]
+        assert people.pooled.dtype == np.float32
+        maps.append(backbone._maps[backbone._layers[0]])
+    assert maps[1].dtype == torch.bfloat16
+    assert 0 < (maps[1].float() - maps[0]).abs().max() < 0.05 * maps[0].abs().max()
+    # bfloat16 has steps of half a pixel at 64 and more: all boxes on such steps would be rounded ones.
+    assert (people.detections.boxes_xyxy_px % 0.5 != 0).any()
+
+
 def test_features_are_read_where_the_joints_are(checkpoint: Path) -> None:
     """With the tapped map replaced by its own cell centres in input pixels, pooling returns the joints."""
     backbone = build(checkpoint)

@@ -159,4 +159,4 @@ class SpotBackbone:
         maps[:, :, 4, 3] = 0.5
         joints = torch.full((count, 17, 2), 12.0)
         features = torch.zeros(count, 3, 8, 6)
-        return PoseBatch(joints, torch.ones(count, 17), features, maps if self.heatmaps else None)
+        return PoseBatch(joints, torch.ones(count, 17), (features,), maps if self.heatmaps else None)

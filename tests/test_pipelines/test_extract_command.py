@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pipelines import cli
 from pool.records import Status
 from pool.store import FeatureStore
 from tests.conftest import VideoMaker
@@ -141,6 +142,39 @@ def test_a_killed_run_resumed_has_the_same_bytes(
     assert (broken / "failures.csv").read_bytes() == (whole / "failures.csv").read_bytes()
 
 
+def test_a_second_run_is_one_clear_line_and_harms_nothing(
+    videos: Path, options: list[str | Path], tmp_path: Path
+) -> None:
+    whole, twice = tmp_path / "whole.zarr", tmp_path / "twice.zarr"
+    assert heatpool("extract", "--videos", videos, "--out", whole, *options).returncode == 3
+    arguments = ["extract", "--videos", videos, "--out", twice, *options]
+    first = subprocess.Popen([*PROGRAM, *map(str, arguments)], stderr=subprocess.DEVNULL)
+    while not (twice / ".lock-writer").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
+    for more in ("--resume", "--overwrite"):
+        second = heatpool(*arguments, more)
+        assert second.returncode == 1
+        last = second.stderr.splitlines()[-1]
+        assert last.startswith(f"heatpool extract: {twice} is being written by process {first.pid} on ")
+        assert "Traceback" not in second.stderr
+    first.send_signal(signal.SIGCONT)
+    assert first.wait() == 3
+    assert array_bytes(twice) == array_bytes(whole)
+
+
+def test_extraction_in_one_byte_a_value_equals_conversion(
+    videos: Path, options: list[str | Path], tmp_path: Path
+) -> None:
+    f2, u1, converted = (tmp_path / f"{name}.zarr" for name in ("f2", "u1", "converted"))
+    words = list(map(str, options))
+    assert cli.main(["extract", "--videos", str(videos), "--out", str(f2), *words]) == 3
+    assert cli.main(["extract", "--videos", str(videos), "--out", str(u1), *words, "--precision", "u1"]) == 3
+    assert cli.main(["convert", str(f2), str(converted), "--precision", "u1"]) == 0
+    assert array_bytes(u1) == array_bytes(converted)
+
+
 def test_an_output_that_cannot_be_written_is_said(
     videos: Path, options: list[str | Path], tmp_path: Path
 ) -> None:
@@ -182,3 +216,27 @@ def test_real_people_through_a_real_network(tmp_path: Path) -> None:
         joints[0, 1] < joints[5, 1] < joints[11, 1] < joints[13, 1] < joints[15, 1]
     )  # nose … ankle, downwards
     assert joints[5, 0] > joints[6, 0]  # facing the camera, the left shoulder is on the right
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="real clips are not here")
+def test_a_truncated_real_video_gives_what_is_there(tmp_path: Path) -> None:
+    video, out = SHARED / "videos/ntu/S001C001P001R001A050_rgb.avi", tmp_path / "x.zarr"
+    content = video.read_bytes()
+    (tmp_path / video.name).write_bytes(content[: len(content) * 6 // 10])
+    done = heatpool(
+        "extract", "--videos", tmp_path / video.name, "--out", out, "--backend", "onnx",
+        "--weights", SHARED / "weights/simplepose_mobilenetv2_256x192.onnx",
+        "--tap", "hybridsequential0_relu4_fwd", "--detector", "full-frame", "--steps", "8",
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "1 truncated" in done.stderr
+    store = FeatureStore.open(out)
+    assert store.status.tolist() == [Status.TRUNCATED]
+    assert 30 < store.frames[0] < 74  # of 74
+    read = store.read(np.array([0]), arrays=("pooled", "mask"))
+    assert read["mask"][0, 0].all()
+    assert read["pooled"][0, 0].any((1, 2)).all()
+    with (out / "failures.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["truncated"]
+    assert f"{store.frames[0]}" in rows[0]["message"]

@@ -101,3 +101,28 @@ def test_heatmap_covers_by_its_value() -> None:
 def test_heatmap_outside_its_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a heatmap in \[0, 1\], got 0 to 2"):
         blend_heatmap(GREY, np.array([[0.0, 2.0]]), np.eye(2, 3), crop_width_px=2, crop_height_px=1)
+
+
+def test_a_map_beside_the_frame_leaves_it_alone() -> None:
+    options = {"crop_width_px": 8, "crop_height_px": 8}
+    for x, y in ((-500.0, 0.0), (500.0, 0.0), (0.0, -500.0), (0.0, 500.0)):
+        beside = np.array([[1.0, 0, x], [0, 1, y]])
+        np.testing.assert_array_equal(blend_heatmap(GREY, np.ones((8, 8)), beside, **options), GREY)
+
+
+def test_a_map_across_the_edge_is_the_part_of_the_whole() -> None:
+    """Drawing on a frame that is cut out of a larger one gives the cut of the larger drawing."""
+    rng = np.random.default_rng(0)
+    heatmap, affine = rng.random((12, 9)), np.array([[0.5, 0, -15.0], [0, 0.5, -10.0]])
+    options = {"crop_width_px": 36, "crop_height_px": 48}
+    whole = blend_heatmap(GREY, heatmap, affine, **options)
+    moved = affine @ np.array([[1.0, 0, 50], [0, 1, 40], [0, 0, 1]])
+    part = blend_heatmap(GREY[40:70, 50:90], heatmap, moved, **options)
+    assert (part != 90).any()
+    np.testing.assert_allclose(part, whole[40:70, 50:90], atol=1)
+
+
+def test_lighter_skeletons_let_more_show() -> None:
+    person = one_person(0, 60, 130)
+    covered = [(draw_people(GREY, **person, weight=weight) != 90).sum() for weight in (0.4, 1.0)]
+    assert covered[0] < covered[1]
