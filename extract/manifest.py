@@ -1,10 +1,10 @@
-"""The list of clips: a CSV with one row a clip, or a folder of videos."""
+"""The list of clips: a CSV with one row a clip."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections import Counter
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from pool.errors import HeatpoolError
 from pool.records import FIRST_COLUMNS, ClipIndex, Part
 
-__all__ = ["VIDEO_SUFFIXES", "Clip", "Manifest", "read_folder", "read_manifest", "read_videos"]
+__all__ = ["VIDEO_SUFFIXES", "Clip", "Manifest", "label_clips", "read_manifest", "read_number"]
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv"})
 
@@ -103,53 +103,13 @@ class Manifest:
         return replace(self, clips=self.clips[:count])
 
     def write(self, path: Path) -> None:
-        """Write the CSV; video paths become relative to its folder where they lie below it."""
+        """Write the CSV; paths of videos below its folder become relative to it, others absolute."""
+        folder = os.path.join(os.path.abspath(path.parent), "")
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow([*_COLUMNS, *self.protocols])
             for clip in self.clips:
-                writer.writerow(_row(clip, path.parent))
-
-
-def read_videos(path: Path) -> Manifest:
-    """Read a manifest CSV, or make one of a folder of videos.
-
-    Raises:
-        HeatpoolError: if the path does not exist, is neither, or holds no clip.
-    """
-    if path.is_dir():
-        return read_folder(path)
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return read_manifest(path)
-    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-        return Manifest((Clip(path.stem, path),), (), path.parent)
-    if path.exists():
-        raise HeatpoolError(f"expected a folder, a manifest .csv or a video, got {path}")
-    raise HeatpoolError(f"expected a folder or manifest of videos, {path} does not exist")
-
-
-def read_folder(folder: Path) -> Manifest:
-    """List every video below a folder; when each lies in a sub-folder, that names its class.
-
-    Raises:
-        HeatpoolError: if the folder holds no video.
-    """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    if not paths:
-        suffixes = " ".join(sorted(VIDEO_SUFFIXES))
-        raise HeatpoolError(f"expected videos ({suffixes}) below {folder}, got none")
-    parents = [path.relative_to(folder).parts[:-1] for path in paths]
-    names = sorted({parent[0] for parent in parents}) if all(parents) else []
-    stems = Counter(path.with_suffix("") for path in paths)
-    clips = []
-    for path, parent in zip(paths, parents, strict=True):
-        # A clip is named by its path without suffix, or with it where two files differ only in that.
-        inside = path.relative_to(folder)
-        clip_id = inside if stems[path.with_suffix("")] > 1 else inside.with_suffix("")
-        label = names.index(parent[0]) if names else -1
-        class_name = parent[0] if names else ""
-        clips.append(Clip(clip_id.as_posix(), path, label=label, class_name=class_name))
-    return Manifest(tuple(clips), tuple(names), folder)
+                writer.writerow(_row(clip, folder))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -172,7 +132,7 @@ def read_manifest(path: Path) -> Manifest:
         raise HeatpoolError(f"expected a column 'path' in {path}, got {', '.join(header) or 'an empty file'}")
     protocols = [name for name in header if name not in _COLUMNS]
     clips = [_parse(row, protocols, path, line) for line, row in enumerate(rows, start=2)]
-    clips, class_names = _label(clips, path)
+    clips, class_names = label_clips(clips, path.name)
     return Manifest(tuple(clips), class_names, path.parent)
 
 
@@ -189,32 +149,46 @@ def _parse(row: Mapping[str, str | None], protocols: Sequence[str], manifest: Pa
             )
         splits[name] = _PARTS[value]
     video = manifest.parent / row["path"]
+    label = read_number(row, "label", where)
     return Clip(
         clip_id=row.get("clip_id") or Path(row["path"]).with_suffix("").as_posix(),
         path=video,
-        start_s=_number(row, "start_s", 0.0, where),
-        end_s=_number(row, "end_s", math.nan, where) if row.get("end_s") else None,
-        label=int(_number(row, "label", -1, where)),
+        start_s=read_number(row, "start_s", where) or 0.0,
+        end_s=read_number(row, "end_s", where),
+        label=-1 if label is None else int(label),
         class_name=row.get("class_name") or "",
         columns={name: row.get(name) or "" for name in FIRST_COLUMNS},
-        persons=int(_number(row, "persons", 0, where)),
+        persons=int(read_number(row, "persons", where) or 0),
         splits=splits,
     )
 
 
-def _number(row: Mapping[str, str | None], name: str, default: float, where: str) -> float:
+def read_number(row: Mapping[str, str | None], name: str, where: str) -> float | None:
+    """Return the number in a column of a table, None when there is no such column or value.
+
+    Raises:
+        HeatpoolError: if it is no finite number; `where` says the place.
+    """
     text = row.get(name)
+    if not text:
+        return None
     try:
-        value = float(text) if text else default
+        value = float(text)
     except ValueError:
-        value = math.inf
-    if math.isinf(value):
+        value = math.nan
+    if not math.isfinite(value):
         raise HeatpoolError(f"expected a number in column {name}, got {text!r} in {where}")
     return value
 
 
-def _label(clips: Sequence[Clip], manifest: Path) -> tuple[list[Clip], tuple[str, ...]]:
-    """Give every clip a label and name that agree across the manifest."""
+def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[str, ...]]:
+    """Give every clip a label and name that agree; return the class names in label order.
+
+    Labels are kept if any clip has one, else the class names are numbered in alphabetical order.
+
+    Raises:
+        HeatpoolError: if a label has two names; `source` says where.
+    """
     if all(clip.label < 0 for clip in clips):
         names = sorted({clip.class_name for clip in clips if clip.class_name})
         number = {name: label for label, name in enumerate(names)} | {"": -1}
@@ -224,7 +198,7 @@ def _label(clips: Sequence[Clip], manifest: Path) -> tuple[list[Clip], tuple[str
         known = name_of.setdefault(clip.label, clip.class_name)
         if clip.label >= 0 and known != clip.class_name:
             raise HeatpoolError(
-                f"expected one class name a label in {manifest.name}, "
+                f"expected one class name a label in {source}, "
                 f"got {known!r} and {clip.class_name!r} for {clip.label}"
             )
     count = max(name_of) + 1
@@ -235,11 +209,13 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-def _row(clip: Clip, folder: Path) -> list[str]:
+def _row(clip: Clip, folder: str) -> list[str]:
     names = {part: text for text, part in _PARTS.items()}
+    path = os.path.abspath(clip.path)
+    inside = path.removeprefix(folder) if path.startswith(folder) else path
     return [
         clip.clip_id,
-        _relative(clip.path, folder),
+        inside.replace(os.sep, "/"),
         repr(clip.start_s) if clip.start_s else "",
         "" if clip.end_s is None else repr(clip.end_s),
         str(clip.label) if clip.label >= 0 else "",

@@ -6,52 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.manifest import Clip, Manifest, read_folder, read_manifest, read_videos
+from extract.manifest import Clip, Manifest, read_manifest
 from pool.errors import HeatpoolError
 from pool.records import Part
-
-
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-
-
-def test_sub_folders_name_classes(tmp_path: Path) -> None:
-    touch(tmp_path, "wave/b.mp4", "wave/deep/c.AVI", "clap/a.mp4", "clap/notes.txt")
-    manifest = read_folder(tmp_path)
-    assert manifest.class_names == ("clap", "wave")
-    assert [(clip.clip_id, clip.label) for clip in manifest.clips] == [
-        ("clap/a", 0),
-        ("wave/b", 1),
-        ("wave/deep/c", 1),
-    ]
-
-
-def test_a_flat_folder_is_unlabelled(tmp_path: Path) -> None:
-    touch(tmp_path, "a.mp4", "sub/b.mp4")
-    manifest = read_folder(tmp_path)
-    assert manifest.class_names == ()
-    assert {clip.label for clip in manifest.clips} == {-1}
-
-
-def test_same_stem_stays_two_clips(tmp_path: Path) -> None:
-    touch(tmp_path, "x/a.mp4", "y/a.mp4", "y/a.avi")
-    assert [clip.clip_id for clip in read_folder(tmp_path).clips] == ["x/a", "y/a.avi", "y/a.mp4"]
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda folder: folder / "nowhere", "nowhere does not exist"),
-        (lambda folder: folder, "expected videos .* got none"),
-        (lambda folder: folder / "notes.txt", "expected a folder, a manifest .csv or a video"),
-    ],
-)
-def test_what_holds_no_videos_is_refused(tmp_path: Path, make: object, message: str) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(HeatpoolError, match=message):
-        read_videos(make(tmp_path))  # type: ignore[operator]
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -147,3 +104,17 @@ def test_round_trip_through_the_file(
         manifest = Manifest(clips, ("class 0", "one"), folder)  # a label nobody has keeps its place
     manifest.write(folder / "clips.csv")
     assert read_manifest(folder / "clips.csv") == manifest
+
+
+def test_paths_are_relative_to_the_file_or_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    manifest = Manifest(
+        (Clip("a", Path("videos/a.mp4")), Clip("b", tmp_path / "lists/b.mp4")), (), Path("videos")
+    )
+    manifest.write(Path("lists/clips.csv"))
+    text = (tmp_path / "lists/clips.csv").read_text()
+    assert f"a,{tmp_path}/videos/a.mp4," in text  # not below lists: what a relative path would not find again
+    assert "b,b.mp4," in text
+    manifest.write(Path("clips.csv"))
+    assert "a,videos/a.mp4," in (tmp_path / "clips.csv").read_text()

@@ -1,0 +1,45 @@
+"""Data sets as data: one record (or reader) each, all of them named in `DATASETS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from extract.datasets.folder import list_folder
+from extract.datasets.kinetics import list_kinetics
+from extract.datasets.names import list_named
+from extract.datasets.ntu import ntu60, ntu120
+from extract.datasets.nw_ucla import nw_ucla
+from extract.datasets.smarthome import smarthome
+from extract.datasets.source import Listing, Source
+from extract.datasets.spec import DatasetSpec
+from extract.datasets.table import list_table
+from extract.datasets.uav_human import uav_human
+from extract.datasets.ucf101 import list_ucf101, ucf101
+
+__all__ = ["DATASETS", "SPECS", "forbidden_columns"]
+
+SPECS: tuple[Callable[[], DatasetSpec], ...] = (ntu60, ntu120, smarthome, uav_human, nw_ucla, ucf101)
+"""Makers of the records of data sets whose file names say what a clip is."""
+
+
+def _named(spec: Callable[[], DatasetSpec]) -> Callable[[Source], Listing]:
+    return lambda source: list_named(spec(), source)
+
+
+DATASETS: Mapping[str, Callable[[Source], Listing]] = {
+    "ntu60": _named(ntu60),
+    "ntu120": _named(ntu120),
+    "smarthome": _named(smarthome),
+    "uav-human": _named(uav_human),
+    "nw-ucla": _named(nw_ucla),
+    "ucf101": list_ucf101,
+    "kinetics400": list_kinetics,
+    "folder": list_folder,
+    "csv": list_table,
+}
+"""What `heatpool manifest --dataset` knows."""
+
+
+def forbidden_columns() -> dict[str, str]:
+    """Return, for each official protocol, the column whose values train and test must not share."""
+    return {name: rule.column for spec in SPECS for name, rule in spec().splits.items()}

@@ -1,0 +1,61 @@
+"""A folder of videos as a data set: sub-folders name the classes, and the parts if there are any."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from extract.datasets.source import PART_WORDS, Listing, Source, scan, unique_ids
+from extract.manifest import VIDEO_SUFFIXES, Clip, Manifest, read_manifest
+from pool.errors import HeatpoolError
+from pool.records import Part
+
+__all__ = ["SPLIT", "list_folder", "read_videos"]
+
+SPLIT = "split"
+"""Protocol of data sets whose owner's parts have no name of their own."""
+
+
+def read_videos(path: Path) -> Manifest:
+    """Read a manifest CSV, or make one of a folder of videos or of one video.
+
+    Raises:
+        HeatpoolError: if the path does not exist, is neither, or holds no clip.
+    """
+    if path.is_dir():
+        return list_folder(scan(path)).manifest
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return read_manifest(path)
+    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        return Manifest((Clip(path.stem, path),), (), path.parent)
+    if path.exists():
+        raise HeatpoolError(f"expected a folder, a manifest .csv or a video, got {path}")
+    raise HeatpoolError(f"expected a folder or manifest of videos, {path} does not exist")
+
+
+def list_folder(source: Source) -> Listing:
+    """List every video; when each lies in a sub-folder, that names its class.
+
+    When the uppermost folders are called train, val and test (or alike), they are the parts of the protocol
+    `split`, and the folders below them name the classes.
+    """
+    folders = [PurePosixPath(path).parts[:-1] for path in source.videos]
+    tops = {parts[0].casefold() if parts else "" for parts in folders}
+    parts: list[Part] | None = None
+    if tops <= PART_WORDS.keys() and len(tops) > 1:
+        parts = [PART_WORDS[top.casefold()] for top, *_ in folders]
+        folders = [inside[1:] for inside in folders]
+    named = all(folders)  # a video that lies in no folder leaves all without a class
+    names = sorted({inside[0] for inside in folders}) if named else []
+    label = {name: number for number, name in enumerate(names)}
+    ids = unique_ids([str(PurePosixPath(path).with_suffix("")) for path in source.videos], source.videos)
+    clips = [
+        Clip(
+            clip_id,
+            source.folder / path,
+            label=label[inside[0]] if named else -1,
+            class_name=inside[0] if named else "",
+            splits={SPLIT: parts[at]} if parts else {},
+        )
+        for at, (clip_id, path, inside) in enumerate(zip(ids, source.videos, folders, strict=True))
+    ]
+    return Listing(Manifest(tuple(clips), tuple(names), source.folder), source.left_out)

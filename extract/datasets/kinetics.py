@@ -1,0 +1,113 @@
+"""Kinetics-400 (Kay et al., 2017): videos named by YouTube id and seconds, everything else in CSV files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from extract.datasets.folder import SPLIT
+from extract.datasets.source import (
+    NO_SUCH_VIDEO,
+    PART_WORDS,
+    LeftOut,
+    Listing,
+    Source,
+    annotation_files,
+    read_table,
+    unique_ids,
+)
+from extract.manifest import Clip, Manifest
+from pool.errors import HeatpoolError
+from pool.records import Part
+
+__all__ = ["list_kinetics"]
+
+_VIDEO = re.compile(r"(?P<id>[\w-]{11})(?:_(?P<start>\d+)_(?P<end>\d+))?")
+_NEEDED = ("youtube_id", "split")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A line of the annotations: class ("" in the held-out test file), where in the video, part."""
+
+    label: str
+    video: str
+    start: str
+    part: Part
+
+
+def list_kinetics(source: Source) -> Listing:
+    """List the videos that the annotations name (columns label, youtube_id, time_start, time_end, split).
+
+    A video is found by its name, in whatever folder: `ID_000012_000022.mp4`, or `ID.mp4` where the
+    annotations have one line of that id. Labels are the class names in alphabetical order.
+
+    Raises:
+        HeatpoolError: if annotations are missing or not as expected, or name none of the videos.
+    """
+    entries = _entries(source)
+    by_video: dict[str, list[_Entry]] = defaultdict(list)
+    for each in entries:
+        by_video[each.video].append(each)
+    names = sorted({each.label for each in entries if each.label})
+    label = {name: number for number, name in enumerate(names)} | {"": -1}
+    chosen: list[_Entry] = []
+    paths, left_out = [], list(source.left_out)
+    for path in source.videos:
+        entry = _entry_of(path, by_video)
+        if entry is None:
+            left_out.append(LeftOut(path, "the annotations do not name it just once"))
+            continue
+        chosen.append(entry)
+        paths.append(path)
+    if not chosen:
+        raise HeatpoolError(
+            f"expected videos such as <youtube_id>_000012_000022.mp4 below {source.folder}, none of "
+            f"{len(source.videos)} is named in {source.annotations}"
+        )
+    ids = unique_ids([os.path.splitext(os.path.basename(path))[0] for path in paths], paths)
+    listed = tuple(
+        Clip(
+            clip_id,
+            source.folder / path,
+            label=label[entry.label],
+            class_name=entry.label,
+            splits={SPLIT: entry.part},
+        )
+        for clip_id, entry, path in zip(ids, chosen, paths, strict=True)
+    )
+    found = set(chosen)
+    absent = [f"{each.video} at {each.start} s" for each in entries if each not in found]
+    listing = Listing(Manifest(listed, tuple(names), source.folder), tuple(left_out))
+    return listing.leaving_out(absent, NO_SUCH_VIDEO)
+
+
+def _entries(source: Source) -> list[_Entry]:
+    if source.annotations is None:
+        raise HeatpoolError("expected --annotations with --dataset kinetics400: a CSV, or a folder of them")
+    entries: dict[_Entry, None] = {}
+    for path in annotation_files(source.annotations, ".csv"):
+        for line, row in enumerate(read_table(path), start=2):
+            absent = [name for name in _NEEDED if name not in row]
+            if absent:
+                raise HeatpoolError(f"expected a column {absent[0]} in {path}, got {', '.join(row)}")
+            part = PART_WORDS.get(row["split"].strip().casefold())
+            if part is None:
+                raise HeatpoolError(
+                    f"expected train, val or test in column split, got {row['split']!r} "
+                    f"in line {line} of {path.name}"
+                )
+            start = row.get("time_start", "").strip()
+            entries[_Entry(row.get("label", "").strip(), row["youtube_id"].strip(), start, part)] = None
+    return list(entries)
+
+
+def _entry_of(path: str, by_video: Mapping[str, Sequence[_Entry]]) -> _Entry | None:
+    match = _VIDEO.fullmatch(os.path.splitext(os.path.basename(path))[0])
+    entries = by_video.get(match["id"], []) if match else []
+    if match and match["start"]:
+        entries = [entry for entry in entries if entry.start and float(entry.start) == int(match["start"])]
+    return entries[0] if len(entries) == 1 else None

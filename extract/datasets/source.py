@@ -1,0 +1,164 @@
+"""What a data set is read from, and what came of it: the clips, and every file that was left out and why."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from extract.manifest import VIDEO_SUFFIXES, Clip, Manifest
+from pool.errors import HeatpoolError
+from pool.records import Part
+
+__all__ = [
+    "NO_SUCH_VIDEO", "PART_WORDS", "LeftOut", "Listing", "Source", "annotation_files", "read_lines",
+    "read_table", "scan", "unique_ids",
+]  # fmt: skip
+
+NO_SUCH_VIDEO = "listed, but there is no such video"
+_NO_VIDEO = "no video, by its name"
+_NO_UNICODE = "its name is not valid Unicode"
+
+PART_WORDS: Mapping[str, Part] = {
+    **dict.fromkeys(("train", "training"), Part.TRAIN),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Part.VAL),
+    **dict.fromkeys(("test", "testing"), Part.TEST),
+}
+"""What data sets call their parts."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file (or a line of a list) that gave no clip."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of videos and what its owner says about it.
+
+    Attributes:
+        folder: of the videos.
+        videos: their paths below it, with /, sorted.
+        left_out: files that are no videos.
+        annotations: a list file, or a folder of them; None without.
+        columns: manifest column to column of the annotations.
+        keep_missing: list samples too that every paper leaves out.
+    """
+
+    folder: Path
+    videos: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    annotations: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    keep_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The clips of a data set and what was left out of it."""
+
+    manifest: Manifest
+    left_out: tuple[LeftOut, ...] = ()
+
+    def with_clips(self, clips: Sequence[Clip]) -> Listing:
+        """Return the listing with other clips."""
+        return replace(self, manifest=replace(self.manifest, clips=tuple(clips)))
+
+    def leaving_out(self, paths: Iterable[str], reason: str) -> Listing:
+        """Return the listing with more left out."""
+        return replace(self, left_out=(*self.left_out, *(LeftOut(path, reason) for path in paths)))
+
+    def reasons(self) -> list[tuple[str, int]]:
+        """Return each reason and how many files it left out, most first."""
+        return Counter(each.reason for each in self.left_out).most_common()
+
+
+def scan(folder: Path) -> Source:
+    """Find every file below a folder, through links too, each folder once.
+
+    Raises:
+        HeatpoolError: if there is no video.
+    """
+    videos, left_out = [], []
+    for path in sorted(_files(folder)):
+        readable = path.encode("utf-8", "backslashreplace").decode()
+        if readable != path:
+            left_out.append(LeftOut(readable, _NO_UNICODE))
+        elif os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES and "/." not in f"/{path}":
+            videos.append(path)
+        else:
+            left_out.append(LeftOut(path, _NO_VIDEO))
+    if not videos:
+        suffixes = " ".join(sorted(VIDEO_SUFFIXES))
+        raise HeatpoolError(f"expected videos ({suffixes}) below {folder}, got none")
+    return Source(folder, tuple(videos), tuple(left_out))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    seen: set[tuple[int, int]] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(root)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()  # a link that leads back
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inside = os.path.relpath(root, folder).replace(os.sep, "/")
+        yield from (name if inside == "." else f"{inside}/{name}" for name in names)
+
+
+def unique_ids(ids: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Return the ids; where several clips share one, their paths without suffix, or with it if need be."""
+    for other in ([os.path.splitext(path)[0] for path in paths], paths):
+        times = Counter(ids)
+        ids = [name if times[name] == 1 else instead for name, instead in zip(ids, other, strict=True)]
+    return list(ids)
+
+
+def annotation_files(path: Path, suffix: str) -> list[Path]:
+    """Return the file itself, or the files of a folder that end so, sorted.
+
+    Raises:
+        HeatpoolError: if there is none.
+    """
+    files = [path] if path.is_file() else sorted(path.glob(f"*{suffix}"))
+    if not files:
+        raise HeatpoolError(f"expected a {suffix} file, or a folder of them, in --annotations, got {path}")
+    return files
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file that are not empty.
+
+    Raises:
+        HeatpoolError: if it cannot be read.
+    """
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise HeatpoolError(f"cannot read {path}: {error}") from error
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read a table with a header; the delimiter (comma, semicolon or tab) is the header's most frequent.
+
+    Raises:
+        HeatpoolError: if it cannot be read or a row has more values than the header.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=header.count)
+            rows = list(csv.DictReader(file, delimiter=delimiter, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise HeatpoolError(f"cannot read {path}: {error}") from error
+    for line, row in enumerate(rows, start=2):
+        if None in row:
+            raise HeatpoolError(f"expected as many values as columns in line {line} of {path.name}")
+    return rows

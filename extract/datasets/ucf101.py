@@ -1,0 +1,66 @@
+"""UCF101 (Soomro et al., 2012)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from extract.datasets.names import list_named
+from extract.datasets.source import NO_SUCH_VIDEO, Listing, Source, annotation_files, read_lines
+from extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
+from pool.errors import HeatpoolError
+from pool.records import Part
+
+__all__ = ["list_ucf101", "ucf101"]
+
+_LIST = re.compile(r"(train|test)list(0[1-3])\.txt")
+
+
+def ucf101() -> DatasetSpec:
+    """UCF101; a group of clips shares person and place, its number stands in the column `subject`.
+
+    The published lists hold the groups 1-7, 8-14 and 15-21 out for test.
+    """
+    groups = numbers("1-25")
+    tests = {"split1": numbers("1-7"), "split2": numbers("8-14"), "split3": numbers("15-21")}
+    return DatasetSpec(
+        name="ucf101",
+        pattern=r"(?P<clip>v_(?P<action>[A-Za-z]+)_g(?P<subject>\d{2})_c(?P<repeat>\d{2}))",
+        video="{action}/{clip}.avi",
+        clip_id="{clip}",
+        classes={name: name for name in lines_of("ucf101.txt")},
+        splits={name: SplitRule("subject", train=groups - test, test=test) for name, test in tests.items()},
+    )
+
+
+def list_ucf101(source: Source) -> Listing:
+    """List UCF101; with `--annotations` the parts come from the published trainlist and testlist files.
+
+    Raises:
+        HeatpoolError: if no file is such a list.
+    """
+    listing = list_named(ucf101(), source)
+    if source.annotations is None:
+        return listing
+    parts: dict[str, dict[str, Part]] = {}
+    for path in annotation_files(source.annotations, ".txt"):
+        if match := _LIST.fullmatch(path.name):
+            part = Part.TRAIN if match[1] == "train" else Part.TEST
+            # Folders and lists disagree on one name: HandstandPushups, v_HandStandPushups_….
+            names = {Path(line.split()[0]).stem.casefold(): part for line in read_lines(path)}
+            parts.setdefault(f"split{int(match[2])}", {}).update(names)
+    if not parts:
+        raise HeatpoolError(
+            f"expected trainlist01.txt, testlist01.txt, … in {source.annotations}, got none of them"
+        )
+    clips = [
+        replace(
+            clip,
+            splits={name: part.get(clip.path.stem.casefold(), Part.NONE) for name, part in parts.items()},
+        )
+        for clip in listing.manifest.clips
+    ]
+    here = {clip.path.stem.casefold() for clip in clips}
+    absent = sorted({stem for part in parts.values() for stem in part} - here)
+    return listing.with_clips(clips).leaving_out(absent, NO_SUCH_VIDEO)
