@@ -1,79 +1,172 @@
-"""Compares codec chains for the `pooled` array on real feature files; the table of docs/format.md.
+"""How small the store makes real feature files, and other codec chains; the tables of docs/format.md.
 
-Usage: python benchmarks/store_codecs.py FOLDER
+Usage: python -m benchmarks.store_codecs FOLDER [--chains]
 FOLDER holds .npy files as the authors of HP-Net publish them: (T, M, V, C) float32, with the only
 person copied into the second slot where there is one. The copy is dropped before compression.
+Without --chains: the store itself, written and read in both precisions. With it: other chains, one
+person at a time.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import bz2
+import lzma
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numcodecs import Blosc, Shuffle, Zstd
 
+from pool.quantise import quantise
+from pool.records import ClipFeatures, ClipIndex, ClipResult, Precision, Status, StoreSpec
+from pool.store import FeatureStore
+from pool.writer import StoreWriter
+
 ORDERS = {"T V C (as is)": (0, 1, 2), "T C V": (0, 2, 1), "V C T": (1, 2, 0), "C V T": (2, 1, 0)}
 
 
-def load_persons(folder: Path) -> tuple[list[np.ndarray], int]:
-    """Every distinct person (T, V, C) float16, and the bytes of the arrays they came from."""
-    persons, total = [], 0
+@dataclass(frozen=True)
+class Chain:
+    """An encoder with its decoder, for one person's contiguous array."""
+
+    encode: Callable[[np.ndarray], bytes]
+    decode: Callable[[bytes], object]
+
+
+def load_clips(folder: Path) -> tuple[list[np.ndarray], int]:
+    """Clips (M, T, V, C) float32 of distinct persons only, and the bytes of the files' arrays."""
+    clips, total = [], 0
     for file in sorted(folder.glob("*.npy")):
-        clip = np.load(file)
+        clip = np.load(file, allow_pickle=False).transpose(1, 0, 2, 3)
         total += clip.nbytes
-        for number in range(clip.shape[1]):
-            if number == 0 or not np.array_equal(clip[:, number], clip[:, 0]):
-                persons.append(clip[:, number].astype(np.float16))
-    return persons, total
+        clips.append(clip[:1] if np.array_equal(clip[0], clip[-1]) else clip)
+    if not clips:
+        raise SystemExit(f"expected .npy files in {folder}, got none")
+    return clips, total
 
 
-def chains() -> dict[str, tuple[Callable, Callable]]:
-    """Encoder and decoder of each chain, applied to one person's bytes."""
-    shuffle, found = Shuffle(2), {}
+def write_store(path: Path, clips: Sequence[np.ndarray], precision: Precision) -> FeatureStore:
+    """A store of the clips' pooled features, a shard a clip, so that each clip's files can be weighed."""
+    persons = max(len(clip) for clip in clips)
+    _, steps, joints, channels = clips[0].shape
+    spec = StoreSpec(persons, steps, joints, channels, "published", "", "", {}, precision=precision)
+    names = tuple(map(str, range(len(clips))))
+    index = ClipIndex(names, names, np.full(len(clips), -1, np.int32), ())
+    with StoreWriter.create(path, spec=spec, index=index, shard_clips=1) as writer:
+        for number, clip in enumerate(clips):
+            pooled = np.zeros((persons, *clip.shape[1:]), np.float32)
+            pooled[: len(clip)] = clip
+            features = ClipFeatures(
+                pooled,
+                keypoints=np.zeros((persons, steps, joints, 3), np.float32),
+                boxes=np.zeros((persons, steps, 4), np.float32),
+                mask=np.zeros((persons, steps), bool),
+                time_s=np.zeros(steps, np.float32),
+            )
+            writer.write_shard(number, [features], [ClipResult(Status.OK)])
+        writer.finish()
+    return FeatureStore.open(path)
+
+
+def show_store(clips: Sequence[np.ndarray], total: int) -> None:
+    """Print what the store takes for the clips, and how far what is read is from what was written."""
+    each, distinct = total / len(clips), sum(map(len, clips))
+    print(f"{len(clips)} clips of {each:,.0f} bytes each as published, {distinct} distinct persons\n")
+    heads = ("precision", "bytes a clip", "smaller, over all bytes", "smaller, mean of clips")
+    heads += ("relative L2 error", "write ms a clip", "read ms a clip")
+    print(f"| {' | '.join(heads)} |")
+    print("|---|---|---|---|---|---|---|")
+    for precision in get_args(Precision):
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.perf_counter()
+            store = write_store(Path(folder, "a.zarr"), clips, precision)
+            write_s = (time.perf_counter() - begun) / len(clips)
+            parts = store.layout.parts("pooled")
+            sizes = [
+                sum((store.path / store.layout.shard_key(part, shard)).stat().st_size for part in parts)
+                for shard in range(len(clips))
+            ]
+            begun = time.perf_counter()
+            read = store.read(range(len(clips)))["pooled"].astype(np.float64)
+            read_s = (time.perf_counter() - begun) / len(clips)
+        pairs = [(clip, found[: len(clip)]) for clip, found in zip(clips, read, strict=True)]
+        error = sum(((clip - found) ** 2).sum() for clip, found in pairs)
+        signal = sum((clip.astype(np.float64) ** 2).sum() for clip in clips)
+        ratios = [each / size for size in sizes]
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4])
+        cells = (precision, f"{np.mean(sizes):,.0f}", f"{total / sum(sizes):.2f}")
+        cells += (f"{np.mean(ratios):.2f} ({shown})", f"{np.sqrt(error / signal):.3%}")
+        cells += (f"{write_s * 1e3:.0f}", f"{read_s * 1e3:.1f}")
+        print(f"| {' | '.join(cells)} |")
+
+
+def chains(itemsize: int) -> dict[str, Chain]:
+    """Chains of the codecs that Zarr has, and of two slow ones."""
+    shuffle, found = Shuffle(itemsize), {}
     for level in (5, 9, 19):
         zstd = Zstd(level=level)
-        if level == 9:
-            found["zstd 9, no shuffle"] = (zstd.encode, zstd.decode)
-        found[f"byte shuffle, zstd {level}"] = (
-            lambda data, zstd=zstd: zstd.encode(shuffle.encode(data)),
-            lambda data, zstd=zstd: shuffle.decode(zstd.decode(data)),
-        )
-    for mode, name in ((Blosc.SHUFFLE, "byte shuffle"), (Blosc.BITSHUFFLE, "bit shuffle")):
-        for level in (1, 5, 7, 9):
+        found[f"zstd {level}, no shuffle"] = Chain(zstd.encode, zstd.decode)
+    modes = {"no shuffle": Blosc.NOSHUFFLE, "byte shuffle": Blosc.SHUFFLE, "bit shuffle": Blosc.BITSHUFFLE}
+    for name, mode in modes.items():
+        for level in (1, 5, 7, 8, 9):
             blosc = Blosc("zstd", level, mode, blocksize=1 << 24)
-            found[f"blosc(zstd {level}, {name})"] = (blosc.encode, blosc.decode)
+            found[f"blosc(zstd {level}, {name})"] = Chain(blosc.encode, blosc.decode)
+    filters = [{"id": lzma.FILTER_LZMA1, "preset": 6, "lc": 4, "lp": 0, "pb": 0}]
+    found["byte shuffle, lzma"] = Chain(
+        lambda data: lzma.compress(bytes(shuffle.encode(data)), format=lzma.FORMAT_ALONE, filters=filters),
+        lambda data: shuffle.decode(lzma.decompress(data)),
+    )
+    found["byte shuffle, bz2"] = Chain(
+        lambda data: bz2.compress(bytes(shuffle.encode(data))),
+        lambda data: shuffle.decode(bz2.decompress(data)),
+    )
     return found
 
 
-def main(folder: Path) -> None:
-    persons, total = load_persons(folder)
-    print(f"{total} bytes of float32 hold {len(persons)} persons\n")
-    print("| chain | order in chunk | bytes a person | times smaller | encode ms | decode ms |")
+def show_chains(title: str, persons: Sequence[np.ndarray], total: int) -> None:
+    """Print all chains in all axis orders, smallest first."""
+    print(f"\n{title}\n\n| chain | order in chunk | bytes a person | times smaller | encode ms | decode ms |")
     print("|---|---|---|---|---|---|")
     rows = []
-    for name, (encode, decode) in chains().items():
+    for name, chain in chains(persons[0].itemsize).items():
         for order_name, order in ORDERS.items():
             chunks = [np.ascontiguousarray(person.transpose(order)) for person in persons]
             start = time.perf_counter()
-            packed = [encode(chunk) for chunk in chunks]
+            packed = [chain.encode(chunk) for chunk in chunks]
             middle = time.perf_counter()
             for data in packed * 5:
-                decode(data)
+                chain.decode(data)
             encode_ms = (middle - start) / len(packed) * 1e3
             decode_ms = (time.perf_counter() - middle) / (5 * len(packed)) * 1e3
-            size = sum(len(data) for data in packed)
-            timing = f"{encode_ms:.1f} | {decode_ms:.2f}"
-            rows.append(
-                (
-                    size,
-                    f"| {name} | {order_name} | {size / len(packed):,.0f} | {total / size:.2f} | {timing} |",
-                )
-            )
+            size = sum(map(len, packed))
+            text = f"{size / len(packed):,.0f} | {total / size:.2f} | {encode_ms:.1f} | {decode_ms:.2f}"
+            rows.append((size, f"| {name} | {order_name} | {text} |"))
     print("\n".join(row for _, row in sorted(rows)))
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--chains", action="store_true")
+    options = parser.parse_args()
+    clips, total = load_clips(options.folder)
+    if not options.chains:
+        show_store(clips, total)
+        return
+    halves = [person.astype(np.float16) for clip in clips for person in clip]
+    show_chains("float16 as it is", halves, total)
+    changes = [
+        np.diff(half.view(np.uint16), axis=0, prepend=np.zeros_like(half[:1]).view(np.uint16))
+        for half in halves
+    ]
+    show_chains("float16, differences of the bits along time", changes, total)
+    show_chains("u1: differences of the level along time", [quantise(half)[0] for half in halves], total)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from classify.cache import FeatureRows
+
 __all__ = ["ChannelStats", "ClipSet", "InputName", "channel_stats"]
 
 InputName = Literal["pooled", "keypoints"]
@@ -26,7 +28,8 @@ class ClipSet:
         clip_ids: N unique ids.
         labels: (N,) int64 in [0, K); -1 for an unlabelled clip.
         class_names: K names in label order.
-        features: (P, T, V, C) float16; zero at steps at which the person was not seen.
+        features: (P, T, V, C) float16; zero at steps at which the person was not seen. In memory, or
+            fetched when indexed.
         mask: (P, T) bool, the person was seen.
         clip_of_person: (P,) int64, ascending; every clip has at least one person.
         slot: (P,) int64, the person's slot in the store.
@@ -42,7 +45,7 @@ class ClipSet:
     clip_ids: tuple[str, ...]
     labels: Tensor
     class_names: tuple[str, ...]
-    features: Tensor
+    features: Tensor | FeatureRows
     mask: Tensor
     clip_of_person: Tensor
     slot: Tensor
@@ -107,7 +110,11 @@ class ClipSet:
             clip_ids=tuple(self.clip_ids[clip] for clip in chosen.tolist()),
             labels=self.labels[chosen],
             class_names=self.class_names,
-            features=self.features[people],
+            features=(
+                self.features.take(people)
+                if isinstance(self.features, FeatureRows)
+                else self.features[people]
+            ),
             mask=self.mask[people],
             clip_of_person=owner,
             slot=self.slot[people],

@@ -5,14 +5,16 @@ Axis letters: N clips, M person slots, P persons present (packed), T steps, W wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from classify.cache import FeatureRows, LoaderCache, Persons
 from classify.clips import ChannelStats, ClipSet, InputName
 from pool.errors import HeatpoolError
 from pool.records import Part
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from pool.store import FeatureStore
 
 __all__ = [
-    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "person_frame", "sample_time",
-    "split_rows",
+    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "load_parts", "person_frame",
+    "sample_time", "split_rows",
 ]  # fmt: skip
 
 KeypointsFrame = Literal["person", "image"]
@@ -93,33 +95,53 @@ def load_clips(
     input: InputName = "pooled",
     keypoints_frame: KeypointsFrame = "person",
     absent: Absent = "skip",
+    cache: LoaderCache | None = None,
 ) -> ClipSet:
-    """Read clips into memory, every shard of the store once and in order.
+    """Make the clips of `rows` ((N,) int64, distinct) ready for random reading: `load_parts` of one part."""
+    options: dict[str, Any] = {"input": input, "keypoints_frame": keypoints_frame, "absent": absent}
+    return load_parts(store, {"all": rows}, **options, cache=cache)["all"]
+
+
+def load_parts(
+    store: FeatureStore,
+    parts: Mapping[str, np.ndarray],
+    *,
+    input: InputName = "pooled",
+    keypoints_frame: KeypointsFrame = "person",
+    absent: Absent = "skip",
+    cache: LoaderCache | None = None,
+) -> dict[str, ClipSet]:
+    """Make the parts of a split ready for random reading; every shard is decoded once, in order.
 
     Args:
         store: opened feature store.
-        rows: (N,) int64 distinct rows of the store; the result is in this order.
+        parts: (N,) int64 distinct rows of the store each; every result is in its rows' order.
         input: "pooled" vectors or "keypoints" (x, y, score).
         keypoints_frame: "image" as stored, or "person" as `person_frame` makes them.
         absent: "skip" leaves empty slots out; "copy" fills them with the clip's first person, as the
             published loaders do.
+        cache: where decoded features are kept; by default in memory.
 
     Returns:
-        The clips, float16; steps at which a person was not seen are zero.
+        The clips of each part, float16; steps at which a person was not seen are zero.
 
     Raises:
-        HeatpoolError: if a clip has no person at all or a shard is damaged.
+        HeatpoolError: if the store lacks this input, a clip has no person at all, or a shard is damaged.
         ValueError: if a row is asked for twice or there is none.
     """
-    if len(np.unique(rows)) != len(rows):
-        raise ValueError(f"expected distinct rows, got {len(rows) - len(np.unique(rows))} repeated")
-    ascending = np.sort(rows)
-    shards = ascending // store.layout.shard_clips
-    packs = [
-        _read_packed(store, part, input=input, keypoints_frame=keypoints_frame, absent=absent)
-        for part in np.split(ascending, np.flatnonzero(np.diff(shards)) + 1)
-    ]
-    features, mask, row, slot = (np.concatenate(arrays) for arrays in zip(*packs, strict=True))
+    for rows in parts.values():
+        if len(rows) == 0 or len(np.unique(rows)) != len(rows):
+            raise ValueError(f"expected distinct rows, got {len(np.unique(rows))} among {len(rows)}")
+    kind = f"keypoints-{keypoints_frame}" if input == "keypoints" else input
+    _check_input(store, input)
+    needed = np.unique(np.concatenate(list(parts.values())))
+    persons, features = (cache or LoaderCache()).open(
+        store,
+        needed,
+        kind=kind,
+        item_shape=store.layout.features[input].item_shape[1:],
+        decode=partial(_decode, store, kind),
+    )
     source = {
         "input": input,
         "skeleton": store.spec.skeleton,
@@ -129,56 +151,77 @@ def load_clips(
     }
     if input == "keypoints":
         source["keypoints_frame"] = keypoints_frame
+    return {
+        name: _clip_set(store, rows, persons, features, absent=absent, input=input, source=source)
+        for name, rows in parts.items()
+    }
+
+
+def _check_input(store: FeatureStore, input: InputName) -> None:
+    """Raise HeatpoolError if the store was imported from a format without this array."""
+    held = store.attributes["config"].get("arrays")
+    if held is not None and input not in held:
+        others = ", ".join(held)
+        raise HeatpoolError(f"{store.source.name}: holds no {input}, only {others}; choose other --streams")
+
+
+def _decode(store: FeatureStore, kind: str, rows: np.ndarray) -> np.ndarray:
+    """Features (n, M, T, V, C) of ascending rows of one shard, as they are cached."""
+    if kind != "keypoints-person":
+        name = kind.partition("-")[0]
+        return store.read(rows, (name,))[name]
+    arrays = store.read(rows, ("keypoints", "mask"))
+    aspect = store.width_px[rows] / np.maximum(store.height_px[rows], 1)
+    clips = zip(arrays["keypoints"], arrays["mask"], aspect, strict=True)
+    return np.stack([person_frame(clip, seen, aspect=float(ratio)) for clip, seen, ratio in clips])
+
+
+def _clip_set(
+    store: FeatureStore,
+    rows: np.ndarray,
+    persons: Persons,
+    features: Tensor | FeatureRows,
+    *,
+    absent: Absent,
+    input: InputName,
+    source: Mapping[str, str],
+) -> ClipSet:
+    """The clips of `rows` among cached persons."""
+    ascending = np.sort(rows)
+    people = np.flatnonzero(np.isin(persons.row, ascending))
+    clip, slot = np.searchsorted(ascending, persons.row[people]), persons.slot[people]
+    empty = np.flatnonzero(np.bincount(clip, minlength=len(rows)) == 0)
+    if len(empty):
+        name = store.clip_ids(ascending[empty[:1]])[0]
+        raise HeatpoolError(
+            f"{len(empty)} clips have no person at all, for example {name!r}; leave them out of the split"
+        )
+    if absent == "copy":
+        first = people[np.searchsorted(clip, np.arange(len(rows)))]
+        slots = np.repeat(first[:, None], store.spec.persons, axis=1)  # (N, M)
+        slots[clip, slot] = people
+        clip, slot = (each.ravel() for each in np.indices(slots.shape))
+        people = slots.ravel()
+    chosen: Tensor | FeatureRows
+    if isinstance(features, FeatureRows):
+        chosen = features.take(torch.from_numpy(people))
+    elif len(people) == len(features) and (np.diff(people) == 1).all():
+        chosen = features
+    else:
+        chosen = FeatureRows(features.__getitem__, torch.from_numpy(people), tuple(features.shape[1:]))
     clips = ClipSet(
         clip_ids=store.clip_ids(ascending),
         labels=torch.from_numpy(store.label[ascending].astype(np.int64)),
         class_names=store.class_names,
-        features=torch.from_numpy(features),
-        mask=torch.from_numpy(mask),
-        clip_of_person=torch.from_numpy(np.searchsorted(ascending, row)),
+        features=chosen,
+        mask=torch.from_numpy(persons.mask[people]),
+        clip_of_person=torch.from_numpy(clip),
         slot=torch.from_numpy(slot),
         persons=store.spec.persons,
         input=input,
         source=source,
     )
     return clips if np.array_equal(rows, ascending) else clips.subset(np.searchsorted(ascending, rows))
-
-
-def _read_packed(
-    store: FeatureStore,
-    rows: np.ndarray,
-    *,
-    input: InputName,
-    keypoints_frame: KeypointsFrame,
-    absent: Absent,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Read ascending rows of one shard: features (P,T,V,C) float16, mask (P,T), row (P,), slot (P,)."""
-    arrays = store.read(rows, (input, "mask"))
-    features, mask = arrays[input], arrays["mask"]  # (n, M, T, V, C), (n, M, T)
-    present = np.asarray(mask.any(2))  # (n, M)
-    empty = np.flatnonzero(~present.any(1))
-    if len(empty):
-        name = store.clip_ids(rows[empty[:1]])[0]
-        raise HeatpoolError(
-            f"{len(empty)} clips have no person at all, for example {name!r}; leave them out of the split"
-        )
-    if input == "keypoints" and keypoints_frame == "person":
-        aspect = store.width_px[rows] / np.maximum(store.height_px[rows], 1)
-        features = np.stack(
-            [
-                person_frame(clip, seen, aspect=float(ratio))
-                for clip, seen, ratio in zip(features, mask, aspect, strict=True)
-            ]
-        )
-    if absent == "copy":
-        first = present.argmax(1)
-        source = np.where(present, np.arange(present.shape[1]), first[:, None])  # (n, M)
-        clip = np.arange(len(rows))[:, None]
-        features, mask = features[clip, source], mask[clip, source]
-        present = np.ones_like(present)
-    place, slot = present.nonzero()
-    packed, seen = features[place, slot], mask[place, slot]
-    return (packed * seen[:, :, None, None]).astype(np.float16), seen, rows[place], slot
 
 
 def person_frame(keypoints: np.ndarray, mask: np.ndarray, *, aspect: float) -> np.ndarray:

@@ -5,6 +5,7 @@ Exit codes: 0 good; 1 error; 2 usage; 3 finished, but some clips failed; 130 int
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import deque
@@ -112,20 +113,20 @@ def _summary(config: type[Any]) -> str:
 
 
 def _spell(arguments: Sequence[str], name: str) -> list[str]:
-    """Let options be written with dashes, switches without a value, and one option without its name."""
+    """Let options be written with dashes, switches without a value, and some options without their names."""
     if not name:
         return list(arguments)
     command = COMMANDS[name]
     hints = get_type_hints(command.config)
     switches = {field.name for field in fields(command.config) if hints[field.name] is bool}
     start = len(name.split())
-    spelled = list(arguments[:start])
+    spelled, bare = list(arguments[:start]), list[str]()
     words = deque(arguments[start:])
     while words:
         option, equals, value = words.popleft().partition("=")
         if not option.startswith("--"):
             word = option + equals + value
-            spelled.append(f"--{command.bare}={word}" if command.bare and not word.startswith("-") else word)
+            (spelled if word.startswith("-") else bare).append(word)
             continue
         key = option[2:].replace("-", "_")
         has_value = bool(words) and not words[0].startswith("--")
@@ -137,4 +138,12 @@ def _spell(arguments: Sequence[str], name: str) -> list[str]:
             spelled.append(f"--{key}")
             if has_value:
                 spelled.append(words.popleft())
-    return spelled
+    return spelled + _name_words(bare, command.bare.split())
+
+
+def _name_words(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Give words without dashes the options that they stand for; words too many stay as they are."""
+    if names and names[0].endswith("...") and words:
+        return [f"--{names[0].removesuffix('...')}={json.dumps(words)}"]
+    named = [f"--{name}={word}" for name, word in zip(names, words, strict=False)]
+    return named + list(words[len(named) :])

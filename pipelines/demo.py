@@ -43,7 +43,7 @@ def run(config: DemoConfig) -> int:
     )
     train.run(
         TrainCommandConfig(
-            features=features,
+            features=str(features),
             split="xsub",
             out=run_folder,
             seed=config.seed,

@@ -6,28 +6,28 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from extract.manifest import read_videos
-from extract.posers import Poser
+from extract.datasets.folder import read_videos
 from extract.records import FrameBackbone, PoseBackbone
+from extract.rgb import RgbEncoder
 from extract.sampling import cut_windows
-from pipelines.backends import build_poser, choose_backends
+from pipelines.backends import build_poser, pick_dtype
+from pipelines.choose import choose_networks
+from pipelines.commands import CLIPS_FAILED
 from pipelines.configs import ExtractConfig
 from pipelines.demo_data import DEMO_FOLDER, is_demo, render_demo_videos
 from pipelines.device import available_cores, pick_device, set_threads
+from pipelines.dry_run import dry_run
 from pipelines.progress import Progress
+from pipelines.rgb import build_rgb, describe_rgb
 from pipelines.run_file import file_sha256, write_run_file
-from pipelines.shards import ShardWork, run_here, run_on_workers
+from pipelines.shards import Networks, ShardWork, run_here, run_on_workers
 from pool.errors import HeatpoolError
 from pool.records import Status, StoreSpec
 from pool.store import FeatureStore
 from pool.writer import StoreWriter
 
-__all__ = ["CLIPS_FAILED", "run"]
-
-CLIPS_FAILED = 3
-"""Exit code of a run that finished although some clips are damaged."""
+__all__ = ["run"]
 
 
 def run(config: ExtractConfig) -> int:
@@ -36,8 +36,7 @@ def run(config: ExtractConfig) -> int:
     Raises:
         HeatpoolError: if an option, the videos, the weights or the store are not as they must be.
     """
-    if config.as_published:
-        config = replace(config, batchnorm="published", crop_aspect="published", person_selection="first")
+    config = config.resolved()
     videos, out = _places(config)
     manifest = read_videos(videos)
     if config.limit:
@@ -45,14 +44,22 @@ def run(config: ExtractConfig) -> int:
     if config.window_s:
         stride_s = config.stride_s or config.window_s
         manifest = cut_windows(manifest, window_s=config.window_s, stride_s=stride_s)
-    config = choose_backends(config, demo=is_demo(videos))
+    choice = choose_networks(config, demo=is_demo(videos))
+    config = choice.options
+    for reason in () if config.quiet else choice.reasons:
+        print(reason, file=sys.stderr)
     threads = set_threads(config.threads)
     device = pick_device(config.device)
+    # Decided once, so that workers and the store's record cannot differ.
+    config = replace(config, dtype=pick_dtype(config, device=device))
     poser, backbone = build_poser(config, manifest, device=device)
-    spec = _spec(config, backbone)
+    rgb = build_rgb(config, device=device)
+    spec = _spec(config, backbone, rgb)
+    if config.dry_run:
+        return dry_run(ShardWork(out, config, manifest), spec, Networks(poser, rgb))
     index = manifest.index()
     if config.resume:
-        writer = StoreWriter.resume(out, spec=spec, index=index)
+        writer = StoreWriter.resume(out, spec=spec, index=index, check=config.verify)
     else:
         writer = StoreWriter.create(
             out, spec=spec, index=index, shard_clips=config.shard_clips, overwrite=config.overwrite
@@ -60,13 +67,14 @@ def run(config: ExtractConfig) -> int:
     if not config.quiet:
         print(
             f"extracting {len(manifest.clips)} clips into {out}: {config.backend} ({backbone.tap}, "
-            f"{backbone.channels} channels), {config.detector} detector, {device}, "
+            f"{backbone.channels} channels), {config.detector} detector, {device} in {config.dtype}, "
             f"{config.workers or 1} processes, {threads} threads",
             file=sys.stderr,
         )
     begun = time.monotonic()
-    write_run_file(out, config, videos_root=manifest.root)
-    _extract_shards(ShardWork(out, config, manifest), writer, poser)
+    with writer:
+        write_run_file(out, config, videos_root=manifest.root)
+        _extract_shards(ShardWork(out, config, manifest), writer, Networks(poser, rgb))
     return _report(out, seconds=time.monotonic() - begun, quiet=config.quiet)
 
 
@@ -80,7 +88,7 @@ def _places(config: ExtractConfig) -> tuple[Path, Path]:
     return config.videos, config.out or folder / "features.zarr"
 
 
-def _spec(config: ExtractConfig, backbone: PoseBackbone | FrameBackbone) -> StoreSpec:
+def _spec(config: ExtractConfig, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None) -> StoreSpec:
     """Say in the store what decides its values. Places of files are left out: they differ by machine."""
     return StoreSpec(
         persons=config.persons,
@@ -92,7 +100,7 @@ def _spec(config: ExtractConfig, backbone: PoseBackbone | FrameBackbone) -> Stor
         weights_sha256=backbone.weights_sha256,
         config={
             "backend": config.backend,
-            "detector": config.detector,
+            "detector": Path(config.detector).name,
             "boxes_sha256": file_sha256(config.boxes) if config.boxes else "",
             "min_score": config.min_score,
             "min_area": config.min_area,
@@ -102,16 +110,21 @@ def _spec(config: ExtractConfig, backbone: PoseBackbone | FrameBackbone) -> Stor
             "sample_fps": config.sample_fps,
             "batchnorm": config.batchnorm,
             "crop_aspect": config.crop_aspect,
+            "dtype": config.dtype,
         },
         licence=config.licence,
         citation=config.citation,
         source=config.source,
+        rgb=describe_rgb(config, rgb),
+        precision=config.precision,
     )
 
 
-def _extract_shards(work: ShardWork, writer: StoreWriter, poser: Poser[Any]) -> None:
+def _extract_shards(work: ShardWork, writer: StoreWriter, networks: Networks) -> None:
     config, clips = work.config, len(work.manifest.clips)
-    pending = writer.pending_shards()
+    if config.resume and not config.quiet:
+        print(f"looking at finished shards by their {config.verify}", file=sys.stderr)
+    pending = writer.pending_shards(check=config.verify if config.resume else "journal")
     done = clips - sum(len(writer.shard_rows(shard)) for shard in pending)
     try:
         with Progress("extract", clips, "clips", initial=done, quiet=config.quiet) as progress:
@@ -124,15 +137,17 @@ def _extract_shards(work: ShardWork, writer: StoreWriter, poser: Poser[Any]) -> 
                     on_shard=lambda counts: progress.step(counts.clips, failed=counts.damaged),
                 )
             else:
-                run_here(work, pending, poser, on_clip=lambda damaged: progress.step(failed=damaged))
+                run_here(work, pending, networks, on_clip=lambda damaged: progress.step(failed=damaged))
     finally:
         writer.finish()  # also after Ctrl-C, so that the store says what it holds
 
 
-def build_in_worker(work: ShardWork) -> Poser[Any]:
+def build_in_worker(work: ShardWork) -> Networks:
     """Build the networks in a worker process, which has its share of the cores."""
     set_threads(max((work.config.threads or available_cores()) // work.config.workers, 1))
-    return build_poser(work.config, work.manifest, device=pick_device(work.config.device))[0]
+    device = pick_device(work.config.device)
+    poser, _ = build_poser(work.config, work.manifest, device=device)
+    return Networks(poser, build_rgb(work.config, device=device))
 
 
 def _report(out: Path, *, seconds: float, quiet: bool) -> int:

@@ -14,6 +14,8 @@ import torch
 from pipelines.configs import ExtractConfig
 from pipelines.device import available_cores
 from pool.errors import HeatpoolError
+from pool.source import FolderSource
+from pool.store import FeatureStore
 
 __all__ = ["file_sha256", "machine", "read_run_file", "videos_root", "write_run_file"]
 
@@ -39,24 +41,31 @@ def write_run_file(store: Path, config: ExtractConfig, *, videos_root: Path) -> 
         key: str(value.resolve()) if isinstance(value, Path) else value
         for key, value in asdict(config).items()
     }
-    if config.weights and Path(config.weights).exists():
-        options["weights"] = str(Path(config.weights).resolve())  # else it is the name of an official one
+    for name in ("weights", "rgb_weights"):
+        if options[name] and Path(options[name]).exists():
+            options[name] = str(Path(options[name]).resolve())  # else it is the name of an official one
     facts = {"videos_root": str(videos_root.resolve()), "options": options, "machine": machine()}
     (store / _NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def read_run_file(store: Path) -> dict[str, Any]:
-    """Read `run.json`; empty when the store came without it, as from somebody else."""
+def read_run_file(store: FeatureStore) -> dict[str, Any]:
+    """Read `run.json`; empty when the store came without it, as from somebody else.
+
+    That of a store on another machine says nothing about this one, and is not read.
+    """
+    if not isinstance(store.source, FolderSource):
+        return {}
+    path = store.path / _NAME
     try:
-        facts = json.loads((store / _NAME).read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise HeatpoolError(f"expected JSON in {store / _NAME}: {error}") from error
+        raise HeatpoolError(f"expected JSON in {path}: {error}") from error
     return facts if isinstance(facts, dict) else {}
 
 
-def videos_root(store: Path) -> Path | None:
+def videos_root(store: FeatureStore) -> Path | None:
     """Return the folder that the clip paths of a store start from, if it is there on this machine."""
     root = read_run_file(store).get("videos_root")
     return Path(root) if isinstance(root, str) and Path(root).is_dir() else None

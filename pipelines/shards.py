@@ -20,13 +20,22 @@ from dask.distributed import Client, LocalCluster, WorkerPlugin, as_completed, g
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
 from extract.manifest import Manifest
 from extract.posers import Poser
+from extract.rgb import RgbEncoder
 from extract.sampling import Sampling
 from extract.tracking import SELECTIONS
 from pipelines.configs import ExtractConfig
 from pool.records import Status
 from pool.writer import StoreWriter
 
-__all__ = ["ShardCounts", "ShardWork", "run_here", "run_on_workers"]
+__all__ = ["Networks", "ShardCounts", "ShardWork", "run_here", "run_on_workers"]
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """What a process runs over frames: the pose part, and the encoder of RGB crops if there is one."""
+
+    poser: Poser[Any]
+    rgb: RgbEncoder | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class ShardWork:
     manifest: Manifest
 
     def do(
-        self, shard: int, poser: Poser[Any], *, on_clip: Callable[[bool], None] = lambda damaged: None
+        self, shard: int, networks: Networks, *, on_clip: Callable[[bool], None] = lambda damaged: None
     ) -> ShardCounts:
         """Extract the clips of a shard and write them; `on_clip` hears of each, and whether it is damaged."""
         writer = StoreWriter.attach(self.store)
@@ -65,11 +74,14 @@ class ShardWork:
             on_clip(bad)
 
         rows = writer.shard_rows(shard)
-        outcomes = extract_clips(self._jobs(rows), self._options(), poser=poser, on_clip=count)
+        outcomes = extract_clips(
+            self.jobs(rows), self.options(), poser=networks.poser, rgb=networks.rgb, on_clip=count
+        )
         writer.write_shard(shard, [each.features for each in outcomes], [each.result for each in outcomes])
         return ShardCounts(len(rows), damaged)
 
-    def _options(self) -> ExtractOptions:
+    def options(self) -> ExtractOptions:
+        """Return how clips become features."""
         config = self.config
         return ExtractOptions(
             persons=config.persons,
@@ -82,25 +94,26 @@ class ShardWork:
             sampling=Sampling(frame_stride=config.frame_stride, sample_fps=config.sample_fps),
         )
 
-    def _jobs(self, rows: Sequence[int]) -> list[ClipJob]:
+    def jobs(self, rows: Sequence[int]) -> list[ClipJob]:
+        """Return the clips of some rows of the manifest, as jobs."""
         clips = [(row, self.manifest.clips[row]) for row in rows]
         return [ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons) for row, clip in clips]
 
 
 def run_here(
-    work: ShardWork, shards: Sequence[int], poser: Poser[Any], *, on_clip: Callable[[bool], None]
+    work: ShardWork, shards: Sequence[int], networks: Networks, *, on_clip: Callable[[bool], None]
 ) -> None:
     """Do shards in a plain loop."""
     for shard in shards:
-        work.do(shard, poser, on_clip=on_clip)
+        work.do(shard, networks, on_clip=on_clip)
 
 
-class _Networks(WorkerPlugin):
+class _BuildNetworks(WorkerPlugin):
     """Builds the networks once on each worker."""
 
     name = "heatpool-networks"
 
-    def __init__(self, work: ShardWork, build: Callable[[ShardWork], Poser[Any]]) -> None:
+    def __init__(self, work: ShardWork, build: Callable[[ShardWork], Networks]) -> None:
         self._work, self._build = work, build
 
     def setup(self, worker: Any) -> None:
@@ -111,8 +124,8 @@ class _Networks(WorkerPlugin):
 
 def _task(shard: int) -> ShardCounts:
     worker: Any = get_worker()
-    work, poser = worker.heatpool
-    return work.do(shard, poser)
+    work, networks = worker.heatpool
+    return work.do(shard, networks)
 
 
 def run_on_workers(
@@ -120,7 +133,7 @@ def run_on_workers(
     shards: Sequence[int],
     *,
     workers: int,
-    build: Callable[[ShardWork], Poser[Any]],
+    build: Callable[[ShardWork], Networks],
     on_shard: Callable[[ShardCounts], None],
 ) -> None:
     """Spread shards over local worker processes.
@@ -136,7 +149,7 @@ def run_on_workers(
         HeatpoolError: whatever a worker raised; finished shards are safe.
     """
     with _cluster(workers) as client:
-        client.register_plugin(_Networks(work, build))
+        client.register_plugin(_BuildNetworks(work, build))
         for future in as_completed(client.map(_task, shards, pure=False)):
             on_shard(future.result())
 

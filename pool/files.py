@@ -10,6 +10,8 @@ import socket
 import time
 from pathlib import Path
 
+from pool.processes import process_start
+
 __all__ = [
     "clean_leftovers",
     "flush_file",
@@ -75,13 +77,7 @@ def _is_dead(entry: Path) -> bool:
     _, host, pid = entry.name.rsplit("-", 2)
     if host != _host() or not pid.isdigit():
         return time.time() - entry.stat().st_mtime > FOREIGN_LEFTOVER_AGE_S
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False  # alive, but another user's
-    return False
+    return process_start(int(pid)) is None
 
 
 def clean_leftovers(folder: Path, *, prefix: str = ".tmp-") -> list[str]:

@@ -1,4 +1,4 @@
-"""The index of a store on disk: clip ids, paths, labels, manifest columns and split protocols.
+"""Writing the index of a store: clip ids, paths, labels, manifest columns and split protocols.
 
 Strings are `string` arrays (vlen-utf8). A manifest column with few distinct values is stored as
 codes with the list of values in its attributes; one with many is stored as strings.
@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 import numpy as np
 import zarr
 
 from pool.compare import shorten
 from pool.errors import HeatpoolError
-from pool.layout import FEATURE_NAMES, RESULT_DTYPES, create_index_array
+from pool.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES, create_index_array
 from pool.records import ClipIndex, Part, Status
 
 __all__ = [
     "MAX_CATEGORIES",
     "create_index",
     "create_results",
-    "read_array",
-    "read_column",
-    "read_index",
-    "read_strings",
     "split_array",
 ]
 
@@ -33,8 +28,16 @@ MAX_CATEGORIES = 4_096
 """Columns with more distinct values than this are stored as strings, not as codes."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_DIMENSIONS = ("clip", "person", "step", "joint", "channel", "xy_score", "xyxy")
-_RESERVED = frozenset((*FEATURE_NAMES, *RESULT_DTYPES, *_DIMENSIONS, "clip_id", "path", "label", "journal"))
+_DIMENSIONS = (
+    *("clip", "person", "step", "joint", "channel", "xy_score", "xyxy"),
+    *("rgb_frame", "rgb_channel", "rgb_byte"),
+)
+_RESERVED = frozenset(
+    (
+        *(*FEATURE_NAMES, *OPTIONAL_NAMES, *PART_NAMES, *RESULT_DTYPES),
+        *(*_DIMENSIONS, "clip_id", "path", "label", "journal", "class_name"),
+    )
+)
 
 
 def split_array(protocol: str) -> str:
@@ -76,55 +79,6 @@ def create_results(group: zarr.Group, results: Mapping[str, np.ndarray]) -> None
     }
     for name, values in results.items():
         _create_filled(group, name, values, 0, described[name])
-
-
-def read_array(group: zarr.Group, name: str, rows: np.ndarray | None = None) -> np.ndarray:
-    """Values of an index array: all (N,), or those of `rows` (n,).
-
-    Raises:
-        HeatpoolError: if a chunk is missing or damaged.
-    """
-    try:
-        array = cast(zarr.Array, group[name])
-        # zarr reads a missing chunk as fill values, but index arrays always store every chunk.
-        if array.nchunks_initialized < array.nchunks:
-            raise ValueError(f"{array.nchunks - array.nchunks_initialized} chunk files are missing")
-        return np.asarray(array[:] if rows is None else array.get_coordinate_selection(rows))
-    except (KeyError, ValueError, RuntimeError, OSError) as error:  # no array, wrong checksum, no access
-        raise HeatpoolError(f"{group.store_path}: damaged, cannot read array {name} ({error})") from error
-
-
-def read_strings(group: zarr.Group, name: str, rows: np.ndarray | None = None) -> tuple[str, ...]:
-    """Values of a string array: all, or those of `rows`. Raises as `read_array`."""
-    return tuple(read_array(group, name, rows).tolist())
-
-
-def read_column(group: zarr.Group, name: str) -> tuple[str, ...]:
-    """Values of a manifest column, "" where unknown. Raises as `read_array`."""
-    values = read_array(group, name)
-    attributes = group[name].attrs
-    if "categories" not in attributes:
-        return tuple(values.tolist())
-    # Code -1 (unknown) picks the last entry.
-    categories = np.array([*cast(list, attributes["categories"]), ""], dtype=object)
-    return tuple(categories[values].tolist())
-
-
-def read_index(group: zarr.Group) -> ClipIndex:
-    """The whole index. Ten million clips take gigabytes: select rows by split or label first.
-
-    Raises:
-        HeatpoolError: if a chunk is missing or damaged.
-    """
-    attributes = cast(dict[str, Any], group.attrs.asdict())
-    return ClipIndex(
-        clip_id=read_strings(group, "clip_id"),
-        path=read_strings(group, "path"),
-        label=read_array(group, "label"),
-        class_names=tuple(cast(list, group["label"].attrs["class_names"])),
-        columns={name: read_column(group, name) for name in attributes["columns"]},
-        splits={name: read_array(group, split_array(name)) for name in attributes["splits"]},
-    )
 
 
 def _flags(codes: type[Status] | type[Part]) -> dict[str, object]:

@@ -7,21 +7,30 @@ that it names is there with the recorded size. Everything else is pending.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pool.errors import HeatpoolError
-from pool.files import hash_file
-from pool.layout import FEATURE_NAMES, JOURNAL, RESULT_DTYPES, Layout
-from pool.records import ClipResult
+from pool.layout import JOURNAL, RESULT_DTYPES, Layout
+from pool.records import ClipResult, Status
+from pool.sealed import FileMark, files_from_json, files_to_json, seal, unseal
+from pool.source import Source
 
-__all__ = ["ShardError", "ShardRecord", "check_shard", "finished_shards", "merge_results", "record_path"]
+__all__ = [
+    "ShardError",
+    "ShardRecord",
+    "check_shard",
+    "digest_journal",
+    "examine_shard",
+    "merge_results",
+    "read_record",
+    "read_records",
+    "record_key",
+    "recorded_shards",
+]
 
 _RESULT_FIELDS = (*RESULT_DTYPES, "message")
 
@@ -44,7 +53,7 @@ class ShardRecord:
 
     shard: int
     first_clip: int
-    files: Mapping[str, tuple[int, str]]
+    files: Mapping[str, FileMark]
     results: Mapping[str, list]
     code_version: str
 
@@ -54,7 +63,7 @@ class ShardRecord:
         layout: Layout,
         shard: int,
         *,
-        files: Mapping[str, tuple[int, str]],
+        files: Mapping[str, FileMark],
         results: Sequence[ClipResult],
         code_version: str,
     ) -> ShardRecord:
@@ -64,14 +73,15 @@ class ShardRecord:
 
     def to_bytes(self) -> bytes:
         """The record as one line of JSON, with `sha256` over all the rest."""
-        body = {
-            "shard": self.shard,
-            "first_clip": self.first_clip,
-            "code_version": self.code_version,
-            "files": {name: {"bytes": size, "sha256": sha} for name, (size, sha) in self.files.items()},
-            "results": dict(self.results),
-        }
-        return _canonical(body | {"sha256": hashlib.sha256(_canonical(body)).hexdigest()})
+        return seal(
+            {
+                "shard": self.shard,
+                "first_clip": self.first_clip,
+                "code_version": self.code_version,
+                "files": files_to_json(self.files),
+                "results": dict(self.results),
+            }
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ShardRecord:
@@ -80,94 +90,119 @@ class ShardRecord:
         Raises:
             ValueError: if the record is cut, altered or of another form.
         """
-        body = json.loads(data)
-        if not isinstance(body, dict):
-            raise ValueError(f"expected a JSON object, got {type(body).__name__}")
-        digest = body.pop("sha256", None)
-        if digest != hashlib.sha256(_canonical(body)).hexdigest():
-            raise ValueError("the checksum does not fit")
-        files = {name: (mark["bytes"], mark["sha256"]) for name, mark in body["files"].items()}
+        body = unseal(data)
+        files = files_from_json(body["files"])
         return cls(body["shard"], body["first_clip"], files, body["results"], body["code_version"])
 
-
-def _canonical(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
-def record_path(root: Path, shard: int) -> Path:
-    """Where the record of a shard lies."""
-    return root / JOURNAL / f"{shard:07d}.json"
+    def clip_results(self) -> list[ClipResult]:
+        """Outcome of each clip in row order."""
+        columns = (self.results[name] for name in _RESULT_FIELDS)
+        records = [dict(zip(_RESULT_FIELDS, values, strict=True)) for values in zip(*columns, strict=True)]
+        return [ClipResult(**each | {"status": Status(each["status"])}) for each in records]
 
 
-def check_shard(root: Path, layout: Layout, shard: int, *, verify: bool = False) -> ShardRecord:
-    """The record of a shard, once record and files are found to agree.
+def record_key(shard: int) -> str:
+    """Path of the record of a shard, relative to the store's root."""
+    return f"{JOURNAL}/{shard:07d}.json"
 
-    Args:
-        root: folder of the store.
-        layout: sizes of the store.
-        shard: number of the shard.
-        verify: read every file and compare its SHA-256 too, not only its size.
+
+def recorded_shards(source: Source, layout: Layout) -> list[int]:
+    """Shards that have a record, sound or not, in order. Lists the journal's folder and nothing else."""
+    stems = (name.removesuffix(".json") for name in source.keys(JOURNAL))
+    return sorted(shard for stem in stems if stem.isdigit() and (shard := int(stem)) < layout.shards)
+
+
+def read_record(source: Source, layout: Layout, shard: int) -> ShardRecord | None:
+    """The record of a shard, None when it has none.
 
     Raises:
-        ShardError: if the record is missing or damaged, or a file is missing or not as recorded.
+        ShardError: if the record is damaged.
     """
-    path = record_path(root, shard)
-    rows = layout.rows(shard)
+    key, rows = record_key(shard), layout.rows(shard)
+    data = source.read(key)
+    if data is None:
+        return None
     try:
-        record = ShardRecord.from_bytes(path.read_bytes())
+        record = ShardRecord.from_bytes(data)
         counts = {len(record.results[name]) for name in _RESULT_FIELDS}
-    except FileNotFoundError:
-        raise ShardError(f"shard {shard} is pending") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ShardError(f"shard {shard}: unreadable record {path.name} ({error})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ShardError(f"shard {shard}: unreadable record {key} ({error})") from error
     if (record.shard, record.first_clip, counts) != (shard, rows.start, {len(rows)}):
-        raise ShardError(f"shard {shard}: record {path.name} belongs to another shard")
-    for name in FEATURE_NAMES:
-        _check_file(root, layout.shard_key(name, shard), record, verify=verify)
+        raise ShardError(f"shard {shard}: record {key} belongs to another shard")
     return record
 
 
-def _check_file(root: Path, key: str, record: ShardRecord, *, verify: bool) -> None:
-    """Raise ShardError unless the file `key` is as recorded (no record: no file, all values are fill)."""
-    try:
-        found = os.stat(root / key).st_size
-    except FileNotFoundError:
-        found = None
-    size, digest = record.files.get(key, (None, ""))
-    if found != size:
-        expected, got = (f"{n} bytes" if n is not None else "no file" for n in (size, found))
-        raise ShardError(f"shard {record.shard}: expected {key} of {expected}, got {got}")
-    if verify and size is not None and hash_file(root / key)[1] != digest:
-        raise ShardError(f"shard {record.shard}: the bytes of {key} changed since they were written")
+def read_records(source: Source, layout: Layout) -> Iterator[ShardRecord]:
+    """The sound records in order; whether their files are there is not looked at."""
+    for shard in recorded_shards(source, layout):
+        try:
+            record = read_record(source, layout, shard)
+        except ShardError:
+            continue  # pending: the caller asked for finished ones
+        if record is not None:
+            yield record
 
 
-def finished_shards(root: Path, layout: Layout, *, verify: bool = False) -> Iterator[ShardRecord]:
-    """Records of all finished shards in order. Looks only at shards that have a record.
+def examine_shard(
+    source: Source, layout: Layout, shard: int, *, digest: Callable[[str], str] | None = None
+) -> list[str]:
+    """What is wrong with a shard that has a record, one line each; nothing when it is finished.
 
-    Raises:
-        HeatpoolError: if the journal folder is gone.
+    Args:
+        source: files of the store.
+        layout: sizes of the store.
+        shard: number of the shard.
+        digest: gives the SHA-256 (hex) of the file at a key; None to compare sizes only.
     """
     try:
-        with os.scandir(root / JOURNAL) as entries:
-            stems = [entry.name.removesuffix(".json") for entry in entries]
-    except OSError as error:
-        raise HeatpoolError(f"{root}: cannot read the journal folder ({error.strerror})") from error
-    for shard in sorted(int(stem) for stem in stems if stem.isdigit()):
-        if shard < layout.shards:
+        record = read_record(source, layout, shard)
+    except ShardError as error:
+        return [str(error)]
+    if record is None:
+        return [f"shard {shard} is pending"]
+    wrong = []
+    for key in (layout.shard_key(name, shard) for name in layout.stored):
+        found = source.size(key)
+        size, expected = record.files.get(key, (None, ""))
+        if found != size:
+            want, got = (f"{n} bytes" if n is not None else "no file" for n in (size, found))
+            wrong.append(f"shard {shard}: expected {key} of {want}, got {got}")
+        elif digest is not None and size is not None:
             try:
-                yield check_shard(root, layout, shard, verify=verify)
-            except ShardError:
-                continue  # pending: the caller asked for finished ones only
+                if digest(key) != expected:
+                    wrong.append(f"shard {shard}: the bytes of {key} changed since they were written")
+            except OSError as error:  # a bad sector
+                wrong.append(f"shard {shard}: cannot read {key} ({error.strerror})")
+    return wrong
 
 
-def merge_results(root: Path, layout: Layout) -> tuple[dict[str, np.ndarray], dict[int, str]]:
-    """Per-clip result arrays (N,) by name, from the journal, and the messages by row."""
+def check_shard(source: Source, layout: Layout, shard: int) -> None:
+    """Raise ShardError unless the shard's record is sound and its files are there in their sizes."""
+    wrong = examine_shard(source, layout, shard)
+    if wrong:
+        raise ShardError(wrong[0])
+
+
+def merge_results(source: Source, layout: Layout) -> tuple[dict[str, np.ndarray], dict[int, str], str]:
+    """Per-clip result arrays (N,) by name from the journal, the messages by row, and its digest."""
     arrays = {name: np.zeros(layout.clips, dtype) for name, dtype in RESULT_DTYPES.items()}
     messages: dict[int, str] = {}
-    for record in finished_shards(root, layout):
-        rows = layout.rows(record.shard)
-        for name, array in arrays.items():
-            array[rows.start : rows.stop] = record.results[name]
-        said = zip(rows, record.results["message"], strict=True)
-        messages |= {row: message for row, message in said if message}
-    return arrays, messages
+
+    def merged() -> Iterator[ShardRecord]:
+        for record in read_records(source, layout):
+            rows = layout.rows(record.shard)
+            for name, array in arrays.items():
+                array[rows.start : rows.stop] = record.results[name]
+            said = zip(rows, record.results["message"], strict=True)
+            messages.update({row: message for row, message in said if message})
+            yield record
+
+    return arrays, messages, digest_journal(merged())
+
+
+def digest_journal(records: Iterator[ShardRecord]) -> str:
+    """SHA-256 (hex) of the records one after the other: what the finished shards hold."""
+    digest: Any = hashlib.sha256()
+    for record in records:
+        digest.update(record.to_bytes())
+    return digest.hexdigest()

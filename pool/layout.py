@@ -1,4 +1,4 @@
-"""Shape of the feature store on disk: its arrays, chunks, codecs and root attributes.
+"""Shape of the feature store on disk: its arrays, chunks and codecs.
 
 Axis letters: N clips, M persons, T steps, V joints, C channels. The layout is specified in
 docs/format.md; this module is the only place that knows codec chains and file names.
@@ -6,48 +6,42 @@ docs/format.md; this module is the only place that knows codec chains and file n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec, ZstdCodec
 
-from pool.errors import HeatpoolError
-from pool.records import COCO17, StoreSpec
+from pool.records import Precision, RgbSpec, StoreSpec
 
 __all__ = [
     "FEATURE_NAMES",
     "FINISHED",
-    "FORMAT",
+    "INDEX_CHUNK_CLIPS",
     "JOURNAL",
+    "OPTIONAL_NAMES",
+    "PART_NAMES",
     "RESULT_DTYPES",
-    "VERSION",
     "ArraySpec",
     "Layout",
-    "code_version",
     "create_array",
     "create_feature_array",
     "create_index_array",
-    "layout_from_attributes",
-    "read_root",
-    "root_attributes",
-    "spec_from_attributes",
 ]
 
-FORMAT = "heatpool-features"
-VERSION = 1
 JOURNAL = "journal"
 FINISHED = "finished.json"
 INDEX_CHUNK_CLIPS = 65_536
 MAX_SHARD_CLIPS = 4_096
 
 FEATURE_NAMES: tuple[str, ...] = ("pooled", "keypoints", "boxes", "mask", "time_s")
+OPTIONAL_NAMES: tuple[str, ...] = ("rgb", "rgb_jpeg")
+"""Feature arrays that only some stores have."""
+PART_NAMES: tuple[str, ...] = ("pooled_scale", "pooled_offset")
+"""Arrays that belong to `pooled` in stores of precision u1."""
 RESULT_DTYPES: Mapping[str, str] = {
     "status": "u1",
     "frames": "i4",
@@ -70,9 +64,10 @@ class ArraySpec:
         dtype: numpy dtype string.
         fill: value of what is not stored.
         order: axis order inside a chunk as stored (step last, so that time runs fastest).
-        sharded: chunk = one person of one clip, gathered in a shard file; otherwise the
-            chunk is the whole shard.
+        sharded: chunk = one person (of `rgb_jpeg`: one crop) of one clip, gathered in a shard file;
+            otherwise the chunk is the whole shard.
         attributes: description of the array for its readers.
+        level: of blosc's compression, 1 to 9.
     """
 
     name: str
@@ -83,6 +78,15 @@ class ArraySpec:
     order: tuple[int, ...]
     sharded: bool
     attributes: Mapping[str, object]
+    level: int = 7
+
+    def shard(self, shard_clips: int) -> tuple[int, ...]:
+        """Shape of what one shard file holds."""
+        return (shard_clips, *self.item_shape)
+
+    def chunk(self, shard_clips: int) -> tuple[int, ...]:
+        """Shape of what is compressed as one piece."""
+        return (1, 1, *self.item_shape[1:]) if self.sharded else self.shard(shard_clips)
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,11 @@ class Layout:
         joints: V.
         channels: C.
         shard_clips: clips per shard (the last shard may hold fewer).
+        precision: of `pooled` on disk, see `StoreSpec`.
+        rgb: what is stored of the pixels, None for nothing.
 
     Raises:
-        ValueError: if there is no clip, `shard_clips` is not in 1..4096 or M exceeds 255.
+        ValueError: if `clips` is negative, `shard_clips` is not in 1..4096 or M exceeds 255.
     """
 
     clips: int
@@ -107,10 +113,12 @@ class Layout:
     joints: int
     channels: int
     shard_clips: int
+    precision: Precision = "f2"
+    rgb: RgbSpec | None = None
 
     def __post_init__(self) -> None:
-        if self.clips < 1:
-            raise ValueError(f"expected at least one clip, got {self.clips}")
+        if self.clips < 0:
+            raise ValueError(f"expected clips >= 0, got {self.clips}")
         if not 1 <= self.shard_clips <= MAX_SHARD_CLIPS:
             raise ValueError(f"expected shard_clips from 1 to {MAX_SHARD_CLIPS}, got {self.shard_clips}")
 
@@ -120,7 +128,8 @@ class Layout:
     @classmethod
     def of(cls, spec: StoreSpec, *, clips: int, shard_clips: int) -> Layout:
         """Layout for `clips` clips of the sizes named in `spec`."""
-        return cls(clips, spec.persons, spec.steps, spec.joints, spec.channels, shard_clips)
+        sizes = (spec.persons, spec.steps, spec.joints, spec.channels)
+        return cls(clips, *sizes, shard_clips, spec.precision, spec.rgb)
 
     @property
     def shards(self) -> int:
@@ -140,7 +149,7 @@ class Layout:
 
     @cached_property
     def features(self) -> dict[str, ArraySpec]:
-        """The five feature arrays by name."""
+        """The feature arrays as they are read: five in every store, then one of `OPTIONAL_NAMES` or none."""
         m, t, v, c = self.persons, self.steps, self.joints, self.channels
         absent = "person slots that do not exist hold 0 (mask False) and are not stored"
         specs = (
@@ -169,20 +178,56 @@ class Layout:
                  "missing": "NaN where the clip has no features"},
             ),
         )  # fmt: skip
-        return {spec.name: spec for spec in specs}
+        return {spec.name: spec for spec in (*specs, *_rgb_arrays(self.rgb))}
+
+    @cached_property
+    def stored(self) -> dict[str, ArraySpec]:
+        """The feature arrays as they lie on disk, by name; `parts` says which make up one of `features`."""
+        if self.precision == "f2":
+            return self.features
+        return {part.name: part for spec in self.features.values() for part in self._parts(spec)}
+
+    def parts(self, name: str) -> tuple[str, ...]:
+        """Names of the stored arrays that one of `features` is made from."""
+        return tuple(part.name for part in self._parts(self.features[name]))
+
+    def _parts(self, spec: ArraySpec) -> tuple[ArraySpec, ...]:
+        if spec.name != "pooled" or self.precision == "f2":
+            return (spec,)
+        described = {
+            "description": "changes of the level along time, modulo 256; pooled = offset + scale * level"
+        }
+        levels = replace(spec, dtype="uint8", fill=0, level=8, attributes={**spec.attributes, **described})
+        texts = {
+            "pooled_scale": "value of one level of pooled",
+            "pooled_offset": "value of level 0 of pooled",
+        }
+        per_channel = [
+            ArraySpec(
+                name, ("clip", "person", "channel"), (self.persons, self.channels), "float16", 0.0, (0, 1, 2),
+                False, {"description": text, "missing": spec.attributes["missing"]},
+            )
+            for name, text in texts.items()
+        ]  # fmt: skip
+        return (levels, *per_channel)
 
     def shard_key(self, name: str, shard: int) -> str:
-        """Path of a shard's file of one feature array, relative to the store's root."""
-        dims = len(self.features[name].dims)
+        """Path of a shard's file of one stored array, relative to the store's root."""
+        dims = len(self.stored[name].dims)
         return f"{name}/c.{shard}" + ".0" * (dims - 1)
 
 
-def code_version() -> str:
-    """Version of the installed heatpool, or a plain word when it runs from an uninstalled tree."""
-    try:
-        return metadata.version("heatpool")
-    except metadata.PackageNotFoundError:
-        return "unknown (heatpool is not installed)"
+def _rgb_arrays(rgb: RgbSpec | None) -> tuple[ArraySpec, ...]:
+    if rgb is None:
+        return ()
+    shape, order, crops = (rgb.frames, rgb.width), (0, 1, 2), f"{rgb.frames} square crops around the people"
+    if rgb.kind == "crops":
+        attributes = {"description": f"{crops}, each a JPEG file with zeros after it", "missing": "all zeros"}
+        dims = ("clip", "rgb_frame", "rgb_byte")
+        return (ArraySpec("rgb_jpeg", dims, shape, "uint8", 0, order, True, attributes),)
+    attributes = {"description": f"{rgb.kind} embeddings of {crops}", "missing": "0 where nobody was found"}
+    dims = ("clip", "rgb_frame", "rgb_channel")
+    return (ArraySpec("rgb", dims, shape, "float16", 0.0, order, False, attributes),)
 
 
 def create_array(group: zarr.Group, name: str, dims: tuple[str, ...], **options: Any) -> zarr.Array:
@@ -197,13 +242,16 @@ def create_array(group: zarr.Group, name: str, dims: tuple[str, ...], **options:
 
 def create_feature_array(group: zarr.Group, spec: ArraySpec, *, clips: int, shard_clips: int) -> zarr.Array:
     """Create one feature array for `clips` clips; nothing but its metadata is written."""
-    shard = (shard_clips, *spec.item_shape)
-    chunk = (1, 1, *spec.item_shape[1:]) if spec.sharded else shard
+    chunk = spec.chunk(shard_clips)
     size = np.dtype(spec.dtype).itemsize
     # One blosc block per chunk: the planes of the byte shuffle stay whole, and the bytes do not
     # depend on the number of threads.
     blosc = BloscCodec(
-        typesize=size, cname="zstd", clevel=7, shuffle="shuffle", blocksize=int(np.prod(chunk)) * size
+        typesize=size,
+        cname="zstd",
+        clevel=spec.level,
+        shuffle="shuffle" if size > 1 else "noshuffle",
+        blocksize=int(np.prod(chunk)) * size,
     )
     transposed = spec.order != tuple(range(len(spec.order)))
     return create_array(
@@ -214,7 +262,7 @@ def create_feature_array(group: zarr.Group, spec: ArraySpec, *, clips: int, shar
         dtype=spec.dtype,
         fill_value=spec.fill,
         chunks=chunk,
-        shards=shard if spec.sharded else None,
+        shards=spec.shard(shard_clips) if spec.sharded else None,
         filters=[TransposeCodec(order=spec.order)] if transposed else [],
         compressors=[blosc, Crc32cCodec()],
         attributes=dict(spec.attributes),
@@ -233,78 +281,9 @@ def create_index_array(
         shape=(clips,),
         dtype=dtype,
         fill_value=fill,
-        chunks=(min(clips, INDEX_CHUNK_CLIPS),),
+        chunks=(min(max(clips, 1), INDEX_CHUNK_CLIPS),),
         filters=[],
         compressors=[ZstdCodec(level=5), Crc32cCodec()],
         attributes=dict(attributes),
         config={"write_empty_chunks": True},
     )
-
-
-def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[str, Any]:
-    """Root attributes of a new store: format, sizes and provenance. No clock, no host.
-
-    Raises:
-        ValueError: if `spec.config` cannot be written as JSON.
-    """
-    try:
-        config = json.loads(json.dumps(dict(spec.config), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected a config of plain JSON values, got {error}") from error
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "code_version": code_version(),
-        "clips": clips,
-        "persons": spec.persons,
-        "steps": spec.steps,
-        "joints": spec.joints,
-        "channels": spec.channels,
-        "shard_clips": shard_clips,
-        "skeleton": spec.skeleton,
-        "joint_names": list(COCO17) if spec.skeleton == "coco17" else [],
-        "backbone": spec.backbone,
-        "tap": spec.tap,
-        "weights_sha256": spec.weights_sha256,
-        "config": config,
-        "licence": spec.licence,
-        "citation": spec.citation,
-        "source": spec.source,
-    }
-
-
-def spec_from_attributes(attributes: Mapping[str, Any]) -> StoreSpec:
-    """The `StoreSpec` that root attributes describe (inverse of `root_attributes`)."""
-    return StoreSpec(**{name: attributes[name] for name in StoreSpec.__dataclass_fields__})
-
-
-def layout_from_attributes(attributes: Mapping[str, Any]) -> Layout:
-    """The `Layout` that root attributes describe."""
-    return Layout(**{name: attributes[name] for name in Layout.__dataclass_fields__})
-
-
-def read_root(path: Path, *, any_version: bool = False) -> dict[str, Any]:
-    """Root attributes of the store at `path`.
-
-    Raises:
-        HeatpoolError: if there is no heatpool feature store of this version (or of any).
-    """
-    if not path.exists():
-        raise HeatpoolError(f"{path}: no such feature store")
-    try:
-        attributes = json.loads((path / "zarr.json").read_bytes()).get("attributes", {})
-    except (OSError, ValueError, AttributeError) as error:
-        raise HeatpoolError(
-            f"{path}: expected a heatpool feature store, got no readable zarr.json ({type(error).__name__})"
-        ) from error
-    if not isinstance(attributes, dict) or attributes.get("format") != FORMAT:
-        raise HeatpoolError(f"{path}: expected format {FORMAT}, got another kind of Zarr store")
-    if attributes.get("version") != VERSION and not any_version:
-        raise HeatpoolError(
-            f"{path}: expected {FORMAT} version {VERSION}, got version {attributes.get('version')}; "
-            "read it with the heatpool release that wrote it, or extract again"
-        )
-    needed = {*StoreSpec.__dataclass_fields__, *Layout.__dataclass_fields__, "columns", "splits"}
-    if not any_version and (missing := sorted(needed - set(attributes))):
-        raise HeatpoolError(f"{path}: damaged store, zarr.json lacks {', '.join(missing)}")
-    return attributes

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -18,6 +19,8 @@ __all__ = [
     "ClipIndex",
     "ClipResult",
     "Part",
+    "Precision",
+    "RgbSpec",
     "Status",
     "StoreSpec",
     "check_array",
@@ -29,6 +32,8 @@ COCO17: tuple[str, ...] = (
     "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
 )  # fmt: skip
 """Joint names of the `coco17` skeleton, in order; left is the person's own left."""
+
+Precision = Literal["f2", "u1"]
 
 FIRST_COLUMNS: tuple[str, ...] = ("subject", "camera", "setup", "repeat")
 """Columns every manifest knows; free text per clip, empty when unknown."""
@@ -79,6 +84,8 @@ class ClipFeatures:
         boxes: (M, T, 4) float32 xyxy, as fractions of frame width and height.
         mask: (M, T) bool, the person was really seen at this step.
         time_s: (T,) float32, seconds from the start of the video.
+        rgb: (F, D) float32, image embeddings of F crops around the people; None without them.
+        rgb_jpeg: (F, L) uint8, the crops themselves, each a JPEG file and zeros after it; None without them.
 
     Raises:
         ValueError: if a shape, dtype or value is not as stated.
@@ -89,6 +96,8 @@ class ClipFeatures:
     boxes: np.ndarray
     mask: np.ndarray
     time_s: np.ndarray
+    rgb: np.ndarray | None = None
+    rgb_jpeg: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_array("pooled", self.pooled, (None, None, None, None), np.float32)
@@ -97,6 +106,10 @@ class ClipFeatures:
         check_array("boxes", self.boxes, (persons, steps, 4), np.float32)
         check_array("mask", self.mask, (persons, steps), np.bool_)
         check_array("time_s", self.time_s, (steps,), np.float32)
+        if self.rgb is not None:
+            check_array("rgb", self.rgb, (None, None), np.float32)
+        if self.rgb_jpeg is not None:
+            check_array("rgb_jpeg", self.rgb_jpeg, (None, None), np.uint8)
 
     def __repr__(self) -> str:
         seen = self.mask.any(1).sum()
@@ -185,6 +198,35 @@ class ClipIndex:
 
 
 @dataclass(frozen=True)
+class RgbSpec:
+    """What a feature store holds of the clips' pixels.
+
+    Attributes:
+        kind: clip or xclip = embeddings of that network (array `rgb`), crops = the crops themselves
+            (array `rgb_jpeg`).
+        frames: F, frames a clip.
+        width: last axis of the array: D values an embedding, or L bytes that a JPEG may take.
+        crop_px: side of the square crops.
+        weights_sha256: of the network's weights (hex), "" for crops.
+
+    Raises:
+        ValueError: if the kind is none of these or a size is below 1.
+    """
+
+    kind: str
+    frames: int
+    width: int
+    crop_px: int
+    weights_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("clip", "xclip", "crops"):
+            raise ValueError(f"expected rgb of kind clip, xclip or crops, got {self.kind!r}")
+        if min(self.frames, self.width, self.crop_px) < 1:
+            raise ValueError(f"expected rgb frames, width and crop_px >= 1, got {self}")
+
+
+@dataclass(frozen=True)
 class StoreSpec:
     """Shape and provenance of a feature store.
 
@@ -201,9 +243,12 @@ class StoreSpec:
         licence: of the data set the clips come from, free text.
         citation: of the data set, free text.
         source: where the clips come from, free text.
+        rgb: what is stored of the pixels, None for nothing.
+        precision: of `pooled` on disk: f2 = float16; u1 = one byte a value, 256 levels per clip, person and
+            channel. Readers get float16 of both.
 
     Raises:
-        ValueError: if a size is below 1.
+        ValueError: if a size is below 1, or the precision is another one.
     """
 
     persons: int
@@ -218,8 +263,12 @@ class StoreSpec:
     licence: str = ""
     citation: str = ""
     source: str = ""
+    rgb: RgbSpec | None = None
+    precision: Precision = "f2"
 
     def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"expected precision f2 or u1, got {self.precision!r}")
         sizes = (self.persons, self.steps, self.joints, self.channels)
         if min(sizes) < 1:
             raise ValueError(f"expected persons, steps, joints, channels >= 1, got {sizes}")

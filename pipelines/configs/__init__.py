@@ -1,15 +1,48 @@
 """One frozen dataclass a command: its options, defaults and help, for flags, YAML and Python alike."""
 
-from pipelines.configs.data import InfoConfig, ManifestConfig
+from pipelines.configs.archive import (
+    CardConfig,
+    ExportConfig,
+    ImportConfig,
+    MergeConfig,
+    PackConfig,
+    SubsetConfig,
+    UnpackConfig,
+    VerifyArchiveConfig,
+)
+from pipelines.configs.data import DoctorConfig, ManifestConfig
 from pipelines.configs.demo import DemoConfig
 from pipelines.configs.extraction import ExtractConfig
-from pipelines.configs.training import EvaluateConfig, TrainCommandConfig
+from pipelines.configs.fusion import CompareConfig, FuseConfig
+from pipelines.configs.networks import NetworkOptions
+from pipelines.configs.store import ConvertConfig, InfoConfig, VerifyConfig
+from pipelines.configs.training import DEFAULT_STREAMS, EvaluateConfig, TrainCommandConfig
+from pipelines.configs.visualize import VisualizeConfig
+from pipelines.configs.weights import WeightsListConfig, WeightsVerifyConfig
 
 __all__ = [
+    "DEFAULT_STREAMS",
+    "CardConfig",
+    "CompareConfig",
+    "ConvertConfig",
     "DemoConfig",
+    "DoctorConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "ExtractConfig",
+    "FuseConfig",
+    "ImportConfig",
     "InfoConfig",
     "ManifestConfig",
+    "MergeConfig",
+    "NetworkOptions",
+    "PackConfig",
+    "SubsetConfig",
     "TrainCommandConfig",
+    "UnpackConfig",
+    "VerifyArchiveConfig",
+    "VerifyConfig",
+    "VisualizeConfig",
+    "WeightsListConfig",
+    "WeightsVerifyConfig",
 ]

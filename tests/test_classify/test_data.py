@@ -69,7 +69,7 @@ def test_an_absent_slot_can_be_filled_with_the_first_person(tmp_path: Path) -> N
     clips = load_clips(store, np.arange(2), absent="copy")
     assert clips.clip_of_person.tolist() == [0, 0, 1, 1]
     assert clips.slot.tolist() == [0, 1, 0, 1]
-    assert clips.features[:, 1, 0, 0].tolist() == [1, 1, 11, 12]
+    assert clips.features[torch.arange(4)][:, 1, 0, 0].tolist() == [1, 1, 11, 12]
 
 
 def test_keypoints_move_into_the_frame_of_the_first_person(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pool.records import ClipFeatures, ClipIndex, ClipResult, Part, Status, StoreSpec
+from pool.verify import Check
 from pool.writer import StoreWriter
 
 
@@ -67,8 +68,10 @@ def make_clip(spec: StoreSpec, row: int) -> tuple[ClipFeatures | None, ClipResul
     return make_features(spec, row, persons), result
 
 
-def write_pending(writer: StoreWriter, spec: StoreSpec, *, limit: int | None = None) -> None:
-    for shard in writer.pending_shards()[:limit]:
+def write_pending(
+    writer: StoreWriter, spec: StoreSpec, *, limit: int | None = None, check: Check = "sizes"
+) -> None:
+    for shard in writer.pending_shards(check=check)[:limit]:
         clips = [make_clip(spec, row) for row in writer.shard_rows(shard)]
         writer.write_shard(shard, [clip[0] for clip in clips], [clip[1] for clip in clips])
 

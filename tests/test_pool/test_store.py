@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from pool.errors import HeatpoolError
 from pool.index import MAX_CATEGORIES
@@ -278,58 +274,6 @@ def test_a_column_of_many_values_is_stored_as_strings(tmp_path: Path) -> None:
     StoreWriter.create(path, spec=make_spec(), index=index)
     assert FeatureStore.open(path).column("take") == values
     assert "take 17" not in (path / "zarr.json").read_text()
-
-
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-identifiers = st.one_of(text, st.text("äé漢🏃a b/\\,\"'", min_size=300, max_size=300))
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data())
-def test_round_trip_of_any_store(data: st.DataObject) -> None:
-    draw = data.draw
-    clips = draw(st.integers(1, 7), label="clips")
-    sizes = {name: draw(st.integers(1, 4), label=name) for name in ("persons", "steps", "joints", "channels")}
-    spec = make_spec(**sizes, licence=draw(text))
-    column = st.lists(text, min_size=clips, max_size=clips).map(tuple)
-    index = ClipIndex(
-        clip_id=tuple(draw(st.lists(identifiers, min_size=clips, max_size=clips, unique=True))),
-        path=tuple(draw(st.lists(identifiers, min_size=clips, max_size=clips))),
-        label=np.array(draw(st.lists(st.integers(-1, 2), min_size=clips, max_size=clips)), np.int32),
-        class_names=tuple(draw(st.lists(text, min_size=3, max_size=3))),
-        columns={"subject": draw(column), "light": draw(column)},
-        splits={
-            "x-sub": np.array(draw(st.lists(st.integers(0, 3), min_size=clips, max_size=clips)), np.uint8)
-        },
-    )
-    persons = draw(st.lists(st.integers(0, spec.persons), min_size=clips, max_size=clips), label="persons")
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
-        path = Path(folder, "a.zarr")
-        writer = StoreWriter.create(path, spec=spec, index=index, shard_clips=draw(st.integers(1, 8)))
-        features = [make_features(spec, row, count) for row, count in enumerate(persons)]
-        for shard in writer.pending_shards():
-            rows = writer.shard_rows(shard)
-            writer.write_shard(
-                shard,
-                features[rows.start : rows.stop],
-                [
-                    ClipResult(Status.OK if persons[r] else Status.NO_PERSON, 9, 12.5, 8, 6, persons[r])
-                    for r in rows
-                ],
-            )
-        writer.finish()
-        store = FeatureStore.open(path)
-        assert store.spec == spec
-        assert (store.index.clip_id, store.index.path) == (index.clip_id, index.path)
-        assert store.index.columns == index.columns
-        assert store.index.class_names == index.class_names
-        np.testing.assert_array_equal(store.index.label, index.label)
-        np.testing.assert_array_equal(store.part("x-sub"), index.splits["x-sub"])
-        np.testing.assert_array_equal(store.persons, persons)
-        got = store.read(range(clips), FEATURE_NAMES)
-        for name in FEATURE_NAMES:
-            want = np.stack([getattr(clip, name) for clip in features]).astype(got[name].dtype)
-            np.testing.assert_array_equal(got[name], want, err_msg=name)
 
 
 def test_the_test_store_holds_both_one_and_two_persons() -> None:

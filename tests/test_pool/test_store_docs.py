@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pool.layout import FEATURE_NAMES, RESULT_DTYPES
+from pool.layout import FEATURE_NAMES, PART_NAMES, RESULT_DTYPES
 from pool.store import FeatureStore
-from tests.test_pool.store_cases import make_store
+from tests.test_pool.store_cases import make_spec, make_store
 
 DOC = (Path(__file__).parents[2] / "docs/format.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
@@ -19,28 +19,36 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
     path = make_store(tmp_path / "features.zarr").path
+    make_store(tmp_path / "small.zarr", spec=make_spec(precision="u1"))
     monkeypatch.chdir(tmp_path)
     return FeatureStore.open(path)
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_reading_examples_run(store: FeatureStore, number: int) -> None:
-    assert len(SNIPPETS) == 3
+    assert len(SNIPPETS) == 4
     names: dict = {}
     exec(compile(SNIPPETS[number], "docs/format.md", "exec"), names)
     if "batch" in names:
         assert names["batch"]["pooled"].shape == (2, 2, 4, 3, 5)
-        assert names["rows"].tolist() == [8, 9, 10]
+        assert names["shard_rows"].tolist() == [8, 9, 10]
+        np.testing.assert_array_equal(names["clip"].pooled, store.read([1])["pooled"][0])
+        assert names["few"].tolist() == [1, 5]
+        assert names["table"]["subject"][1] == "s1"
     if "train" in names:
         assert names["train"].sizes["clip"] == 3
         assert names["subjects"][:2] == ["s1", "s2"]
     if "first_shard" in names:
         np.testing.assert_array_equal(names["first_shard"], store.read(range(4))["pooled"])
         assert names["names"] == ["wave", "sit down", "stand up"]
+    if "level" in names:
+        small = FeatureStore.open("small.zarr").read(range(11))["pooled"]
+        pooled = names["pooled"].transpose(*names["level"].dims).values.astype(np.float16)
+        np.testing.assert_array_equal(pooled, small)
 
 
 def test_every_array_and_root_attribute_is_described(store: FeatureStore) -> None:
-    for name in (*FEATURE_NAMES, *RESULT_DTYPES, "clip_id", "path", "label", *store.attributes):
+    for name in (*FEATURE_NAMES, *PART_NAMES, *RESULT_DTYPES, "clip_id", "path", "label", *store.attributes):
         assert f"`{name}`" in DOC, name
 
 

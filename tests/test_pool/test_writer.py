@@ -15,6 +15,7 @@ import pytest
 from pool.errors import HeatpoolError
 from pool.records import ClipIndex
 from pool.store import FeatureStore
+from pool.verify import verify_store
 from pool.writer import StoreWriter
 from tests.test_pool.store_cases import (
     make_clip,
@@ -84,11 +85,27 @@ def test_create_refuses_an_unwritable_parent(tmp_path: Path) -> None:
         create(tmp_path / "locked" / "a.zarr")
 
 
-def test_create_refuses_an_empty_index(tmp_path: Path) -> None:
-    empty = ClipIndex((), (), np.zeros(0, np.int32), ())
-    with pytest.raises(HeatpoolError, match="at least one clip"):
-        StoreWriter.create(tmp_path / "a.zarr", spec=make_spec(), index=empty)
-    assert os.listdir(tmp_path) == []
+@pytest.mark.parametrize("precision", ["f2", "u1"])
+def test_a_store_without_clips_is_a_store(tmp_path: Path, precision: str) -> None:
+    empty = ClipIndex(
+        (), (), np.zeros(0, np.int32), ("wave",), {"subject": ()}, {"xsub": np.zeros(0, np.uint8)}
+    )
+    spec = make_spec(precision=precision)
+    writer = StoreWriter.create(tmp_path / "a.zarr", spec=spec, index=empty)
+    assert writer.pending_shards() == []
+    writer.finish()
+    store = FeatureStore.open(writer.path)
+    assert (len(store), store.status.size, store.rows("xsub", "train").size) == (0, 0, 0)
+    assert (store.index.clip_id, store.index.columns) == ((), {"subject": ()})
+    assert store.read([])["pooled"].shape == (0, 2, 4, 3, 5)
+    assert list(store.iter_shards()) == []
+    assert verify_store(writer.path).sound
+    assert {name: len(values) for name, values in store.table().items()}.keys() >= {
+        "clip_id",
+        "subject",
+        "xsub",
+    }
+    StoreWriter.resume(writer.path, spec=spec, index=empty).finish()
 
 
 @pytest.mark.parametrize("name", ["status", "Person", "a/b", "", "split_x", "naïve"])
@@ -171,6 +188,7 @@ def test_resume_refuses_what_is_no_store_and_other_versions(tmp_path: Path) -> N
     root = json.loads((tmp_path / "a.zarr/zarr.json").read_text())
     root["attributes"]["version"] = 2
     (tmp_path / "a.zarr/zarr.json").write_text(json.dumps(root))
+    (tmp_path / "a.zarr/index.json").unlink()  # with it, a single altered file counts as damaged
     with pytest.raises(HeatpoolError, match="expected heatpool-features version 1, got version 2"):
         StoreWriter.resume(tmp_path / "a.zarr", **given)
     create(tmp_path / "a.zarr", overwrite=True)  # a store of another version may be replaced
@@ -180,6 +198,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     make_store(tmp_path / "whole.zarr")
     writer = create(tmp_path / "cut.zarr")
     write_pending(writer, make_spec(), limit=1)
+    writer.close()
     first = (tmp_path / "cut.zarr/journal/0000000.json").stat()
     writer = StoreWriter.resume(tmp_path / "cut.zarr", spec=make_spec(), index=make_index(11))
     assert writer.pending_shards() == [1, 2]

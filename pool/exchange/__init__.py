@@ -1,0 +1,1 @@
+"""Feature stores in other file formats, and back."""

@@ -1,0 +1,132 @@
+"""HDF5: a store as one file, chunked by clip and compressed with what every HDF5 reader knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pool.errors import HeatpoolError
+from pool.exchange.build import OnClips, refuse_existing_path
+from pool.exchange.tables import describe_store, index_tables, read_description, restore_store
+from pool.files import temp_name
+from pool.records import Precision
+from pool.store import FeatureStore
+
+__all__ = ["export_hdf5", "import_hdf5"]
+
+_DESCRIPTION = "heatpool"
+_TEXT = h5py.string_dtype("utf-8")
+
+
+def export_hdf5(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lambda count: None) -> None:
+    """Write a store as one HDF5 file: the feature arrays, and a dataset (N,) per column of the index.
+
+    Features are chunked by clip, with byte shuffle and gzip; the root attribute `heatpool` holds the
+    store's attributes as JSON. A person slot that does not exist is zero.
+
+    Raises:
+        HeatpoolError: if `out` exists, a shard is damaged, or the disk refuses.
+    """
+    target = Path(out)
+    refuse_existing_path(target)
+    aside = target.with_name(temp_name(target.name.replace("-", "_")))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(aside, "w", libver=("earliest", "v110"), track_order=True) as file:
+            for folder in ("columns", "splits"):
+                file.create_group(folder, track_order=True)
+            file.attrs[_DESCRIPTION] = describe_store(store)
+            for name, table in index_tables(store).items():
+                texts = not isinstance(table, np.ndarray)
+                file.create_dataset(
+                    name, data=list(table) if texts else table, dtype=_TEXT if texts else None
+                )
+            _write_features(file, store, on_clips)
+        os.replace(aside, target)
+    except OSError as error:
+        raise HeatpoolError(f"{target}: cannot be written ({error})") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _write_features(file: h5py.File, store: FeatureStore, on_clips: OnClips) -> None:
+    names = tuple(store.layout.features)
+    filters: dict[str, Any] = {"shuffle": True, "compression": "gzip", "compression_opts": 4}
+    for name, spec in store.layout.features.items():
+        array = file.create_dataset(
+            name,
+            shape=(len(store), *spec.item_shape),
+            dtype=spec.dtype,
+            fillvalue=spec.fill,
+            **(filters | {"chunks": (1, *spec.item_shape)} if len(store) else {}),
+        )
+        for axis, dim in enumerate(spec.dims):
+            array.dims[axis].label = dim
+    for rows, arrays in store.iter_shards(names):
+        for name, values in arrays.items():
+            file[name][rows[0] : rows[-1] + 1] = values
+        on_clips(len(rows))
+
+
+def import_hdf5(
+    path: str | Path, out: str | Path, *, precision: Precision = "f2", on_clips: OnClips = lambda count: None
+) -> None:
+    """Make a store from a file of `export_hdf5`.
+
+    Raises:
+        HeatpoolError: if it is no such file, holds links to other files or values that cannot be stored,
+            or `out` exists.
+    """
+    name = str(path)
+    try:
+        with h5py.File(path, "r") as file:
+            description = file.attrs.get(_DESCRIPTION)
+            if not isinstance(description, str):
+                raise HeatpoolError(f"{name}: expected an HDF5 file exported by heatpool, got another one")
+            spec, layout, class_names = read_description(description, name=name)
+            datasets = _datasets(file, name)
+            for each, array in layout.features.items():
+                shape = (layout.clips, *array.item_shape)
+                if each not in datasets or datasets[each].shape != shape:
+                    got = datasets[each].shape if each in datasets else "none"
+                    raise HeatpoolError(f"{name}: expected a dataset {each} {shape}, got {got}")
+            tables = {each: _table(found) for each, found in datasets.items() if each not in layout.features}
+            restore_store(
+                out, spec=spec, layout=layout, class_names=class_names, tables=tables, precision=precision,
+                read=lambda each, rows: datasets[each][rows.start : rows.stop], name=name, on_clips=on_clips,
+            )  # fmt: skip
+    except (OSError, KeyError, RuntimeError) as error:
+        raise HeatpoolError(f"{name}: cannot be read as HDF5 ({error})") from error
+
+
+def _datasets(file: h5py.File, name: str) -> dict[str, h5py.Dataset]:
+    """All datasets by path. Raises HeatpoolError for one whose values lie in another file."""
+    found: dict[str, h5py.Dataset] = {}
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        group = file[folder] if folder else file
+        for key in group:
+            path = f"{folder}/{key}".lstrip("/")
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise HeatpoolError(f"{name}: refused, {path} is a link")
+            if isinstance(group[key], h5py.Dataset):
+                found[path] = group[key]
+                if found[path].external or found[path].is_virtual:
+                    raise HeatpoolError(f"{name}: refused, {path} lies in another file")
+            elif path in ("columns", "splits"):
+                folders.append(path)
+            else:
+                raise HeatpoolError(f"{name}: refused, unknown group {path}")
+    return found
+
+
+def _table(dataset: h5py.Dataset) -> np.ndarray | Sequence[str]:
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return tuple(dataset.asstr("utf-8")[()])
+    return np.asarray(dataset[()])

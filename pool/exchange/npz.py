@@ -1,0 +1,143 @@
+"""NumPy `.npz`: a store as one zip of arrays, written and read in pieces."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from pool.errors import HeatpoolError
+from pool.exchange.build import OnClips, refuse_existing_path
+from pool.exchange.tables import describe_store, index_tables, read_description, restore_store
+from pool.files import temp_name
+from pool.records import Precision
+from pool.store import FeatureStore
+
+__all__ = ["export_npz", "import_npz"]
+
+_DESCRIPTION = "heatpool"
+_MAX_TABLE_BYTES = 1 << 32
+
+
+def export_npz(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lambda count: None) -> None:
+    """Write a store as one compressed `.npz`: `np.load(out)["pooled"]`, `["clip_id"]`, `["splits/xsub"]`, ….
+
+    The array `heatpool` is a JSON text with the store's attributes. The store is read once for each array.
+
+    Raises:
+        HeatpoolError: if `out` exists, a shard is damaged, or the disk refuses.
+    """
+    target = Path(out)
+    refuse_existing_path(target)
+    aside = target.with_name(temp_name(target.name.replace("-", "_")))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file:
+            tables = {_DESCRIPTION: np.array(describe_store(store)), **index_tables(store)}
+            for name, table in tables.items():
+                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    array = table if isinstance(table, np.ndarray) else np.array(table, np.str_)
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+            for name, spec in store.layout.features.items():
+                shape = (len(store), *spec.item_shape)
+                header = {"descr": np.dtype(spec.dtype).str, "fortran_order": False, "shape": shape}
+                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array_header_1_0(member, header)
+                    for rows, arrays in store.iter_shards((name,)):
+                        member.write(arrays[name].astype(spec.dtype).tobytes())
+                        on_clips(len(rows) if name == "pooled" else 0)
+        os.replace(aside, target)
+    except OSError as error:
+        raise HeatpoolError(f"{target}: cannot be written ({error.strerror or error})") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def import_npz(
+    path: str | Path, out: str | Path, *, precision: Precision = "f2", on_clips: OnClips = lambda count: None
+) -> None:
+    """Make a store from a file of `export_npz`; feature arrays are read in pieces, never unpickled.
+
+    Raises:
+        HeatpoolError: if it is no such file, holds values that cannot be stored, or `out` exists.
+    """
+    name = str(path)
+    try:
+        with zipfile.ZipFile(path) as file, ExitStack() as stack:
+            sizes = {each.filename.removesuffix(".npy"): each.file_size for each in file.infolist()}
+            if _DESCRIPTION not in sizes:
+                raise HeatpoolError(f"{name}: expected a .npz exported by heatpool, got another one")
+            text = str(_load(file, _DESCRIPTION, name, sizes[_DESCRIPTION]))
+            spec, layout, class_names = read_description(text, name=name)
+            tables = {
+                each: _as_table(_load(file, each, name, size))
+                for each, size in sizes.items()
+                if each not in layout.features and each != _DESCRIPTION
+            }
+            pieces = {
+                each: _Pieces(stack.enter_context(file.open(f"{each}.npy")), each, name)
+                for each in layout.features
+            }
+            for each, array in layout.features.items():
+                pieces[each].expect((layout.clips, *array.item_shape))
+            restore_store(
+                out, spec=spec, layout=layout, class_names=class_names, tables=tables, precision=precision,
+                read=lambda each, rows: pieces[each].read(rows), name=name, on_clips=on_clips,
+            )  # fmt: skip
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise HeatpoolError(f"{name}: cannot be read as .npz ({error})") from error
+
+
+def _load(file: zipfile.ZipFile, key: str, name: str, size: int) -> np.ndarray:
+    if size > _MAX_TABLE_BYTES:
+        raise HeatpoolError(f"{name}: refused, {key} claims {size:,} bytes")
+    with file.open(f"{key}.npy") as member:
+        return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
+
+
+def _as_table(array: np.ndarray) -> np.ndarray | Sequence[str]:
+    return tuple(array.tolist()) if array.dtype.kind == "U" else array
+
+
+class _Pieces:
+    """An array in a zip, read from its first row on."""
+
+    def __init__(self, file: IO[bytes], key: str, name: str) -> None:
+        self._file, self._key, self._name, self._row = file, key, name, 0
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        if version not in read_header:
+            raise ValueError(f"{key} is of npy version {version}")
+        self._shape, fortran, self._dtype = read_header[version](file)
+        if fortran or self._dtype.kind not in "fbu":
+            raise ValueError(f"{key} is of type {self._dtype}{' in Fortran order' if fortran else ''}")
+
+    def expect(self, shape: tuple[int, ...]) -> None:
+        """Raise HeatpoolError unless the array has this shape."""
+        if self._shape != shape:
+            raise HeatpoolError(f"{self._name}: expected {self._key} {shape}, got {self._shape}")
+
+    def read(self, rows: range) -> np.ndarray:
+        """Values of rows; rows before them that were not asked for are passed over."""
+        each = int(np.prod(self._shape[1:])) * self._dtype.itemsize
+        for _ in self._pass(each * (rows.start - self._row)):
+            continue
+        data = b"".join(self._pass(each * len(rows)))
+        self._row = rows.stop
+        return np.frombuffer(data, self._dtype).reshape(len(rows), *self._shape[1:])
+
+    def _pass(self, count: int) -> Iterator[bytes]:
+        while count:
+            data = self._file.read(min(count, 1 << 22))
+            if not data:
+                raise EOFError(f"{self._key} ends early")
+            count -= len(data)
+            yield data

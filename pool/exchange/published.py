@@ -1,0 +1,208 @@
+"""The feature files that HP-Net's authors publish: a folder with one float32 `.npy` (T, M, V, C) a clip."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pool.errors import HeatpoolError
+from pool.exchange.build import (
+    MAX_CLIP_VALUES,
+    OnClips,
+    make_features,
+    new_store,
+    refuse_existing_path,
+)
+from pool.files import clean_leftovers, flush_tree, temp_name
+from pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Part, Precision, Status, StoreSpec
+from pool.store import FeatureStore
+
+__all__ = ["MANIFEST_NAME", "export_published", "import_published"]
+
+MANIFEST_NAME = "manifest.csv"
+
+_PLAIN_NAME = re.compile(r"[\w()+=@,~-][\w .()+=@,~-]*")
+_MAX_NAME_BYTES = 200
+
+
+def export_published(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lambda count: None) -> int:
+    """Write the usable clips of a store as the authors do, and a `manifest.csv` that names and labels them.
+
+    A slot without a person gets a copy of the clip's first person, as theirs do. A file is named after
+    the clip, or after its row where the id cannot be a file name.
+
+    Returns:
+        Clips written.
+
+    Raises:
+        HeatpoolError: if `out` exists, the store has no pooled features, or the disk refuses.
+    """
+    target = Path(out)
+    refuse_existing_path(target)
+    held = store.attributes["config"].get("arrays")
+    if held is not None and "pooled" not in held:
+        raise HeatpoolError(f"{store.source.name}: expected pooled features, got {', '.join(held)} only")
+    label = target.name.replace("-", "_")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        clean_leftovers(target.parent, prefix=f".tmp-{label}-")
+        aside = target.parent / temp_name(label)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        try:
+            usable = store.rows()
+            files = _file_names(store.clip_ids(usable), usable)
+            of_row = dict(zip(usable.tolist(), files, strict=True))
+            for rows, arrays in store.iter_shards(("pooled", "mask")):
+                for place, row in enumerate(rows.tolist()):
+                    if row in of_row:
+                        clip = _fill_slots(arrays["pooled"][place], arrays["mask"][place])
+                        np.save(aside / of_row[row], clip, allow_pickle=False)
+                on_clips(len(rows))
+            _write_manifest(store, usable, files, aside / MANIFEST_NAME)
+            flush_tree(aside)
+            aside.rename(target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise HeatpoolError(f"{target}: cannot be written ({error.strerror or error})") from error
+    return len(usable)
+
+
+def _file_names(clip_ids: Sequence[str], rows: np.ndarray) -> list[str]:
+    """A distinct file name a clip, also where upper and lower case are the same."""
+    names, taken = [], {MANIFEST_NAME}
+    for clip_id, row in zip(clip_ids, rows.tolist(), strict=True):
+        plain = _PLAIN_NAME.fullmatch(clip_id) and len(clip_id.encode()) <= _MAX_NAME_BYTES
+        name = f"{clip_id}.npy" if plain else f"clip_{row:08d}.npy"
+        while name.casefold() in taken:
+            name = f"clip_{row:08d}_{len(taken)}.npy"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _fill_slots(pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(M, T, V, C) to float32 (T, M, V, C), the first person in every empty slot."""
+    present = np.asarray(mask.any(1))
+    source = np.where(present, np.arange(len(present)), present.argmax())
+    return np.ascontiguousarray(pooled[source].transpose(1, 0, 2, 3), dtype=np.float32)
+
+
+def _write_manifest(store: FeatureStore, rows: np.ndarray, files: Sequence[str], path: Path) -> None:
+    index = store.index_of(rows)
+    columns = [name for name in FIRST_COLUMNS if name in index.columns]
+    parts = {part: "" if part == Part.NONE else part.name.lower() for part in Part}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["clip_id", "path", "label", "class_name", *columns, *index.splits])
+        for place, (clip_id, name, label) in enumerate(
+            zip(index.clip_id, files, index.label.tolist(), strict=True)
+        ):
+            known = label >= 0
+            table.writerow(
+                [
+                    clip_id,
+                    name,
+                    label if known else "",
+                    index.class_names[label] if known else "",
+                    *(index.columns[column][place] for column in columns),
+                    *(parts[Part(values[place])] for values in index.splits.values()),
+                ]
+            )
+
+
+def import_published(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    index: ClipIndex | None = None,
+    shard_clips: int = 64,
+    precision: Precision = "f2",
+    licence: str = "",
+    on_clips: OnClips = lambda count: None,
+) -> None:
+    """Make a store from a folder of the authors' files. It has pooled features and no keypoints.
+
+    Args:
+        folder: with the `.npy` files.
+        out: store to make.
+        index: of the clips: a clip's path is its `.npy` file in the folder, else the file is named after
+            its id. Without an index every file is a clip of that name, unlabelled.
+        shard_clips: clips per shard.
+        precision: of the pooled features.
+        licence: of the data.
+        on_clips: progress.
+
+    Raises:
+        HeatpoolError: if a file is missing, of another shape or type, or holds what cannot be stored.
+    """
+    root = Path(folder)
+    if index is None:
+        names = sorted(path.stem for path in root.glob("*.npy"))
+        if not names:
+            raise HeatpoolError(f"{root}: expected .npy files, got none")
+        files = tuple(f"{name}.npy" for name in names)
+        index = ClipIndex(tuple(names), files, np.full(len(names), -1, np.int32), ())
+    paths = [
+        root / (path if path.endswith(".npy") else f"{clip_id}.npy")
+        for clip_id, path in zip(index.clip_id, index.path, strict=True)
+    ]
+    if not paths:
+        raise HeatpoolError(f"{root}: expected at least one clip, got none")
+    steps, persons, joints, channels = _load(paths[0], None).shape
+    spec = StoreSpec(
+        persons=persons, steps=steps, joints=joints, channels=channels,
+        skeleton="coco17" if joints == 17 else f"unnamed{joints}",
+        backbone="published", tap="unknown", weights_sha256="",
+        config={"imported_from": "published .npy", "arrays": ["pooled"]},
+        licence=licence, precision=precision,
+    )  # fmt: skip
+    with new_store(out, spec=spec, index=index, shard_clips=shard_clips) as writer:
+        for shard in range(writer.layout.shards):
+            rows = writer.layout.rows(shard)
+            loaded = [_load(paths[row], (steps, persons, joints, channels)) for row in rows]
+            arrays = _as_arrays(loaded)
+            results = [ClipResult(Status.OK, persons=int(mask.any(1).sum())) for mask in arrays["mask"]]
+            clip_names = index.clip_id[rows.start : rows.stop]
+            writer.write_shard(
+                shard, make_features(writer.layout, arrays, results, names=clip_names), results
+            )
+            on_clips(len(rows))
+
+
+def _load(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
+    """A clip's file as it is, (T, M, V, C) floats of the expected shape."""
+    try:
+        clip = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+        raise HeatpoolError(f"{path}: cannot be read as an .npy array ({reason})") from error
+    fits = isinstance(clip, np.ndarray) and clip.ndim == 4 and clip.dtype.kind == "f"
+    if not fits or 0 in clip.shape or clip.size > MAX_CLIP_VALUES or shape not in (None, clip.shape):
+        got = f"{getattr(clip, 'dtype', 'no')} {getattr(clip, 'shape', 'array')}"
+        raise HeatpoolError(f"{path}: expected floats (T, M, V, C) = {shape or 'of any size'}, got {got}")
+    return clip
+
+
+def _as_arrays(clips: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Feature arrays of some clips; a slot that repeats an earlier one, or is zero, holds nobody."""
+    pooled = np.stack(clips).astype(np.float32).transpose(0, 2, 1, 3, 4)  # (n, M, T, V, C)
+    count, persons, steps, joints, _ = pooled.shape
+    mask = np.zeros((count, persons, steps), bool)
+    for clip, seen in zip(pooled, mask, strict=True):
+        for slot in range(persons):
+            copied = any(np.array_equal(clip[slot], clip[earlier]) for earlier in range(slot))
+            seen[slot] = not copied and (slot == 0 or clip[slot].any())
+    return {
+        "pooled": pooled * mask[..., None, None],
+        "keypoints": np.zeros((count, persons, steps, joints, 3), np.float32),
+        "boxes": np.zeros((count, persons, steps, 4), np.float32),
+        "mask": mask,
+        "time_s": np.zeros((count, steps), np.float32),
+    }

@@ -1,0 +1,155 @@
+"""A whole store as named tables, and back: what the HDF5 and NumPy formats share.
+
+Names: `clip_id`, `path`, `label`, `columns/<name>`, `splits/<protocol>`, one per field of `ClipResult`,
+and the feature arrays; beside them a JSON text with the root attributes and the class names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pool.attributes import FORMAT, VERSION, layout_from_attributes, spec_from_attributes
+from pool.compare import shorten
+from pool.errors import HeatpoolError
+from pool.exchange.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
+from pool.layout import RESULT_DTYPES, Layout
+from pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
+from pool.store import FeatureStore
+
+__all__ = ["RESULT_NAMES", "describe_store", "index_tables", "read_description", "restore_store"]
+
+RESULT_NAMES = (*RESULT_DTYPES, "message")
+
+Table = np.ndarray | Sequence[str]
+Read = Callable[[str, range], np.ndarray]
+"""From the name of a feature array and consecutive rows to their values (n, ...)."""
+
+
+def describe_store(store: FeatureStore) -> str:
+    """Root attributes and class names as JSON."""
+    skipped = ("columns", "splits")
+    attributes = {name: value for name, value in store.attributes.items() if name not in skipped}
+    return json.dumps({"attributes": attributes, "class_names": list(store.class_names)}, ensure_ascii=False)
+
+
+def index_tables(store: FeatureStore) -> dict[str, Table]:
+    """Everything of a store that is one value per clip: arrays (N,) and N texts, by name."""
+    index, results = store.index, store.results(np.arange(len(store)))
+    tables: dict[str, Table] = {"clip_id": index.clip_id, "path": index.path, "label": index.label}
+    tables |= {f"columns/{name}": values for name, values in index.columns.items()}
+    tables |= {f"splits/{name}": values for name, values in index.splits.items()}
+    for name, dtype in RESULT_DTYPES.items():
+        # The journal keeps the rate in double precision.
+        exact = "f8" if name == "fps" else dtype
+        tables[name] = np.array([getattr(result, name) for result in results], exact)
+    tables["message"] = tuple(result.message for result in results)
+    for name, table in tables.items():
+        if not isinstance(table, np.ndarray) and any("\0" in text for text in table):
+            raise HeatpoolError(f"{store.source.name}: cannot export, a {name} holds a NUL character")
+    return tables
+
+
+def read_description(text: str, *, name: str) -> tuple[StoreSpec, Layout, tuple[str, ...]]:
+    """Parse `describe_store` output that came from elsewhere.
+
+    Args:
+        text: JSON.
+        name: of the file, for messages.
+
+    Raises:
+        HeatpoolError: if it is of another format or version, or claims absurd sizes.
+    """
+    try:
+        body: Any = json.loads(text)
+        attributes, class_names = body["attributes"], tuple(body["class_names"])
+        kind, version = attributes["format"], attributes["version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise HeatpoolError(f"{name}: expected features exported by heatpool, got {error!r:.80}") from error
+    if (kind, version) != (FORMAT, VERSION):
+        raise HeatpoolError(
+            f"{name}: expected {FORMAT} version {VERSION}, got {shorten(kind)} version {shorten(version)}"
+        )
+    try:
+        spec, layout = spec_from_attributes(attributes), layout_from_attributes(attributes)
+        sizes = {each: int(np.prod(array.item_shape)) for each, array in layout.features.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise HeatpoolError(f"{name}: expected the attributes of a store, got {error}") from error
+    if max(sizes.values()) > MAX_CLIP_VALUES or not all(type(each) is str for each in class_names):
+        raise HeatpoolError(f"{name}: refused, {max(sizes.values()):,} values a clip")
+    return spec, layout, class_names
+
+
+def restore_store(
+    out: str | Path,
+    *,
+    spec: StoreSpec,
+    layout: Layout,
+    class_names: tuple[str, ...],
+    tables: Mapping[str, Table],
+    read: Read,
+    precision: Precision,
+    name: str,
+    on_clips: OnClips,
+) -> None:
+    """Make the store that tables describe.
+
+    Args:
+        out: folder to make.
+        spec: of the store.
+        layout: its sizes.
+        class_names: in label order.
+        tables: as `index_tables` makes them.
+        read: gives rows of feature arrays, asked for in ascending order.
+        precision: of the pooled features.
+        name: of the file that they come from, for messages.
+        on_clips: progress.
+
+    Raises:
+        HeatpoolError: if a table is missing, does not fit, or the store cannot be written.
+    """
+    try:
+        index = ClipIndex(
+            clip_id=tuple(tables["clip_id"]),
+            path=tuple(tables["path"]),
+            label=np.asarray(tables["label"], np.int32),
+            class_names=class_names,
+            columns={key[8:]: tuple(tables[key]) for key in tables if key.startswith("columns/")},
+            splits={
+                key[7:]: np.asarray(tables[key], np.uint8) for key in tables if key.startswith("splits/")
+            },
+        )
+        results = _results(tables, len(index))
+    except KeyError as error:
+        raise HeatpoolError(f"{name}: expected a table {error.args[0]}, got none") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise HeatpoolError(f"{name}: {error}") from error
+    if len(index) != layout.clips:
+        raise HeatpoolError(f"{name}: expected {layout.clips} clips, got {len(index)}")
+    with new_store(
+        out, spec=replace(spec, precision=precision), index=index, shard_clips=layout.shard_clips
+    ) as writer:
+        for shard in range(layout.shards):
+            rows = layout.rows(shard)
+            of_shard = results[rows.start : rows.stop]
+            if all(result.status == Status.PENDING for result in of_shard):
+                continue
+            arrays = {each: read(each, rows) for each in layout.features}
+            clips = make_features(layout, arrays, of_shard, names=index.clip_id[rows.start : rows.stop])
+            try:
+                writer.write_shard(shard, clips, of_shard)
+            except ValueError as error:  # outcomes that contradict the features
+                raise HeatpoolError(f"{name}: {error}") from error
+            on_clips(len(rows))
+
+
+def _results(tables: Mapping[str, Table], clips: int) -> list[ClipResult]:
+    columns = [np.asarray(tables[name]).tolist() for name in RESULT_DTYPES] + [list(tables["message"])]
+    if any(len(column) != clips for column in columns):
+        raise ValueError(f"expected {clips} values in each table, got {[len(column) for column in columns]}")
+    return [ClipResult(Status(status), *rest) for status, *rest in zip(*columns, strict=True)]

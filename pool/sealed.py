@@ -1,0 +1,47 @@
+"""JSON records that carry their own SHA-256: a cut or altered one is noticed when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["FileMark", "files_from_json", "files_to_json", "seal", "unseal"]
+
+FileMark = tuple[int, str]
+"""Size in bytes and SHA-256 (hex) of a file."""
+
+
+def seal(body: Mapping[str, Any]) -> bytes:
+    """One line of JSON with sorted keys, and `sha256` over all the rest."""
+    return _canonical({**body, "sha256": hashlib.sha256(_canonical(body)).hexdigest()})
+
+
+def unseal(data: bytes) -> dict[str, Any]:
+    """Parse `seal` output; `sha256` stays in it.
+
+    Raises:
+        ValueError: if the record is cut, altered or of another form.
+    """
+    body = json.loads(data)
+    if not isinstance(body, dict):
+        raise ValueError(f"expected a JSON object, got {type(body).__name__}")
+    rest = {key: value for key, value in body.items() if key != "sha256"}
+    if data != seal(rest):
+        raise ValueError("the checksum does not fit")
+    return body
+
+
+def files_to_json(files: Mapping[str, FileMark]) -> dict[str, dict[str, object]]:
+    """Marks of files by path, as records hold them."""
+    return {name: {"bytes": size, "sha256": digest} for name, (size, digest) in files.items()}
+
+
+def files_from_json(files: Mapping[str, Mapping[str, Any]]) -> dict[str, FileMark]:
+    """Inverse of `files_to_json`."""
+    return {name: (mark["bytes"], mark["sha256"]) for name, mark in files.items()}
+
+
+def _canonical(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
