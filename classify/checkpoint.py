@@ -17,11 +17,15 @@ from classify.clips import ChannelStats, ClipSet
 from classify.config import TrainConfig
 from classify.ctrgcn import CTRGCN
 from classify.graph import GRAPHS
+from classify.heads import StatisticsHead, TemporalHead
 from pool.errors import HeatpoolError
 
 __all__ = ["TrainedStream", "build_model", "check_compatible", "load_model", "save_model", "write_atomic"]
 
 _FORMAT, _VERSION = "heatpool-stream", 1
+
+
+Network = CTRGCN | StatisticsHead | TemporalHead
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +44,7 @@ class TrainedStream:
         metrics: named figures of that epoch.
     """
 
-    model: CTRGCN
+    model: Network
     config: TrainConfig
     stats: ChannelStats | None
     class_names: tuple[str, ...]
@@ -54,14 +58,24 @@ class TrainedStream:
         return f"TrainedStream({self.config.stream} of {self.source.get('input', '?')}, epoch {self.epoch})"
 
 
-def build_model(config: TrainConfig, *, channels: int, classes: int, persons: int) -> CTRGCN:
+def build_model(config: TrainConfig, *, channels: int, classes: int, persons: int) -> Network:
     """Make the network of a recipe; its random weights depend on `config.seed` only."""
+    graph = GRAPHS[config.graph]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
+        if config.model == "tcn":
+            return TemporalHead(
+                channels, classes, joints=graph.joints, width=config.width, dropout=config.dropout
+            )
+        if config.model != "ctrgcn":
+            hidden = config.width if config.model == "mlp" else 0
+            return StatisticsHead(
+                channels, classes, joints=graph.joints, hidden=hidden, dropout=config.dropout
+            )
         return CTRGCN(
             channels,
             classes,
-            adjacency=torch.from_numpy(GRAPHS[config.graph].adjacency()),
+            adjacency=torch.from_numpy(graph.adjacency()),
             persons=persons,
             width=config.width,
             layers=config.layers,
@@ -83,7 +97,7 @@ def save_model(path: Path, trained: TrainedStream) -> None:
     side = {
         "format": _FORMAT,
         "version": _VERSION,
-        "model": "ctrgcn",
+        "model": trained.config.model,
         "config": asdict(trained.config),
         "class_names": trained.class_names,
         "channels": trained.channels,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from classify.ctrgcn import PUBLISHED_LAYERS
@@ -11,7 +12,9 @@ from classify.graph import GRAPHS
 from classify.streams import STREAMS, StreamName
 from pool.errors import HeatpoolError
 
-__all__ = ["DEMO", "TrainConfig"]
+__all__ = ["DEMO", "HEADS", "ModelName", "TrainConfig"]
+
+ModelName = Literal["ctrgcn", "linear", "mlp", "tcn"]
 
 Schedule = Literal["step", "cosine"]
 Optimizer = Literal["sgd", "adamw"]
@@ -24,6 +27,7 @@ class TrainConfig:
 
     Attributes:
         stream: made of the input features.
+        model: "ctrgcn", or a small head: "linear" (probe), "mlp", "tcn".
         graph: bones and adjacency.
         epochs: passes over the training part.
         batch: clips per step.
@@ -43,9 +47,9 @@ class TrainConfig:
         noise_std: noise on normalised values in training.
         offset_std: noise that stays the same through a clip, per person, joint and channel.
         scale_jitter: random scaling of each clip by 1 +- this in training.
-        width: channels of the first layers, a multiple of 4.
-        layers: (multiple of the width, stride in time) per layer.
-        dropout: before the last layer.
+        width: channels of CTR-GCN's first layers, of the hidden layers of mlp and tcn; a multiple of 4.
+        layers: of CTR-GCN: (multiple of the width, stride in time) per layer.
+        dropout: before the last layer; of mlp and tcn after each hidden one.
         seed: of weights, order and augmentation.
         device: "cpu", "cuda" or "cuda:0", as torch knows them.
 
@@ -54,6 +58,7 @@ class TrainConfig:
     """
 
     stream: StreamName = "joint"
+    model: ModelName = "ctrgcn"
     graph: GraphName = "hpnet"
     epochs: int = 65
     batch: int = 64
@@ -91,6 +96,7 @@ class TrainConfig:
         }
         rules = {
             f"stream must be one of {', '.join(STREAMS)}": self.stream in STREAMS,
+            f"model must be one of {', '.join(get_args(ModelName))}": self.model in get_args(ModelName),
             f"graph must be one of {', '.join(GRAPHS)}": self.graph in GRAPHS,
             "optimizer must be sgd or adamw": self.optimizer in get_args(Optimizer),
             "schedule must be step or cosine": self.schedule in get_args(Schedule),
@@ -127,3 +133,23 @@ DEMO = TrainConfig(
     dropout=0.2,
 )
 """Preset for some hundred clips on a CPU: a narrow network, regularised against unseen subjects' looks."""
+
+_FAST = TrainConfig(
+    epochs=20,
+    batch=32,
+    optimizer="adamw",
+    lr=3e-3,
+    weight_decay=0.05,
+    schedule="cosine",
+    warmup_epochs=1,
+    label_smoothing=0.1,
+    window=32,
+    p_interval=(0.7, 1.0),
+)
+
+HEADS: Mapping[ModelName, TrainConfig] = {
+    "linear": replace(_FAST, model="linear"),
+    "mlp": replace(_FAST, model="mlp", width=256, dropout=0.5),
+    "tcn": replace(_FAST, model="tcn", width=64, dropout=0.3),
+}
+"""Recipes of the small heads."""

@@ -1,9 +1,10 @@
-"""Late fusion: a weighted sum of the streams' log probabilities, weights fitted on val."""
+"""Late fusion: a weighted sum of the streams' log probabilities (or raw scores), weights fitted on val."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
@@ -12,7 +13,9 @@ from scipy.special import log_softmax
 from classify.scores import ClipScores, align_scores
 from pool.errors import HeatpoolError
 
-__all__ = ["FusionWeights", "fit_fusion", "fuse_scores"]
+__all__ = ["Addend", "FusionWeights", "fit_fusion", "fuse_scores"]
+
+Addend = Literal["log-probabilities", "scores"]
 
 _RIDGE = 1e-2
 """Pull towards plain addition; makes the fit strictly convex and finite when val is separable."""
@@ -41,12 +44,15 @@ class FusionWeights:
             raise ValueError(f"expected weights >= 0, one of them positive, got {dict(self.weights)}")
 
 
-def fuse_scores(sets: Mapping[str, ClipScores], weights: Mapping[str, float]) -> ClipScores:
-    """Add the streams' log probabilities with weights.
+def fuse_scores(
+    sets: Mapping[str, ClipScores], weights: Mapping[str, float], *, add: Addend = "log-probabilities"
+) -> ClipScores:
+    """Add what the streams say with weights.
 
     Args:
         sets: scores by stream name, matched by clip id.
         weights: by stream name, for exactly these streams.
+        add: log probabilities, or the scores as they are, as the published ensembles do.
 
     Returns:
         Fused logits in the clip order of the first set.
@@ -57,7 +63,10 @@ def fuse_scores(sets: Mapping[str, ClipScores], weights: Mapping[str, float]) ->
     if set(sets) != set(weights):
         raise HeatpoolError(f"fusion weights are for {sorted(weights)}, scores for {sorted(sets)}")
     aligned = align_scores(dict(sets))
-    total = sum(weights[name] * scores.log_probabilities() for name, scores in aligned.items())
+    total = sum(
+        weights[name] * (scores.scores.astype(np.float64) if add == "scores" else scores.log_probabilities())
+        for name, scores in aligned.items()
+    )
     lead = next(iter(aligned.values()))
     return ClipScores(
         clip_ids=lead.clip_ids,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -78,6 +79,11 @@ class ClipScores:
             class_names=self.class_names,
             kind=self.kind,
         )
+
+    def by_group(self, values: Mapping[str, str]) -> dict[str, ClipScores]:
+        """Divide the clips by a value (subject, ...) known by clip id, sorted; unknown ones are left out."""
+        own = np.array([values.get(clip_id, "") for clip_id in self.clip_ids], dtype=object)
+        return {value: self.take(np.flatnonzero(own == value)) for value in sorted(set(own) - {""})}
 
 
 def save_scores(path: Path, scores: ClipScores) -> None:

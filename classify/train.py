@@ -38,12 +38,14 @@ class EpochReport:
         epochs: of how many.
         figures: lr, train/loss, train/acc, val/loss, val/acc/top1 (fractions).
         best_epoch: the best so far by val top-1, ties by val loss.
+        resumed: an earlier process did it.
     """
 
     epoch: int
     epochs: int
     figures: dict[str, float]
     best_epoch: int
+    resumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ class _Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         for past in history:
             figures = {name: past[name] for name in _FIELDS[1:]}
-            self.history.append(EpochReport(past["epoch"], self.config.epochs, figures, past["best_epoch"]))
+            report = EpochReport(past["epoch"], self.config.epochs, figures, past["best_epoch"], resumed=True)
+            self.history.append(report)
 
 
 def _comparable(config: TrainConfig) -> dict[str, Any]:

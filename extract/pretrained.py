@@ -16,20 +16,21 @@ from pool.errors import HeatpoolError
 __all__ = ["load_pretrained", "state_digest"]
 
 
-def load_pretrained(source: str | Path, classes: Mapping[str, str], *, kind: str) -> Any:
+def load_pretrained(source: str | Path, classes: Mapping[str, str], *, kind: str, fetch: bool = True) -> Any:
     """Load a network in float32 and eval mode. Weights are safetensors, or unpickled as plain tensors only.
 
     Args:
         source: local folder, or name of a model on the Hugging Face hub.
         classes: class of transformers by the model type that the source states; other types are refused.
         kind: what the source should be, for the error: a CLIP model.
+        fetch: may be fetched from the hub; else only what was fetched before is found.
 
     Raises:
         HeatpoolError: if transformers is missing or does not import, or the model cannot be found, is of
             another kind, or lacks weights.
     """
     try:
-        return _load(str(source), classes, kind)
+        return _load(str(source), classes, kind, fetch)
     except ImportError as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
@@ -47,14 +48,18 @@ def load_pretrained(source: str | Path, classes: Mapping[str, str], *, kind: str
         ) from error
 
 
-def _load(source: str, classes: Mapping[str, str], kind: str) -> Any:
+def _load(source: str, classes: Mapping[str, str], kind: str, fetch: bool) -> Any:
     transformers = importlib.import_module("transformers")
-    model_type = transformers.AutoConfig.from_pretrained(source).model_type
+    model_type = transformers.AutoConfig.from_pretrained(source, local_files_only=not fetch).model_type
     if model_type not in classes:
         raise HeatpoolError(f"expected {kind}, {source} is of type {model_type}")
     network_class = getattr(transformers, classes[model_type])
     model, report = network_class.from_pretrained(
-        source, dtype=torch.float32, weights_only=True, output_loading_info=True
+        source,
+        dtype=torch.float32,
+        weights_only=True,
+        output_loading_info=True,
+        local_files_only=not fetch,
     )
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])

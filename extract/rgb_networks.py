@@ -42,6 +42,7 @@ class ImageEmbedder:
         frames: F; X-CLIP is made for one number of frames.
         device: where the network runs.
         dtype: of the network; embeddings leave it in float32.
+        fetch: whether the network may be fetched from the hub.
 
     Raises:
         HeatpoolError: if the network cannot be loaded, or is made for another number of frames.
@@ -57,11 +58,12 @@ class ImageEmbedder:
         frames: int = 8,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        fetch: bool = True,
     ) -> None:
         if kind == "clip":
-            model = load_pretrained(source, _CLIP_CLASSES, kind="a CLIP model")
+            model = load_pretrained(source, _CLIP_CLASSES, kind="a CLIP model", fetch=fetch)
         else:
-            model = load_pretrained(source, {"xclip": "XCLIPModel"}, kind="an X-CLIP model")
+            model = load_pretrained(source, {"xclip": "XCLIPModel"}, kind="an X-CLIP model", fetch=fetch)
             made_for = int(model.config.vision_config.num_frames)
             if made_for != frames:
                 raise HeatpoolError(

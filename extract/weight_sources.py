@@ -131,7 +131,7 @@ SHIPPED: tuple[WeightSource, ...] = (
         _OURS,
         "AGPL-3.0-or-later",
         size_mb=1.49,
-        sha256="9cc4f54a4aade9e92c7e3d0b2b06b960543b5350a05b8049a89b93089e6cb289",
+        sha256="53f7197d6ce9c078e20d1d90c9880173d2a8c2021b8b973014872788c9bce3a1",
         note="rendered people only",
     ),
     WeightSource(
@@ -141,7 +141,7 @@ SHIPPED: tuple[WeightSource, ...] = (
         _OURS,
         "AGPL-3.0-or-later",
         size_mb=1.03,
-        sha256="2bcac1df299cad150aa648b374b5701e43e9237bf40b330da75ce322bc174df2",
+        sha256="767d04b342e19c1b49718babbdbc5ba92cfc044ac26054269d8c13fadc7c4a1a",
         note="rendered people only",
     ),
 )

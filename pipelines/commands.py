@@ -82,6 +82,14 @@ COMMANDS: dict[str, Command] = {
         "heatpool evaluate --run work_dirs/features-xsub --part test",
         bare="run",
     ),
+    "predict": Command(
+        configs.PredictConfig,
+        "pipelines.predict",
+        "heatpool predict --run work_dirs/features-xsub clip.mp4\n"
+        "heatpool predict --run work_dirs/features-xsub new_videos --out answers.csv\n"
+        "heatpool predict --run work_dirs/features-xsub long.mp4 --window-s 4 --stride-s 2 --top 1",
+        bare="videos",
+    ),
     "fuse": Command(
         configs.FuseConfig,
         "pipelines.fuse",

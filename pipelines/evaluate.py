@@ -2,70 +2,112 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from classify.checkpoint import load_model
-from classify.data import load_clips
+import numpy as np
+import torch
+
+from classify.cache import LoaderCache
 from classify.fuse import fuse_scores
-from classify.predict import predict_scores
+from classify.scores import ClipScores
 from pipelines.configs import EvaluateConfig
 from pipelines.device import pick_device, set_threads
-from pipelines.train import INPUTS, open_store, pick_protocol, results_table, write_part
-from pool.errors import HeatpoolError
+from pipelines.features import clip_columns, lasting_name, open_store, pick_protocol, prepare_cache
+from pipelines.figures import figure_lines, results_table, write_part
+from pipelines.run_folder import read_seed_folders, read_summary, write_json
+from pipelines.streams import score_stream, stream_inputs
+from pool.store import FeatureStore
 
-__all__ = ["run"]
+__all__ = ["run", "score_run"]
 
 
 def run(config: EvaluateConfig) -> int:
     """Score every stream and their fusion with the run's weights; write scores and tables; print figures.
 
+    Of a run with several seeds, each seed is scored, into a folder of its own.
+
     Raises:
         HeatpoolError: if the run is not finished, or the store does not fit it.
     """
-    summary = _read_summary(config.run)
-    store = open_store(config.features or Path(summary["features"]))
-    protocol = pick_protocol(store, summary["protocol"])
+    folders = read_seed_folders(config.run)
+    summaries = [read_summary(folder) for folder in folders]
+    store = open_store(config.features or summaries[0]["features"])
+    protocol = pick_protocol(store, summaries[0]["protocol"])
     rows = store.rows(protocol=protocol, part=config.part)
     device = pick_device(config.device)
     set_threads(config.threads)
-    out = config.out or config.run / f"evaluate-{config.part}"
-    scores, figures = {}, {}
-    for name in summary["streams"]:
-        best = load_model(config.run / name / "checkpoints" / "best.safetensors")
-        best.model.to(device)
-        scores[name] = predict_scores(best, load_clips(store, rows, **INPUTS[name]))
-        figures[name] = {config.part: write_part(out / name, config.part, scores[name])}
-    fused = fuse_scores(scores, summary["fused"]["weights"])
-    results = {
-        "protocol": protocol,
-        "clips": {config.part: len(rows)},
-        "streams": figures,
-        "fused": {config.part: write_part(out, config.part, fused)},
-        "features": str(store.path.resolve()),
-    }
-    (out / "evaluation.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(results_table(results, part=config.part))
+    own = [name for name in summaries[0]["streams"] if not _is_hpnet(name)]
+    cache = prepare_cache(config, store, {config.part: rows}, stream_inputs(own))
+    for folder, summary in zip(folders, summaries, strict=True):
+        scores = score_run(folder, summary, store, rows, device=device, cache=cache)
+        out = config.out or config.run / f"evaluate-{config.part}"
+        if len(folders) > 1:
+            out = out / folder.name
+            print(f"{folder.name}:")
+        print(_write(out, config, scores, store, protocol=protocol))
     return 0
 
 
-def _read_summary(run: Path) -> dict[str, Any]:
-    """Read what a finished training wrote.
+def score_run(
+    folder: Path,
+    summary: Mapping[str, Any],
+    store: FeatureStore,
+    rows: np.ndarray,
+    *,
+    device: torch.device,
+    cache: LoaderCache,
+) -> dict[str, ClipScores]:
+    """Score clips with every stream of a run, and with their fusion, by name and as "fused".
+
+    Args:
+        folder: of the run, or of one of its seeds.
+        summary: what its training wrote.
+        store: whose features are like those of the training.
+        rows: (n,) of the clips.
+        device: to score on.
+        cache: of decoded features.
 
     Raises:
-        HeatpoolError: if it is not there or not of a run.
+        HeatpoolError: if a checkpoint is missing or does not fit the store.
     """
-    path = run / "summary.json"
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise HeatpoolError(
-            f"expected a finished run in {run}, {path.name} is missing; train it first"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise HeatpoolError(f"expected the summary of a run in {path}: {error}") from error
-    unknown = set(summary.get("streams", {})) - set(INPUTS)
-    if unknown or not {"protocol", "features", "fused", "streams"} <= set(summary):
-        raise HeatpoolError(f"expected the summary of a run in {path}, got other content")
-    return summary
+    scores = {}
+    for name in summary["streams"]:
+        score = score_stream
+        if _is_hpnet(name):
+            from pipelines import train_hpnet
+
+            score = train_hpnet.score
+        scores[name] = score(folder / name, store, rows, device=device, cache=cache)
+    return {**scores, "fused": fuse_scores(scores, summary["fused"]["weights"])}
+
+
+def _write(
+    out: Path, config: EvaluateConfig, scores: Mapping[str, ClipScores], store: FeatureStore, *, protocol: str
+) -> str:
+    """Write the tables of all scores and `evaluation.json`; return the figures in words."""
+    columns = clip_columns(store)
+    figures = {
+        name: {
+            config.part: write_part(
+                out if name == "fused" else out / name, config.part, each, columns=columns
+            )
+        }
+        for name, each in scores.items()
+    }
+    fused = figures.pop("fused")
+    results = {
+        "protocol": protocol,
+        "clips": {config.part: fused[config.part]["clips"]},
+        "streams": figures,
+        "fused": fused,
+        "features": lasting_name(store),
+    }
+    write_json(out / "evaluation.json", results)
+    lines = figure_lines(scores["fused"], name="fused", columns=columns)
+    return "\n".join([results_table(results, part=config.part), *lines, f"tables and scores: {out}"])
+
+
+def _is_hpnet(name: str) -> bool:
+    return name.startswith("hpnet")

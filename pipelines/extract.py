@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from extract.datasets.folder import read_videos
@@ -27,7 +27,7 @@ from pool.records import Status, StoreSpec
 from pool.store import FeatureStore
 from pool.writer import StoreWriter
 
-__all__ = ["run"]
+__all__ = ["ExtractPlan", "extract", "prepare", "run"]
 
 
 def run(config: ExtractConfig) -> int:
@@ -35,6 +35,38 @@ def run(config: ExtractConfig) -> int:
 
     Raises:
         HeatpoolError: if an option, the videos, the weights or the store are not as they must be.
+    """
+    plan = prepare(config)
+    if plan.work.config.dry_run:
+        return dry_run(plan.work, plan.spec, plan.networks)
+    out, quiet = plan.work.store, plan.work.config.quiet
+    begun = time.monotonic()
+    extract(plan)
+    return _report(out, seconds=time.monotonic() - begun, quiet=quiet)
+
+
+@dataclass(frozen=True, eq=False)
+class ExtractPlan:
+    """All that an extraction takes, before anything is written.
+
+    Attributes:
+        work: store, options with every choice made, and clips.
+        spec: what the store will say of itself.
+        networks: loaded.
+        about: a line that says what will run.
+    """
+
+    work: ShardWork
+    spec: StoreSpec
+    networks: Networks
+    about: str
+
+
+def prepare(config: ExtractConfig) -> ExtractPlan:
+    """Find the clips, make the choices that are open and load the networks.
+
+    Raises:
+        HeatpoolError: if an option, the videos or the weights are not as they must be.
     """
     config = config.resolved()
     videos, out = _places(config)
@@ -54,28 +86,34 @@ def run(config: ExtractConfig) -> int:
     config = replace(config, dtype=pick_dtype(config, device=device))
     poser, backbone = build_poser(config, manifest, device=device)
     rgb = build_rgb(config, device=device)
-    spec = _spec(config, backbone, rgb)
-    if config.dry_run:
-        return dry_run(ShardWork(out, config, manifest), spec, Networks(poser, rgb))
+    about = (
+        f"extracting {len(manifest.clips)} clips into {out}: {config.backend} ({backbone.tap}, "
+        f"{backbone.channels} channels), {config.detector} detector, {device} in {config.dtype}, "
+        f"{config.workers or 1} processes, {threads} threads"
+    )
+    work = ShardWork(out, config, manifest)
+    return ExtractPlan(work, _spec(config, backbone, rgb), Networks(poser, rgb), about)
+
+
+def extract(plan: ExtractPlan) -> None:
+    """Extract into a new store, or go on with one.
+
+    Raises:
+        HeatpoolError: if the store is not as it must be.
+    """
+    config, out, manifest = plan.work.config, plan.work.store, plan.work.manifest
     index = manifest.index()
     if config.resume:
-        writer = StoreWriter.resume(out, spec=spec, index=index, check=config.verify)
+        writer = StoreWriter.resume(out, spec=plan.spec, index=index, check=config.verify)
     else:
         writer = StoreWriter.create(
-            out, spec=spec, index=index, shard_clips=config.shard_clips, overwrite=config.overwrite
+            out, spec=plan.spec, index=index, shard_clips=config.shard_clips, overwrite=config.overwrite
         )
     if not config.quiet:
-        print(
-            f"extracting {len(manifest.clips)} clips into {out}: {config.backend} ({backbone.tap}, "
-            f"{backbone.channels} channels), {config.detector} detector, {device} in {config.dtype}, "
-            f"{config.workers or 1} processes, {threads} threads",
-            file=sys.stderr,
-        )
-    begun = time.monotonic()
+        print(plan.about, file=sys.stderr)
     with writer:
         write_run_file(out, config, videos_root=manifest.root)
-        _extract_shards(ShardWork(out, config, manifest), writer, Networks(poser, rgb))
-    return _report(out, seconds=time.monotonic() - begun, quiet=config.quiet)
+        _extract_shards(plan.work, writer, plan.networks)
 
 
 def _places(config: ExtractConfig) -> tuple[Path, Path]:

@@ -25,7 +25,9 @@ def build_rgb(config: ExtractConfig, *, device: torch.device) -> RgbEncoder | No
         return CropFiles(config.rgb_frames)
     dtype = torch_dtype(config, device=device)
     source = config.rgb_weights or DEFAULT_SOURCES[config.rgb]
-    return ImageEmbedder(config.rgb, source, frames=config.rgb_frames, device=device, dtype=dtype)
+    return ImageEmbedder(
+        config.rgb, source, frames=config.rgb_frames, device=device, dtype=dtype, fetch=config.fetch
+    )
 
 
 def describe_rgb(config: ExtractConfig, encoder: RgbEncoder | None) -> RgbSpec | None:

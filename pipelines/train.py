@@ -2,64 +2,38 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-
-from classify.checkpoint import load_model, write_atomic
-from classify.config import DEMO, TrainConfig
-from classify.data import load_clips, split_rows
+from classify.config import DEMO, HEADS, TrainConfig
+from classify.data import split_rows
 from classify.fuse import fit_fusion, fuse_scores
-from classify.metrics import evaluate_scores, write_confusion_csv, write_confusion_png
-from classify.predict import predict_scores
-from classify.scores import ClipScores, save_scores
-from classify.train import EpochReport, train_stream
+from extract.datasets import forbidden_columns
+from extract.doctor_splits import refuse_leaks
 from pipelines.configs import ExtractConfig, TrainCommandConfig
 from pipelines.demo_data import DEMO_FOLDER
-from pipelines.device import available_cores, pick_device, set_threads
-from pipelines.progress import Progress
+from pipelines.device import pick_device, set_threads
+from pipelines.features import (
+    Columns,
+    clip_columns,
+    lasting_name,
+    open_store,
+    pick_protocol,
+    prepare_cache,
+)
+from pipelines.figures import results_table, write_part
 from pipelines.report.run_report import report_run
-from pipelines.run_file import machine
-from pool.errors import HeatpoolError
-from pool.store import FeatureStore, PartName
+from pipelines.run_file import machine, read_run_file
+from pipelines.run_folder import claim, log_line, write_json
+from pipelines.seeds import seeds_table, write_seeds
+from pipelines.streams import RunPlan, StreamJob, StreamResult, stream_inputs, stream_source, train_streams
+from pool.locate import store_stem
+from pool.store import FeatureStore
 
-__all__ = ["INPUTS", "open_store", "pick_protocol", "run", "write_part"]
-
-INPUTS: dict[str, dict[str, Any]] = {
-    "pooled_joint": {"input": "pooled"},
-    "keypoints_joint": {"input": "keypoints", "keypoints_frame": "image"},
-}
-"""What a stream learns from: arguments of `load_clips`."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """A stream to train, as it is handed to a process."""
-
-    name: str
-    recipe: TrainConfig
-    store: Path
-    rows: Mapping[str, np.ndarray]
-    out: Path
-    resume: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Stream:
-    """A trained stream: its scores by part and its line in the summary."""
-
-    scores: dict[PartName, ClipScores]
-    summary: dict[str, Any]
+__all__ = ["run"]
 
 
 def run(config: TrainCommandConfig) -> int:
@@ -68,84 +42,64 @@ def run(config: TrainCommandConfig) -> int:
     Raises:
         HeatpoolError: if store, split, labels or options do not allow it, or the run folder exists.
     """
-    path = config.features or _demo_store(config)
-    store = open_store(path)
+    location = config.features or str(_demo_store(config))
+    store = open_store(location)
     protocol = pick_protocol(store, config.split)
-    out = config.out or Path("work_dirs") / f"{path.stem}-{protocol}"
+    out = config.out or Path("work_dirs") / f"{store_stem(location)}-{protocol}"
     recipe = _recipe(config, store)
+    device = str(pick_device(config.device))
     rows = split_rows(store, protocol)
-    _claim(out, config, recipe, path)
+    refuse_leaks(store.index, protocol, disjoint=forbidden_columns())
+    claim(out, _resolved(config, recipe, store), resume=config.resume, overwrite=config.overwrite)
     threads = set_threads(config.threads)
-    sizes = " / ".join(f"{len(part_rows)} {part}" for part, part_rows in rows.items())
-    where = f"{recipe.device}, {threads} threads"
-    _say(config, f"training on {path}, split {protocol}: {sizes} clips, into {out}, on {where}")
-    jobs = [_Job(name, recipe, path, rows, out / name, config.resume) for name in config.streams]
-    streams = _train_all(jobs, config)
-    fused = _fuse(streams, out)
-    summary = {
+    sizes = {part: len(part_rows) for part, part_rows in rows.items()}
+    clips = " / ".join(f"{size} {part}" for part, size in sizes.items())
+    where = f"{device}, {threads} threads"
+    _say(
+        config,
+        out,
+        f"training on {store.source.name}, split {protocol}: {clips} clips, into {out}, on {where}",
+    )
+    cache = prepare_cache(config, store, rows, stream_inputs(_stream_names(config)))
+    plan = RunPlan(
+        location=location, rows=rows, out=out, seed=config.seed, device=device, threads=threads, cache=cache,
+        resume=config.resume, quiet=config.quiet,
+    )  # fmt: skip
+    about = {
+        "model": config.model,
         "protocol": protocol,
-        "class_names": list(store.index.class_names),
-        "clips": {part: len(part_rows) for part, part_rows in rows.items()},
-        "streams": {name: stream.summary for name, stream in streams.items()},
-        "fused": fused,
-        "features": str(path.resolve()),
+        "class_names": list(store.class_names),
+        "clips": sizes,
+        "features": lasting_name(store),
+        "extraction": {"spec": asdict(store.spec), "options": read_run_file(store).get("options", {})},
         "machine": machine(),
-        "seed": config.seed,
     }
-    _write_json(out / "summary.json", summary)
+    table = _train_seeds(config, recipe, plan, columns=clip_columns(store), about=about)
     report = report_run(out, store, videos=config.videos)
-    _say(config, f"{results_table(summary)}\nreport: {report}")
+    _say(config, out, f"{table}\nreport: {report}")
     return 0
 
 
-def results_table(summary: Mapping[str, Any], *, part: PartName = "test") -> str:
-    """Return the figures of a part as aligned lines, in per cent."""
-    results = {name: stream[part] for name, stream in summary["streams"].items()}
-    results["fused"] = summary["fused"][part]
-    head = f"{part}, {summary['clips'][part]} clips"
-    lines = [f"{head:<18} {'top-1':>7} {'top-5':>7} {'mean class':>11}"]
-    for name, figures in results.items():
-        top1, top5, mean = (100 * figures[key] for key in ("acc/top1", "acc/top5", "acc/mean_class"))
-        lines.append(f"{name:<18} {top1:6.1f}% {top5:6.1f}% {mean:10.1f}%")
-    return "\n".join(lines)
-
-
-def open_store(path: Path) -> FeatureStore:
-    """Open a store that holds at least one labelled, usable clip.
-
-    Raises:
-        HeatpoolError: if there is no such store.
-    """
-    store = FeatureStore.open(path)
-    usable = store.rows()
-    if not len(usable):
-        raise HeatpoolError(f"{path} holds no extracted clip yet; run heatpool extract … --resume")
-    if not (store.label[usable] >= 0).any():
-        raise HeatpoolError(
-            f"expected labels in {path}, all {len(usable)} clips are unlabelled: extract from a manifest "
-            "with a class_name column, or from a folder with one sub-folder a class"
-        )
-    return store
-
-
-def pick_protocol(store: FeatureStore, asked: str | None) -> str:
-    """Return the split protocol to use: the asked one, the only one, or xsub.
-
-    Raises:
-        HeatpoolError: if it does not exist, there is none, or the choice is open.
-    """
-    names = list(store.index.splits)
-    if not names:
-        raise HeatpoolError(
-            f"expected a split in {store.path}: give the manifest a column (any name) that holds train, val "
-            "and test, and extract with it"
-        )
-    if asked is None and len(names) > 1 and "xsub" not in names:
-        raise HeatpoolError(f"expected --split, one of {', '.join(names)}")
-    protocol = asked or (names[0] if len(names) == 1 else "xsub")
-    if protocol not in names:
-        raise HeatpoolError(f"expected --split to be one of {', '.join(names)}, got {protocol!r}")
-    return protocol
+def _train_seeds(
+    config: TrainCommandConfig,
+    recipe: Any,
+    plan: RunPlan,
+    *,
+    columns: Columns,
+    about: Mapping[str, Any],
+) -> str:
+    """Train one seed into the run folder, or several into a folder each; return a table of figures."""
+    plans = [plan]
+    if config.seeds > 1:
+        seeds = range(config.seed, config.seed + config.seeds)
+        plans = [replace(plan, seed=seed, out=plan.out / f"seed_{seed}") for seed in seeds]
+    summaries = []
+    for each, streams in zip(plans, _train(config, recipe, plans), strict=True):
+        summaries.append({**about, **_finish(each, streams, columns), "seed": each.seed})
+        write_json(each.out / "summary.json", summaries[-1])
+    if len(plans) == 1:
+        return results_table(summaries[0])
+    return seeds_table(write_seeds(plan.out, summaries))
 
 
 def _demo_store(config: TrainCommandConfig) -> Path:
@@ -157,141 +111,76 @@ def _demo_store(config: TrainCommandConfig) -> Path:
     return path
 
 
-def _recipe(config: TrainCommandConfig, store: FeatureStore) -> TrainConfig:
+def _recipe(config: TrainCommandConfig, store: FeatureStore) -> Any:
     """Return the recipe with the user's changes; `auto` is small for stores of the tiny backend."""
+    if config.model == "hpnet":
+        from pipelines import train_hpnet
+
+        return train_hpnet.recipe(config, store)
     small = config.recipe == "small" or (config.recipe == "auto" and store.spec.backbone == "tiny")
-    recipe = replace(
-        DEMO if small else TrainConfig(), seed=config.seed, device=str(pick_device(config.device))
-    )
+    base = HEADS.get(config.model) or (DEMO if small else TrainConfig())
     changes: dict[str, Any] = {
         "epochs": config.epochs,
         "batch": config.batch_size,
         "lr": config.learning_rate,
     }
-    return replace(recipe, **{name: value for name, value in changes.items() if value})
+    return replace(base, seed=config.seed, **{name: value for name, value in changes.items() if value})
 
 
-def _claim(out: Path, config: TrainCommandConfig, recipe: TrainConfig, features: Path) -> None:
-    """Make the run folder, or check that the one that is there may be gone on with or replaced."""
-    resolved = {
-        "features": str(features.resolve()),
+def _resolved(config: TrainCommandConfig, recipe: Any, store: FeatureStore) -> dict[str, Any]:
+    """Return all that makes a run what it is."""
+    return {
+        "features": lasting_name(store),
         "split": config.split,
-        "streams": list(config.streams),
+        "model": config.model,
+        "streams": list(_stream_names(config)),
+        "seeds": config.seeds,
         # A run may go on elsewhere, so the device is not part of what it is.
         "recipe": {name: value for name, value in asdict(recipe).items() if name != "device"},
     }
-    resolved = json.loads(json.dumps(resolved))
-    written = out / "config.yaml"
-    if out.exists() and any(out.iterdir()):
-        if not config.resume and not config.overwrite:
-            raise HeatpoolError(f"{out} exists; go on with --resume or replace it with --overwrite")
-        if not written.is_file():
-            raise HeatpoolError(f"{out} is not a run folder of heatpool; choose another --out")
-        if config.overwrite:
-            shutil.rmtree(out)
-        elif yaml.safe_load(written.read_text(encoding="utf-8")) != resolved:
-            raise HeatpoolError(f"{out} was begun with other options, see {written}; choose another --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        written.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
-    except OSError as error:
-        raise HeatpoolError(f"cannot write {out}: {error.strerror}") from error
-    _write_json(out / "env.json", machine())
 
 
-def _train_all(jobs: Sequence[_Job], config: TrainCommandConfig) -> dict[str, _Stream]:
-    """Train the streams: on a CPU side by side, as narrow networks do not fill two cores, else in turn."""
-    threads = config.threads or available_cores()
-    processes = min(len(jobs), threads) if jobs[0].recipe.device == "cpu" else 1
-    total = sum(job.recipe.epochs for job in jobs)
-    with Progress("train", total, "epochs", quiet=config.quiet) as progress:
-        if processes == 1:
-            return {job.name: _train_stream(job, progress=progress) for job in jobs}
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            # Children share no terminal with us: what they did is read from the files they write.
-            running = {pool.submit(_train_in_child, job, threads // processes): job for job in jobs}
-            waiting: set[Future[_Stream]] = set(running)
-            seen = 0
-            while waiting:
-                _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                epochs = sum(_epochs_done(job.out) for job in jobs)
-                progress.step(epochs - seen)
-                seen = epochs
-            return {job.name: future.result() for future, job in running.items()}
+def _train(
+    config: TrainCommandConfig, recipe: Any, plans: Sequence[RunPlan]
+) -> list[dict[str, StreamResult]]:
+    """Train all streams of all seeds; return them by name, seed by seed."""
+    if config.model == "hpnet":
+        from pipelines import train_hpnet
+
+        return [train_hpnet.train(config, plan) for plan in plans]
+    names = _stream_names(config)
+    jobs = [
+        StreamJob(
+            name=name,
+            recipe=replace(recipe, stream=stream_source(name)[1], seed=plan.seed, device=plan.device),
+            plan=plan,
+        )
+        for plan in plans
+        for name in names
+    ]
+    results = iter(train_streams(jobs, quiet=config.quiet))
+    return [{name: next(results) for name in names} for _ in plans]
 
 
-def _train_in_child(job: _Job, threads: int) -> _Stream:
-    set_threads(threads)
-    return _train_stream(job)
-
-
-def _epochs_done(folder: Path) -> int:
-    try:
-        return max((folder / "metrics.csv").read_text(encoding="utf-8").count("\n") - 1, 0)
-    except FileNotFoundError:
-        return 0
-
-
-def _train_stream(job: _Job, *, progress: Progress | None = None) -> _Stream:
-    store = FeatureStore.open(job.store)
-    clips = {part: load_clips(store, rows, **INPUTS[job.name]) for part, rows in job.rows.items()}
-
-    def count(report: EpochReport) -> None:
-        if progress:
-            top1 = report.figures["val/acc/top1"]
-            note = f"{job.name} loss {report.figures['train/loss']:.3f}, val top-1 {100 * top1:.1f}%"
-            progress.step(note=note)
-
-    trained = train_stream(
-        job.recipe, clips["train"], val=clips["val"], out_dir=job.out, resume=job.resume, progress=count
-    )
-    best = load_model(trained.best)
-    best.model.to(job.recipe.device)
-    scores: dict[PartName, ClipScores] = {
-        "val": predict_scores(best, clips["val"]),
-        "test": predict_scores(best, clips["test"]),
-    }
-    return _Stream(
-        scores=scores,
-        summary={
-            "best_epoch": best.epoch,
-            "epochs": len(trained.history),
-            "seconds": round(trained.seconds, 1),
-            "parameters": sum(weight.numel() for weight in best.model.parameters()),
-            **{part: write_part(job.out, part, of_part) for part, of_part in scores.items()},
-        },
-    )
-
-
-def _fuse(streams: Mapping[str, _Stream], out: Path) -> dict[str, Any]:
-    """Fit the weights on val, apply them to test, write both."""
-    weights = fit_fusion({name: stream.scores["val"] for name, stream in streams.items()}).weights
-    summary: dict[str, Any] = {"weights": dict(weights)}
+def _finish(plan: RunPlan, streams: Mapping[str, StreamResult], columns: Columns) -> dict[str, Any]:
+    """Write the figures of a seed's streams and of their fusion, its weights fitted on val."""
+    weights = dict(fit_fusion({name: stream.scores["val"] for name, stream in streams.items()}).weights)
+    write_json(plan.out / "fusion.json", {"weights": weights, "fitted_on": "val"})
+    fused: dict[str, Any] = {"weights": weights}
+    lines: dict[str, dict[str, Any]] = {name: dict(stream.summary) for name, stream in streams.items()}
     for part in ("val", "test"):
-        fused = fuse_scores({name: stream.scores[part] for name, stream in streams.items()}, weights)
-        summary[part] = write_part(out, part, fused)
-    _write_json(out / "fusion.json", {"weights": dict(weights), "fitted_on": "val"})
-    return summary
+        scores = {name: stream.scores[part] for name, stream in streams.items()}
+        for name, of_stream in scores.items():
+            lines[name][part] = write_part(plan.out / name, part, of_stream, columns=columns)
+        fused[part] = write_part(plan.out, part, fuse_scores(scores, weights), columns=columns)
+    return {"streams": lines, "fused": fused}
 
 
-def write_part(folder: Path, part: PartName, scores: ClipScores) -> dict[str, float | int]:
-    """Write scores, per-class table and confusion matrix of a part; return its named figures."""
-    metrics = evaluate_scores(scores)
-    save_scores(folder / f"scores_{part}.npz", scores)
-    write_confusion_csv(folder / f"confusion_{part}.csv", metrics)
-    write_confusion_png(folder / f"confusion_{part}.png", metrics, title=f"{folder.name}, {part}")
-    with (folder / f"per_class_{part}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["class_name", "clips", "accuracy"])
-        for row in metrics.per_class:
-            writer.writerow([row.name, row.clips, "" if row.accuracy is None else f"{row.accuracy:.6f}"])
-    return {**metrics.named(), "clips": metrics.clips}
+def _stream_names(config: TrainCommandConfig) -> tuple[str, ...]:
+    return () if config.model == "hpnet" else config.stream_names
 
 
-def _write_json(path: Path, content: object) -> None:
-    write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def _say(config: TrainCommandConfig, text: str) -> None:
+def _say(config: TrainCommandConfig, out: Path, text: str) -> None:
+    log_line(out, text)
     if not config.quiet:
         print(text, file=sys.stderr)

@@ -15,6 +15,7 @@ from pipelines.configs.demo import DemoConfig
 from pipelines.configs.extraction import ExtractConfig
 from pipelines.configs.fusion import CompareConfig, FuseConfig
 from pipelines.configs.networks import NetworkOptions
+from pipelines.configs.prediction import PredictConfig
 from pipelines.configs.store import ConvertConfig, InfoConfig, VerifyConfig
 from pipelines.configs.training import DEFAULT_STREAMS, EvaluateConfig, TrainCommandConfig
 from pipelines.configs.visualize import VisualizeConfig
@@ -37,6 +38,7 @@ __all__ = [
     "MergeConfig",
     "NetworkOptions",
     "PackConfig",
+    "PredictConfig",
     "SubsetConfig",
     "TrainCommandConfig",
     "UnpackConfig",

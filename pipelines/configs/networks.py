@@ -26,7 +26,8 @@ class NetworkOptions:
             it does not have, yolo-pose is left out
         weights: weights file or folder of the backend, or the name of an official one; default as for auto
         fetch: where auto finds nothing at hand and there is a connection, fetch yolo26s-pose.pt (where it
-            does not fit, vitpose-base-simple and yolo26s.pt to find people); false = never
+            does not fit, vitpose-base-simple and yolo26s.pt to find people); false = never, also nothing for
+            --rgb
         tap: feature maps to pool from, several with commas, joined at the same joints: tensors (onnx), stages
             (hrnet-simcc), p3,p4,p5 (yolo-pose), last or layer1,… (vitpose)
         pooling: point = bilinear at the joint, gaussian = around it, heatmap = weighted by its own heatmap

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass
 
@@ -12,7 +11,6 @@ from markupsafe import Markup
 
 from pipelines.report.numbers import published_bytes
 from pipelines.report.svg import histogram
-from pool.errors import HeatpoolError
 from pool.records import Part, Status
 from pool.store import FeatureStore
 
@@ -149,7 +147,7 @@ def _arrays(store: FeatureStore, usable: int) -> tuple[tuple[tuple[str, str, int
     """Feature arrays one by one, all others (ids, labels, splits, results) in one row."""
     sizes = store.bytes_by_array()
     rows, rest = [], dict(sizes)
-    for name, feature in store.layout.features.items():
+    for name, feature in store.layout.stored.items():
         size = rest.pop(name, 0)
         shape = " × ".join(map(str, feature.item_shape))
         rows.append((name, f"{shape} {feature.dtype}", size, size / usable))
@@ -171,23 +169,15 @@ def _provenance(store: FeatureStore) -> tuple[tuple[str, str], ...]:
         ("Weights SHA-256", spec.weights_sha256 or "no weights file"),
         ("Skeleton", f"{spec.skeleton}, {spec.joints} joints"),
         ("Code version", str(store.attributes.get("code_version", unknown))),
-        ("Store", str(store.path)),
+        ("Store", store.source.name),
     )
 
 
 def _failures(store: FeatureStore, rows: np.ndarray) -> tuple[Failure, ...]:
-    """Why clips failed; the reasons stand in failures.csv, which a store still being written lacks."""
-    messages: dict[str, str] = {}
-    path = store.path / "failures.csv"
-    if path.is_file():
-        try:
-            with path.open(newline="", encoding="utf-8", errors="replace") as file:
-                messages = {row["clip_id"]: row["message"] for row in csv.DictReader(file)}
-        except (OSError, KeyError, csv.Error) as error:
-            raise HeatpoolError(f"cannot read {path}: {error}") from error
+    """Why clips failed."""
     names = dict(_STATUSES)
     ids = store.clip_ids(rows)
     return tuple(
-        Failure(clip_id, names[Status(int(store.status[row]))], messages.get(clip_id, ""))
-        for row, clip_id in zip(rows.tolist(), ids, strict=True)
+        Failure(clip_id, names[result.status], result.message)
+        for clip_id, result in zip(ids, store.results(rows), strict=True)
     )

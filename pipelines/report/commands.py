@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from classify.config import TrainConfig
-from pipelines.configs import ExtractConfig, TrainCommandConfig
+from classify.config import HEADS, TrainConfig
+from pipelines.configs import DEFAULT_STREAMS, ExtractConfig, TrainCommandConfig
 from pipelines.report.run import Run
 from pipelines.run_file import read_run_file
 from pool.errors import HeatpoolError
@@ -27,7 +27,7 @@ def command_lines(run: Run, store: FeatureStore) -> list[str]:
     Raises:
         HeatpoolError: if a file of options is damaged.
     """
-    options = read_run_file(store.path).get("options", {})
+    options = read_run_file(store).get("options", {})
     lines = [_line("extract", _changed(ExtractConfig, options))] if options else []
     try:
         config = yaml.safe_load(run.config_text) or {}
@@ -37,16 +37,28 @@ def command_lines(run: Run, store: FeatureStore) -> list[str]:
         ) from error
     recipe = config.get("recipe") if isinstance(config, dict) else None
     if isinstance(recipe, dict):
+        model, names = config.get("model", "ctrgcn"), tuple(stream.name for stream in run.streams)
+        own = model == "hpnet" or names == DEFAULT_STREAMS
+        image, text = recipe.get("image"), recipe.get("text")  # of hpnet
         chosen = {
-            "features": config.get("features", str(store.path)),
+            "rgb": recipe.get("rgb", "auto"),
+            "rgb_weights": image or None,
+            "text": text or ("learned" if image else None),
+        }
+        recipe = recipe.get("shared", recipe)
+        paper = recipe.get("width") == TrainConfig().width
+        chosen |= {
+            "features": config.get("features", store.source.name),
             "split": run.protocol,
-            "streams": tuple(stream.name for stream in run.streams),
+            "streams": () if own else ",".join(names),
+            "model": model,
             "out": str(run.folder),
-            "recipe": "paper" if recipe.get("width") == TrainConfig().width else "small",
+            "recipe": "auto" if model in HEADS else ("paper" if paper else "small"),
             "epochs": recipe.get("epochs", 0),
             "batch_size": recipe.get("batch", 0),
             "learning_rate": recipe.get("lr", 0.0),
             "seed": recipe.get("seed", 0),
+            "seeds": config.get("seeds", 1),
         }
         lines.append(_line("train", _changed(TrainCommandConfig, chosen)))
     return lines

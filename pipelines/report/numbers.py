@@ -106,20 +106,14 @@ class HeldOut:
     Attributes:
         column: name, such as subject.
         values: of the test part, sorted.
-        shares: of the clips of each value, how many are right.
     """
 
     column: str
     values: tuple[str, ...]
-    shares: tuple[Share, ...]
 
 
 def find_held_out(
-    columns: Mapping[str, Sequence[str]],
-    *,
-    learned: np.ndarray,
-    test: np.ndarray,
-    right: np.ndarray,
+    columns: Mapping[str, Sequence[str]], *, learned: np.ndarray, test: np.ndarray
 ) -> list[HeldOut]:
     """Find out from the manifest what the test part keeps apart from all that was learned from.
 
@@ -127,7 +121,6 @@ def find_held_out(
         columns: by name, N values, "" where unknown.
         learned: (L,) rows of train and val.
         test: (n,) rows of the test clips.
-        right: (n,) bool, the test clip was recognised.
 
     Returns:
         The columns known for every one of these clips whose test values occur in no other part.
@@ -138,11 +131,7 @@ def find_held_out(
         mine, others = known[test], set(known[learned])
         if "" in others or "" in set(mine) or not others or others & set(mine):
             continue
-        ordered = tuple(sorted(set(mine)))
-        shares = tuple(
-            Share(int(right[mine == value].sum()), int((mine == value).sum())) for value in ordered
-        )
-        found.append(HeldOut(name, ordered, shares))
+        found.append(HeldOut(name, tuple(sorted(set(mine)))))
     return found
 
 

@@ -125,12 +125,14 @@ def find_rows(scores: ClipScores, store: FeatureStore) -> np.ndarray:
     missing = [clip_id for clip_id in scores.clip_ids if clip_id not in place]
     if missing:
         raise HeatpoolError(
-            f"expected the store the run was trained on, {store.path} lacks {len(missing)} scored clips, "
-            f"for example {missing[0]!r}"
+            f"expected the store the run was trained on, {store.source.name} lacks {len(missing)} scored "
+            f"clips, for example {missing[0]!r}"
         )
     rows = np.array([place[clip_id] for clip_id in scores.clip_ids], np.int64)
     if scores.class_names != store.class_names or (store.label[rows] != scores.labels).any():
-        raise HeatpoolError(f"expected the store the run was trained on, {store.path} has other labels")
+        raise HeatpoolError(
+            f"expected the store the run was trained on, {store.source.name} has other labels"
+        )
     return rows
 
 
@@ -146,7 +148,6 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
     main = next(result for result in results if result.name == run.main_name)
     scores = run.test_scores
     part_rows = {part: store.rows(run.protocol, part) for part in (Part.TRAIN, Part.VAL, Part.TEST)}
-    right = scores[main.name].scores.argmax(1) == scores[main.name].labels
     names = scores[main.name].class_names
     streams = {stream.name: stream.test for stream in run.streams}
     planned = int((store.part(run.protocol) == Part.TEST).sum())
@@ -161,7 +162,6 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
                 store.index.columns,
                 learned=np.concatenate([part_rows[Part.TRAIN], part_rows[Part.VAL]]),
                 test=rows,
-                right=right,
             )
         ),
         parts=(len(part_rows[Part.TRAIN]), len(part_rows[Part.VAL]), len(rows)),
@@ -222,6 +222,8 @@ def _meaning(name: str) -> str:
     inputs = {"pooled": "features pooled at the joints", "keypoints": "joint positions and scores only"}
     if name == "fused":
         return "weighted sum of the streams' log-probabilities"
+    if name.startswith("hpnet"):
+        return "joint, joint motion and bone together, with RGB and text as far as they were there"
     return inputs.get(source, "") + (f", {kind.replace('_', ' ')}s" if kind not in ("", "joint") else "")
 
 
@@ -284,10 +286,12 @@ def _classes(
 
 
 def _notices(run: Run, results: tuple[Result, ...]) -> tuple[str, ...]:
-    """Say where the score files contradict the summary, and what was not there to choose on."""
+    """Say what was not there to learn from or to choose on, and where score files contradict the summary."""
     said = {name: (facts or {}).get("test") for name, facts in run.summary["streams"].items()}
     said["fused"] = (run.summary.get("fused") or {}).get("test")
-    notices = []
+    notices = [
+        line for facts in run.summary["streams"].values() for line in (facts or {}).get("modalities", ())
+    ]
     for result in results:
         claimed = (said.get(result.name) or {}).get("acc/top1")
         if claimed is not None and abs(claimed - result.top1.share) > 1e-6:

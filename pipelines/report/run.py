@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from classify.scores import ClipScores, align_scores, load_scores
+from pipelines.run_folder import SEEDS, read_seed_folders
 from pool.errors import HeatpoolError
 
 __all__ = ["Run", "StreamRecord", "read_run"]
@@ -41,7 +42,7 @@ class Run:
     """What a run folder holds.
 
     Attributes:
-        folder: of the run.
+        folder: of the run; of several seeds, everything but `seeds` is of the first one.
         protocol: name of the split.
         streams: at least one, test scores in one clip order.
         fused_test: scores of the fusion in that order, None where nothing was fused.
@@ -50,6 +51,7 @@ class Run:
         summary: summary.json.
         config_text: config.yaml, "" without.
         environment: env.json, empty without.
+        seeds: seeds.json, empty for one seed.
     """
 
     folder: Path
@@ -61,6 +63,7 @@ class Run:
     summary: Mapping[str, Any]
     config_text: str
     environment: Mapping[str, Any]
+    seeds: Mapping[str, Any]
 
     @property
     def main_name(self) -> str:
@@ -88,7 +91,8 @@ def read_run(folder: Path) -> Run:
     Raises:
         HeatpoolError: if there is no summary, a file is damaged, or the streams' clips do not match.
     """
-    summary = _read_json(folder / "summary.json", missing="train first")
+    base = read_seed_folders(folder)[0]
+    summary = _read_json(base / "summary.json", missing="train first")
     try:
         protocol, names = str(summary["protocol"]), tuple(summary["streams"])
         fused = (summary.get("fused") or {}) if len(names) > 1 else {}  # one stream's fusion is the stream
@@ -97,11 +101,11 @@ def read_run(folder: Path) -> Run:
             raise ValueError("it names no stream")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HeatpoolError(
-            f"expected a summary of heatpool train in {folder / 'summary.json'}: {error!r}"
+            f"expected a summary of heatpool train in {base / 'summary.json'}: {error!r}"
         ) from error
-    tests = {name: load_scores(folder / name / "scores_test.npz") for name in names}
+    tests = {name: load_scores(base / name / "scores_test.npz") for name in names}
     if fused:
-        tests["fused"] = load_scores(folder / "scores_test.npz")
+        tests["fused"] = load_scores(base / "scores_test.npz")
     tests = align_scores(tests)
     first = tests[names[0]]
     if len(first) == 0 or (first.labels < 0).any():
@@ -113,14 +117,15 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         protocol=protocol,
         streams=tuple(
-            _read_stream(folder / name, summary["streams"][name] or {}, tests[name]) for name in names
+            _read_stream(base / name, summary["streams"][name] or {}, tests[name]) for name in names
         ),
         fused_test=tests.get("fused"),
-        fused_val=_scores_if_any(folder / "scores_val.npz") if fused else None,
+        fused_val=_scores_if_any(base / "scores_val.npz") if fused else None,
         weights=weights,
         summary=summary,
         config_text=_text_if_any(folder / "config.yaml"),
         environment=_read_json(folder / "env.json") if (folder / "env.json").is_file() else {},
+        seeds=_read_json(folder / SEEDS) if (folder / SEEDS).is_file() else {},
     )
 
 

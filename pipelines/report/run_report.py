@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from extract.manifest import read_videos
+from extract.datasets.folder import read_videos
 from extract.records import PoseBackbone
 from pipelines.backends import build_backbone
 from pipelines.configs import ExtractConfig
@@ -33,7 +33,7 @@ def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) ->
     Raises:
         HeatpoolError: if the run is not finished, `videos` is not there or the weights are damaged.
     """
-    root = read_videos(videos).root if videos is not None else videos_root(store.path)
+    root = read_videos(videos).root if videos is not None else videos_root(store)
     return write_report(run, store, videos_root=root, backbone=_backbone(store) if root else None)
 
 
@@ -43,7 +43,7 @@ def _backbone(store: FeatureStore) -> PoseBackbone | None:
     One-stage networks have no heatmaps to show.
     """
     name, settings = store.spec.backbone, store.spec.config
-    weights = read_run_file(store.path).get("options", {}).get("weights")
+    weights = read_run_file(store).get("options", {}).get("weights")
     brings_own = name == "tiny"
     if name == "yolo-pose" or not (brings_own or (weights and Path(weights).exists())):
         return None

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import jinja2
 
 from extract.records import PoseBackbone
+from pipelines.features import clip_columns
 from pipelines.report.card import make_card
 from pipelines.report.commands import command_lines
 from pipelines.report.numbers import Share
 from pipelines.report.results import find_rows, make_results
 from pipelines.report.run import read_run
 from pipelines.report.samples import make_samples
+from pipelines.report.trust import make_trust
 from pool.errors import HeatpoolError
 from pool.store import FeatureStore
 
@@ -61,8 +63,11 @@ def write_report(
         .render(
             run=run,
             spec=store.spec,
-            store_name=store.path.name,
+            store_name=PurePath(store.source.name).name,
             results=make_results(run, store, rows=rows),
+            trust=make_trust(
+                run.test_scores, main=run.main_name, columns=clip_columns(store), seeds=run.seeds
+            ),
             card=make_card(store, protocol=run.protocol),
             samples=make_samples(
                 main_scores, store, rows=rows, videos_root=videos_root, backbone=backbone, device=device
@@ -89,7 +94,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"pct": _percent, "interval": _interval, "size": _size, "count": _count}
+    environment.filters |= {
+        "pct": _percent,
+        "interval": _interval,
+        "spread": _spread,
+        "size": _size,
+        "count": _count,
+    }
     return environment
 
 
@@ -100,6 +111,11 @@ def _percent(share: float | None) -> str:
 def _interval(share: Share) -> str:
     low, high = share.interval
     return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def _spread(mean_and_std: tuple[float, float]) -> str:
+    mean, std = mean_and_std
+    return f"{100 * mean:.1f} ± {100 * std:.1f} %"
 
 
 def _size(number_of_bytes: float) -> str:

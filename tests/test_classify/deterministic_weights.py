@@ -1,7 +1,7 @@
 """Weights and inputs that depend only on a tensor's name and shape: the recipe behind the golden outputs.
 
 A generator is seeded with the CRC-32 of the name (inputs: of "input:" + name). Running variances
-are uniform in [0.8, 1.2], running means 0.05 times normal; vectors called bias 0.05 times normal,
+are uniform in [0.8, 1.2], running means 0.05 times normal; vectors whose name ends in bias 0.05 times normal,
 other vectors uniform in [0.3, 0.7]; everything else normal with variance 1 / fan-in; counters zero.
 """
 
@@ -26,7 +26,7 @@ def weights(name: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape, np.int64)
     if kind == "running_var":
         drawn = generator.uniform(0.8, 1.2, shape)
-    elif kind == "running_mean" or (kind == "bias" and len(shape) < 2):
+    elif kind == "running_mean" or (kind.endswith("bias") and len(shape) < 2):
         drawn = 0.05 * generator.standard_normal(shape)
     elif len(shape) < 2:
         drawn = generator.uniform(0.3, 0.7, shape)

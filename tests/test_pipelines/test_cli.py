@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main
+from pipelines.weights_shelf import Shelf
 
-COMMANDS = ("demo", "manifest", "extract", "info", "train", "evaluate")
+COMMANDS = ("demo", "manifest", "extract", "info", "train", "evaluate", "visualize")
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
@@ -18,10 +19,10 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "weights list", "weights verify"])
 def test_help_explains_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert exit_.value.code == 0
     text = capsys.readouterr().out
     assert f"usage: heatpool {command}" in text
@@ -50,7 +51,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         (["extract", "--resume", "--overwrite"], "expected --resume or --overwrite, got both"),
         (["extract", "--sample-fps", "5", "--frame-stride", "2"], "--frame-stride or --sample-fps, got both"),
         (["extract", "--stride-s", "1"], "expected --window-s with --stride-s"),
-        (["train", "--streams", "[pooled_joint,pooled_joint]"], "one or more streams once"),
+        (["train", "--streams", "[pooled_joint,pooled_joint]"], "each once"),
         (["info"], "store"),
         (["extract", "--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -95,8 +96,8 @@ def test_options_come_from_yaml_and_flags_win(tmp_path: Path, capsys: pytest.Cap
     [
         (["extract", "--videos", "nowhere"], "nowhere does not exist"),
         (["extract", "--videos", "empty"], "expected videos"),
-        (["extract", "--videos", "videos"], "expected --backend"),
-        (["extract", "--videos", "videos", "--backend", "onnx"], "expected --detector"),
+        (["extract", "--videos", "videos", "--fetch", "false"], "expected --backend"),
+        (["extract", "--videos", "videos", "--backend", "onnx", "--fetch", "false"], "expected --detector"),
         (
             ["extract", "--videos", "videos", "--backend", "onnx", "--detector", "full-frame"],
             "expected --weights pose.onnx and --tap NAME with --backend onnx",
@@ -106,7 +107,7 @@ def test_options_come_from_yaml_and_flags_win(tmp_path: Path, capsys: pytest.Cap
             "expected no --detector with --backend yolo-pose",
         ),
         (
-            ["extract", "--videos", "videos", "--backend", "yolo-pose"],
+            ["extract", "--videos", "videos", "--backend", "yolo-pose", "--fetch", "false"],
             "expected --weights with --backend yolo-pose, such as yolo11n-pose.pt",
         ),
         (
@@ -137,6 +138,7 @@ def test_what_a_user_can_mend_is_one_line_and_exit_code_1(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Shelf, "of_machine", classmethod(lambda cls: Shelf((tmp_path,))))
     (tmp_path / "empty").mkdir()
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("not a video")

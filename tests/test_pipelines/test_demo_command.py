@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from classify.scores import load_scores
 from pool.records import Status
 from pool.store import FeatureStore
 
@@ -37,11 +39,37 @@ def test_videos_become_a_report(tmp_path: Path) -> None:
     assert "<img" in page  # frames with boxes and joints drawn on them
     assert_joints_lie_on_people(store, tmp_path / "out" / "dataset" / "videos")
 
+    assert_predictions_are_the_runs_own(tmp_path)
     again = demo(tmp_path)  # everything is there: it only looks
     assert again.returncode == 0, again.stderr
     other = demo(tmp_path, "--seed", "1")
     assert other.returncode == 1
     assert "another spec" in other.stderr
+
+
+def assert_predictions_are_the_runs_own(folder: Path) -> None:
+    """Videos of the test part, extracted anew, get the scores that training wrote of them."""
+    known = load_scores(folder / "out" / "run" / "scores_test.npz")
+    videos = folder / "new"
+    videos.mkdir()
+    for clip in known.clip_ids:
+        shutil.copy(folder / "out" / "dataset" / "videos" / f"{clip}.mp4", videos / f"{Path(clip).name}.mp4")
+    (videos / "text.mp4").write_text("no video")
+    command = ["predict", "--run", "out/run", "new", "--out", "answers.json", "--top", "2"]
+    done = subprocess.run([*PROGRAM, *command], capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 3, done.stderr  # the text file
+    answers = {Path(each["path"]).stem: each for each in json.loads((folder / "answers.json").read_text())}
+    assert answers["text"]["status"] == "failed"
+    assert answers["text"]["labels"] == []
+    assert f"{answers['text']['path']}: no answer (failed: " in done.stdout
+    for clip, scores in zip(known.clip_ids, known.log_probabilities(), strict=True):
+        answer = answers[Path(clip).name]
+        best = np.argsort(-scores)[:2]
+        assert answer["labels"] == [known.class_names[label] for label in best]
+        np.testing.assert_allclose(answer["probabilities"], np.exp(scores[best]), atol=0.01)
+    again = subprocess.run([*PROGRAM, *command], capture_output=True, text=True, check=False, cwd=folder)
+    assert again.returncode == 1
+    assert again.stderr == "heatpool predict: answers.json exists; replace it with --overwrite\n"
 
 
 def assert_joints_lie_on_people(store: FeatureStore, videos: Path) -> None:

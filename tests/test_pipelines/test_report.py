@@ -30,7 +30,7 @@ from tests.test_pipelines.report_cases import (
     make_videos,
 )
 
-SECTIONS = {"results", "samples", "confusions", "classes", "curves", "data", "again"}
+SECTIONS = {"results", "samples", "confusions", "trust", "classes", "curves", "data", "again"}
 
 
 class Page(HTMLParser):
@@ -133,8 +133,20 @@ def test_stream_table(page: Page) -> None:
     assert "pooled_joint only 2 50.0 %" in rows
     assert "keypoints_joint only 1 25.0 %" in rows
     assert "every stream 1 25.0 %" in rows
-    assert "s3 100.0 % 2 of 2 34.2 to 100.0 %" in rows
-    assert "s4 50.0 % 1 of 2 9.5 to 90.5 %" in rows
+    assert "s3 100.0 % 2 of 2 34.2 to 100.0 % 100.0 %" in rows
+    assert "s4 50.0 % 1 of 2 9.5 to 90.5 % 50.0 %" in rows
+
+
+def test_calibration_and_groups_by_hand(page: Page) -> None:
+    # Every guess has probability 0.8; the fusion has 3 of 4 right, so the gap is 5 points.
+    assert "fused gives its best class 80.0 % on average and is right on 75.0 %" in page.text
+    assert "it is surer than it is right" in page.text
+    assert "over bins of confidence, is 5.0 %" in page.text
+    rows = rows_of(page)
+    assert any(row.startswith("fused 80.0 % 5.0 %") for row in rows)
+    assert any(row.startswith("keypoints_joint 80.0 % 30.0 %") for row in rows)
+    assert any(row.startswith("c1 ") and row.count("of 2") == 1 for row in rows)
+    assert "Over " not in page.text  # one seed has no spread
 
 
 def test_classes_hardest_first_with_the_empty_one_last(page: Page) -> None:
@@ -284,7 +296,7 @@ def test_commands_parse_to_what_was_run(tmp_path: Path) -> None:
     extract, train = (shlex.split(line) for line in command_lines(read_run(run), store))
     assert parse(extract[1:], "extract") == replace(extraction, quiet=False)
     assert parse(train[1:], "train") == TrainCommandConfig(
-        features=store.path, split="xsub", streams=("keypoints_joint",), out=run, recipe="paper", epochs=3,
+        features=str(store.path), split="xsub", streams="keypoints_joint", out=run, recipe="paper", epochs=3,
         batch_size=64, learning_rate=0.02, seed=7,
     )  # fmt: skip
     page = Page(write_report(run, store, videos_root=None, backbone=None))

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.report.numbers import Share, confused_pairs, count_agreement, find_held_out, published_bytes
+from pipelines.report.numbers import (
+    HeldOut,
+    Share,
+    confused_pairs,
+    count_agreement,
+    find_held_out,
+    published_bytes,
+)
 from tests.test_pipelines.report_cases import RIGHT, make_scores
 
 
@@ -54,11 +61,8 @@ def test_held_out_column_is_found() -> None:
         "camera": ("1", "2", "1", "1", "2"),
         "setup": ("", "x", "x", "y", "y"),  # unknown for a clip: nothing can be said
     }
-    found = find_held_out(
-        columns, learned=np.array([0, 1, 2]), test=np.array([3, 4]), right=np.array([True, False])
-    )
-    assert [each.column for each in found] == ["subject"]
-    assert (found[0].values, found[0].shares) == (("c",), (Share(1, 2),))
+    found = find_held_out(columns, learned=np.array([0, 1, 2]), test=np.array([3, 4]))
+    assert found == [HeldOut("subject", ("c",))]
 
 
 def test_published_layout_is_the_authors_file() -> None:

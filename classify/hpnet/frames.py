@@ -1,0 +1,71 @@
+"""The cross-frame ViT of X-CLIP, from transformers, for training on pictures.
+
+Axis letters: B clips, F frames, D values an embedding.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from pool.errors import HeatpoolError
+
+__all__ = ["FrameEncoder"]
+
+
+class FrameEncoder(nn.Module):
+    """Pictures of a clip's frames to their embeddings; frames exchange messages in every block.
+
+    Args:
+        tower: `XCLIPVisionModel`.
+        projection: of its class token, without bias.
+    """
+
+    def __init__(self, tower: Any, projection: nn.Linear) -> None:
+        super().__init__()
+        self.tower: Any = tower
+        self.projection = projection
+        # from_pretrained leaves a network in eval mode and frozen parts frozen
+        self.train().requires_grad_(True)
+
+    @classmethod
+    def from_config(cls, vision: Mapping[str, Any], width: int) -> FrameEncoder:
+        """Build an encoder with random weights.
+
+        Args:
+            vision: values of transformers' `XCLIPVisionConfig`.
+            width: D.
+
+        Raises:
+            HeatpoolError: if transformers is missing or cannot be imported.
+        """
+        try:
+            transformers = importlib.import_module("transformers")
+            config = transformers.XCLIPVisionConfig(**vision)
+            tower = transformers.XCLIPVisionModel(config)
+        except ImportError as error:
+            raise HeatpoolError(
+                "a network that reads pictures needs transformers, and a torchvision that matches torch: "
+                f"pip install 'heatpool[hf]' ({' '.join(str(error).split())[:200]})"
+            ) from error
+        return cls(tower, nn.Linear(config.hidden_size, width, bias=False))
+
+    @property
+    def frames(self) -> int:
+        """F, the number of frames that the tower is made for."""
+        return int(self.tower.config.num_frames)
+
+    def describe(self) -> dict[str, Any]:
+        """The `vision` values that `from_config` builds the same tower from."""
+        values = self.tower.config.to_diff_dict()
+        return {name: value for name, value in values.items() if isinstance(value, int | float)} | {
+            "hidden_act": self.tower.config.hidden_act
+        }
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, F, 3, H, W) pictures, normalised with ImageNet's mean and deviation -> (B, F, D)."""
+        token = self.tower(pixel_values=pixels.flatten(0, 1)).pooler_output
+        return self.projection(token).view(*pixels.shape[:2], -1)

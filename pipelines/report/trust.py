@@ -1,0 +1,137 @@
+"""The report's answers to: how sure is it, who is it good for, and does another seed say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from classify.calibration import Calibration, calibrate
+from classify.metrics import evaluate_scores
+from classify.scores import ClipScores
+from pipelines.report.numbers import Share, right_share
+from pipelines.report.svg import Line, line_chart
+
+__all__ = ["Group", "GroupTable", "SeedLine", "Trust", "make_trust"]
+
+_MOST_GROUPS = 40
+
+
+@dataclass(frozen=True)
+class Group:
+    """Test clips that share a value: the value, how many are right, mean class accuracy."""
+
+    value: str
+    top1: Share
+    mean_class: float
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """The groups of a manifest column, worst first."""
+
+    column: str
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class SeedLine:
+    """A result over seeds: top-1 (mean, std), its 95 % interval, least and most, mean class (mean, std)."""
+
+    name: str
+    top1: tuple[float, float]
+    interval: tuple[float, float]
+    extremes: tuple[float, float]
+    mean_class: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Trust:
+    """What a reader needs to judge the figures.
+
+    Attributes:
+        calibrations: by result name, the main result last.
+        chart: reliability of the main result.
+        groups: a table a column with two to forty values among the test clips.
+        seeds: which were trained, empty for one.
+        over_seeds: a line a result, empty for one seed.
+    """
+
+    calibrations: tuple[tuple[str, Calibration], ...]
+    chart: Markup
+    groups: tuple[GroupTable, ...]
+    seeds: tuple[int, ...]
+    over_seeds: tuple[SeedLine, ...]
+
+    @property
+    def main(self) -> Calibration:
+        """Calibration of the main result."""
+        return self.calibrations[-1][1]
+
+
+def make_trust(
+    scores: Mapping[str, ClipScores],
+    *,
+    main: str,
+    columns: Mapping[str, Mapping[str, str]],
+    seeds: Mapping[str, Any],
+) -> Trust:
+    """Work out calibration, groups and spread.
+
+    Args:
+        scores: of the test part, by result.
+        main: the result that stands first.
+        columns: value by clip id, by manifest column.
+        seeds: content of seeds.json, empty for one seed.
+    """
+    ordered = [name for name in scores if name != main] + [main]
+    calibrations = tuple((name, calibrate(scores[name])) for name in ordered)
+    tables = (_groups(name, scores[main], values) for name, values in columns.items())
+    return Trust(
+        calibrations=calibrations,
+        chart=_chart(calibrations[-1][1], main),
+        groups=tuple(table for table in tables if 2 <= len(table.groups) <= _MOST_GROUPS),
+        seeds=tuple(seeds.get("seeds", ())),
+        over_seeds=_over_seeds(seeds.get("figures", {})),
+    )
+
+
+def _groups(column: str, scores: ClipScores, values: Mapping[str, str]) -> GroupTable:
+    groups = [
+        Group(value, right_share(group), evaluate_scores(group).mean_class)
+        for value, group in scores.by_group(values).items()
+    ]
+    return GroupTable(column, tuple(sorted(groups, key=lambda group: (group.top1.share, group.value))))
+
+
+def _chart(calibration: Calibration, name: str) -> Markup:
+    rows = [row for row in calibration.rows if row.clips]
+    ideal = Line("as sure as right", (0.0, 1.0), (0.0, 1.0), "#7a8699", "5 3")
+    found = Line(
+        name, [row.confidence or 0.0 for row in rows], [row.accuracy or 0.0 for row in rows], "#0072b2"
+    )
+    return line_chart(
+        [ideal, found],
+        label=f"Reliability of {name}: accuracy by confidence, ECE {calibration.ece:.1%}",
+        x_name="confidence: probability of the best class",
+        y_name="accuracy",
+        percent=True,
+    )
+
+
+def _over_seeds(figures: Mapping[str, Any]) -> tuple[SeedLine, ...]:
+    return tuple(
+        SeedLine(
+            name=name,
+            top1=(top1["mean"], top1["std"]),
+            interval=(top1["interval"][0], top1["interval"][1]),
+            extremes=(min(top1["values"]), max(top1["values"])),
+            mean_class=(mean_class["mean"], mean_class["std"]),
+        )
+        for name, top1, mean_class in (
+            (name, parts["test"]["acc/top1"], parts["test"]["acc/mean_class"])
+            for name, parts in figures.items()
+        )
+    )
