@@ -115,4 +115,18 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
     )
     if not any_version and (missing := sorted(needed - set(attributes))):
         raise HeatpoolError(f"{path}: damaged store, zarr.json lacks {', '.join(missing)}")
+    if not any_version:
+        try:
+            _check_sizes(attributes)
+            spec_from_attributes(attributes)
+        except (TypeError, ValueError) as error:
+            raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
     return attributes
+
+
+def _check_sizes(attributes: Mapping[str, Any]) -> None:
+    """Raise ValueError unless sizes are whole numbers that arrays can have."""
+    for name in ("clips", "persons", "steps", "joints", "channels", "shard_clips"):
+        value = attributes[name]
+        if type(value) is not int or not 0 <= value < 2**40:
+            raise ValueError(f"expected {name} to be a whole number, got {value!r}")

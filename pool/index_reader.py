@@ -30,7 +30,7 @@ class IndexReader:
     def __init__(self, source: Source, layout: Layout) -> None:
         self.source = source
         self.layout = layout
-        self.group = zarr.open_group(source.zarr_store(), mode="r")
+        self.group = zarr.open_group(source.zarr_store(), mode="r", zarr_format=3)
 
     def array(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """Values of an index array: all (N,), or those of `rows` (n,) int64.

@@ -18,6 +18,9 @@ from extract.records import CropSpec, Detections, Frame, PoseBatch
 settings.register_profile("heatpool", deadline=None, derandomize=True)
 settings.load_profile("heatpool")
 
+# No test asks a server for weights; the programs that tests start inherit it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 VideoMaker = Callable[..., Path]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import warnings
 from pathlib import Path
 
@@ -138,6 +139,19 @@ def test_open_refuses_what_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "zarr.json").write_text('{"attributes": {"format": "heatpool-features", "version": 1}}')
     with pytest.raises(HeatpoolError, match=r"damaged store, zarr\.json lacks backbone"):
         FeatureStore.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("clips", "x"), ("clips", 2**60), ("steps", -1), ("persons", True), ("precision", "f9"), ("rgb", 7)],
+)
+def test_open_refuses_forged_attributes(finished: Path, tmp_path: Path, name: str, value: object) -> None:
+    path = Path(shutil.copytree(finished, tmp_path / "a.zarr")) / "zarr.json"
+    root = json.loads(path.read_text())
+    root["attributes"][name] = value
+    path.write_text(json.dumps(root))
+    with pytest.raises(HeatpoolError, match="damaged store, its attributes are wrong: "):
+        FeatureStore.open(tmp_path / "a.zarr")
 
 
 def test_an_unfinished_store_tells_the_true_status(tmp_path: Path) -> None:
