@@ -31,8 +31,8 @@ __all__ = ["Answer", "run"]
 
 # Of the options of an extraction, these say where and how fast, not what: a prediction has its own.
 _NOT_KEPT = (
-    "videos", "out", "workers", "limit", "window_s", "stride_s", "dry_run", "resume", "verify", "overwrite",
-    "device", "threads", "boxes", "quiet",
+    "videos", "out", "workers", "scheduler", "limit", "window_s", "stride_s", "dry_run", "resume", "verify",
+    "overwrite", "device", "threads", "boxes", "quiet",
 )  # fmt: skip
 # What decides the values of features. Detector and boxes may differ: people are people.
 _DECIDING = ("backbone", "tap", "weights_sha256", "joints", "channels", "steps", "persons", "skeleton")

@@ -25,6 +25,7 @@ from extract.tiny.weights import (
     read_facts,
     save_weights,
 )
+from extract.weight_sources import SHIPPED
 from pool.errors import HeatpoolError
 
 
@@ -111,7 +112,9 @@ def test_weights_are_small_hashed_and_say_what_they_know(backbone: TinyBackbone)
     files = [WEIGHTS_FOLDER / POSE_FILE, WEIGHTS_FOLDER / DETECTOR_FILE]
     assert sum(path.stat().st_size for path in files) <= 4_000_000
     assert backbone.weights_sha256 == hashlib.sha256(files[0].read_bytes()).hexdigest()
+    digests = {source.name: source.sha256 for source in SHIPPED}
     for path in files:
+        assert digests[path.name] == hashlib.sha256(path.read_bytes()).hexdigest()
         facts = read_facts(path)
         assert facts["knows"] == "rendered people only"
         assert all(figures["mAP50"] >= 0.95 for figures in facts["figures"].values())
