@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from extract.clip_state import ClipJob, ClipState, Outcome
-from extract.posers import Poser
+from extract.memory import Memory
+from extract.posers import Look, PosedPeople, Poser
 from extract.readahead import ClipEnd, ClipStart, decode_ahead
 from extract.records import Frame
 from extract.rgb import RgbEncoder
@@ -38,6 +39,7 @@ class ExtractOptions:
         person_batch: people per call of the pose network.
         decode_threads: clips that are decoded at the same time.
         sampling: frames that count at all.
+        clip_seconds: time that reading one clip may take, 0 = any.
     """
 
     persons: int = 2
@@ -48,6 +50,7 @@ class ExtractOptions:
     person_batch: int = 64
     decode_threads: int = 2
     sampling: Sampling = field(default_factory=Sampling)
+    clip_seconds: float = 0.0
 
 
 def extract_clips(
@@ -57,6 +60,7 @@ def extract_clips(
     poser: Poser[Any],
     rgb: RgbEncoder | None = None,
     on_clip: Callable[[ClipJob, Outcome], None] = lambda job, outcome: None,
+    memory: Memory | None = None,
 ) -> list[Outcome]:
     """Extract clips; a clip that cannot be read gives a failed outcome and the others go on.
 
@@ -66,11 +70,15 @@ def extract_clips(
         poser: finds people and answers for the chosen ones.
         rgb: encodes the chosen people's crops; None for features without RGB.
         on_clip: called once for each clip when it is finished.
+        memory: keeps from one call to the next which batches were too large; by default it is forgotten.
 
     Returns:
         One outcome a job, in order.
+
+    Raises:
+        HeatpoolError: if the memory does not hold a single frame or person for the networks.
     """
-    return _Engine(options, poser, rgb, on_clip).run(jobs)
+    return _Engine(options, poser, rgb, on_clip, memory or Memory()).run(jobs)
 
 
 class _Engine:
@@ -80,8 +88,10 @@ class _Engine:
         poser: Poser[Any],
         rgb: RgbEncoder | None,
         on_clip: Callable[[ClipJob, Outcome], None],
+        memory: Memory,
     ) -> None:
         self._options, self._poser, self._rgb, self._on_clip = options, poser, rgb, on_clip
+        self._memory = memory
         self._frames: list[tuple[ClipState, Frame]] = []
         self._chosen: deque[tuple[ClipState, int, int, int]] = deque()  # clip, slot, frame, detection
         self._cropped: list[tuple[ClipState, np.ndarray]] = []  # clip, its (F, H, W, 3) crops
@@ -95,7 +105,11 @@ class _Engine:
         state: ClipState | None = None
         options = self._options
         items = decode_ahead(
-            jobs, steps=options.steps, threads=options.decode_threads, sampling=options.sampling
+            jobs,
+            steps=options.steps,
+            threads=options.decode_threads,
+            sampling=options.sampling,
+            clip_seconds=options.clip_seconds,
         )
         for item in items:
             if isinstance(item, ClipStart):  # again for the same clip when its frame count was a lie
@@ -125,11 +139,14 @@ class _Engine:
         if not self._frames:
             return
         batch, self._frames = self._frames, []
-        looks = self._poser.look([frame for _, frame in batch])
-        for (state, _), look in zip(batch, looks, strict=True):
-            state.looks.append(look)
+        for part, looks in self._memory.frames.run(self._look_at, batch):
+            for (state, _), look in zip(part, looks, strict=True):
+                state.looks.append(look)
         for state in dict.fromkeys(state for state, _ in batch):
             self._advance(state)
+
+    def _look_at(self, batch: Sequence[tuple[ClipState, Frame]]) -> list[Look]:
+        return self._poser.look([frame for _, frame in batch])
 
     def _advance(self, state: ClipState) -> None:
         """Choose the slots of a clip whose frames are all looked at and queue its people."""
@@ -157,10 +174,13 @@ class _Engine:
             self._pose_batch(batch)
 
     def _pose_batch(self, batch: Sequence[tuple[ClipState, int, int, int]]) -> None:
-        posed = self._poser.pose([(state.looks[frame], number) for state, _, frame, number in batch])
-        for at, (state, slot, frame, number) in enumerate(batch):
-            state.put(posed, at, slot=slot, frame=frame, detection=number)
-            self._done_one(state)
+        for part, posed in self._memory.people.run(self._pose_people, batch):
+            for at, (state, slot, frame, number) in enumerate(part):
+                state.put(posed, at, slot=slot, frame=frame, detection=number)
+                self._done_one(state)
+
+    def _pose_people(self, batch: Sequence[tuple[ClipState, int, int, int]]) -> PosedPeople:
+        return self._poser.pose([(state.looks[frame], number) for state, _, frame, number in batch])
 
     def _encode(self, *, everything: bool = False) -> None:
         """Encode the crops of waiting clips: as many images a batch as there are people in one of `_pose`."""
@@ -169,10 +189,14 @@ class _Engine:
         most = max(self._options.person_batch // self._rgb.frames, 1)
         while len(self._cropped) >= most or (everything and self._cropped):
             batch, self._cropped = self._cropped[:most], self._cropped[most:]
-            encoded = self._rgb.encode(np.stack([crops for _, crops in batch]))
-            for (state, _), values in zip(batch, encoded, strict=True):
-                state.rgb[self._rgb.array] = values
-                self._done_one(state)
+            for part, embeddings in self._memory.crops.run(self._encode_crops, batch):
+                for (state, _), values in zip(part, embeddings, strict=True):
+                    state.rgb[self._rgb.array] = values
+                    self._done_one(state)
+
+    def _encode_crops(self, batch: Sequence[tuple[ClipState, np.ndarray]]) -> np.ndarray:
+        assert self._rgb is not None
+        return self._rgb.encode(np.stack([crops for _, crops in batch]))
 
     def _done_one(self, state: ClipState) -> None:
         state.waiting -= 1

@@ -7,10 +7,12 @@ networks, which never travel. A worker that dies costs the shard that it had: da
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -23,7 +25,7 @@ from tqdm import tqdm
 
 from pipelines.device import available_cores
 from pipelines.interrupt import StopRequest
-from pipelines.shards import Networks, ShardCounts, ShardWork
+from pipelines.shards import Networks, ShardCounts, ShardWork, is_marked
 from pool.errors import HeatpoolError
 from pool.records import ClipResult
 
@@ -33,6 +35,7 @@ Build = Callable[[ShardWork, int, int], Networks]
 """Makes the networks in a worker from the work, its CPU threads, and its number on its machine."""
 
 _POLL_S = 1.0
+_COUNT_S = 5.0
 _CONNECT_S = 10.0
 _SPARE = 4  # tasks that wait beyond two a worker: a cluster that grows with the load sees some
 _RUNS = "heatpool_runs"
@@ -67,13 +70,10 @@ def run_on_cluster(
         local = not work.config.scheduler
         run = _ClusterRun(client, token, work)
         try:
-            client.register_plugin(_BringWork(token, work, build, local=local), name=f"heatpool-{token}")
-            run.drive(deque(shards), on_shard, on_wait, stop)
-        except BaseException:
-            run.abandon()
-            raise
-        if not local:
-            client.unregister_worker_plugin(f"heatpool-{token}")
+            run.bring(_BringWork(token, work, build, local=local))
+            run.drive(shards, on_shard, on_wait, stop)
+        finally:
+            run.leave()
 
 
 class _ClusterRun:
@@ -82,20 +82,31 @@ class _ClusterRun:
     def __init__(self, client: Client, token: str, work: ShardWork) -> None:
         self._client, self._token, self._work = client, token, work
         self._place = work.config.scheduler or "the workers"
+        self._waiting: deque[int] = deque()
         self._under_way: dict[Future, int] = {}
-        self._workers, self._said_none = 0, False
+        self._workers, self._counted, self._said_none = 0, -math.inf, False
+
+    def bring(self, work: _BringWork) -> None:
+        """Give every worker what its tasks need."""
+        try:
+            self._client.register_plugin(work, name=f"heatpool-{self._token}")
+        except Exception as error:  # dask passes on the text alone: of a worker without heatpool, as a rule
+            raise HeatpoolError(
+                f"a worker of {self._place} cannot take the work, it needs this version of heatpool: {error}"
+            ) from error
 
     def drive(
         self,
-        waiting: deque[int],
+        shards: Sequence[int],
         on_shard: Callable[[ShardCounts], None],
         on_wait: Callable[[], None],
         stop: StopRequest,
     ) -> None:
         """Hand out shards as workers come free; see `run_on_cluster`."""
         told, left = False, 0
-        self._count_workers()
+        waiting = self._waiting = deque(shards)
         while self._under_way or (waiting and not stop.asked):
+            self._count_workers()
             if stop.asked and not told:
                 self._tell("after this shard")
                 told = True
@@ -112,19 +123,21 @@ class _ClusterRun:
         if left or waiting:
             raise KeyboardInterrupt
 
-    def abandon(self) -> None:
-        """Let go of what is under way; workers that are not ours stop after the clip they are at."""
-        with suppress(Exception):  # what ended the run is what has to be told, and the scheduler may be gone
-            if self._client.status == "running":
+    def leave(self) -> None:
+        """Leave nothing on the workers; those at a shard still stop after the clip they are at."""
+        if self._client.status != "running":
+            return
+        with suppress(Exception):  # whatever ended the run is what has to be told
+            if self._under_way:
                 self._client.cancel(list(self._under_way))
                 self._tell("now")
+            self._client.unregister_worker_plugin(f"heatpool-{self._token}")
 
     def _finished(self) -> list[ShardCounts | None]:
         """Wait a moment for tasks; return what those that ended gave, None for a shard that was not begun."""
         try:
             done = wait(list(self._under_way), timeout=_POLL_S, return_when="FIRST_COMPLETED").done
         except TimeoutError:
-            self._count_workers()
             return []
         except CancelledError as error:
             raise self._lost() from error
@@ -132,24 +145,34 @@ class _ClusterRun:
         for future in done:
             shard = self._under_way.pop(future)
             try:
-                results.append(future.result())
+                result = future.result()
             except KilledWorker as error:
+                if not is_marked(self._work.store, shard):  # dask blames all tasks that a worker had to do
+                    self._waiting.append(shard)
+                    continue
                 raise HeatpoolError(
-                    f"shard {shard} ended its worker {self._attempts()} times although each of its clips can be "
-                    "decoded; look at the memory of the machine, then go on with --resume"
+                    f"shard {shard} ended its worker again and again although its clips can be decoded; "
+                    "look at the memory of the machine, then go on with --resume"
                 ) from error
             except CancelledError as error:
                 raise self._lost() from error
+            if isinstance(result, HeatpoolError):
+                raise result
+            results.append(result)
         return results
 
     def _count_workers(self) -> None:
+        """Look now and then who is there: workers come and go."""
         if self._client.status != "running":
             raise self._lost()
+        if time.monotonic() - self._counted < _COUNT_S:
+            return
+        self._counted = time.monotonic()
         try:
             self._workers = len(self._client.nthreads())
         except OSError as error:
             raise self._lost() from error
-        if not self._workers and not self._said_none:
+        if self._work.config.scheduler and not self._workers and not self._said_none:
             self._said_none = True
             tqdm.write(f"waiting: {self._place} has no worker at the moment", file=sys.stderr)
 
@@ -158,11 +181,8 @@ class _ClusterRun:
             f"lost the scheduler of {self._place}; finished shards are kept, go on with --resume"
         )
 
-    def _attempts(self) -> int:
-        return int(dask.config.get("distributed.scheduler.allowed-failures")) + 1
-
     def _tell(self, when: str) -> None:
-        self._client.run(_stop_run, self._token, when, wait=False)
+        self._client.run(_stop_run, self._token, when, on_error="ignore")
 
 
 class _WorkerRun:
@@ -209,9 +229,12 @@ class _BringWork(WorkerPlugin):
         getattr(worker, _RUNS, {}).pop(self._token, None)
 
 
-def _task(token: str, shard: int) -> ShardCounts | None:
-    done: ShardCounts | None = getattr(get_worker(), _RUNS)[token].do(shard)
-    return done
+def _task(token: str, shard: int) -> ShardCounts | HeatpoolError | None:
+    run: _WorkerRun = getattr(get_worker(), _RUNS)[token]
+    try:
+        return run.do(shard)
+    except HeatpoolError as error:
+        return error  # raised, dask would log it with its traceback in every worker's terminal
 
 
 def _stop_run(token: str, when: str, dask_worker: Any) -> None:
@@ -225,19 +248,20 @@ def _stop_run(token: str, when: str, dask_worker: Any) -> None:
 def _client(work: ShardWork) -> Iterator[Client]:
     address = work.config.scheduler
     if not address:
-        with _local_cluster(work.config.workers) as cluster, Client(cluster, set_as_default=False) as client:
+        with _local_cluster(work.config.workers) as cluster, Client(cluster) as client:
             yield client
         return
     try:
-        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        client = Client(address, timeout=_CONNECT_S)
     except (OSError, ValueError) as error:
         raise HeatpoolError(
-            f"expected a dask scheduler at {address}: {str(error).splitlines()[0]}"
+            f"expected a dask scheduler at {address}: {(str(error) or type(error).__name__).splitlines()[0]}"
         ) from error
     try:
         yield client
     finally:
-        client.close(timeout=_CONNECT_S if client.status == "running" else 0)
+        with suppress(TimeoutError):  # it waits in vain for a scheduler that is gone
+            client.close(timeout=_CONNECT_S if client.status == "running" else 1)
 
 
 # Environment of a worker from its first instruction. Dask asks glibc to give memory back at once, which for
@@ -267,7 +291,8 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
 @contextmanager
 def _quiet_dask() -> Iterator[None]:
     """Keep dask's own log lines from people: what they have to know is said in one line by us."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "asyncio", "tornado")]
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(("distributed", "tornado"))]
+    loggers = [logging.getLogger(name) for name in (*names, "asyncio")]  # several have levels of their own
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)

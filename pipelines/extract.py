@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
+from tqdm import tqdm
 
 from extract.datasets.folder import read_videos
 from extract.records import FrameBackbone, PoseBackbone
@@ -13,17 +17,28 @@ from extract.rgb import RgbEncoder
 from extract.sampling import cut_windows
 from pipelines.backends import build_poser, pick_dtype
 from pipelines.choose import choose_networks
+from pipelines.cluster import run_on_cluster
 from pipelines.commands import CLIPS_FAILED
 from pipelines.configs import ExtractConfig
 from pipelines.demo_data import DEMO_FOLDER, is_demo, render_demo_videos
-from pipelines.device import available_cores, pick_device, set_threads
+from pipelines.device import pick_device, set_threads
 from pipelines.dry_run import dry_run
+from pipelines.interrupt import stop_on_interrupt
 from pipelines.progress import Progress
 from pipelines.rgb import build_rgb, describe_rgb
-from pipelines.run_file import file_sha256, write_run_file
-from pipelines.shards import Networks, ShardWork, run_here, run_on_workers
+from pipelines.run_file import add_to_run_file, file_sha256, write_run_file
+from pipelines.shards import (
+    Networks,
+    ShardCounts,
+    ShardWork,
+    clear_dead,
+    is_damaged,
+    run_here,
+    tell_write_errors_once,
+)
+from pipelines.throughput import Throughput
 from pool.errors import HeatpoolError
-from pool.records import Status, StoreSpec
+from pool.records import ClipResult, Status, StoreSpec
 from pool.store import FeatureStore
 from pool.writer import StoreWriter
 
@@ -89,7 +104,7 @@ def prepare(config: ExtractConfig) -> ExtractPlan:
     about = (
         f"extracting {len(manifest.clips)} clips into {out}: {config.backend} ({backbone.tap}, "
         f"{backbone.channels} channels), {config.detector} detector, {device} in {config.dtype}, "
-        f"{config.workers or 1} processes, {threads} threads"
+        + (config.scheduler or f"{config.workers or 1} processes, {threads} threads")
     )
     work = ShardWork(out, config, manifest)
     return ExtractPlan(work, _spec(config, backbone, rgb), Networks(poser, rgb), about)
@@ -101,6 +116,7 @@ def extract(plan: ExtractPlan) -> None:
     Raises:
         HeatpoolError: if the store is not as it must be.
     """
+    tell_write_errors_once()
     config, out, manifest = plan.work.config, plan.work.store, plan.work.manifest
     index = manifest.index()
     if config.resume:
@@ -165,25 +181,61 @@ def _extract_shards(work: ShardWork, writer: StoreWriter, networks: Networks) ->
     pending = writer.pending_shards(check=config.verify if config.resume else "journal")
     done = clips - sum(len(writer.shard_rows(shard)) for shard in pending)
     try:
-        with Progress("extract", clips, "clips", initial=done, quiet=config.quiet) as progress:
-            if config.workers:
-                run_on_workers(
+        _share(work, pending, networks, done=done)
+    except BaseException:
+        with suppress(HeatpoolError):  # what ended the run is what has to be told; --resume finishes it
+            writer.finish()  # also after Ctrl-C, so that the store says what it holds
+        raise
+    clear_dead(work.store)
+    writer.finish()
+
+
+def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int) -> None:
+    """Do shards here or on workers, and note in `run.json` how fast each was."""
+    config, throughput = work.config, Throughput()
+    clustered = bool(config.workers or config.scheduler)
+
+    with (
+        Progress("extract", len(work.manifest.clips), "clips", initial=done, quiet=config.quiet) as progress,
+        stop_on_interrupt("the shards under way", quiet=config.quiet) as stop,
+    ):
+
+        def on_clip(result: ClipResult) -> None:
+            progress.step(failed=is_damaged(result), frames=result.frames)
+
+        def on_shard(counts: ShardCounts) -> None:
+            throughput.add(counts)
+            if counts.again:
+                tqdm.write(
+                    f"the process that had shard {counts.shard} died; the shard was done again",
+                    file=sys.stderr,
+                )
+            if clustered:
+                progress.step(counts.clips, failed=counts.damaged, frames=counts.frames)
+
+        try:
+            if clustered:
+                run_on_cluster(
                     work,
                     pending,
-                    workers=config.workers,
                     build=build_in_worker,
-                    on_shard=lambda counts: progress.step(counts.clips, failed=counts.damaged),
+                    on_shard=on_shard,
+                    on_wait=progress.tick,
+                    stop=stop,
                 )
             else:
-                run_here(work, pending, networks, on_clip=lambda damaged: progress.step(failed=damaged))
-    finally:
-        writer.finish()  # also after Ctrl-C, so that the store says what it holds
+                run_here(work, pending, networks, on_clip=on_clip, on_shard=on_shard, stop=stop)
+        finally:
+            with suppress(HeatpoolError):  # on a full disk, which is told of by what comes before or after
+                add_to_run_file(work.store, throughput=throughput.facts())
 
 
-def build_in_worker(work: ShardWork) -> Networks:
-    """Build the networks in a worker process, which has its share of the cores."""
-    set_threads(max((work.config.threads or available_cores()) // work.config.workers, 1))
+def build_in_worker(work: ShardWork, threads: int, number: int) -> Networks:
+    """Build the networks in a worker process, which has its share of the cores and one of the GPUs."""
+    set_threads(threads)
     device = pick_device(work.config.device)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", number % torch.cuda.device_count())
     poser, _ = build_poser(work.config, work.manifest, device=device)
     return Networks(poser, build_rgb(work.config, device=device))
 

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress for people: a bar on a terminal, a plain line a minute elsewhere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 __all__ = ["Progress"]
 
-_LINE_EVERY_S = 15.0
+_LINE_EVERY_S = 60.0
 
 
 class Progress:
-    """Counts units of work on stderr: rate, time left, and how many failed.
+    """Counts units of work on stderr: rates, time left, and how many failed.
 
     Args:
         name: what is going on.
@@ -27,6 +27,7 @@ class Progress:
     def __init__(self, name: str, total: int, unit: str, *, initial: int = 0, quiet: bool = False) -> None:
         self._name, self._total, self._unit = name, total, unit
         self._done, self._initial, self._failed, self._note = initial, initial, 0, ""
+        self._frames = 0
         self._start = self._said = time.monotonic()
         self._lines = not quiet and not sys.stderr.isatty()
         self._bar = tqdm(
@@ -48,18 +49,29 @@ class Progress:
             self._say()
         self._bar.close()
 
-    def step(self, count: int = 1, *, failed: int = 0, note: str = "") -> None:
-        """Count units as done, some of them as failed; `note` is shown beside the count."""
+    def step(self, count: int = 1, *, failed: int = 0, note: str = "", frames: int = 0) -> None:
+        """Count units as done, some of them as failed; `note` is shown beside the count.
+
+        `frames` are what the units held, where that says more of the speed than their number.
+        """
         self._done += count
         self._failed += failed
         self._note = note
-        shown = {"failed": self._failed} if self._failed else {}
-        self._bar.set_postfix_str(
-            ", ".join([*(f"{k} {v}" for k, v in shown.items()), *([note] if note else [])])
-        )
+        self._frames += frames
+        notes = [f"failed {self._failed}"] if self._failed else []
+        notes += [self._frame_rate()] if self._frames else []
+        self._bar.set_postfix_str(", ".join([*notes, *([note] if note else [])]))
         self._bar.update(count)
+        self.tick()
+
+    def tick(self) -> None:
+        """Say the line of the minute if it is due: for those who wait long for the next unit."""
         if self._lines and time.monotonic() - self._said > _LINE_EVERY_S:
             self._say()
+
+    def _frame_rate(self) -> str:
+        seconds = time.monotonic() - self._start
+        return f"{self._frames / seconds if seconds else 0.0:.1f} frames/s"
 
     def _say(self) -> None:
         self._said = time.monotonic()
@@ -68,11 +80,12 @@ class Progress:
         left = (
             f", {(self._total - self._done) / rate:.0f} s left" if rate and self._done < self._total else ""
         )
+        frames = f", {self._frame_rate()}" if self._frames else ""
         failed = f", {self._failed} failed" if self._failed else ""
         note = f", {self._note}" if self._note else ""
         print(
             f"{self._name}: {self._done}/{self._total} {self._unit} in {seconds:.0f} s "
-            f"({rate:.1f} {self._unit}/s{left}){failed}{note}",
+            f"({rate:.1f} {self._unit}/s{frames}{left}){failed}{note}",
             file=sys.stderr,
             flush=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from pool.errors import HeatpoolError
 from pool.source import FolderSource
 from pool.store import FeatureStore
 
-__all__ = ["file_sha256", "machine", "read_run_file", "videos_root", "write_run_file"]
+__all__ = ["add_to_run_file", "file_sha256", "machine", "read_run_file", "videos_root", "write_run_file"]
 
 _NAME = "run.json"
 
@@ -36,7 +37,11 @@ def machine() -> dict[str, Any]:
 
 
 def write_run_file(store: Path, config: ExtractConfig, *, videos_root: Path) -> None:
-    """Write `run.json`: the resolved options, the machine, and the folder that clip paths start from."""
+    """Write `run.json`: the resolved options, the machine, and the folder that clip paths start from.
+
+    Raises:
+        HeatpoolError: if it cannot be written.
+    """
     options = {
         key: str(value.resolve()) if isinstance(value, Path) else value
         for key, value in asdict(config).items()
@@ -45,7 +50,28 @@ def write_run_file(store: Path, config: ExtractConfig, *, videos_root: Path) -> 
         if options[name] and Path(options[name]).exists():
             options[name] = str(Path(options[name]).resolve())  # else it is the name of an official one
     facts = {"videos_root": str(videos_root.resolve()), "options": options, "machine": machine()}
-    (store / _NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    _write(store / _NAME, facts)
+
+
+def add_to_run_file(store: Path, **facts: Any) -> None:
+    """Add facts to the `run.json` that `write_run_file` wrote.
+
+    Raises:
+        HeatpoolError: if it cannot be written.
+    """
+    path = store / _NAME
+    known = json.loads(path.read_text(encoding="utf-8"))
+    _write(path, {**known, **facts})
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    aside = path.with_name(f"{path.name}.new")
+    try:
+        aside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        os.replace(aside, path)  # a full disk must not leave half of it
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise HeatpoolError(f"cannot write {path} ({error.strerror}); mend that and use --resume") from error
 
 
 def read_run_file(store: FeatureStore) -> dict[str, Any]:

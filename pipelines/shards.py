@@ -1,49 +1,83 @@
-"""Shards of a store, done one after the other in this process or spread over dask workers.
+"""The unit of work of an extraction: one shard of a store, and a plain loop over shards.
 
-A task is one shard: it reads its clips, writes its files and returns two numbers. Networks are built
-once a process and never travel.
+A shard reads its clips, writes its files and returns a few numbers; `pipelines.cluster` spreads the same
+function over workers. A mark in the store tells while a shard is under way: where it is found later, the
+process that set it died, and the shard's clips are tried one by one in a child process first.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
+import os
+import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dask
-from dask.distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
-
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
 from extract.manifest import Manifest
+from extract.memory import Memory
 from extract.posers import Poser
 from extract.rgb import RgbEncoder
 from extract.sampling import Sampling
 from extract.tracking import SELECTIONS
+from extract.trial import find_crashing
 from pipelines.configs import ExtractConfig
-from pool.records import Status
+from pipelines.interrupt import StopRequest
+from pool.errors import HeatpoolError
+from pool.files import clean_leftovers
+from pool.locks import clear_dead_locks
+from pool.records import ClipResult, Status
 from pool.writer import StoreWriter
 
-__all__ = ["Networks", "ShardCounts", "ShardWork", "run_here", "run_on_workers"]
+__all__ = [
+    "Networks",
+    "ShardCounts",
+    "ShardWork",
+    "clear_dead",
+    "is_damaged",
+    "is_marked",
+    "run_here",
+    "tell_write_errors_once",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """What a process runs over frames: the pose part, and the encoder of RGB crops if there is one."""
+    """What a process runs over frames: the pose part, and the encoder of RGB crops if there is one.
+
+    `memory` keeps which batches were too large for it.
+    """
 
     poser: Poser[Any]
     rgb: RgbEncoder | None = None
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True)
 class ShardCounts:
-    """What a finished shard held: clips, and how many of them failed or are truncated."""
+    """What a finished shard held, and who did it.
 
+    Attributes:
+        shard: its number.
+        clips: clips of the shard.
+        damaged: those that failed or are truncated.
+        frames: frames of their videos.
+        seconds: from its first clip to its journal record.
+        worker: host and process.
+        again: the process that had the shard before died.
+    """
+
+    shard: int
     clips: int
     damaged: int
+    frames: int
+    seconds: float
+    worker: str
+    again: bool
 
 
 @dataclass(frozen=True)
@@ -61,24 +95,45 @@ class ShardWork:
     manifest: Manifest
 
     def do(
-        self, shard: int, networks: Networks, *, on_clip: Callable[[bool], None] = lambda damaged: None
+        self, shard: int, networks: Networks, *, on_clip: Callable[[ClipResult], None] = lambda result: None
     ) -> ShardCounts:
-        """Extract the clips of a shard and write them; `on_clip` hears of each, and whether it is damaged."""
+        """Extract the clips of a shard and write them; `on_clip` hears of each."""
+        tell_write_errors_once()
+        begun = time.monotonic()
         writer = StoreWriter.attach(self.store)
-        damaged = 0
-
-        def count(job: ClipJob, outcome: Outcome) -> None:
-            nonlocal damaged
-            bad = outcome.result.status in (Status.FAILED, Status.TRUNCATED)
-            damaged += bad
-            on_clip(bad)
-
         rows = writer.shard_rows(shard)
-        outcomes = extract_clips(
-            self.jobs(rows), self.options(), poser=networks.poser, rgb=networks.rgb, on_clip=count
+        with _marked(self.store, shard) as again:
+            outcomes = self._extract(rows, networks, on_clip, again=again)
+            results = [each.result for each in outcomes]
+            writer.write_shard(shard, [each.features for each in outcomes], results)
+        return ShardCounts(
+            shard=shard,
+            clips=len(rows),
+            damaged=sum(map(is_damaged, results)),
+            frames=sum(result.frames for result in results),
+            seconds=time.monotonic() - begun,
+            worker=f"{socket.gethostname()} {os.getpid()}",
+            again=again,
         )
-        writer.write_shard(shard, [each.features for each in outcomes], [each.result for each in outcomes])
-        return ShardCounts(len(rows), damaged)
+
+    def _extract(
+        self, rows: Sequence[int], networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
+    ) -> list[Outcome]:
+        """Extract clips; `again`: of those that end the process that decodes them, say so and leave them."""
+        jobs, options = self.jobs(rows), self.options()
+        crashing = find_crashing(jobs, options) if again else {}
+        outcomes = extract_clips(
+            [job for at, job in enumerate(jobs) if at not in crashing],
+            options,
+            poser=networks.poser,
+            rgb=networks.rgb,
+            on_clip=lambda job, outcome: on_clip(outcome.result),
+            memory=networks.memory,
+        )
+        for at, reason in sorted(crashing.items()):
+            outcomes.insert(at, Outcome.failed(reason))
+            on_clip(outcomes[at].result)
+        return outcomes
 
     def options(self) -> ExtractOptions:
         """Return how clips become features."""
@@ -92,6 +147,7 @@ class ShardWork:
             person_batch=config.person_batch,
             decode_threads=config.decode_threads,
             sampling=Sampling(frame_stride=config.frame_stride, sample_fps=config.sample_fps),
+            clip_seconds=config.clip_seconds,
         )
 
     def jobs(self, rows: Sequence[int]) -> list[ClipJob]:
@@ -100,80 +156,78 @@ class ShardWork:
         return [ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons) for row, clip in clips]
 
 
+def tell_write_errors_once() -> None:
+    """Keep asyncio from reporting again, with traceback, what failed beside the write whose error is raised.
+
+    Zarr writes several files at once; on a full disk several fail.
+    """
+    logging.getLogger("asyncio").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Future exception was never retrieved")
+
+
+def is_damaged(result: ClipResult) -> bool:
+    """Whether a clip failed or is cut off."""
+    return result.status in (Status.FAILED, Status.TRUNCATED)
+
+
 def run_here(
-    work: ShardWork, shards: Sequence[int], networks: Networks, *, on_clip: Callable[[bool], None]
-) -> None:
-    """Do shards in a plain loop."""
-    for shard in shards:
-        work.do(shard, networks, on_clip=on_clip)
-
-
-class _BuildNetworks(WorkerPlugin):
-    """Builds the networks once on each worker."""
-
-    name = "heatpool-networks"
-
-    def __init__(self, work: ShardWork, build: Callable[[ShardWork], Networks]) -> None:
-        self._work, self._build = work, build
-
-    def setup(self, worker: Any) -> None:
-        # Ctrl-C reaches every process of the terminal; the parent alone answers it and ends its workers.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        worker.heatpool = (self._work, self._build(self._work))
-
-
-def _task(shard: int) -> ShardCounts:
-    worker: Any = get_worker()
-    work, networks = worker.heatpool
-    return work.do(shard, networks)
-
-
-def run_on_workers(
     work: ShardWork,
     shards: Sequence[int],
+    networks: Networks,
     *,
-    workers: int,
-    build: Callable[[ShardWork], Networks],
+    on_clip: Callable[[ClipResult], None],
     on_shard: Callable[[ShardCounts], None],
+    stop: StopRequest,
 ) -> None:
-    """Spread shards over local worker processes.
-
-    Args:
-        work: what every worker needs.
-        shards: shards to do.
-        workers: processes.
-        build: makes the networks in a worker; a function that can be imported there.
-        on_shard: called for each shard once it is written.
+    """Do shards in a plain loop.
 
     Raises:
-        HeatpoolError: whatever a worker raised; finished shards are safe.
+        KeyboardInterrupt: if a stop was asked for before all were done.
     """
-    with _cluster(workers) as client:
-        client.register_plugin(_BuildNetworks(work, build))
-        for future in as_completed(client.map(_task, shards, pure=False)):
-            on_shard(future.result())
+    for shard in shards:
+        if stop.asked:
+            raise KeyboardInterrupt
+        on_shard(work.do(shard, networks, on_clip=on_clip))
 
 
-# Environment of a worker from its first instruction. Dask asks glibc to give memory back at once, which for
-# tensors that come and go means mapping and clearing their pages anew each time: half of the run time here.
-_WORKER_ENVIRONMENT = {
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
+_MARK = ".tmp-mark"
 
 
 @contextmanager
-def _cluster(workers: int) -> Iterator[Client]:
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,  # crops in flight are bounded by us; dask's restarts would lose a shard's work
-            dashboard_address=None,
-            silence_logs=logging.ERROR,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+def _marked(store: Path, shard: int) -> Iterator[bool]:
+    """Mark a shard as under way; yields whether it bore a mark, and takes it off unless the process dies."""
+    mark = store / f"{_MARK}{shard:07d}"
+    try:
+        again = is_marked(store, shard)
+        mark.touch()
+    except OSError as error:
+        raise HeatpoolError(
+            f"{store}: cannot write shard {shard} ({error.strerror}); mend that and use --resume"
+        ) from error
+    try:
+        yield again
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def is_marked(store: Path, shard: int) -> bool:
+    """Whether a shard is under way, or was when its process died."""
+    return (store / f"{_MARK}{shard:07d}").exists()
+
+
+def clear_dead(store: Path) -> None:
+    """Remove what processes that died left in a store whose shards are all finished.
+
+    Raises:
+        HeatpoolError: if the folder cannot be changed.
+    """
+    try:
+        for mark in store.glob(f"{_MARK}*"):
+            mark.unlink(missing_ok=True)
+        clean_leftovers(store)
+        clear_dead_locks(store, prefix=".lock-shard", what=str(store))
+    except OSError as error:
+        raise HeatpoolError(f"{store}: cannot clear up ({error.strerror})") from error

@@ -21,7 +21,10 @@ class ExtractConfig(NetworkOptions):
         out: store to write; default beside the videos as features.zarr (demo: demo_out/features.zarr)
         steps: time steps a clip (T)
         workers: processes that share the work, each with its own networks; 0 = this one alone
+        scheduler: share the work among the workers of a dask cluster that runs already, tcp://host:port; they
+            need heatpool and the same paths; --threads are then those of each worker, 0 = its --nthreads
         decode_threads: clips decoded at the same time, by each process
+        clip_seconds: time that reading one clip may take before it counts as failed, 0 = any
         shard_clips: clips a shard; the unit of work, of resuming and of files
         precision: of the pooled features on disk: f2 = float16; u1 = a byte a value, about half the size
         limit: take only the first so many clips, 0 = all
@@ -49,7 +52,9 @@ class ExtractConfig(NetworkOptions):
     _: KW_ONLY
     steps: int = 64
     workers: int = 0
+    scheduler: str | None = None
     decode_threads: int = 2
+    clip_seconds: float = 1800.0
     shard_clips: int = 64
     precision: Literal["f2", "u1"] = "f2"
     limit: int = 0
@@ -71,7 +76,11 @@ class ExtractConfig(NetworkOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, 1, "steps", "decode_threads", "shard_clips", "frame_stride", "rgb_frames")
-        require_at_least(self, 0, "workers", "limit", "sample_fps", "window_s", "stride_s")
+        require_at_least(self, 0, "workers", "limit", "sample_fps", "window_s", "stride_s", "clip_seconds")
+        if self.scheduler is not None and "://" not in self.scheduler:
+            raise ValueError(f"expected --scheduler tcp://host:port, got {self.scheduler}")
+        if self.scheduler and self.workers:
+            raise ValueError("expected --workers or --scheduler, got both")
         if self.frame_stride > 1 and self.sample_fps:
             raise ValueError("expected --frame-stride or --sample-fps, got both")
         if self.stride_s and not self.window_s:

@@ -49,8 +49,7 @@ def test_a_whole_clip_gives_the_published_features(tmp_path: Path, switches: lis
     # A joint is the highest bin of a vector: of two that differ by less than float noise, another order of
     # sums takes the other one, and the steps that read that frame show it.
     tied = (difference > 1e-3).any(2)
-    print(
-        f"{golden}: largest {difference[~tied].max():.1e}, median {np.median(difference):.1e}, {tied.sum()} ties"
-    )
+    largest, median = difference[~tied].max(), np.median(difference)
+    print(f"{golden}: largest {largest:.1e}, median {median:.1e}, {tied.sum()} ties")
     assert tied.sum() <= 4
     assert not pooled[1].any()  # ours leaves the slot empty, theirs copies the person

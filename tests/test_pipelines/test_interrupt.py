@@ -1,0 +1,143 @@
+"""Ctrl-C, by real signals to real processes: once, twice, here, on workers and on a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.interrupt import stop_on_interrupt
+from tests.conftest import VideoMaker
+from tests.test_pipelines.cluster_cases import (
+    array_bytes,
+    finish,
+    heatpool,
+    journalled,
+    make_clips,
+    network_options,
+    wait_until,
+)
+from tests.test_pipelines.dask_cluster import Cluster
+
+CLIPS = 8
+LAST_LINE = "heatpool extract: interrupted; what was finished is kept"
+
+
+@pytest.fixture
+def arguments(make_video: VideoMaker, tmp_path: Path) -> list[str]:
+    videos = make_clips(make_video, tmp_path / "videos", clips=CLIPS)
+    return ["extract", "--videos", str(videos), *network_options(tmp_path)]
+
+
+def to_the_terminal(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C as a terminal sends it: to the program and all processes that it started."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def resumes_to_the_same(arguments: list[str], out: Path, plain: Path) -> None:
+    assert finish(heatpool(*arguments, "--out", plain))[0] == 0
+    assert finish(heatpool(*arguments, "--out", out, "--resume"))[0] == 0
+    assert array_bytes(out) == array_bytes(plain)
+
+
+def stopped_once(arguments: list[str], out: Path) -> None:
+    """Press Ctrl-C while a shard is under way."""
+    run = heatpool(*arguments, "--out", out)
+    wait_until(lambda: journalled(out) >= 1 and any(out.glob(".tmp-mark*")), run)
+    to_the_terminal(run)
+    code, said = finish(run)
+    assert code == 130, said
+    assert said[-1] == LAST_LINE
+    assert "finishing the shards under way; Ctrl-C again stops at once" in said
+    assert journalled(out) < CLIPS
+    assert not any(out.glob(".tmp-*")), "a shard that was under way was not finished"
+    assert (out / "finished.json").exists()  # the store says what it holds
+
+
+def test_once_in_the_plain_loop(arguments: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "x.zarr"
+    stopped_once(arguments, out)
+    resumes_to_the_same(arguments, out, tmp_path / "plain.zarr")
+
+
+@pytest.mark.slow
+def test_once_with_workers(arguments: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "x.zarr"
+    stopped_once([*arguments, "--workers", "2"], out)
+    resumes_to_the_same(arguments, out, tmp_path / "plain.zarr")
+
+
+@pytest.mark.slow
+def test_once_and_twice_on_a_cluster(arguments: list[str], tmp_path: Path) -> None:
+    out, plain = tmp_path / "x.zarr", tmp_path / "plain.zarr"
+    with Cluster(tmp_path) as cluster:
+        shared = [*arguments, "--scheduler", cluster.address]
+        stopped_once(shared, out)
+        assert all(worker.poll() is None for worker in cluster.workers)  # they are not ours to end
+        before = journalled(out)
+        code, said, seconds = stopped_twice([*shared, "--resume"], out, finished=before + 1)
+        assert code == 130, said
+        assert said[-1] == LAST_LINE
+        assert seconds < 15
+        assert finish(heatpool(*shared, "--out", out, "--resume"))[0] == 0
+    assert finish(heatpool(*arguments, "--out", plain))[0] == 0
+    assert array_bytes(out) == array_bytes(plain)
+
+
+def stopped_twice(arguments: list[str], out: Path, *, finished: int) -> tuple[int, list[str], float]:
+    run = heatpool(*arguments, "--out", out)
+    wait_until(lambda: journalled(out) >= finished and any(out.glob(".tmp-mark*")), run)
+    to_the_terminal(run)
+    time.sleep(0.05)
+    to_the_terminal(run)
+    pressed = time.monotonic()
+    code, said = finish(run)
+    return code, said, time.monotonic() - pressed
+
+
+@pytest.mark.parametrize("more", [[], pytest.param(["--workers", "2"], marks=pytest.mark.slow)])
+def test_twice_stops_at_once(arguments: list[str], tmp_path: Path, more: list[str]) -> None:
+    out = tmp_path / "x.zarr"
+    # One shard of all clips: it could not be finished so soon.
+    at = arguments.index("--shard-clips") + 1
+    one = [*arguments[:at], "16", *arguments[at + 1 :]]
+    run = heatpool(*one, *more, "--out", out)
+    wait_until(lambda: any(out.glob(".tmp-mark*")), run)
+    to_the_terminal(run)
+    time.sleep(0.05)
+    to_the_terminal(run)
+    code, said = finish(run)
+    assert code == 130, said
+    assert said[-1] == LAST_LINE
+    assert journalled(out) == 0
+    resumes_to_the_same(one, out, tmp_path / "plain.zarr")
+
+
+def test_first_asks_and_second_raises() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with stop_on_interrupt("it", quiet=True) as stop:
+            assert not stop.asked
+            signal.raise_signal(signal.SIGINT)
+            assert stop.asked
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):  # as before the block
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_where_it_is_ignored_it_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_interrupt("it") as stop:
+            signal.raise_signal(signal.SIGINT)
+        assert not stop.asked
+    finally:
+        signal.signal(signal.SIGINT, before)
