@@ -17,7 +17,7 @@ from tests.test_extract.hrnet_cases import SHARED, paper_network
 VIDEO = SHARED / "videos" / "ntu" / "S001C001P001R001A001_rgb.avi"
 
 
-# Seen, as a share of the largest value: 3.5e-4, which is the rounding of the float16 store, but for one tie of
+# Seen, as a share of the largest value: 3.5e-4, the rounding of the float16 store, but for one tie of
 # `--as-published` with two threads (0.15 at the steps that read it).
 @pytest.mark.slow
 @pytest.mark.skipif(not VIDEO.is_file(), reason="no ../shared")
