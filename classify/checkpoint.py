@@ -20,7 +20,16 @@ from classify.graph import GRAPHS
 from classify.heads import StatisticsHead, TemporalHead
 from pool.errors import HeatpoolError
 
-__all__ = ["TrainedStream", "build_model", "check_compatible", "load_model", "save_model", "write_atomic"]
+__all__ = [
+    "TrainedStream",
+    "build_model",
+    "check_compatible",
+    "load_model",
+    "read_side",
+    "save_model",
+    "stats_of",
+    "write_atomic",
+]
 
 _FORMAT, _VERSION = "heatpool-stream", 1
 
@@ -112,30 +121,45 @@ def save_model(path: Path, trained: TrainedStream) -> None:
     write_atomic(path.with_suffix(".json"), json.dumps(side, indent=1).encode())
 
 
+def read_side(path: Path, *, form: str, version: int) -> dict[str, Any]:
+    """Read the .json file beside the weights `path`.
+
+    Raises:
+        HeatpoolError: if a file is missing, or of another form or version.
+        ValueError: if it is not JSON.
+    """
+    side_path = path.with_suffix(".json")
+    for needed in (path, side_path):
+        if not needed.is_file():
+            raise HeatpoolError(f"no checkpoint: {needed} is missing; train first or name another run")
+    side: dict[str, Any] = json.loads(side_path.read_text(encoding="utf-8"))
+    if side.get("format") != form or side.get("version") != version:
+        got = f"{side.get('format')} {side.get('version')}"
+        raise HeatpoolError(f"{side_path}: expected {form} {version}, got {got}")
+    return side
+
+
+def stats_of(side: Mapping[str, Any]) -> ChannelStats | None:
+    """Return the channel statistics that a side file holds, None if training had none."""
+    if side["channel_mean"] is None:
+        return None
+    return ChannelStats(mean=torch.tensor(side["channel_mean"]), std=torch.tensor(side["channel_std"]))
+
+
 def load_model(path: Path) -> TrainedStream:
     """Rebuild a trained stream from its .safetensors and .json files.
 
     Raises:
         HeatpoolError: if a file is missing, damaged, of another version or does not fit the other.
     """
-    side_path = path.with_suffix(".json")
-    for needed in (path, side_path):
-        if not needed.is_file():
-            raise HeatpoolError(f"no checkpoint: {needed} is missing; train first or name another run")
     try:
-        side = json.loads(side_path.read_text(encoding="utf-8"))
-        if side.get("format") != _FORMAT or side.get("version") != _VERSION:
-            got = f"{side.get('format')} {side.get('version')}"
-            raise HeatpoolError(f"{side_path}: expected {_FORMAT} {_VERSION}, got {got}")
+        side = read_side(path, form=_FORMAT, version=_VERSION)
         config = _config_from(side["config"])
         model = build_model(
             config, channels=side["channels"], classes=len(side["class_names"]), persons=side["persons"]
         )
         model.load_state_dict(load(path.read_bytes()))
-        stats = None
-        if side["channel_mean"] is not None:
-            mean, std = torch.tensor(side["channel_mean"]), torch.tensor(side["channel_std"])
-            stats = ChannelStats(mean=mean, std=std)
+        stats = stats_of(side)
         return TrainedStream(
             model=model.eval(),
             config=config,

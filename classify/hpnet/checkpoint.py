@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from classify.checkpoint import build_model, check_compatible, write_atomic
+from classify.checkpoint import build_model, check_compatible, read_side, stats_of, write_atomic
 from classify.clips import ChannelStats
 from classify.ctrgcn import CTRGCN
 from classify.hpnet.config import HPNetConfig, config_from
@@ -166,22 +166,12 @@ def load_hpnet(path: Path) -> TrainedHPNet:
     Raises:
         HeatpoolError: if a file is missing, damaged, of another version or does not fit the other.
     """
-    side_path = path.with_suffix(".json")
-    for needed in (path, side_path):
-        if not needed.is_file():
-            raise HeatpoolError(f"no checkpoint: {needed} is missing; train first or name another run")
     try:
-        side = json.loads(side_path.read_text(encoding="utf-8"))
-        if side.get("format") != _FORMAT or side.get("version") != _VERSION:
-            got = f"{side.get('format')} {side.get('version')}"
-            raise HeatpoolError(f"{side_path}: expected {_FORMAT} {_VERSION}, got {got}")
+        side = read_side(path, form=_FORMAT, version=_VERSION)
         config, shape = config_from(side["config"]), HPNetShape(**side["shape"])
         model = build_hpnet(config, shape)
         model.load_state_dict(load(path.read_bytes()))
-        stats = None
-        if side["channel_mean"] is not None:
-            mean, std = torch.tensor(side["channel_mean"]), torch.tensor(side["channel_std"])
-            stats = ChannelStats(mean=mean, std=std)
+        stats = stats_of(side)
         return TrainedHPNet(
             model=model.eval(),
             config=config,

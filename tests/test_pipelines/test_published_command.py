@@ -17,8 +17,8 @@ from tests.test_extract.hrnet_cases import SHARED, paper_network
 VIDEO = SHARED / "videos" / "ntu" / "S001C001P001R001A001_rgb.avi"
 
 
-# Seen, as a share of the largest value: 3.5e-4, the rounding of the float16 store, but for one tie of
-# `--as-published` with two threads (0.15 at the steps that read it).
+# Seen, as a share of the largest value: 3.5e-4 and 4.1e-4, the rounding of the float16 store. One thread and
+# small batches, because another order of float sums can exchange two bins of a joint that nearly tie.
 @pytest.mark.slow
 @pytest.mark.skipif(not VIDEO.is_file(), reason="no ../shared")
 @pytest.mark.parametrize(
@@ -41,15 +41,14 @@ def test_a_whole_clip_gives_the_published_features(tmp_path: Path, switches: lis
     store = tmp_path / "x.zarr"
     command = ["extract", "--videos", tmp_path / "clips.csv", "--out", store, "--weights", weights]
     given = ["--backend", "hrnet-simcc", "--detector", "boxes-file", "--boxes", tmp_path / "boxes.csv"]
-    assert main([str(word) for word in [*command, *given, *switches, "--person-batch", "8"]]) == 0
+    assert (
+        main([str(word) for word in [*command, *given, *switches, "--person-batch", "8", "--threads", "1"]])
+        == 0
+    )
 
     pooled = FeatureStore.open(store).read([0])["pooled"][0].astype(np.float32)
     theirs = published["pooled"][:, 0]
     difference = np.abs(pooled[0] - theirs) / theirs.max()
-    # A joint is the highest bin of a vector: of two that differ by less than float noise, another order of
-    # sums takes the other one, and the steps that read that frame show it.
-    tied = (difference > 1e-3).any(2)
-    largest, median = difference[~tied].max(), np.median(difference)
-    print(f"{golden}: largest {largest:.1e}, median {median:.1e}, {tied.sum()} ties")
-    assert tied.sum() <= 4
+    print(f"{golden}: largest {difference.max():.1e}, median {np.median(difference):.1e}")
+    assert difference.max() < 1e-3
     assert not pooled[1].any()  # ours leaves the slot empty, theirs copies the person
