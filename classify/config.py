@@ -12,13 +12,14 @@ from classify.graph import GRAPHS
 from classify.streams import STREAMS, StreamName
 from pool.errors import HeatpoolError
 
-__all__ = ["DEMO", "HEADS", "ModelName", "TrainConfig"]
+__all__ = ["DEMO", "HEADS", "ModelName", "TrainConfig", "TrainDtype"]
 
 ModelName = Literal["ctrgcn", "linear", "mlp", "tcn"]
 
 Schedule = Literal["step", "cosine"]
 Optimizer = Literal["sgd", "adamw"]
 GraphName = Literal["hpnet", "coco17"]
+TrainDtype = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class TrainConfig:
         model: "ctrgcn", or a small head: "linear" (probe), "mlp", "tcn".
         graph: bones and adjacency.
         epochs: passes over the training part.
-        batch: clips per step.
+        batch: clips whose gradients are computed at a time, over all processes.
+        accumulation: batches whose gradients are averaged for a step.
         optimizer: "sgd" (Nesterov momentum) or "adamw".
         lr: peak learning rate.
         momentum: of SGD.
@@ -51,6 +53,7 @@ class TrainConfig:
         layers: of CTR-GCN: (multiple of the width, stride in time) per layer.
         dropout: before the last layer; of mlp and tcn after each hidden one.
         seed: of weights, order and augmentation.
+        dtype: what products and convolutions compute in while training; weights and scores are float32.
         device: "cpu", "cuda" or "cuda:0", as torch knows them.
 
     Raises:
@@ -62,6 +65,7 @@ class TrainConfig:
     graph: GraphName = "hpnet"
     epochs: int = 65
     batch: int = 64
+    accumulation: int = 1
     optimizer: Optimizer = "sgd"
     lr: float = 0.1
     momentum: float = 0.9
@@ -82,6 +86,7 @@ class TrainConfig:
     layers: tuple[tuple[int, int], ...] = PUBLISHED_LAYERS
     dropout: float = 0.0
     seed: int = 0
+    dtype: TrainDtype = "float32"
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -100,7 +105,11 @@ class TrainConfig:
             f"graph must be one of {', '.join(GRAPHS)}": self.graph in GRAPHS,
             "optimizer must be sgd or adamw": self.optimizer in get_args(Optimizer),
             "schedule must be step or cosine": self.schedule in get_args(Schedule),
-            "epochs and window must be at least 1": min(self.epochs, self.window) >= 1,
+            "epochs, window and accumulation must be at least 1": min(
+                self.epochs, self.window, self.accumulation
+            )
+            >= 1,
+            f"dtype must be one of {', '.join(get_args(TrainDtype))}": self.dtype in get_args(TrainDtype),
             "batch must be at least 2": self.batch >= 2,
             "lr must be a positive number": self.lr > 0 and math.isfinite(self.lr),
             "momentum and dropout must be in [0, 1)": all(0 <= x < 1 for x in (self.momentum, self.dropout)),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +18,12 @@ from classify.checkpoint import load_model
 from classify.clips import ClipSet
 from classify.config import TrainConfig
 from classify.data import load_clips, load_parts
+from classify.loop import EpochReport
 from classify.predict import predict_scores
+from classify.processes import is_first_process, process_count
 from classify.scores import ClipScores
 from classify.streams import STREAMS, StreamName
-from classify.train import EpochReport, train_stream
+from classify.train import train_stream
 from pipelines.device import set_threads
 from pipelines.progress import Progress
 from pipelines.run_folder import log_line
@@ -29,8 +31,8 @@ from pool.errors import HeatpoolError
 from pool.store import FeatureStore, PartName
 
 __all__ = [
-    "RunPlan", "StreamJob", "StreamLog", "StreamResult", "score_stream", "stream_inputs", "stream_source",
-    "train_streams",
+    "RunPlan", "StreamJob", "StreamLog", "StreamResult", "score_stream", "side_by_side", "stream_inputs",
+    "stream_source", "train_streams",
 ]  # fmt: skip
 
 _INPUTS: dict[str, dict[str, Any]] = {
@@ -38,6 +40,10 @@ _INPUTS: dict[str, dict[str, Any]] = {
     "keypoints": {"input": "keypoints", "keypoints_frame": "image"},
 }
 """Arguments of `load_parts` by input."""
+
+
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +74,8 @@ class RunPlan:
 
     def log(self, text: str) -> None:
         """Append to the run's `log.txt`."""
-        log_line(self.out, text)
+        if is_first_process():
+            log_line(self.out, text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +135,7 @@ class StreamLog:
 
     def __init__(self, plan: RunPlan, name: str, epochs: int, progress: Progress | None = None) -> None:
         self._plan, self._name, self._epochs, self._progress = plan, name, epochs, progress
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:  # it is optional
-            self._events = None
-        else:
-            self._events = SummaryWriter(str(plan.out / name / "events"))
+        self._events = _event_writer(plan.out / name / "events") if is_first_process() else None
 
     def epoch(self, number: int, figures: Mapping[str, float]) -> None:
         """Record an epoch, counted from 0, that was just finished."""
@@ -153,6 +155,14 @@ class StreamLog:
             self._progress.step()
 
 
+def _event_writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # it is optional
+        return None
+    return SummaryWriter(str(folder))
+
+
 def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResult]:
     """Train streams: on a CPU side by side, as narrow networks do not fill two cores, else in turn.
 
@@ -169,7 +179,7 @@ def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResul
         HeatpoolError: if a training cannot go on.
     """
     plan = jobs[0].plan
-    processes = min(len(jobs), plan.threads) if plan.device == "cpu" else 1
+    processes = min(len(jobs), plan.threads) if plan.device == "cpu" and process_count() == 1 else 1
     # Neighbours in this order share an input, so that a process seldom reads two.
     order = sorted(range(len(jobs)), key=lambda at: stream_source(jobs[at].name)[0])
     groups = [[jobs[at] for at in part] for part in np.array_split(order, processes)]
@@ -178,31 +188,55 @@ def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResul
         if processes == 1:
             results = _train_in_turn(groups[0], progress=progress)
         else:
-            results = _train_side_by_side(groups, plan.threads // processes, progress)
+            results = side_by_side(
+                _train_in_turn,
+                groups,
+                threads=plan.threads // processes,
+                folders=[job.out for job in jobs],
+                progress=progress,
+            )
     trained = dict(zip(order, results, strict=True))
     return [trained[at] for at in range(len(jobs))]
 
 
-def _train_side_by_side(
-    groups: Sequence[Sequence[StreamJob]], threads: int, progress: Progress
-) -> list[StreamResult]:
-    """Train each group of streams in a process of its own."""
+def side_by_side(
+    work: Callable[[Sequence[_Job]], list[_Result]],
+    groups: Sequence[Sequence[_Job]],
+    *,
+    threads: int,
+    folders: Sequence[Path],
+    progress: Progress,
+) -> list[_Result]:
+    """Train each group of jobs in a process of its own.
+
+    Args:
+        work: trains a group; a function of a module.
+        groups: one a process.
+        threads: CPU threads of each.
+        folders: where trainings write their metrics.csv; epochs are counted there.
+        progress: to step.
+
+    Returns:
+        The results of all groups, in order.
+    """
     with ProcessPoolExecutor(len(groups), mp_context=get_context("spawn")) as pool:
         # Children share no terminal with us: what they did is read from the files they write.
-        running = [pool.submit(_train_in_child, group, threads) for group in groups]
-        waiting: set[Future[list[StreamResult]]] = set(running)
+        running = [pool.submit(_work_in_child, work, group, threads) for group in groups]
+        waiting: set[Future[list[_Result]]] = set(running)
         seen = 0
         while waiting:
             _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            epochs = sum(_epochs_done(job.out) for group in groups for job in group)
+            epochs = sum(map(_epochs_done, folders))
             progress.step(epochs - seen)
             seen = epochs
         return [result for future in running for result in future.result()]
 
 
-def _train_in_child(jobs: Sequence[StreamJob], threads: int) -> list[StreamResult]:
+def _work_in_child(
+    work: Callable[[Sequence[_Job]], list[_Result]], jobs: Sequence[_Job], threads: int
+) -> list[_Result]:
     set_threads(threads)
-    return _train_in_turn(jobs)
+    return work(jobs)
 
 
 def _epochs_done(folder: Path) -> int:

@@ -11,11 +11,12 @@ from typing import Any
 from classify.config import DEMO, HEADS, TrainConfig
 from classify.data import split_rows
 from classify.fuse import fit_fusion, fuse_scores
+from classify.processes import is_first_process, leave_processes, process_count
 from extract.datasets import forbidden_columns
 from extract.doctor_splits import refuse_leaks
 from pipelines.configs import ExtractConfig, TrainCommandConfig
 from pipelines.demo_data import DEMO_FOLDER
-from pipelines.device import pick_device, set_threads
+from pipelines.device import available_cores, pick_device, set_threads
 from pipelines.features import (
     Columns,
     clip_columns,
@@ -30,6 +31,7 @@ from pipelines.run_file import machine, read_run_file
 from pipelines.run_folder import claim, log_line, write_json
 from pipelines.seeds import seeds_table, write_seeds
 from pipelines.streams import RunPlan, StreamJob, StreamResult, stream_inputs, stream_source, train_streams
+from pool.errors import HeatpoolError
 from pool.locate import store_stem
 from pool.store import FeatureStore
 
@@ -42,6 +44,8 @@ def run(config: TrainCommandConfig) -> int:
     Raises:
         HeatpoolError: if store, split, labels or options do not allow it, or the run folder exists.
     """
+    if not is_first_process():  # of several that torchrun started
+        config = replace(config, quiet=True)
     location = config.features or str(_demo_store(config))
     store = open_store(location)
     protocol = pick_protocol(store, config.split)
@@ -50,11 +54,14 @@ def run(config: TrainCommandConfig) -> int:
     device = str(pick_device(config.device))
     rows = split_rows(store, protocol)
     refuse_leaks(store.index, protocol, disjoint=forbidden_columns())
-    claim(out, _resolved(config, recipe, store), resume=config.resume, overwrite=config.overwrite)
-    threads = set_threads(config.threads)
+    if is_first_process():
+        claim(out, _resolved(config, recipe, store), resume=config.resume, overwrite=config.overwrite)
+    threads = set_threads(config.threads or max(available_cores() // process_count(), 1))
     sizes = {part: len(part_rows) for part, part_rows in rows.items()}
     clips = " / ".join(f"{size} {part}" for part, size in sizes.items())
-    where = f"{device}, {threads} threads"
+    where = (
+        f"{device}, {process_count()} processes" if process_count() > 1 else f"{device}, {threads} threads"
+    )
     _say(
         config,
         out,
@@ -75,6 +82,9 @@ def run(config: TrainCommandConfig) -> int:
         "machine": machine(),
     }
     table = _train_seeds(config, recipe, plan, columns=clip_columns(store), about=about)
+    leave_processes()
+    if not is_first_process():
+        return 0
     report = report_run(out, store, videos=config.videos)
     _say(config, out, f"{table}\nreport: {report}")
     return 0
@@ -93,8 +103,11 @@ def _train_seeds(
     if config.seeds > 1:
         seeds = range(config.seed, config.seed + config.seeds)
         plans = [replace(plan, seed=seed, out=plan.out / f"seed_{seed}") for seed in seeds]
+    trained = _train(config, recipe, plans)
+    if not is_first_process():
+        return ""
     summaries = []
-    for each, streams in zip(plans, _train(config, recipe, plans), strict=True):
+    for each, streams in zip(plans, trained, strict=True):
         summaries.append({**about, **_finish(each, streams, columns), "seed": each.seed})
         write_json(each.out / "summary.json", summaries[-1])
     if len(plans) == 1:
@@ -103,6 +116,8 @@ def _train_seeds(
 
 
 def _demo_store(config: TrainCommandConfig) -> Path:
+    if process_count() > 1:
+        raise HeatpoolError("expected --features with torchrun")
     path = DEMO_FOLDER / "features.zarr"
     if not path.exists():
         from pipelines import extract  # the demo's features are made only when they are asked for
@@ -119,12 +134,7 @@ def _recipe(config: TrainCommandConfig, store: FeatureStore) -> Any:
         return train_hpnet.recipe(config, store)
     small = config.recipe == "small" or (config.recipe == "auto" and store.spec.backbone == "tiny")
     base = HEADS.get(config.model) or (DEMO if small else TrainConfig())
-    changes: dict[str, Any] = {
-        "epochs": config.epochs,
-        "batch": config.batch_size,
-        "lr": config.learning_rate,
-    }
-    return replace(base, seed=config.seed, **{name: value for name, value in changes.items() if value})
+    return replace(base, seed=config.seed, **config.recipe_changes)
 
 
 def _resolved(config: TrainCommandConfig, recipe: Any, store: FeatureStore) -> dict[str, Any]:
@@ -147,7 +157,7 @@ def _train(
     if config.model == "hpnet":
         from pipelines import train_hpnet
 
-        return [train_hpnet.train(config, plan) for plan in plans]
+        return train_hpnet.train_seeds(config, recipe, plans)
     names = _stream_names(config)
     jobs = [
         StreamJob(
@@ -181,6 +191,7 @@ def _stream_names(config: TrainCommandConfig) -> tuple[str, ...]:
 
 
 def _say(config: TrainCommandConfig, out: Path, text: str) -> None:
-    log_line(out, text)
+    if is_first_process():
+        log_line(out, text)
     if not config.quiet:
         print(text, file=sys.stderr)

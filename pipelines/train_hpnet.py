@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,17 +21,18 @@ from classify.hpnet.network import HPNet
 from classify.hpnet.predict import predict_hpnet
 from classify.hpnet.text import LabelText, embed_labels, load_label_text, save_label_text
 from classify.hpnet.train import train_hpnet
+from classify.loop import EpochReport, Training
+from classify.processes import process_count
 from classify.scores import ClipScores, save_scores
-from classify.train import EpochReport, StreamRun
 from extract.pretrained import load_pretrained
 from extract.rgb_networks import DEFAULT_SOURCES
 from pipelines.configs import TrainCommandConfig
 from pipelines.progress import Progress
-from pipelines.streams import RunPlan, StreamLog, StreamResult
+from pipelines.streams import RunPlan, StreamLog, StreamResult, side_by_side
 from pool.errors import HeatpoolError
 from pool.store import FeatureStore, PartName
 
-__all__ = ["recipe", "score", "train"]
+__all__ = ["recipe", "score", "train_seeds"]
 
 _NAME = "hpnet"
 _WIDTH = 512  # of video and class vectors where no network gives it; that of CLIP ViT-B
@@ -52,12 +53,6 @@ def recipe(config: TrainCommandConfig, store: FeatureStore) -> HPNetConfig:
     """
     small = config.recipe == "small" or (config.recipe == "auto" and store.spec.backbone == "tiny")
     base = SMALL if small else HPNetConfig()
-    changes: dict[str, Any] = {
-        "epochs": config.epochs,
-        "batch": config.batch_size,
-        "lr": config.learning_rate,
-    }
-    given = {name: value for name, value in changes.items() if value}
     rgb = _rgb_input(config, store)
     image = (config.rgb_weights or DEFAULT_SOURCES["xclip"]) if rgb == "crops" else ""
     if config.rgb_weights and not image:
@@ -65,7 +60,7 @@ def recipe(config: TrainCommandConfig, store: FeatureStore) -> HPNetConfig:
     text = config.text or image
     return replace(
         base,
-        shared=replace(base.shared, seed=config.seed, **given),
+        shared=replace(base.shared, seed=config.seed, **config.recipe_changes),
         rgb=rgb,
         image=image,
         text="" if text == _LEARNED else text,
@@ -78,15 +73,42 @@ def _rgb_input(config: TrainCommandConfig, store: FeatureStore) -> RgbInput:
     return "embeddings" if "rgb" in store.layout.features else "none"
 
 
-def train(config: TrainCommandConfig, plan: RunPlan) -> dict[str, StreamResult]:
-    """Train one seed of HP-Net; scores of its auxiliary heads go into files beside its own.
+def train_seeds(
+    config: TrainCommandConfig, resolved: HPNetConfig, plans: Sequence[RunPlan]
+) -> list[dict[str, StreamResult]]:
+    """Train HP-Net for each seed; scores of its auxiliary heads go into files beside its own.
+
+    On a CPU seeds are trained side by side: skeletons do not fill its cores, an image network does.
 
     Returns:
-        {"hpnet": its scores and summary}; the summary's `modalities` say what it had to learn from.
+        Of each seed {"hpnet": its scores and summary}; the summary's `modalities` say what it had to learn
+        from.
 
     Raises:
         HeatpoolError: if the store lacks what is asked for, weights cannot be loaded, or training diverges.
     """
+    small = plans[0].device == "cpu" and process_count() == 1 and resolved.rgb != "crops"
+    processes = min(len(plans), plans[0].threads) if small else 1
+    jobs = [(config, plan) for plan in plans]
+    if processes == 1:
+        return _train_in_turn(jobs)
+    quiet = [(config, replace(plan, quiet=True)) for plan in plans]
+    total = resolved.shared.epochs * len(plans)
+    with Progress("train", total, "epochs", quiet=config.quiet) as progress:
+        return side_by_side(
+            _train_in_turn,
+            [[quiet[at] for at in part] for part in np.array_split(range(len(plans)), processes)],
+            threads=plans[0].threads // processes,
+            folders=[plan.out / _NAME for plan in plans],
+            progress=progress,
+        )
+
+
+def _train_in_turn(jobs: Sequence[tuple[TrainCommandConfig, RunPlan]]) -> list[dict[str, StreamResult]]:
+    return [_train_seed(config, plan) for config, plan in jobs]
+
+
+def _train_seed(config: TrainCommandConfig, plan: RunPlan) -> dict[str, StreamResult]:
     store = FeatureStore.open(plan.location)
     resolved = recipe(config, store)
     resolved = replace(resolved, shared=replace(resolved.shared, seed=plan.seed, device=plan.device))
@@ -110,7 +132,7 @@ def _train(
     model: HPNet,
     shape: HPNetShape,
     plan: RunPlan,
-) -> StreamRun:
+) -> Training:
     with Progress("train", resolved.shared.epochs, "epochs", quiet=plan.quiet) as progress:
         log = StreamLog(plan, _NAME, resolved.shared.epochs, progress)
 
@@ -134,7 +156,7 @@ def _train(
 
 def _result(
     best: TrainedHPNet,
-    run: StreamRun,
+    run: Training,
     clips: dict[str, ModalClips],
     folder: Path,
     modalities: tuple[str, ...],

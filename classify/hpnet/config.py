@@ -16,6 +16,7 @@ RgbInput = Literal["none", "embeddings", "crops"]
 _SHARED = TrainConfig(
     epochs=30,
     batch=4,
+    accumulation=4,
     optimizer="adamw",
     lr=8e-6,
     weight_decay=1e-3,
@@ -41,7 +42,6 @@ class HPNetConfig:
         rgb: "none", "embeddings" = frozen, from the store, "crops" = the image network is trained as well.
         image: folder or hub name of the X-CLIP whose image network is trained, with `rgb` "crops"; else "".
         text: folder or hub name of the CLIP or X-CLIP that embeds the class names; "" = they are learned.
-        accumulation: batches whose gradients are added before a step.
         mit_layers: blocks of the multi-frame integration.
         new_rate: see above.
         skeleton_rate: see above.
@@ -64,7 +64,6 @@ class HPNetConfig:
     rgb: RgbInput = "embeddings"
     image: str = ""
     text: str = ""
-    accumulation: int = 4
     mit_layers: int = 1
     new_rate: float = 10.0
     skeleton_rate: float = 10_000.0
@@ -86,7 +85,7 @@ class HPNetConfig:
             == ("adamw", "cosine"),
             f"rgb must be one of {', '.join(get_args(RgbInput))}": self.rgb in get_args(RgbInput),
             "image must be given for crops and only for them": bool(self.image) == (self.rgb == "crops"),
-            "accumulation and mit_layers must be at least 1": min(self.accumulation, self.mit_layers) >= 1,
+            "mit_layers must be at least 1": self.mit_layers >= 1,
             "rates and eps must be positive": min(self.new_rate, self.skeleton_rate, self.text_rate, self.eps)
             > 0,
             "betas must be in [0, 1)": all(0 <= beta < 1 for beta in self.betas),
@@ -102,7 +101,6 @@ class HPNetConfig:
 
 SMALL = HPNetConfig(
     shared=replace(DEMO, lr=2e-6),
-    accumulation=1,
     new_rate=500.0,
     text_rate=500.0,
     eps=1e-8,

@@ -6,7 +6,7 @@ Axis letters: N clips, B of a batch, F frames, D values an embedding, L bytes of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +53,10 @@ class StoredCrops:
         pictures = [unpack_jpegs(slots) if slots.any() else blank.repeat(len(slots), 0) for slots in clips]
         return torch.from_numpy(np.stack(pictures))
 
+    def subset(self, clips: np.ndarray) -> StoredCrops:
+        """The crops of the clips at positions (B,); nothing is copied."""
+        return StoredCrops([self._slots[clip] for clip in clips], self._crop_px)
+
 
 @dataclass(frozen=True, eq=False)
 class ModalClips:
@@ -79,6 +83,13 @@ class ModalClips:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def subset(self, clips: np.ndarray) -> ModalClips:
+        """Return the clips at positions `clips` ((B,) integers, each once), in that order."""
+        rgb = self.rgb
+        if rgb is not None:
+            rgb = rgb.subset(clips) if isinstance(rgb, StoredCrops) else rgb[torch.from_numpy(clips)]
+        return replace(self, clips=self.clips.subset(clips), rgb=rgb)
 
 
 def load_modal_parts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipelines.configs.checks import require_at_least
 
@@ -37,11 +37,13 @@ class TrainCommandConfig:
         recipe: of ctrgcn and hpnet: paper = as published, small = narrow, minutes on a CPU; auto = small for
             the tiny backend
         epochs: epochs, 0 = as the recipe says
-        batch_size: clips a step, 0 = as the recipe says
+        batch_size: clips at a time, 0 = as the recipe says
+        accumulation: batches a step, 0 = as the recipe says
         learning_rate: peak learning rate, 0 = as the recipe says
         seed: of weights, batches and augmentation
         seeds: train with so many seeds, from `seed` on: mean, deviation and interval over them
-        device: auto, cpu, cuda or cuda:0
+        dtype: what training computes in; bfloat16 and float16 (GPU only) are mixed with float32
+        device: auto, cpu, cuda or cuda:0; several GPUs by torchrun --no-python heatpool train
         threads: CPU threads, 0 = all cores
         cache: where decoded features are kept: ram = in memory; disk = in a file that runs share, for what
             does not fit or comes from far; none = nowhere, slow
@@ -65,9 +67,11 @@ class TrainCommandConfig:
     recipe: Literal["auto", "paper", "small"] = "auto"
     epochs: int = 0
     batch_size: int = 0
+    accumulation: int = 0
     learning_rate: float = 0.0
     seed: int = 0
     seeds: int = 1
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = "auto"
     threads: int = 0
     cache: Literal["ram", "disk", "none"] = "ram"
@@ -79,7 +83,8 @@ class TrainCommandConfig:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least(self, 0, "threads", "epochs", "batch_size", "learning_rate", "seed", "cache_gb")
+        require_at_least(self, 0, "threads", "epochs", "batch_size", "accumulation", "learning_rate")
+        require_at_least(self, 0, "seed", "cache_gb")
         if self.resume and self.overwrite:
             raise ValueError("expected --resume or --overwrite, got both")
         require_at_least(self, 1, "seeds")
@@ -99,6 +104,17 @@ class TrainCommandConfig:
         other = [name for name in names if self.input and not name.startswith(self.input)]
         if other:
             raise ValueError(f"expected streams of --input {self.input}, got {', '.join(other)}")
+
+    @property
+    def recipe_changes(self) -> dict[str, Any]:
+        """What the options change in a recipe, by its names."""
+        given = {
+            "epochs": self.epochs,
+            "batch": self.batch_size,
+            "accumulation": self.accumulation,
+            "lr": self.learning_rate,
+        }
+        return {"dtype": self.dtype, **{name: value for name, value in given.items() if value}}
 
     @property
     def stream_names(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from classify.hpnet.network import SKELETONS
 from classify.hpnet.predict import predict_hpnet
 from classify.hpnet.text import LabelText
 from classify.hpnet.train import train_hpnet
-from classify.train import EpochReport, StreamRun
+from classify.loop import EpochReport, Training
 from pool.errors import HeatpoolError
 from pool.jpeg import pack_jpegs
 from tests.test_classify.clip_cases import CLASSES, moving_clips
@@ -30,7 +30,7 @@ class _StopError(Exception):
 
 def run(
     config: HPNetConfig, train: ModalClips, val: ModalClips, out: Path, *, given: bool = False, **more: object
-) -> StreamRun:
+) -> Training:
     shape = shape_of(train)
     text = None
     if given:
@@ -62,7 +62,9 @@ def test_eight_clips_are_learnt_by_heart(rgb: bool, given: bool, tmp_path: Path)
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With mixup, dropout and accumulation; stopped once between epochs and once in the middle of one."""
-    config = recipe(accumulation=2, mixup=0.8, shared={"epochs": 4, "dropout": 0.1, "label_smoothing": 0.1})
+    config = recipe(
+        mixup=0.8, shared={"epochs": 4, "dropout": 0.1, "label_smoothing": 0.1, "accumulation": 2}
+    )
     train, val = clips_with_rgb(18), clips_with_rgb(9, seed=1)
     whole = run(config, train, val, tmp_path / "whole")
 
@@ -106,7 +108,7 @@ def test_accumulated_batches_make_one_step_a_group(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(torch.optim.AdamW, "step", counted_step)
     clips = clips_with_rgb(18)  # batches of 4, 4, 4, 4, 2
-    run(recipe(accumulation=3, shared={"epochs": 1}), clips, clips, tmp_path)
+    run(recipe(shared={"epochs": 1, "accumulation": 3}), clips, clips, tmp_path)
     assert len(taken) == 2
 
 
@@ -131,7 +133,7 @@ def test_unlabelled_clips_and_divergence_are_one_clear_line(tmp_path: Path) -> N
     unlabelled = dataclasses.replace(
         clips, clips=dataclasses.replace(clips.clips, labels=torch.full((8,), -1))
     )
-    with pytest.raises(HeatpoolError, match="clips with labels in the val part, got 8, 8 of them without"):
+    with pytest.raises(HeatpoolError, match="8 of 8 clips in the val part have no label"):
         run(TINY, clips, unlabelled, tmp_path)
     with pytest.raises(HeatpoolError, match=r"training diverged: .* use a lower --learning-rate"):
         run(recipe(shared={"lr": 1e25}), clips, clips, tmp_path)

@@ -11,9 +11,10 @@ import torch
 from classify.checkpoint import load_model
 from classify.clips import ClipSet
 from classify.config import TrainConfig
+from classify.loop import EpochReport
 from classify.optim import learning_rate
 from classify.predict import predict_scores
-from classify.train import EpochReport, train_stream
+from classify.train import train_stream
 from pool.errors import HeatpoolError
 from tests.test_classify.clip_cases import moving_clips
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,13 +68,13 @@ def test_evaluate_gives_the_figures_of_the_run(finished: Path, capsys: pytest.Ca
 
 
 def test_a_resumed_run_ends_as_an_uninterrupted_one(store: Path, finished: Path, tmp_path: Path) -> None:
-    from classify import train as training
+    from classify import loop as training
 
     class StopError(Exception):
         pass
 
     out, epochs = tmp_path / "run", []
-    run_epoch = training._Trainer.run_epoch
+    run_epoch = training._Loop.run_epoch
 
     def stop_at_three(self, epoch):  # type: ignore[no-untyped-def]
         epochs.append(epoch)
@@ -80,7 +83,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(store: Path, finished: Path,
         return run_epoch(self, epoch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training._Trainer, "run_epoch", stop_at_three)
+        patch.setattr(training._Loop, "run_epoch", stop_at_three)
         with pytest.raises(StopError):
             train(store, out, "--epochs", "12", "--batch-size", "4", "--quiet")
     assert train(store, out, "--epochs", "12", "--batch-size", "4", "--quiet", "--resume") == 0
@@ -167,3 +170,38 @@ def test_a_store_of_another_version_is_refused(
     assert "99" in said(capsys)
     assert main(["info", str(old)]) == 1
     assert "99" in said(capsys)
+
+
+@pytest.mark.slow
+def test_torchrun_shares_a_run(store: Path, tmp_path: Path) -> None:
+    """Two processes on a CPU, two streams, two seeds; the run is whole and evaluates as it says."""
+    out = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    heatpool = str(Path(sys.executable).with_name("heatpool"))
+    command = [
+        "--no-python",
+        heatpool,
+        "train",
+        "--features",
+        str(store),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+    ]
+    options = ["--epochs", "12", "--batch-size", "4", "--seeds", "2"]
+    done = subprocess.run(
+        [*torchrun, *command, *options], env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True,
+        text=True, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("report: ") == 1
+    assert "2 processes" in (out / "log.txt").read_text()
+    for seed in (0, 1):
+        summary = json.loads((out / f"seed_{seed}" / "summary.json").read_text())
+        assert summary["fused"]["test"]["acc/top1"] == 1.0
+        metrics = (out / f"seed_{seed}" / "pooled_joint" / "metrics.csv").read_text()
+        assert metrics.count("\n") == 13
+    assert main(["evaluate", "--run", str(out / "seed_0"), "--device", "cpu"]) == 0
+    again = json.loads((out / "seed_0" / "evaluate-test" / "evaluation.json").read_text())
+    assert again["fused"]["test"] == json.loads((out / "seed_0/summary.json").read_text())["fused"]["test"]

@@ -162,3 +162,15 @@ def test_a_text_network_of_another_width_is_refused(
     store = rgb_store(tmp_path / "wide.zarr", replace(EMBEDDINGS, width=WIDTH + 8))
     assert hpnet(store, tmp_path / "run", "--text", str(folder / "clip"), "--quiet") == 1
     assert f"has {WIDTH} values, the RGB {WIDTH + 8}; take both from the same" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_seeds_side_by_side_end_as_each_alone(folder: Path, tmp_path: Path) -> None:
+    store = folder / "features.zarr"
+    assert hpnet(store, tmp_path / "both", "--seeds", "2", "--threads", "2", "--quiet") == 0
+    assert hpnet(store, tmp_path / "alone", "--seed", "1", "--threads", "1", "--quiet") == 0
+    last = "hpnet/checkpoints/last.safetensors"
+    assert (tmp_path / "both/seed_1" / last).read_bytes() == (tmp_path / "alone" / last).read_bytes()
+    said = json.loads((tmp_path / "both/seed_0/summary.json").read_text())["streams"]["hpnet"]["modalities"]
+    assert said[0].startswith("HP-Net, RGB: frozen xclip embeddings")
+    assert "HP-Net, RGB: frozen" in (tmp_path / "both/seed_0/log.txt").read_text()
