@@ -1,6 +1,6 @@
 """Batches of random clips for training: the loader cache against other ways to read the same features.
 
-Usage: python benchmarks/loader.py [--clips 512] [--batches 40] [--folder FOLDER]
+Usage: python -m benchmarks.loader [--clips 512] [--batches 40] [--folder FOLDER]
 
 Makes a store of synthetic clips (M, T, V, C) = (2, 64, 17, 96), the size that HP-Net's authors publish, half
 of them with one person, writes the same clips as their .npy folder and as HDF5, and reads batches of 64
@@ -171,7 +171,7 @@ def measure(root: Path, clips: int, count: int) -> None:
     file = h5py.File(root / "h5" / "features.h5", "r")
     few = max(count // 10, 2)
     print(f"{clips} clips, batches of {BATCH}, one thread; clips/s at the faster quartile\n")
-    print(f"{'stream':<8}{'way':<10}{'first':>9}{'cold':>9}{'warm':>9}{'warm / authors':>16}")
+    print("| stream | way | first | cold | warm | warm over authors |\n|---|---|---|---|---|---|")
     for stream in ("joint", "bone"):
         check_equal(store, authors_way(root / "npy", names, stream=stream), stream)
         rows: list[tuple[str, float, float, float]] = []
@@ -196,7 +196,7 @@ def measure(root: Path, clips: int, count: int) -> None:
             rows.append((f"cache {mode}", first, cold, speed(fetch, clips, count, seed=1)))
         base = rows[0][3]
         for name, first, cold, warm in rows:
-            print(f"{stream:<8}{name:<10}{first:>9,.0f}{cold:>9,.0f}{warm:>9,.0f}{warm / base:>15.1f}x")
+            print(f"| {stream} | {name} | {first:,.0f} | {cold:,.0f} | {warm:,.0f} | {warm / base:.1f} |")
 
 
 def main() -> None:

@@ -209,6 +209,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.speed:
+        print("| HRNet-W48, float32 unless said | ms a crop |\n|---|---|", flush=True)
         for name, milliseconds in speed():
             print(f"| {name} | {milliseconds:.0f} |", flush=True)
         return

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.memory import largest_resident_mb
 from pool.journal import ShardRecord, record_key
 from pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
 from pool.store import FeatureStore
@@ -92,12 +93,6 @@ def ask(path: Path, clips: int, question: str) -> None:
     exec(QUESTIONS[question], names)
     seconds = time.perf_counter() - begun
     print(json.dumps({"seconds": seconds, "megabytes": largest_resident_mb()}))
-
-
-def largest_resident_mb() -> float:
-    """Of this process since it began; getrusage would count its parent's, from before it was replaced."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def main() -> None:

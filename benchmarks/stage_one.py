@@ -45,6 +45,7 @@ STEPS = 64
 PLACE = (0.3, 0.1, 0.7, 0.95)  # of the one box, as fractions of the frame
 SPEC = CropSpec(height_px=256, width_px=192)
 TAP = "stage4_branch1"
+MEMORY_OF = ((1, 100), (1, 1_000), (1, 10_000), (64, 16), (256, 16))  # clips, frames each
 
 
 def make_video(path: Path, frames: int, *, source: Path | None, width_px: int, height_px: int) -> Path:
@@ -183,7 +184,8 @@ def speed(arguments: argparse.Namespace) -> None:
     work = flops(hrnet(arguments.width))
     rates = {dtype: matrix_rate(dtype, device) for dtype in (torch.float32, fast)}
     rates_said = ", ".join(f"{str(dtype)[6:]} {rate / 1e9:,.0f} GFLOP/s" for dtype, rate in rates.items())
-    print(f"HRNet-W{arguments.width}: {work / 1e9:.1f} GFLOP a crop; matrix product: {rates_said}")
+    print("| network | a crop | a matrix product |\n|---|---|---|")
+    print(f"| HRNet-W{arguments.width} | {work / 1e9:.1f} GFLOP | {rates_said} |\n")
     print("| frames | loop | seconds | frames/s | ratio | of the matrix rate |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -208,17 +210,23 @@ def row(frames: int, name: str, seconds: float, base: float, share: float) -> No
     print(f"| {frames} | {name} | {seconds:.1f} | {rate:.2f} | {ratio:.2f} | {share:.0%} |", flush=True)
 
 
-def memory(frames: int) -> None:
-    """Extract a video of so many frames with the tiny networks and print the peak of resident memory."""
+def memory(clips: int, frames: int) -> None:
+    """Extract clips of so many frames with the tiny networks and print the peak of resident memory.
+
+    Clips go 64 at a time, as a shard; several of them have 8 steps, so that 16 frames of each are read.
+    """
+    options = ExtractOptions(steps=8 if clips > 1 else STEPS)
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder) / "long.mp4", frames, source=None, width_px=640, height_px=480)
         poser = TopDown(FullFrame(), load_tiny_backbone(), device="cpu")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begun = time.perf_counter()
-        extract_clips([ClipJob(0, video)], ExtractOptions(), poser=poser)
+        jobs = [ClipJob(clip, video) for clip in range(clips)]
+        for first in range(0, clips, 64):
+            extract_clips(jobs[first : first + 64], options, poser=poser)
         seconds = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"| {frames} | {before / 1024:.0f} | {peak / 1024:.0f} | {seconds:.1f} |")
+    print(f"| {clips} | {frames} | {before / 1024:.0f} | {peak / 1024:.0f} | {seconds:.1f} |")
 
 
 def main() -> None:
@@ -230,16 +238,19 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=48, help="channels of HRNet, 32 or 48")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", action="store_true", help="peak memory at 100, 1,000 and 10,000 frames")
-    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", action="store_true", help="peak memory by length and number of clips")
+    parser.add_argument("--memory-of", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.memory_of:
-        memory(arguments.memory_of)
+        memory(*arguments.memory_of)
     elif arguments.memory:
-        print("| frames | MB before | MB at the peak | seconds |\n|---|---|---|---|", flush=True)
-        for frames in (100, 1000, 10_000):  # a process each, because a peak never falls
-            command = [sys.executable, "-m", "benchmarks.stage_one", "--memory-of", str(frames)]
+        print(
+            "| clips | frames each | MB before | MB at the peak | seconds |\n|---|---|---|---|---|",
+            flush=True,
+        )
+        for of in MEMORY_OF:  # a process each, because a peak never falls
+            command = [sys.executable, "-m", "benchmarks.stage_one", "--memory-of", *map(str, of)]
             subprocess.run(command, check=True)
     else:
         speed(arguments)

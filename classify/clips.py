@@ -6,7 +6,7 @@ Axis letters: N clips, M person slots, P persons present (packed), T steps, V jo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from classify.cache import FeatureRows
 
 __all__ = ["ChannelStats", "ClipSet", "InputName", "channel_stats"]
 
-InputName = Literal["pooled", "keypoints"]
+InputName = Literal["pooled", "keypoints", "map_mean"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class ClipSet:
         labels: (N,) int64 in [0, K); -1 for an unlabelled clip.
         class_names: K names in label order.
         features: (P, T, V, C) float16; zero at steps at which the person was not seen. In memory, or
-            fetched when indexed.
+            fetched when indexed. V is 1 for `map_mean`, which belongs to no joint.
         mask: (P, T) bool, the person was seen.
         clip_of_person: (P,) int64, ascending; every clip has at least one person.
         slot: (P,) int64, the person's slot in the store.
@@ -122,6 +122,17 @@ class ClipSet:
             input=self.input,
             source=self.source,
         )
+
+    def of_tap(self, tap: str, *, first: int, stop: int) -> ClipSet:
+        """Return the same clips with channels `first` to `stop`, those of one tap; nothing is copied."""
+        rows = self.features
+        part: Tensor | FeatureRows
+        if isinstance(rows, FeatureRows):
+            shape = (*rows.shape[1:-1], stop - first)
+            part = FeatureRows(lambda people: rows[people][..., first:stop], torch.arange(len(rows)), shape)
+        else:
+            part = rows[..., first:stop]
+        return replace(self, features=part, source={**self.source, "tap": tap})
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ ModelName = Literal["ctrgcn", "linear", "mlp", "tcn"]
 
 Schedule = Literal["step", "cosine"]
 Optimizer = Literal["sgd", "adamw"]
-GraphName = Literal["hpnet", "coco17"]
+GraphName = Literal["hpnet", "coco17", "point"]
 TrainDtype = Literal["float32", "bfloat16", "float16"]
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from classify.graphconv import GraphConvUnit, batch_norm
+from classify.graphconv import GraphConvUnit
+from classify.normact import norm_act
+from classify.pointwise import matrix, max_time, project
 
 __all__ = ["CTRGCN", "PUBLISHED_LAYERS", "pack_persons"]
 
@@ -74,42 +76,38 @@ class _TemporalUnit(nn.Module):
             elif isinstance(module, nn.BatchNorm2d):
                 nn.init.normal_(module.weight, 1.0, 0.02)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(P, V, T, C) -> (P, V, T / stride, C)."""
+    def forward(self, x: Tensor, residual: Tensor | None) -> Tensor:
+        """(P, C, V, T) -> (P, C, V, T / stride), with the layer's residual and ReLU."""
         *wide, point = list[Any](self.branches)
-        # the three branches that look around share one product, one norm and one ReLU
-        weight = torch.cat([branch[0].weight.flatten(1) for branch in wide])
-        bias = torch.cat([branch[0].bias for branch in wide])
-        hidden = batch_norm(nn.functional.linear(x, weight, bias), *(branch[1] for branch in wide)).relu_()
-        parts = hidden.chunk(len(wide), -1)
+        heads = [branch[0] for branch in wide]
+        if self.stride == 1:  # all four branches begin with a product at the same steps
+            product = project(x, matrix([*heads, point[0]]))
+            hidden, pointed = product.split([product.shape[1] * 3 // 4, product.shape[1] // 4], 1)
+        else:
+            hidden = project(x, matrix(heads))
+            pointed = project(x[..., :: self.stride].contiguous(), matrix([point[0]]))
+        offsets = [head.bias for head in heads]
+        *looking, peak = norm_act([hidden], [branch[1] for branch in wide], offsets=offsets, split=True)
+        convs = [branch[3].conv for branch in wide[:2]]
         outs = [
-            _convolve_time(part, branch[3].conv, dilation=dilation, stride=self.stride)
-            for part, branch, dilation in zip(parts, wide, _DILATIONS, strict=False)
+            _convolve_time(part, conv, dilation=dilation, stride=self.stride)
+            for part, conv, dilation in zip(looking, convs, _DILATIONS, strict=True)
         ]
-        outs.append(_max_time(parts[-1], stride=self.stride))
-        outs.append(nn.functional.linear(x[:, :, :: self.stride], point[0].weight.flatten(1), point[0].bias))
+        outs += [max_time(peak, stride=self.stride), pointed]
         norms = (wide[0][3].bn, wide[1][3].bn, wide[2][4], point[1])
-        return batch_norm(torch.cat(outs, -1), *norms)
+        offsets = [*(conv.bias for conv in convs), None, point[0].bias]
+        return norm_act(outs, norms, offsets=offsets, residual=residual)[0]
 
 
 def _convolve_time(x: Tensor, conv: nn.Conv2d, *, dilation: int, stride: int) -> Tensor:
-    """Convolve (P, V, T, C) along T with zero padding that keeps T / stride steps."""
-    pad = dilation * (_KERNEL - 1) // 2
-    out = nn.functional.conv2d(
-        x.permute(0, 3, 1, 2),
+    """Convolve (P, C, V, T) along T with zero padding that keeps T / stride steps; the bias is left out."""
+    return nn.functional.conv2d(
+        x,
         conv.weight.transpose(2, 3),
-        conv.bias,
         stride=(1, stride),
-        padding=(0, pad),
+        padding=(0, dilation * (_KERNEL - 1) // 2),
         dilation=(1, dilation),
     )
-    return out.permute(0, 2, 3, 1)
-
-
-def _max_time(x: Tensor, *, stride: int) -> Tensor:
-    """Maximum over three neighbouring steps of (P, V, T, C), every `stride` steps."""
-    pooled = nn.functional.max_pool2d(x.permute(0, 3, 1, 2), (1, 3), (1, stride), (0, 1))
-    return pooled.permute(0, 2, 3, 1)
 
 
 class _Layer(nn.Module):
@@ -125,15 +123,13 @@ class _Layer(nn.Module):
             self.residual = _ConvNorm(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(P, V, T, C) -> (P, V, T / stride, K)."""
-        out = self.tcn1(self.gcn1(x))
+        """(P, C, V, T) -> (P, K, V, T / stride)."""
+        residual: Tensor | None = None if self.first else x
         if self.residual is not None:
-            conv = self.residual.conv
-            thin = nn.functional.linear(x[:, :, :: self.stride], conv.weight.flatten(1), conv.bias)
-            out = out.add_(batch_norm(thin, self.residual.bn))
-        elif not self.first:
-            out = out.add_(x)
-        return out.relu_()
+            conv, norm = self.residual.conv, self.residual.bn
+            thin = project(x[..., :: self.stride].contiguous(), matrix([conv]))
+            (residual,) = norm_act([thin], [norm], offsets=[conv.bias], relu=False)
+        return self.tcn1(self.gcn1(x), residual)
 
 
 def pack_persons(x: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -219,16 +215,22 @@ class CTRGCN(nn.Module):
 
     def features(self, x: Tensor, clip: Tensor, slot: Tensor, *, clips: int) -> Tensor:
         """Return (clips, width * last multiple): the mean over joints, steps and the persons of each clip."""
-        hidden = self._normalise(x, slot).transpose(1, 2).contiguous()
+        hidden, order = self._normalise(x, slot)
+        # the first layer's products read channels last as they read channels first
+        hidden = hidden.permute(0, 3, 1, 2)
         for number in range(1, self.depth + 1):
             hidden = self.get_submodule(f"l{number}")(hidden)
-        person = hidden.mean((1, 2))
-        summed = person.new_zeros(clips, person.shape[1]).index_add(0, clip, person)
+        person = hidden.mean((2, 3))
+        summed = person.new_zeros(clips, person.shape[1]).index_add(0, clip[order], person)
         counts = torch.bincount(clip, minlength=clips).clamp(min=1)
         return summed / counts.unsqueeze(1)
 
-    def _normalise(self, x: Tensor, slot: Tensor) -> Tensor:
-        """Apply the input norm, whose statistics are kept per slot, joint and channel, to (P, T, V, C)."""
+    def _normalise(self, x: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """Apply the input norm, whose statistics are kept per slot, joint and channel, to (P, T, V, C).
+
+        Returns:
+            The persons slot by slot, (P, V, T, C) contiguous, and which row (P,) each of them was.
+        """
         norm: Any = self.data_bn
         size = self.joints * x.shape[-1]
         affine = [
@@ -236,16 +238,17 @@ class CTRGCN(nn.Module):
             for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
         ]
         rows = x.flatten(2).unsqueeze(1)  # (P, 1, T, V*C)
-        out = torch.empty_like(rows) if self.persons > 1 else rows
-        for number in range(self.persons):
-            mine = (slot == number).nonzero().squeeze(1)
+        order = [(slot == number).nonzero().squeeze(1) for number in range(self.persons)]
+        parts = []
+        for mine, *values in zip(order, *affine, strict=True):
             if len(mine) == 0:
                 continue
-            mean, var, weight, bias = (part[number] for part in affine)
+            mean, var, weight, bias = values
+            chosen = rows if len(mine) == len(rows) else rows[mine]
             normed = nn.functional.batch_norm(
-                rows[mine].permute(0, 3, 1, 2), mean, var, weight, bias, norm.training, 0.1, norm.eps
+                chosen.permute(0, 3, 1, 2), mean, var, weight, bias, norm.training, 0.1, norm.eps
             ).permute(0, 2, 3, 1)
-            out = normed if len(mine) == len(rows) else out.index_copy(0, mine, normed)
+            parts.append(normed.view(-1, *x.shape[1:]).transpose(1, 2))
         if norm.training:
             norm.num_batches_tracked.add_(1)
-        return out.view_as(x)
+        return torch.cat(parts or [x.transpose(1, 2)]), torch.cat(order)

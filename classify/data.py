@@ -16,6 +16,7 @@ from torch import Tensor
 
 from classify.cache import FeatureRows, LoaderCache, Persons
 from classify.clips import ChannelStats, ClipSet, InputName
+from classify.keypoints import person_frame
 from pool.errors import HeatpoolError
 from pool.records import Part
 
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     from pool.store import FeatureStore
 
 __all__ = [
-    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "load_parts", "person_frame",
-    "sample_time", "split_rows",
+    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "load_parts", "sample_time",
+    "split_rows",
 ]  # fmt: skip
 
 KeypointsFrame = Literal["person", "image"]
 Absent = Literal["skip", "copy"]
 
-_HIPS = [11, 12]
 _TEST_CROP = 0.95
 
 
@@ -116,7 +116,7 @@ def load_parts(
     Args:
         store: opened feature store.
         parts: (N,) int64 distinct rows of the store each; every result is in its rows' order.
-        input: "pooled" vectors or "keypoints" (x, y, score).
+        input: "pooled" vectors, "keypoints" (x, y, score), or "map_mean": vectors of no joint, V = 1.
         keypoints_frame: "image" as stored, or "person" as `person_frame` makes them.
         absent: "skip" leaves empty slots out; "copy" fills them with the clip's first person, as the
             published loaders do.
@@ -139,7 +139,7 @@ def load_parts(
         store,
         needed,
         kind=kind,
-        item_shape=store.layout.features[input].item_shape[1:],
+        item_shape=_with_joints(store.layout.features[input].item_shape[1:]),
         decode=partial(_decode, store, kind),
     )
     source = {
@@ -159,6 +159,8 @@ def load_parts(
 
 def _check_input(store: FeatureStore, input: InputName) -> None:
     """Raise HeatpoolError if the store was imported from a format without this array."""
+    if input == "map_mean" and not store.spec.map_mean:
+        raise HeatpoolError(f"{store.source.name}: holds no map_mean; extract with --map-mean")
     held = store.attributes["config"].get("arrays")
     if held is not None and input not in held:
         others = ", ".join(held)
@@ -169,11 +171,17 @@ def _decode(store: FeatureStore, kind: str, rows: np.ndarray) -> np.ndarray:
     """Features (n, M, T, V, C) of ascending rows of one shard, as they are cached."""
     if kind != "keypoints-person":
         name = kind.partition("-")[0]
-        return store.read(rows, (name,))[name]
+        values = store.read(rows, (name,))[name]
+        return values.reshape(*values.shape[:2], *_with_joints(values.shape[2:]))
     arrays = store.read(rows, ("keypoints", "mask"))
     aspect = store.width_px[rows] / np.maximum(store.height_px[rows], 1)
     clips = zip(arrays["keypoints"], arrays["mask"], aspect, strict=True)
     return np.stack([person_frame(clip, seen, aspect=float(ratio)) for clip, seen, ratio in clips])
+
+
+def _with_joints(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(T, V, C) of (T, V, C), or of (T, C) with one joint."""
+    return shape if len(shape) == 3 else (shape[0], 1, shape[1])
 
 
 def _clip_set(
@@ -222,31 +230,6 @@ def _clip_set(
         source=source,
     )
     return clips if np.array_equal(rows, ascending) else clips.subset(np.searchsorted(ascending, rows))
-
-
-def person_frame(keypoints: np.ndarray, mask: np.ndarray, *, aspect: float) -> np.ndarray:
-    """Move keypoints of a clip into the frame of its first person.
-
-    The origin is that person's median hip midpoint over seen steps, the unit is the median
-    height of its joints' bounding box. Position and size in the image go, movement through the
-    scene and the place of the second person relative to the first stay.
-
-    Args:
-        keypoints: (M, T, 17, 3) float, x and y with [-1, 1] spanning the frame, score; COCO-17.
-        mask: (M, T) bool, the person was seen; the first seen person gives the frame.
-        aspect: frame width / height, which makes x and y units equal.
-
-    Returns:
-        (M, T, 17, 3) float32, zero where not seen.
-    """
-    points = keypoints.astype(np.float32)  # a copy
-    points[..., 0] *= aspect
-    first = int(mask.any(1).argmax())
-    seen = points[first][mask[first]][..., :2]  # (steps seen, 17, 2)
-    origin = np.median(seen[:, _HIPS].mean(1), axis=0)
-    height = float(np.median(seen[..., 1].max(1) - seen[..., 1].min(1)))
-    points[..., :2] = (points[..., :2] - origin) / max(height, 1e-3)
-    return points * mask[:, :, None, None]
 
 
 def sample_time(values: Tensor, positions: Tensor) -> Tensor:

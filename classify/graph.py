@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["COCO17_GRAPH", "GRAPHS", "HPNET_GRAPH", "JointGraph"]
+__all__ = ["COCO17_GRAPH", "GRAPHS", "HPNET_GRAPH", "POINT_GRAPH", "JointGraph"]
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -84,5 +84,8 @@ _COCO17_BONES: Pairs = (
 COCO17_GRAPH = JointGraph(name="coco17", joints=17, bones=_COCO17_BONES, links=_COCO17_BONES, centre=0)
 """PYSKL's tree of the COCO-17 joints, hung on the nose."""
 
-GRAPHS = {graph.name: graph for graph in (HPNET_GRAPH, COCO17_GRAPH)}
+POINT_GRAPH = JointGraph(name="point", joints=1, bones=(), links=(), centre=0)
+"""One point, for features that belong to no joint."""
+
+GRAPHS = {graph.name: graph for graph in (HPNET_GRAPH, COCO17_GRAPH, POINT_GRAPH)}
 """The graphs a configuration may name."""

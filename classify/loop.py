@@ -59,7 +59,7 @@ class Training:
         best: weights file of the best epoch on val.
         last: weights file of the last epoch.
         history: one report per epoch.
-        seconds: time spent in this process.
+        seconds: time that its epochs took, those before a resumption included.
     """
 
     best: Path
@@ -117,10 +117,12 @@ class _Loop:
         self.scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
         self.folder, self.metrics_path = out_dir / "checkpoints", out_dir / "metrics.csv"
         self.history: list[EpochReport] = []
+        self.seconds = 0.0
         self.objective: Any = accelerator.prepare(learner.objective)
 
     def run_epoch(self, epoch: int) -> EpochReport:
         """Train one epoch, score val, and keep the checkpoints."""
+        started = time.perf_counter()
         figures = {**self._train_epoch(epoch), **self._validate()}
         past = [
             (-each.figures["val/acc/top1"], each.figures["val/loss"], each.epoch) for each in self.history
@@ -128,6 +130,7 @@ class _Loop:
         best = min([*past, (-figures["val/acc/top1"], figures["val/loss"], epoch)])[2]
         report = EpochReport(epoch, self.config.epochs, figures, best)
         self.history.append(report)
+        self.seconds += time.perf_counter() - started
         if self.accelerator.is_main_process:
             self._save(report)
         return report
@@ -213,6 +216,7 @@ class _Loop:
             "optimizer": self.learner.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "history": [{"epoch": p.epoch, "best_epoch": p.best_epoch, **p.figures} for p in self.history],
+            "seconds": self.seconds,
             "run": self.learner.identity,
         }
         data = io.BytesIO()
@@ -226,7 +230,7 @@ class _Loop:
             return
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            run, history = state["run"], state["history"]
+            run, history, self.seconds = state["run"], state["history"], state["seconds"]
         except Exception as error:  # the restricted loader fails in a dozen ways on a damaged file
             raise HeatpoolError(f"cannot resume from {path}: {' '.join(str(error).split())[:200]}") from error
         if run != self.learner.identity:
@@ -275,7 +279,6 @@ def run_training(
     elif (loop.folder / _STATE).exists():
         raise HeatpoolError(f"{out_dir} holds a training already; resume it, or choose another folder")
     accelerator.wait_for_everyone()  # before the first one writes what the others would take for an old run
-    started = time.perf_counter()
     for past in loop.history:
         if progress:
             progress(past)
@@ -288,5 +291,5 @@ def run_training(
         best=loop.folder / "best.safetensors",
         last=loop.folder / "last.safetensors",
         history=tuple(loop.history),
-        seconds=time.perf_counter() - started,
+        seconds=loop.seconds,
     )

@@ -102,6 +102,7 @@ class ClipState:
         """Make room for what the pose network will say of each slot and read frame."""
         frames = len(self.plan.frames)
         self._pooled = np.zeros((persons, frames, joints, channels), np.float32)
+        self._map_mean = np.zeros((persons, frames, channels), np.float32)
         self._keypoints = np.zeros((persons, frames, joints, 3), np.float32)
         self._boxes = np.zeros((persons, frames, 4), np.float32)
         self._filled = np.zeros((persons, frames), np.bool_)
@@ -110,6 +111,7 @@ class ClipState:
         """Take the answer number `at` of a batch for a detection of a frame into a slot."""
         size = np.array(self.size_px)
         self._pooled[slot, frame] = posed.pooled[at]
+        self._map_mean[slot, frame] = posed.map_mean[at]
         self._keypoints[slot, frame, :, :2] = 2 * posed.joints_xy_px[at] / size - 1
         self._keypoints[slot, frame, :, 2] = posed.scores[at]
         box_xyxy_px = self.looks[frame].detections.boxes_xyxy_px[detection]
@@ -128,12 +130,14 @@ class ClipState:
         result = ClipResult(status, info.frames, info.fps, *self.size_px, persons, message)
         if not persons:
             return Outcome(None, result)
+        counted = np.ones_like(filled) if gaps == "zeros" else filled
         features = ClipFeatures(
-            pooled=_steps(plan, self._pooled, np.ones_like(filled) if gaps == "zeros" else filled),
+            pooled=_steps(plan, self._pooled, counted),
             keypoints=_steps(plan, self._keypoints, filled),
             boxes=_steps(plan, self._boxes, filled),
             mask=np.stack([plan.seen_steps(slot) for slot in filled]),
             time_s=plan.apply(np.array(self._time_s)).astype(np.float32),
+            map_mean=_steps(plan, self._map_mean, counted),
             **self.rgb,
         )
         return Outcome(features, result)

@@ -66,7 +66,8 @@ class OnnxBackbone:
         # Two crops at once: finds the sizes, and a graph that cannot be batched, before any video is read.
         trial = self.forward(torch.zeros(2, 3, height, width))
         self.joints = trial.scores.shape[1]
-        self.channels = sum(each.shape[1] for each in trial.maps)
+        self.tap_channels = tuple(each.shape[1] for each in trial.maps)
+        self.channels = sum(self.tap_channels)
 
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run normalised crops (B, 3, height, width) float32; see `PoseBackbone`."""

@@ -41,11 +41,14 @@ class PosedPeople:
         joints_xy_px: (B, V, 2) float, in frame pixels.
         scores: (B, V) float32 in [0, 1].
         pooled: (B, V, C) float32.
+        map_mean: (B, C) float32, mean over each tapped map: over the person's crop, or by a one-stage network
+            over the person's box.
     """
 
     joints_xy_px: np.ndarray
     scores: np.ndarray
     pooled: np.ndarray
+    map_mean: np.ndarray
 
 
 L = TypeVar("L", bound=Look)
@@ -156,9 +159,10 @@ class TopDown:
         crops = np.stack([look.crops[number] for look, number in chosen])
         pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))
         pooled = self._pool(pose).float().cpu().numpy()
+        map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1).cpu().numpy()
         affines = np.stack([look.affines[number] for look, number in chosen])
         joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
-        return PosedPeople(joints, pose.scores.float().cpu().numpy(), pooled)
+        return PosedPeople(joints, pose.scores.float().cpu().numpy(), pooled, map_mean)
 
 
 class OneStage:
@@ -178,4 +182,5 @@ class OneStage:
             np.stack([people.joints_xy_px[number] for people, number in chosen]),
             np.stack([people.scores[number] for people, number in chosen]),
             np.stack([people.pooled[number] for people, number in chosen]),
+            np.stack([people.map_mean[number] for people, number in chosen]),
         )

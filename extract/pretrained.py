@@ -41,7 +41,9 @@ def load_pretrained(source: str | Path, classes: Mapping[str, str], *, kind: str
                 "install the pair that belongs together, see the torch release notes"
             ) from error
         raise HeatpoolError(f"{kind} needs transformers: pip install 'heatpool[hf]' ({cause})") from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except HeatpoolError:
+        raise
+    except Exception as error:  # safetensors, pickle, json and the hub have many classes for damaged weights
         reason = " ".join(str(error).split())[:300]
         raise HeatpoolError(
             f"expected {kind} in a local folder or on the Hugging Face hub, cannot load {source}: {reason}"

@@ -193,13 +193,13 @@ def _decode_clips(todo: queue.SimpleQueue[_Reading], steps: int, sampling: Sampl
 
 def _decode_clip(reading: _Reading, steps: int, sampling: Sampling) -> None:
     """Send the items of one clip; whatever goes wrong ends this clip alone."""
-    error, corrupt, job = "", 0, reading.job
+    error, damage, job = "", "", reading.job
     reading.begin()
     try:
         info = probe(job.path, start_s=job.start_s, end_s=job.end_s)
         for attempt in range(3):  # after a seek, from the start, and with the frames that decode
             try:
-                corrupt = _send_frames(reading, info, steps, sampling)
+                damage = _send_frames(reading, info, steps, sampling)
                 break
             except FrameCountError as count:
                 if attempt == 2:
@@ -211,23 +211,26 @@ def _decode_clip(reading: _Reading, steps: int, sampling: Sampling) -> None:
         error = str(reason)
     except Exception as reason:  # a decoder fault must not end the run; the failure list names it
         error = f"{type(reason).__name__}: {reason}"
-    damage = f"{corrupt} of the frames that were read are damaged" if corrupt else ""
     reading.put(ClipEnd(reading.at, error, damage))
 
 
-def _send_frames(reading: _Reading, info: VideoInfo, steps: int, sampling: Sampling) -> int:
-    """Send the frames that the plan reads; return how many of them are damaged."""
+def _send_frames(reading: _Reading, info: VideoInfo, steps: int, sampling: Sampling) -> str:
+    """Send the frames that the plan reads; return what is wrong with them, empty for nothing."""
     job = reading.job
     if info.frames < 2:
-        raise HeatpoolError(f"expected at least 2 frames, {job.path.name} holds {info.frames}")
+        why = f" ({info.damage})" if info.damage else ""
+        raise HeatpoolError(f"expected at least 2 frames, {job.path.name} holds {info.frames}{why}")
     counting = sampling.frames(info)
     plan = ResamplePlan.linear(len(counting), steps)
     reading.put(ClipStart(reading.at, info, plan))
-    corrupt = 0
+    corrupt = scaled = 0
     for frame in iter_frames(job.path, counting[plan.frames], info=info):
         corrupt += frame.corrupt
+        scaled += frame.scaled
         reading.put(Frame(job.clip, info.first_frame + frame.index, frame.time_s, frame.rgb))
-    return corrupt
+    if scaled:
+        return f"{scaled} of the frames that were read are of another size than the first"
+    return f"{corrupt} of the frames that were read are damaged" if corrupt else ""
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error: the consumer went away

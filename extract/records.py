@@ -130,7 +130,8 @@ class PoseBackbone(Protocol):
     Attributes:
         name: of the backend, as on the command line.
         tap: names of the feature maps that `forward` returns, joined by "+".
-        channels: C of these maps together.
+        tap_channels: channels of each of these maps.
+        channels: C, all of them.
         joints: V.
         crop: how crops must be prepared.
         weights_sha256: hex digest of the weights file.
@@ -138,6 +139,7 @@ class PoseBackbone(Protocol):
 
     name: str
     tap: str
+    tap_channels: tuple[int, ...]
     channels: int
     joints: int
     crop: CropSpec
@@ -157,18 +159,21 @@ class FramePeople:
         joints_xy_px: (D, V, 2) float32, in frame pixels.
         scores: (D, V) float32 in [0, 1].
         pooled: (D, V, C) float32.
+        map_mean: (D, C) float32, mean over each tapped map within the person's box.
     """
 
     detections: Detections
     joints_xy_px: np.ndarray
     scores: np.ndarray
     pooled: np.ndarray
+    map_mean: np.ndarray
 
     def __post_init__(self) -> None:
         count, joints = len(self.detections), self.scores.shape[-1]
         check_array("scores", self.scores, (count, joints), np.float32)
         check_array("joints_xy_px", self.joints_xy_px, (count, joints, 2), np.float32)
         check_array("pooled", self.pooled, (count, joints, None), np.float32)
+        check_array("map_mean", self.map_mean, (count, self.pooled.shape[2]), np.float32)
 
 
 class FrameBackbone(Protocol):
@@ -176,14 +181,16 @@ class FrameBackbone(Protocol):
 
     Attributes:
         name: of the backend, as on the command line.
-        tap: name of the feature map or maps that are pooled.
-        channels: C of the pooled vectors.
+        tap: names of the feature maps that are pooled, joined by "+".
+        tap_channels: channels of each of these maps.
+        channels: C of the pooled vectors: all of them.
         joints: V.
         weights_sha256: hex digest of the weights file.
     """
 
     name: str
     tap: str
+    tap_channels: tuple[int, ...]
     channels: int
     joints: int
     weights_sha256: str

@@ -74,6 +74,7 @@ def _to_json(jobs: Sequence[ClipJob], options: ExtractOptions) -> str:
 
 def _main() -> None:
     """Decode the clips named on the standard input; print a line after each."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes to all of a job, and who waits for us answers
     asked = json.load(sys.stdin)
     stride, fps = asked["sampling"]
     for clip, path, start_s, end_s, persons in asked["jobs"]:

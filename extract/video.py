@@ -20,6 +20,10 @@ __all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe
 
 # Above this size one core no longer decodes faster than a network eats, so FFmpeg may use more threads.
 _THREADED_PIXELS = 1280 * 720
+# 8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels.
+_MOST_PIXELS = 8192 * 4096
+_LONGEST_S = 7 * 86_400.0  # stamps that span more are taken for damage; windows and ticks are cut from them
+_LIMIT = {"max_pixels": str(_MOST_PIXELS)}
 
 
 class FrameCountError(Exception):
@@ -83,15 +87,17 @@ class DecodedFrame:
 
     Attributes:
         index: frame number from the start of the window.
-        time_s: presentation time from the start of the video.
-        rgb: (H, W, 3) uint8, upright (rotation metadata applied).
+        time_s: presentation time from the start of the video; in a whole file it rises from frame to frame.
+        rgb: (H, W, 3) uint8, upright (rotation metadata applied), of one size for all frames of a reading.
         corrupt: the decoder had to invent part of it.
+        scaled: it was of another size than the first frame that was read.
     """
 
     index: int
     time_s: float
     rgb: np.ndarray
     corrupt: bool
+    scaled: bool = False
 
 
 def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> VideoInfo:
@@ -103,7 +109,8 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Vi
         end_s: end of the window (exclusive); None for the end of the video.
 
     Raises:
-        HeatpoolError: if the file cannot be opened, holds no video, or the window holds no frame.
+        HeatpoolError: if the file cannot be opened, holds no video that can be decoded, claims larger
+            pictures than 8192 x 4096, or the window holds no frame.
     """
     about = path.stat() if path.exists() else None
     table = _packet_table(path, about and (about.st_size, about.st_mtime_ns))
@@ -112,7 +119,8 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Vi
         damage = f"header claims {table.header} frames, the file holds {found}"
     if found == 0:
         raise HeatpoolError(f"expected a video with frames, got none in {path.name}")
-    first = int(np.searchsorted(times_s, start_s - 1e-6))
+    # From the start means from the first frame, also where stamps lie before what the header calls the start.
+    first = int(np.searchsorted(times_s, start_s - 1e-6)) if start_s > 0 else 0
     last = found if end_s is None else int(np.searchsorted(times_s, end_s - 1e-6))
     if last <= first:
         raise HeatpoolError(
@@ -147,14 +155,18 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
     following = next(want, None)
     end = info.first_frame + info.frames
     reaches_end = end == info.frames_from_packets
-    number = -1
+    number, like = -1, None
     with _open(path) as (container, stream):
         for number, frame in _numbered(container, stream, info):
             if number >= end and not reaches_end:
                 break
             index = number - info.first_frame
             if following is not None and index == following:
-                yield _convert(frame, index, number, info.fps, stream)
+                like = like or frame
+                # Where all frames came, the stamps of the packets are theirs: some decoders mix them up.
+                stamp_s = _time_s(frame, stream) if info.damage else float(info.times_s[index])
+                time_s = number / (info.fps or 25.0) if stamp_s is None else stamp_s
+                yield _convert(frame, index, time_s, like=like)
                 following = next(want, None)
     last = number + 1 if reaches_end else min(number + 1, end)
     decoded = max(last - info.first_frame, 0)
@@ -170,19 +182,36 @@ class _open:  # noqa: N801 - reads as the verb it is at the call
 
     def __enter__(self) -> tuple[InputContainer, VideoStream]:
         try:
-            self._container = av.open(str(self._path), metadata_errors="replace")
+            self._container = av.open(str(self._path), metadata_errors="replace", options=_LIMIT)
         except FileNotFoundError as error:
             raise HeatpoolError(f"expected a video, {self._path} does not exist") from error
         except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise HeatpoolError(f"expected a video, cannot open {self._path.name}: {reason}") from error
-        if not self._container.streams.video:
+        try:
+            return self._container, self._prepared()
+        except HeatpoolError:
             self._container.close()
+            raise
+
+    def _prepared(self) -> VideoStream:
+        if not self._container.streams.video:
             raise HeatpoolError(f"expected a video, {self._path.name} holds no video stream")
         stream = self._container.streams.video[0]
         codec = stream.codec_context
-        codec.thread_count = 0 if codec.width * codec.height > _THREADED_PIXELS else 1
-        return self._container, stream
+        if codec is None:
+            raise HeatpoolError(
+                f"expected a video, {self._path.name} is in a codec that FFmpeg does not know"
+            )
+        pixels = codec.width * codec.height
+        if pixels > _MOST_PIXELS:
+            raise HeatpoolError(
+                f"expected pictures of at most 8192 x 4096 pixels, {self._path.name} claims "
+                f"{codec.width} x {codec.height}"
+            )
+        codec.options = _LIMIT  # for sizes that come later, inside the stream
+        codec.thread_count = 0 if pixels > _THREADED_PIXELS else 1
+        return stream
 
     def __exit__(self, *error: object) -> None:
         self._container.close()
@@ -227,10 +256,15 @@ def _packet_table(path: Path, state: tuple[int, int] | None) -> _PacketTable:
             damage = f"reading stopped after {len(packets)} frames: {error.strerror}"
     stamps = [dts if pts is None else pts for pts, dts, _ in packets]
     known = sorted(stamp for stamp in stamps if stamp is not None)
-    if len(known) < len(stamps) or len(set(known)) < len(known) or base is None:
-        # No usable stamps (raw H.264, some AVI files): frames follow each other at the mean rate.
-        return _PacketTable(header, rate, size, np.arange(len(stamps)) / (rate or 25.0), damage, [])
-    times_s = np.array([float((stamp - start) * base) for stamp in known])
+    # Stamps are of no use in raw H.264 and some AVI files: there frames follow each other at the mean rate.
+    usable = base is not None and len(known) == len(stamps) == len(set(known))
+    times_s = np.array([float((stamp - start) * base) for stamp in known] if usable and base else [])
+    if len(times_s) and times_s[-1] - times_s[0] > _LONGEST_S:
+        damage = damage or f"the time stamps span {(times_s[-1] - times_s[0]) / 86_400:.0f} days"
+        usable = False
+    if not usable:
+        even_s = np.arange(len(stamps)) / (rate if rate * _LONGEST_S > len(stamps) else 25.0)
+        return _PacketTable(header, rate, size, even_s, damage, [])
     numbers = {stamp: number for number, stamp in enumerate(known)}
     true_stamps = all(pts is not None for pts, _, _ in packets)
     keys = sorted((pts, numbers[pts]) for pts, _, key in packets if true_stamps and key and pts is not None)
@@ -243,12 +277,15 @@ def _numbered(
     """Decode, and number the frames of the video; after a seek by their stamps, from the window on.
 
     Raises:
-        FrameCountError: if a frame is missing after a seek.
+        FrameCountError: if the file cannot be sought in, or a frame is missing after it.
     """
     if info.seek is None:
         yield from enumerate(_decode(container, stream))
         return
-    container.seek(info.seek, stream=stream)
+    try:
+        container.seek(info.seek, stream=stream)
+    except FFmpegError as error:
+        raise FrameCountError(info.frames, 0) from error
     seen = 0
     for frame in _decode(container, stream):
         time_s = _time_s(frame, stream)
@@ -274,15 +311,14 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
             continue  # the missing frame shows in the count, which the caller compares
 
 
-def _convert(frame: VideoFrame, index: int, number: int, rate: float, stream: VideoStream) -> DecodedFrame:
-    rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    if frame.rotation:
+def _convert(frame: VideoFrame, index: int, time_s: float, *, like: VideoFrame) -> DecodedFrame:
+    """Turn a frame into upright RGB of the size of the frame `like`."""
+    scaled = (frame.width, frame.height) != (like.width, like.height)
+    rgb = np.asarray(frame.to_ndarray(format="rgb24", width=like.width, height=like.height), np.uint8)
+    if like.rotation:
         # The display matrix turns counter-clockwise by this angle, and so does np.rot90.
-        rgb = np.ascontiguousarray(np.rot90(rgb, k=round(frame.rotation / 90) % 4))
-    time_s = _time_s(frame, stream)
-    return DecodedFrame(
-        index, number / (rate or 25.0) if time_s is None else time_s, rgb, bool(frame.is_corrupt)
-    )
+        rgb = np.ascontiguousarray(np.rot90(rgb, k=round(like.rotation / 90) % 4))
+    return DecodedFrame(index, time_s, rgb, bool(frame.is_corrupt), scaled)
 
 
 def _time_s(frame: VideoFrame, stream: VideoStream) -> float | None:

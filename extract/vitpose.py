@@ -63,7 +63,8 @@ class VitPose:
         )
         self._experts = int(getattr(config, "num_experts", 1)) > 1
         self.tap = "+".join(taps)
-        self.channels = int(config.hidden_size) * len(self._taps)
+        self.tap_channels = (int(config.hidden_size),) * len(self._taps)
+        self.channels = sum(self.tap_channels)
         self.joints = int(self._model.config.num_labels)
         self.crop = CropSpec(height_px=config.image_size[0], width_px=config.image_size[1])
         self.weights_sha256 = state_digest(self._model.state_dict())

@@ -14,7 +14,7 @@ from extract.detectors import letterbox, to_detections
 from extract.records import Frame, FramePeople
 from extract.ultralytics_models import LoadedModel, lower_precision
 from pool.errors import HeatpoolError
-from pool.pooling import feedback_pool
+from pool.pooling import box_mean, feedback_pool
 
 __all__ = ["LEVELS", "YoloPose"]
 
@@ -80,7 +80,8 @@ class YoloPose:
             layers[layer].register_forward_hook(self._keep(layer))
         with torch.inference_mode():
             self._model(torch.zeros(1, 3, 64, 64, device=self._device, dtype=dtype))
-        self.channels = sum(self._maps[layer].shape[1] for layer in self._layers)
+        self.tap_channels = tuple(self._maps[layer].shape[1] for layer in self._layers)
+        self.channels = sum(self.tap_channels)
 
     def _keep(self, layer: int) -> Any:
         def hook(module: object, inputs: object, output: Tensor) -> None:
@@ -116,17 +117,22 @@ class YoloPose:
         )
         people = []
         for at, row in enumerate(rows):
-            points = row[:, 6:].float().view(len(row), self.joints, -1)
-            pooled = self._pool(at, points[..., :2], batch.shape[2:])
+            points = row[:, 6:].float().unflatten(1, (self.joints, -1))  # of nobody, too
+            pooled, mean = self._pool(at, points[..., :2], row[:, :4].float(), batch.shape[2:])
             people.append(
-                _people(row.float(), points, pooled, scale[0], (left[0], top[0]), size=(width, height))
+                _people(row.float(), points, pooled, mean, scale[0], (left[0], top[0]), size=(width, height))
             )
         return people
 
-    def _pool(self, image: int, joints_xy_px: Tensor, size: torch.Size) -> Tensor:
-        """Pool the maps of one image at the joints (D, V, 2) in pixels of the network's input."""
+    def _pool(
+        self, image: int, joints_xy_px: Tensor, boxes_xyxy_px: Tensor, size: torch.Size
+    ) -> tuple[Tensor, Tensor]:
+        """Pool the maps of one image at joints (D, V, 2), and average them over boxes (D, 4).
+
+        Both are in pixels of the network's input.
+        """
         count = len(joints_xy_px)
-        pooled = []
+        pooled, means = [], []
         for layer in self._layers:
             features = self._maps[layer][image].float()
             cells = joints_xy_px.new_tensor([features.shape[2], features.shape[1]])
@@ -134,11 +140,19 @@ class YoloPose:
             position = (joints_xy_px + 0.5) / stride - 0.5
             norm = 2 * position / (cells - 1).clamp(min=1) - 1
             pooled.append(feedback_pool(features.expand(count, -1, -1, -1), norm))
-        return torch.cat(pooled, dim=2)
+            means.append(box_mean(features, boxes_xyxy_px / stride.repeat(2)))
+        return torch.cat(pooled, dim=2), torch.cat(means, dim=1)
 
 
 def _people(
-    rows: Tensor, points: Tensor, pooled: Tensor, scale: float, pad: tuple[int, int], *, size: tuple[int, int]
+    rows: Tensor,
+    points: Tensor,
+    pooled: Tensor,
+    map_mean: Tensor,
+    scale: float,
+    pad: tuple[int, int],
+    *,
+    size: tuple[int, int],
 ) -> FramePeople:
     """Map what the network says of one image to frame pixels, best person first."""
     detections, order = to_detections(rows[:, :6].cpu().numpy(), scale, *pad, *size)
@@ -147,4 +161,10 @@ def _people(
     joints = (points[..., :2].numpy() - np.array(pad)) / scale
     has_scores = points.shape[-1] > 2
     scores = points[..., 2].numpy() if has_scores else np.ones(joints.shape[:2], np.float32)
-    return FramePeople(detections, joints.astype(np.float32), scores.clip(0, 1), pooled.cpu()[keep].numpy())
+    return FramePeople(
+        detections,
+        joints.astype(np.float32),
+        scores.clip(0, 1),
+        pooled.cpu()[keep].numpy(),
+        map_mean.cpu()[keep].numpy(),
+    )

@@ -15,6 +15,7 @@ from extract.posers import OneStage, Poser, TopDown
 from extract.records import Detector, FrameBackbone, PoseBackbone
 from extract.tiny import load_tiny_backbone, load_tiny_detector
 from extract.tiny.backbone import DETECTOR_INPUT_WH
+from extract.tiny.network import TAP
 from extract.ultralytics_models import load_ultralytics
 from extract.vitpose import VitPose
 from extract.yolo_pose import YoloPose
@@ -108,9 +109,9 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
         if weights is None or taps is None:
             raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")
         return OnnxBackbone(Path(weights), taps, device=device)
-    if weights is not None or tap is not None:
-        raise HeatpoolError("expected no --weights and no --tap with --backend tiny: it brings its own")
-    return load_tiny_backbone(device)
+    if weights is not None:
+        raise HeatpoolError("expected no --weights with --backend tiny: it brings its own")
+    return load_tiny_backbone(device, taps=taps or (TAP,))
 
 
 def _needed(weights: str | None, backend: str, example: str) -> str:

@@ -51,6 +51,13 @@ COMMANDS: dict[str, Command] = {
         "heatpool extract --videos clips.csv --out features.zarr … --dry-run\n"
         "heatpool extract --videos clips.csv --out features.zarr … --resume",
     ),
+    "forecast": Command(
+        configs.ForecastConfig,
+        "pipelines.forecast",
+        "heatpool forecast --clips 1e6 --like features.zarr --workers 8\n"
+        "heatpool forecast --clips 1e6 --frames 300 --backend hrnet-simcc --device cuda \\\n"
+        "    --frames-per-second 400 --workers 8 --video-mb 1.7",
+    ),
     "info": Command(
         configs.InfoConfig,
         "pipelines.info",
@@ -87,7 +94,7 @@ COMMANDS: dict[str, Command] = {
         "pipelines.predict",
         "heatpool predict --run work_dirs/features-xsub clip.mp4\n"
         "heatpool predict --run work_dirs/features-xsub new_videos --out answers.csv\n"
-        "heatpool predict --run work_dirs/features-xsub long.mp4 --window-s 4 --stride-s 2 --top 1",
+        "heatpool predict --run work_dirs/features-xsub long.mp4 --window-s 4 --stride-s 2 --film films",
         bare="videos",
     ),
     "fuse": Command(
@@ -104,6 +111,14 @@ COMMANDS: dict[str, Command] = {
         "heatpool compare work_dirs/a work_dirs/b\n"
         "heatpool compare work_dirs/a work_dirs/b --stream pooled_joint --by subject --out a_b.json",
         bare="first second",
+    ),
+    "ablate": Command(
+        configs.AblateConfig,
+        "pipelines.ablate",
+        "heatpool ablate features.zarr --split xsub\n"
+        "heatpool ablate features.zarr --split xsub --model tcn --by subject --out work_dirs/ablation\n"
+        "heatpool ablate features.zarr --split xsub --resume",
+        bare="features",
     ),
     "visualize": Command(
         configs.VisualizeConfig,

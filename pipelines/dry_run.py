@@ -23,6 +23,7 @@ from extract.video import probe
 from pipelines.device import available_cores
 from pipelines.progress import Progress
 from pipelines.shards import Networks, ShardWork
+from pipelines.units import say_bytes, say_duration
 from pool.errors import HeatpoolError
 from pool.records import StoreSpec
 from pool.resample import ResamplePlan
@@ -77,8 +78,8 @@ def dry_run(work: ShardWork, spec: StoreSpec, networks: Networks) -> int:
     if not expected.fits:
         total = sum(expected.bytes_by_array.values())
         print(
-            f"warning: the store does not fit: {_size(total)} needed, {_size(expected.free_bytes)} free at "
-            f"{_disk_of(work.store)}",
+            f"warning: the store does not fit: {say_bytes(total)} needed, "
+            f"{say_bytes(expected.free_bytes)} free at {_disk_of(work.store)}",
             file=sys.stderr,
         )
     return 0
@@ -182,32 +183,18 @@ def _lines(expected: Forecast, work: ShardWork) -> list[str]:
     exact = expected.counted == expected.clips
     guess = "" if exact else f" (estimated from {expected.counted} clips)"
     total = sum(expected.bytes_by_array.values())
-    arrays = ", ".join(f"{name} {_size(size)}" for name, size in expected.bytes_by_array.items())
+    arrays = ", ".join(f"{name} {say_bytes(size)}" for name, size in expected.bytes_by_array.items())
     workers = f"; --workers {work.config.workers} share it" if work.config.workers else ""
     lines = [
         f"clips     {expected.clips}",
         f"frames    {expected.frames} will be read{guess}",
-        f"time      {_duration(expected.seconds)} by one process{workers}, as {expected.timed} clips took it",
-        f"store     {_size(total)}: {arrays}",
-        f"disk      {_size(expected.free_bytes)} free at {_disk_of(work.store)}",
+        f"time      {say_duration(expected.seconds)} by one process{workers}, "
+        f"as {expected.timed} clips took it",
+        f"store     {say_bytes(total)}: {arrays}",
+        f"disk      {say_bytes(expected.free_bytes)} free at {_disk_of(work.store)}",
     ]
     if expected.unreadable:
         lines.insert(
             1, f"          {expected.unreadable:.1%} of them cannot be read; heatpool doctor says why"
         )
     return lines
-
-
-def _size(count: float) -> str:
-    """Say bytes in powers of 1000, as disks are sold."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

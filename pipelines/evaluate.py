@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from pipelines.features import clip_columns, lasting_name, open_store, pick_prot
 from pipelines.figures import figure_lines, results_table, write_part
 from pipelines.run_folder import read_seed_folders, read_summary, write_json
 from pipelines.streams import score_stream, stream_inputs
+from pool.errors import HeatpoolError
 from pool.store import FeatureStore
 
-__all__ = ["run", "score_run"]
+__all__ = ["check_checkpoints", "run", "score_run"]
 
 
 def run(config: EvaluateConfig) -> int:
@@ -34,6 +35,7 @@ def run(config: EvaluateConfig) -> int:
     folders = read_seed_folders(config.run)
     summaries = [read_summary(folder) for folder in folders]
     store = open_store(config.features or summaries[0]["features"])
+    _check_classes(store, summaries[0]["class_names"])
     protocol = pick_protocol(store, summaries[0]["protocol"])
     rows = store.rows(protocol=protocol, part=config.part)
     device = pick_device(config.device)
@@ -48,6 +50,33 @@ def run(config: EvaluateConfig) -> int:
             print(f"{folder.name}:")
         print(_write(out, config, scores, store, protocol=protocol))
     return 0
+
+
+def _check_classes(store: FeatureStore, known: Sequence[str]) -> None:
+    """Refuse a store whose labels mean something else than the run's."""
+    if list(store.class_names) == list(known):
+        return
+    strange = [name for name in store.class_names if name not in known]
+    said = "some are missing, or they are numbered otherwise"
+    if strange:
+        said = f"the run does not know {', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
+    raise HeatpoolError(
+        f"expected the {len(known)} classes of the run in {store.source.name}: {said}; predict "
+        "needs no labels"
+    )
+
+
+def check_checkpoints(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Say what is missing of a run's weights before anything long begins.
+
+    Raises:
+        HeatpoolError: naming the first file that is not there.
+    """
+    for name in summary["streams"]:
+        weights = folder / name / "checkpoints" / "best.safetensors"
+        for path in (weights, weights.with_suffix(".json")):
+            if not path.is_file():
+                raise HeatpoolError(f"no checkpoint: {path} is missing; train first or name another run")
 
 
 def score_run(

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.configs import InfoConfig
 from pool.errors import HeatpoolError
-from pool.records import Part, RgbSpec, Status
+from pool.records import Part, RgbSpec, Status, StoreSpec
 from pool.store import FeatureStore
 
 __all__ = ["describe", "run", "write_table"]
@@ -77,10 +77,12 @@ def describe(store: FeatureStore) -> str:
     of_features["index"] = sum(sizes.values()) - sum(of_features.values())
     each = ", ".join(f"{name} {size / clips:,.0f}" for name, size in of_features.items())
     lines.append(("bytes a clip", f"{sum(sizes.values()) / clips:,.0f} ({each})"))
+    if spec.map_mean:
+        lines.append(("map mean", f"{spec.channels} channels"))
     if spec.rgb is not None:
         lines.append(("rgb", _rgb(spec.rgb)))
     lines += [
-        ("backbone", f"{spec.backbone}, tap {spec.tap}"),
+        ("backbone", f"{spec.backbone}, tap {_taps(spec)}"),
         ("weights", f"sha256 {spec.weights_sha256}" if spec.weights_sha256 else "none"),
         ("skeleton", spec.skeleton),
         ("code", f"heatpool {store.attributes['code_version']}, format {store.attributes['version']}"),
@@ -100,6 +102,13 @@ def _rgb(rgb: RgbSpec) -> str:
     if rgb.kind == "crops":
         return f"{rgb.frames} crops of {rgb.crop_px} x {rgb.crop_px} px a clip, JPEG"
     return f"{rgb.frames} {rgb.kind} embeddings of {rgb.width} a clip, weights sha256 {rgb.weights_sha256}"
+
+
+def _taps(spec: StoreSpec) -> str:
+    if len(spec.tap_channels) < 2:
+        return spec.tap
+    each = zip(spec.tap_names, spec.tap_channels, strict=True)
+    return " + ".join(f"{name} ({channels} channels)" for name, channels in each)
 
 
 def _short(names: tuple[str, ...], most: int = 16) -> str:

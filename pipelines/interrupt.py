@@ -1,4 +1,4 @@
-"""Ctrl-C once asks for an orderly stop, a second time stops at once."""
+"""Ctrl-C once, or a SIGTERM, asks for an orderly stop; another Ctrl-C stops at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StopRequest:
     """Whether somebody asked for a stop after what is under way.
 
     Attributes:
-        asked: Ctrl-C was pressed once.
+        asked: Ctrl-C was pressed once, or SIGTERM came.
     """
 
     asked: bool = False
@@ -28,30 +28,38 @@ class StopRequest:
 
 @contextmanager
 def stop_on_interrupt(under_way: str, *, quiet: bool = False) -> Iterator[StopRequest]:
-    """Answer Ctrl-C within the block: the first one sets `asked`, the second raises KeyboardInterrupt.
+    """Answer Ctrl-C and SIGTERM within the block: the first one sets `asked`.
 
-    Where Python does not answer Ctrl-C (ignored, as under nohup) or cannot (not the main thread), nothing
-    is changed.
+    A Ctrl-C after that raises KeyboardInterrupt. A SIGTERM, which SLURM and Kubernetes send some time before
+    they kill, and more than once where it reaches a program in two ways, asks for nothing more.
+
+    A signal that Python does not answer (ignored, as Ctrl-C under nohup) or cannot (not the main thread) is
+    left alone.
 
     Args:
         under_way: what will be finished first, for the line that says so.
-        quiet: say nothing at the first Ctrl-C.
+        quiet: say nothing at the first one.
     """
     request = StopRequest()
 
     def answer(number: int, frame: Any) -> None:
         if request.asked:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         request.asked = True
         if not quiet:
-            tqdm.write(f"finishing {under_way}; Ctrl-C again stops at once", file=sys.stderr)
+            again = "Ctrl-C again stops at once" if number == signal.SIGINT else "SIGTERM asked for it"
+            tqdm.write(f"finishing {under_way}; {again}", file=sys.stderr)
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-    signal.signal(signal.SIGINT, answer)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    answered = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
+    if threading.current_thread() is not threading.main_thread():
+        answered = {}
+    for number in answered:
+        signal.signal(number, answer)
     try:
         yield request
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, old in answered.items():
+            signal.signal(number, old)

@@ -20,8 +20,9 @@ from classify.scores import ClipScores
 from pipelines.commands import CLIPS_FAILED
 from pipelines.configs import ExtractConfig, PredictConfig
 from pipelines.device import pick_device
-from pipelines.evaluate import score_run
+from pipelines.evaluate import check_checkpoints, score_run
 from pipelines.extract import ExtractPlan, extract, prepare
+from pipelines.predict_film import FilmClip, film_paths, write_films
 from pipelines.run_folder import read_seed_folders, read_summary
 from pool.errors import HeatpoolError
 from pool.records import Status
@@ -71,16 +72,20 @@ def run(config: PredictConfig) -> int:
         raise HeatpoolError(f"{config.out} exists; replace it with --overwrite")
     folders = read_seed_folders(config.run)
     summary = read_summary(folders[0])
+    check_checkpoints(folders[0], summary)
     if len(folders) > 1:
         print(f"of {len(folders)} seeds the first answers: {folders[0]}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="heatpool-predict-") as scratch:
         plan = _plan(config, summary, Path(scratch) / "features.zarr")
+        manifest = plan.work.manifest
+        films = film_paths(config.film, manifest, overwrite=config.overwrite) if config.film else {}
         extract(plan)
         store = FeatureStore.open(plan.work.store)
         scores = _scores(config, folders[0], summary, store)
         answers = _answers(plan, store, scores, top=config.top)
-    _write(config.out, answers)
-    print("\n".join(_line(answer) for answer in answers))
+        _write(config.out, answers)
+        print("\n".join(_line(answer) for answer in answers), flush=True)
+        write_films(films, manifest, store, [_film_clip(each) for each in answers], quiet=config.quiet)
     bad = sum(answer.status in ("failed", "truncated") for answer in answers)
     return CLIPS_FAILED if bad else 0
 
@@ -162,6 +167,12 @@ def _line(answer: Answer) -> str:
     said = ", ".join(f"{label} {100 * share:.1f} %" for label, share in pairs)
     problem = "" if answer.status == "ok" else f" ({answer.status}: {answer.message})"
     return f"{answer.path}{window}: {said or 'no answer'}{problem}"
+
+
+def _film_clip(answer: Answer) -> FilmClip:
+    rows = tuple(zip(answer.labels, answer.probabilities, strict=True))
+    problem = "nobody was found" if answer.status == "no_person" else f"{answer.status}: {answer.message}"
+    return FilmClip(answer.start_s, answer.end_s, rows, problem)
 
 
 def _write(out: Path | None, answers: Sequence[Answer]) -> None:

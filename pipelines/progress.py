@@ -38,6 +38,8 @@ class Progress:
             disable=quiet or self._lines,
             dynamic_ncols=True,
         )
+        self._bar._time = time.monotonic  # type: ignore[attr-defined]  # else the wall clock, which jumps
+        self._bar.start_t = self._bar.last_print_t = time.monotonic()
 
     def __enter__(self) -> Progress:
         return self

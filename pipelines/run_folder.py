@@ -70,8 +70,10 @@ def read_summary(run: Path) -> dict[str, Any]:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        begun = (run / "config.yaml").is_file()
+        todo = "its training was interrupted: heatpool train … --resume finishes it"
         raise HeatpoolError(
-            f"expected a finished run in {run}, {path.name} is missing; train it first"
+            f"expected a finished run in {run}, {path.name} is missing; {todo if begun else 'train it first'}"
         ) from error
     except (OSError, ValueError) as error:
         raise HeatpoolError(f"expected the summary of a run in {path}: {error}") from error

@@ -25,6 +25,7 @@ from classify.scores import ClipScores
 from classify.streams import STREAMS, StreamName
 from classify.train import train_stream
 from pipelines.device import set_threads
+from pipelines.heap import keep_heap
 from pipelines.progress import Progress
 from pipelines.run_folder import log_line
 from pool.errors import HeatpoolError
@@ -236,6 +237,7 @@ def _work_in_child(
     work: Callable[[Sequence[_Job]], list[_Result]], jobs: Sequence[_Job], threads: int
 ) -> list[_Result]:
     set_threads(threads)
+    keep_heap()
     return work(jobs)
 
 

@@ -26,6 +26,7 @@ from pipelines.features import (
     prepare_cache,
 )
 from pipelines.figures import results_table, write_part
+from pipelines.heap import keep_heap
 from pipelines.report.run_report import report_run
 from pipelines.run_file import machine, read_run_file
 from pipelines.run_folder import claim, log_line, write_json
@@ -56,6 +57,7 @@ def run(config: TrainCommandConfig) -> int:
     refuse_leaks(store.index, protocol, disjoint=forbidden_columns())
     if is_first_process():
         claim(out, _resolved(config, recipe, store), resume=config.resume, overwrite=config.overwrite)
+    keep_heap()
     threads = set_threads(config.threads or max(available_cores() // process_count(), 1))
     sizes = {part: len(part_rows) for part, part_rows in rows.items()}
     clips = " / ".join(f"{size} {part}" for part, size in sizes.items())

@@ -58,6 +58,7 @@ class TappedHeatmaps:
         self._backbone, self._which = backbone, list(joints)
         self.name, self.tap, self.channels = backbone.name, backbone.tap, backbone.channels
         self.joints, self.crop, self.weights_sha256 = backbone.joints, backbone.crop, backbone.weights_sha256
+        self.tap_channels = backbone.tap_channels
         self._maps: list[np.ndarray] = []
 
     def forward(self, crops: Tensor) -> PoseBatch:
@@ -212,10 +213,14 @@ def _fill(
 
 
 def _slim(look: Any) -> Detections | FramePeople:
-    """Keep of a look what its size allows: no crops, and of pooled vectors their norms."""
+    """Keep of a look what its size allows: no crops, and of pooled vectors and means their norms."""
     if not isinstance(look, FramePeople):
         return look.detections
-    return replace(look, pooled=np.linalg.norm(look.pooled, axis=2, keepdims=True).astype(np.float32))
+    pooled, mean = (
+        np.linalg.norm(each, axis=-1, keepdims=True).astype(np.float32)
+        for each in (look.pooled, look.map_mean)
+    )
+    return replace(look, pooled=pooled, map_mean=mean)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from extract.hrnet.weights import load_network
 from extract.onnx_backend import OnnxBackbone
@@ -37,7 +37,7 @@ def load_weights(path: Path) -> str:
         VitPose(path)
         return "vitpose"
     if path.parent == WEIGHTS_FOLDER:
-        loaders = {POSE_FILE: load_tiny_backbone, DETECTOR_FILE: load_tiny_detector}
+        loaders: dict[str, Any] = {POSE_FILE: load_tiny_backbone, DETECTOR_FILE: load_tiny_detector}
         loaders[path.name](weights=path)
         return "tiny"
     if path.suffix == ".onnx":

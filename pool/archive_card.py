@@ -55,7 +55,7 @@ def draft_card(store: FeatureStore) -> str:
         "## Contents",
         f"- {len(store)} clips, {usable} of them with features ({_statuses(store)})\n"
         f"- `pooled` (clip, person, step, joint, channel) = {sizes}, precision {spec.precision}; keypoints "
-        f"({spec.skeleton}), boxes, mask, times\n"
+        f"({spec.skeleton}), boxes, mask, times{', means of the tapped maps' if spec.map_mean else ''}\n"
         f"- {len(store.class_names)} classes{_classes(store)}\n" + _splits(store),
         "## How they were made",
         f"- pose network: {spec.backbone}, pooled from {spec.tap}\n"

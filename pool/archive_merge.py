@@ -24,7 +24,7 @@ _DERIVED = "derived_from"
 _FREE_TEXTS = ("licence", "citation", "source")
 _ALIKE = (
     "persons", "steps", "joints", "channels", "skeleton", "backbone", "tap", "weights_sha256", "precision",
-    "rgb", "config",
+    "rgb", "map_mean", "config",
 )  # fmt: skip
 """Fields of a `StoreSpec` in which stores must agree to be merged."""
 

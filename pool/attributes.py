@@ -45,7 +45,11 @@ def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[st
         config = json.loads(json.dumps(dict(spec.config), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"expected a config of plain JSON values, got {error}") from error
-    optional = {} if spec.rgb is None else {"rgb": asdict(spec.rgb)}
+    optional: dict[str, Any] = {} if spec.rgb is None else {"rgb": asdict(spec.rgb)}
+    if spec.tap_channels:
+        optional["tap_channels"] = list(spec.tap_channels)
+    if spec.map_mean:
+        optional["map_mean"] = True
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -80,11 +84,13 @@ def layout_from_attributes(attributes: Mapping[str, Any]) -> Layout:
     return Layout(**_fields_of(Layout, attributes))
 
 
-_OPTIONAL = ("rgb", "precision")
+_OPTIONAL = ("rgb", "precision", "tap_channels", "map_mean")
 
 
 def _fields_of(record: type[StoreSpec] | type[Layout], attributes: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: attributes[name] for name in record.__dataclass_fields__ if name in attributes}
+    if "tap_channels" in values:
+        values["tap_channels"] = tuple(values["tap_channels"])
     return values | ({"rgb": RgbSpec(**attributes["rgb"])} if "rgb" in attributes else {})
 
 
@@ -119,7 +125,7 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
         try:
             _check_sizes(attributes)
             spec_from_attributes(attributes)
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
     return attributes
 

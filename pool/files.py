@@ -74,7 +74,10 @@ def temp_name(label: str) -> str:
 
 
 def _is_dead(entry: Path) -> bool:
-    _, host, pid = entry.name.rsplit("-", 2)
+    label, host, pid = entry.name.rsplit("-", 2)
+    shard = label.removeprefix(".tmp-shard")
+    if host != _host() and shard.isdigit() and (entry.parent / f".lock-shard{int(shard):07d}").exists():
+        return False  # whose lock it is decides whether its writer lives: no clock is asked
     if host != _host() or not pid.isdigit():
         return time.time() - entry.stat().st_mtime > FOREIGN_LEFTOVER_AGE_S
     return process_start(int(pid)) is None
@@ -84,7 +87,7 @@ def clean_leftovers(folder: Path, *, prefix: str = ".tmp-") -> list[str]:
     """Remove temporary folders of writers that no longer run; returns the removed names.
 
     A writer of this host is dead when its process is gone. Writers of other hosts cannot be asked:
-    their folders go once they are an hour old.
+    their folders go once they are an hour old and the lock of their shard, if they are of one, is gone.
     """
     removed = []
     for entry in sorted(folder.iterdir()):

@@ -38,7 +38,7 @@ INDEX_CHUNK_CLIPS = 65_536
 MAX_SHARD_CLIPS = 4_096
 
 FEATURE_NAMES: tuple[str, ...] = ("pooled", "keypoints", "boxes", "mask", "time_s")
-OPTIONAL_NAMES: tuple[str, ...] = ("rgb", "rgb_jpeg")
+OPTIONAL_NAMES: tuple[str, ...] = ("map_mean", "rgb", "rgb_jpeg")
 """Feature arrays that only some stores have."""
 PART_NAMES: tuple[str, ...] = ("pooled_scale", "pooled_offset")
 """Arrays that belong to `pooled` in stores of precision u1."""
@@ -102,6 +102,7 @@ class Layout:
         shard_clips: clips per shard (the last shard may hold fewer).
         precision: of `pooled` on disk, see `StoreSpec`.
         rgb: what is stored of the pixels, None for nothing.
+        map_mean: whether the means of the tapped maps are stored.
 
     Raises:
         ValueError: if `clips` is negative, `shard_clips` is not in 1..4096 or M exceeds 255.
@@ -115,6 +116,7 @@ class Layout:
     shard_clips: int
     precision: Precision = "f2"
     rgb: RgbSpec | None = None
+    map_mean: bool = False
 
     def __post_init__(self) -> None:
         if self.clips < 0:
@@ -129,7 +131,7 @@ class Layout:
     def of(cls, spec: StoreSpec, *, clips: int, shard_clips: int) -> Layout:
         """Layout for `clips` clips of the sizes named in `spec`."""
         sizes = (spec.persons, spec.steps, spec.joints, spec.channels)
-        return cls(clips, *sizes, shard_clips, spec.precision, spec.rgb)
+        return cls(clips, *sizes, shard_clips, spec.precision, spec.rgb, spec.map_mean)
 
     @property
     def shards(self) -> int:
@@ -149,7 +151,7 @@ class Layout:
 
     @cached_property
     def features(self) -> dict[str, ArraySpec]:
-        """The feature arrays as they are read: five in every store, then one of `OPTIONAL_NAMES` or none."""
+        """The feature arrays as they are read: five in every store, then those of `OPTIONAL_NAMES` it has."""
         m, t, v, c = self.persons, self.steps, self.joints, self.channels
         absent = "person slots that do not exist hold 0 (mask False) and are not stored"
         specs = (
@@ -178,7 +180,12 @@ class Layout:
                  "missing": "NaN where the clip has no features"},
             ),
         )  # fmt: skip
-        return {spec.name: spec for spec in (*specs, *_rgb_arrays(self.rgb))}
+        map_mean = ArraySpec(
+            "map_mean", ("clip", "person", "step", "channel"), (m, t, c), "float16", 0.0, (0, 1, 3, 2), True,
+            {"description": "mean over each tapped map of the person", "missing": absent},
+        )  # fmt: skip
+        optional = (*((map_mean,) if self.map_mean else ()), *_rgb_arrays(self.rgb))
+        return {spec.name: spec for spec in (*specs, *optional)}
 
     @cached_property
     def stored(self) -> dict[str, ArraySpec]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["crop_to_norm", "feedback_pool", "gaussian_pool", "heatmap_pool"]
+__all__ = ["box_mean", "crop_to_norm", "feedback_pool", "gaussian_pool", "heatmap_pool"]
 
 
 def crop_to_norm(joints_xy_px: Tensor, *, width_px: int, height_px: int) -> Tensor:
@@ -105,6 +105,28 @@ def heatmap_pool(features: Tensor, heatmaps: Tensor) -> Tensor:
         heatmaps.float().clamp(min=0), size=features.shape[2:], mode="bilinear", antialias=True
     )
     return _weighted(features, heat)
+
+
+def box_mean(features: Tensor, boxes_xyxy_cells: Tensor) -> Tensor:
+    """Average a map over boxes, every cell with the area that it shares with the box.
+
+    Args:
+        features: (C, H, W) float.
+        boxes_xyxy_cells: (D, 4) float, edges of the boxes; cell i covers i to i + 1.
+
+    Returns:
+        (D, C); a box outside the map gives zero.
+    """
+    first, last = boxes_xyxy_cells[:, :2], boxes_xyxy_cells[:, 2:]
+
+    def shared(axis: int) -> Tensor:
+        edge = torch.arange(features.shape[-1 - axis], device=features.device)
+        low, high = first[:, axis, None], last[:, axis, None]
+        return (torch.minimum(high, edge + 1) - torch.maximum(low, edge)).clamp(min=0)  # (D, cells)
+
+    x, y = shared(0), shared(1)
+    area = (x.sum(1) * y.sum(1)).clamp(min=1e-6)[:, None]
+    return torch.einsum("dh,dw,chw->dc", y, x, features) / area
 
 
 def _weighted(features: Tensor, weights: Tensor) -> Tensor:

@@ -86,6 +86,7 @@ class ClipFeatures:
         time_s: (T,) float32, seconds from the start of the video.
         rgb: (F, D) float32, image embeddings of F crops around the people; None without them.
         rgb_jpeg: (F, L) uint8, the crops themselves, each a JPEG file and zeros after it; None without them.
+        map_mean: (M, T, C) float32, mean over each tapped map of the person; None where it is not kept.
 
     Raises:
         ValueError: if a shape, dtype or value is not as stated.
@@ -98,14 +99,17 @@ class ClipFeatures:
     time_s: np.ndarray
     rgb: np.ndarray | None = None
     rgb_jpeg: np.ndarray | None = None
+    map_mean: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_array("pooled", self.pooled, (None, None, None, None), np.float32)
-        persons, steps, joints, _ = self.pooled.shape
+        persons, steps, joints, channels = self.pooled.shape
         check_array("keypoints", self.keypoints, (persons, steps, joints, 3), np.float32)
         check_array("boxes", self.boxes, (persons, steps, 4), np.float32)
         check_array("mask", self.mask, (persons, steps), np.bool_)
         check_array("time_s", self.time_s, (steps,), np.float32)
+        if self.map_mean is not None:
+            check_array("map_mean", self.map_mean, (persons, steps, channels), np.float32)
         if self.rgb is not None:
             check_array("rgb", self.rgb, (None, None), np.float32)
         if self.rgb_jpeg is not None:
@@ -236,7 +240,7 @@ class StoreSpec:
         joints: V.
         channels: C of the pooled vectors.
         backbone: name of the pose backbone.
-        tap: name of the inner feature map that was pooled.
+        tap: name of the inner feature map that was pooled; names of several are joined by "+".
         weights_sha256: of the backbone's weights file (hex), "" when it has none.
         config: resolved stage-one configuration, JSON-able.
         skeleton: named joint set.
@@ -246,9 +250,11 @@ class StoreSpec:
         rgb: what is stored of the pixels, None for nothing.
         precision: of `pooled` on disk: f2 = float16; u1 = one byte a value, 256 levels per clip, person and
             channel. Readers get float16 of both.
+        tap_channels: channels of each tap, in order; together C. Empty where that is not known.
+        map_mean: whether the means of the tapped maps are stored too.
 
     Raises:
-        ValueError: if a size is below 1, or the precision is another one.
+        ValueError: if a size is below 1, the precision is another one, or the taps' channels are not C.
     """
 
     persons: int
@@ -265,10 +271,22 @@ class StoreSpec:
     source: str = ""
     rgb: RgbSpec | None = None
     precision: Precision = "f2"
+    tap_channels: tuple[int, ...] = ()
+    map_mean: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
             raise ValueError(f"expected precision f2 or u1, got {self.precision!r}")
+        if not isinstance(self.map_mean, bool):
+            raise ValueError(f"expected map_mean to be true or false, got {self.map_mean!r}")
         sizes = (self.persons, self.steps, self.joints, self.channels)
         if min(sizes) < 1:
             raise ValueError(f"expected persons, steps, joints, channels >= 1, got {sizes}")
+        each = self.tap_channels
+        if each and (len(each) != len(self.tap_names) or min(each) < 1 or sum(each) != self.channels):
+            raise ValueError(f"expected the channels of {self.tap}, {self.channels} in all, got {each}")
+
+    @property
+    def tap_names(self) -> tuple[str, ...]:
+        """Names of the taps, in the order of their channels."""
+        return tuple(self.tap.split("+"))

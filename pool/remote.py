@@ -18,8 +18,9 @@ from pool.ranges import RangeSource
 
 __all__ = ["HttpFiles", "ObjectFiles", "RemoteFile", "RemoteFolder", "open_object_files"]
 
-_TIMEOUT_S = (10.0, 60.0)  # to connect, between bytes
-_TRIES = 4
+_TIMEOUT_S = (10.0, 30.0)  # to connect, between bytes
+_TRIES = 5
+_WAIT_S = 0.5  # before the second try; then twice as long each time
 _SMALL, _READ_AHEAD = 1 << 14, 1 << 17
 
 
@@ -49,7 +50,17 @@ class HttpFiles:
         self._session = requests.Session()
         # Compressed transfer would change what a byte range means.
         self._session.headers["Accept-Encoding"] = "identity"
-        retry = Retry(_TRIES, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+        # Connections that fail or break are tried again by `_request`, in one place: waits would multiply. A
+        # server that names a time to come back (Retry-After) could make us wait for a day.
+        retry = Retry(
+            _TRIES,
+            connect=0,
+            read=0,
+            other=0,
+            backoff_factor=_WAIT_S,
+            status_forcelist=(429, 500, 502, 503, 504),
+            respect_retry_after_header=False,
+        )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=16))
 
@@ -61,9 +72,13 @@ class HttpFiles:
         """
         if start is None or stop is None:
             return self._request("GET", key, {}, ok=200)[0]
-        data, _ = self._request("GET", key, {"Range": f"bytes={start}-{stop - 1}"}, ok=206)
+        asked = f"bytes={start}-{stop - 1}"
+        data, headers = self._request("GET", key, {"Range": asked}, ok=206)
         if data is not None and len(data) != stop - start:
             raise HeatpoolError(f"{self._label(key)}: expected {stop - start} bytes, got {len(data)}")
+        given = headers.get("Content-Range", asked).replace("bytes ", "bytes=").partition("/")[0]
+        if given != asked:
+            raise HeatpoolError(f"{self._label(key)}: expected {asked} from the server, got {given}")
         return data
 
     def size(self, key: str) -> int | None:
@@ -95,11 +110,14 @@ class HttpFiles:
                         return None, {}
                     self._check_status(response, key, ok)
                     return response.content, response.headers
-            except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError) as error:
-                # The adapter retries until the headers are there; a body that breaks off is ours.
+            except (
+                requests.exceptions.ChunkedEncodingError,
+                requests.exceptions.ConnectionError,
+                requests.exceptions.Timeout,
+            ) as error:
                 if attempt == _TRIES - 1:
                     raise self._unreachable(key, error) from error
-                time.sleep(0.2 * 2**attempt)
+                time.sleep(_WAIT_S * 2**attempt)
             except requests.RequestException as error:
                 raise self._unreachable(key, error) from error
         raise AssertionError("the last attempt returns or raises")
@@ -114,7 +132,9 @@ class HttpFiles:
         raise HeatpoolError(f"{self._label(key)}: expected HTTP status {ok}, got {response.status_code}")
 
     def _unreachable(self, key: str, error: Exception) -> HeatpoolError:
-        return HeatpoolError(f"{self._label(key)}: cannot be read ({type(error).__name__}); try again later")
+        why = {"RetryError": "the server answers with errors", "ReadTimeout": "the server is silent"}
+        name = type(error).__name__
+        return HeatpoolError(f"{self._label(key)}: cannot be read ({why.get(name, name)}); try again later")
 
 
 class ObjectFiles:

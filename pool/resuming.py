@@ -63,8 +63,9 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
         stored = root_attributes(spec, clips=len(index), shard_clips=record.shard_clips)
         stored["code_version"] = record.code_version
     given = root_attributes(spec, clips=len(index), shard_clips=stored["shard_clips"])
-    # Another release may go on with a store: each journal record names the release that wrote it.
-    names = {*given, "rgb"} - {"code_version"}
+    # Another release may go on with a store: each journal record names the release that wrote it. Earlier
+    # ones left out the channels of each tap, which follow from network and tap.
+    names = {*given, "rgb", "map_mean"} - {"code_version", "tap_channels"}
     difference = find_difference(
         {name: stored[name] for name in names & set(stored)},
         {name: given[name] for name in names & set(given)},

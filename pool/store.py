@@ -76,9 +76,9 @@ class FeatureStore(StoreIndex):
 
         Returns:
             Arrays (n, ...) by name: pooled (n, M, T, V, C) float16, keypoints (n, M, T, V, 3)
-            float16, boxes (n, M, T, 4) float16, mask (n, M, T) bool, time_s (n, T) float32; rgb (n, F, D)
-            float16 or rgb_jpeg (n, F, L) uint8 (see `pool.jpeg`) in stores that have them.
-            Clips without features hold 0, False, and NaN in `time_s`.
+            float16, boxes (n, M, T, 4) float16, mask (n, M, T) bool, time_s (n, T) float32; map_mean
+            (n, M, T, C) float16, rgb (n, F, D) float16 or rgb_jpeg (n, F, L) uint8 (see `pool.jpeg`) in
+            stores that have them. Clips without features hold 0, False, and NaN in `time_s`.
 
         Raises:
             HeatpoolError: if a shard is damaged.

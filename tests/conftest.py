@@ -98,7 +98,7 @@ class AnalyticBackbone:
     maps of different sizes: the first holds x, the second the rest.
     """
 
-    name, tap, channels, joints, weights_sha256 = "analytic", "map", 3, 2, ""
+    name, tap, tap_channels, channels, joints, weights_sha256 = "analytic", "x+rest", (1, 2), 3, 2, ""
     crop = CropSpec(height_px=32, width_px=24, mean=(0, 0, 0), std=(1, 1, 1), padding=1.0)
 
     def __init__(self) -> None:

@@ -66,7 +66,8 @@ class HRNetBackbone:
             )
         self._taps = tuple(taps)
         self.tap, self.weights_sha256 = "+".join(taps), weights_sha256
-        self.channels = sum(network.channels * 2 ** TAPS[tap] for tap in taps)
+        self.tap_channels = tuple(network.channels * 2 ** TAPS[tap] for tap in taps)
+        self.channels = sum(self.tap_channels)
         self.joints = network.joints
         self.crop = CropSpec(height_px=network.height_px, width_px=network.width_px)
         if batchnorm == "published":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,14 @@ from torch import Tensor
 from extract.records import CropSpec, PoseBatch
 from extract.tiny.network import (
     TAP,
-    TAP_CHANNELS,
+    TAPS,
     TinyPose,
     channels_last,
     decode_gaussian_heatmaps,
     heatmaps_of,
 )
 from extract.tiny.weights import DETECTOR_FILE, POSE_FILE, WEIGHTS_FOLDER, load_weights
+from pool.errors import HeatpoolError
 
 if TYPE_CHECKING:
     from ultralytics.nn.tasks import DetectionModel
@@ -42,32 +44,47 @@ class TinyBackbone:
     """`extract.records.PoseBackbone` over the tiny pose network. It knows rendered people only.
 
     Attributes are those of the Protocol; `network` is the fused `TinyPose` in eval mode.
+
+    Args:
+        network: with its weights; it is fused in place and kept.
+        weights_sha256: of the weights file.
+        taps: keys of `TAPS`; several are pooled at the same joints.
+
+    Raises:
+        HeatpoolError: if there is no such tap.
     """
 
     name: str = "tiny"
-    tap: str = TAP
-    channels: int = TAP_CHANNELS
     joints: int = 17
     crop: CropSpec = TINY_CROP
 
-    def __init__(self, network: TinyPose, *, weights_sha256: str) -> None:
+    def __init__(self, network: TinyPose, *, weights_sha256: str, taps: Sequence[str] = (TAP,)) -> None:
+        unknown = [tap for tap in taps if tap not in TAPS]
+        if unknown or not taps:
+            raise HeatpoolError(
+                f"expected --tap out of {', '.join(TAPS)}, got {', '.join(unknown) or 'none'}"
+            )
         self.network = network.fuse()
         self.weights_sha256 = weights_sha256
+        self._taps, self.tap = tuple(taps), "+".join(taps)
+        self.tap_channels = tuple(TAPS[tap] for tap in taps)
+        self.channels = sum(self.tap_channels)
 
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
-        """Predict joints and return the tapped map.
+        """Predict joints and return the tapped maps.
 
         Args:
             crops: (B, 3, 128, 96) float, normalised as `crop` says, on the network's device.
 
         Returns:
-            17 joints a crop, scores, one map (B, 64, 16, 12) and heatmaps (B, 17, 32, 24).
+            17 joints a crop, scores, a map for each tap, by default (B, 64, 16, 12), and heatmaps
+            (B, 17, 32, 24).
         """
-        logits, features = self.network(crops)
+        logits, *maps = self.network(crops, self._taps)
         heatmaps = heatmaps_of(logits)
         joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps)
-        return PoseBatch(joints_xy_px, scores, (features,), heatmaps)
+        return PoseBatch(joints_xy_px, scores, tuple(maps), heatmaps)
 
 
 def build_detector() -> DetectionModel:
@@ -79,16 +96,19 @@ def build_detector() -> DetectionModel:
 
 
 def load_tiny_backbone(
-    device: torch.device | str = "cpu", *, weights: Path = WEIGHTS_FOLDER / POSE_FILE
+    device: torch.device | str = "cpu",
+    *,
+    taps: Sequence[str] = (TAP,),
+    weights: Path = WEIGHTS_FOLDER / POSE_FILE,
 ) -> TinyBackbone:
     """Load the pose network.
 
     Raises:
-        HeatpoolError: if the weights are missing, damaged or of another network.
+        HeatpoolError: if the weights are missing, damaged or of another network, or there is no such tap.
     """
     network = TinyPose()
     digest = load_weights(network, weights)
-    return TinyBackbone(channels_last(network).to(device), weights_sha256=digest)
+    return TinyBackbone(channels_last(network).to(device), weights_sha256=digest, taps=taps)
 
 
 def load_tiny_detector(

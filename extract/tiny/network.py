@@ -8,6 +8,7 @@ V joints.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ __all__ = [
     "HEATMAP_STRIDE",
     "SIGMA_CELLS",
     "TAP",
-    "TAP_CHANNELS",
+    "TAPS",
     "TinyPose",
     "channels_last",
     "decode_gaussian_heatmaps",
@@ -34,7 +35,12 @@ TAP = "stages.1.branches.1"
 """The pooled map: 1/8 of the crop, the branch that enters the last fusion (as HP-Net's stage 4, branch 1)."""
 
 CHANNELS = (32, 64, 96)
-TAP_CHANNELS = CHANNELS[1]
+TAPS = {
+    f"stages.{stage}.branches.{branch}": channels
+    for stage in range(2)
+    for branch, channels in enumerate(CHANNELS)
+}
+"""Modules whose maps may be pooled, with their channels: by stage, branches at 1/4, 1/8, 1/16 of the crop."""
 SIGMA_CELLS = 1.5
 """Width of the target Gaussians in heatmap cells."""
 
@@ -107,10 +113,10 @@ class _Stage(nn.Module):
 
 
 class TinyPose(nn.Module):
-    """Heatmap network; `forward` also returns the map at `TAP`.
+    """Heatmap network; `forward` also returns maps of `TAPS`.
 
     Shape: (B, 3, H, W) float, normalised, H and W multiples of 16 -> logits of the heatmaps (B, V, H/4, W/4)
-    and features (B, 64, H/8, W/8), not negative.
+    and features, not negative: those of `TAP` are (B, 64, H/8, W/8).
     """
 
     def __init__(self, joints: int = 17) -> None:
@@ -122,15 +128,17 @@ class TinyPose(nn.Module):
         self.stages = nn.ModuleList([_Stage(CHANNELS, len(CHANNELS)), _Stage(CHANNELS, 1)])
         self.head = nn.Conv2d(CHANNELS[0], joints, 1)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (see `heatmaps_of`) and the tapped features."""
+    def forward(self, crops: Tensor, taps: Sequence[str] = (TAP,)) -> tuple[Tensor, ...]:
+        """Return logits (see `heatmaps_of`) and the features of each tap."""
         maps = [self.stem(crops)]
         for transition in self.transitions:
             maps.append(transition(maps[-1]))
-        refined = maps
+        refined: list[Tensor] = []
         for stage in self.stages:
-            refined, maps = stage(maps)
-        return self.head(maps[0]), refined[1]
+            branches, maps = stage(maps)
+            refined += branches
+        tapped = dict(zip(TAPS, refined, strict=True))
+        return self.head(maps[0]), *(tapped[tap] for tap in taps)
 
     def fuse(self) -> TinyPose:
         """Fold every batch norm into its convolution, in place, for inference; return self in eval mode."""

@@ -1,5 +1,6 @@
 """One frozen dataclass a command: its options, defaults and help, for flags, YAML and Python alike."""
 
+from pipelines.configs.ablation import AblateConfig
 from pipelines.configs.archive import (
     CardConfig,
     ExportConfig,
@@ -13,6 +14,7 @@ from pipelines.configs.archive import (
 from pipelines.configs.data import DoctorConfig, ManifestConfig
 from pipelines.configs.demo import DemoConfig
 from pipelines.configs.extraction import ExtractConfig
+from pipelines.configs.forecast import ForecastConfig
 from pipelines.configs.fusion import CompareConfig, FuseConfig
 from pipelines.configs.networks import NetworkOptions
 from pipelines.configs.prediction import PredictConfig
@@ -23,6 +25,7 @@ from pipelines.configs.weights import WeightsListConfig, WeightsVerifyConfig
 
 __all__ = [
     "DEFAULT_STREAMS",
+    "AblateConfig",
     "CardConfig",
     "CompareConfig",
     "ConvertConfig",
@@ -31,6 +34,7 @@ __all__ = [
     "EvaluateConfig",
     "ExportConfig",
     "ExtractConfig",
+    "ForecastConfig",
     "FuseConfig",
     "ImportConfig",
     "InfoConfig",

@@ -32,6 +32,8 @@ class ExtractConfig(NetworkOptions):
         sample_fps: take frames at this rate by their timestamps, 0 = off
         window_s: cut videos into clips of so many seconds, 0 = off
         stride_s: seconds from one window to the next; default the window's length
+        map_mean: also store the mean over each tapped map, by person and step: what features are worth that
+            are not pooled at joints (heatpool ablate)
         rgb: also store, for F frames a clip, crops of the people: clip, xclip = their embeddings by that
             network, frozen; crops = the crops themselves (JPEG), for fine-tuning
         rgb_frames: frames a clip for --rgb (F)
@@ -62,6 +64,7 @@ class ExtractConfig(NetworkOptions):
     sample_fps: float = 0.0
     window_s: float = 0.0
     stride_s: float = 0.0
+    map_mean: bool = False
     rgb: Literal["clip", "xclip", "crops"] | None = None
     rgb_frames: int = 8
     rgb_weights: str | None = None

@@ -29,7 +29,7 @@ class NetworkOptions:
             does not fit, vitpose-base-simple and yolo26s.pt to find people); false = never, also nothing for
             --rgb
         tap: feature maps to pool from, several with commas, joined at the same joints: tensors (onnx), stages
-            (hrnet-simcc), p3,p4,p5 (yolo-pose), last or layer1,… (vitpose)
+            (hrnet-simcc), p3,p4,p5 (yolo-pose), last or layer1,… (vitpose), branches (tiny)
         pooling: point = bilinear at the joint, gaussian = around it, heatmap = weighted by its own heatmap
         as_published: the published extractor: --batchnorm published --crop-aspect published
             --person-selection first

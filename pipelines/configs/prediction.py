@@ -18,6 +18,7 @@ class PredictConfig:
         run: run folder of heatpool train
         videos: video, folder of videos or manifest CSV
         out: file for the answers, .csv or .json; without it they are printed only
+        film: folder for annotated videos, one a video: people, best classes, the window under way
         top: classes to name for each clip
         window_s: cut videos into clips of so many seconds and answer for each, 0 = whole videos
         stride_s: seconds from one window to the next; default the window's length
@@ -34,6 +35,7 @@ class PredictConfig:
     run: Path
     videos: Path
     out: Path | None = None
+    film: Path | None = None
     top: int = 3
     window_s: float = 0.0
     stride_s: float = 0.0

@@ -29,7 +29,9 @@ from pool.store import FeatureStore
 __all__ = ["ClassLine", "Curves", "Result", "Results", "find_rows", "make_results"]
 
 _FUSED_COLOUR = "#3d4452"
-_STREAM_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+_STREAM_COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8f3f71", "#a89a00",
+)  # fmt: skip
 _TRAIN, _VAL = ("#7a8699", "5 3"), ("#0072b2", "")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +38,14 @@ class GroupTable:
 
 @dataclass(frozen=True)
 class SeedLine:
-    """A result over seeds: top-1 (mean, std), its 95 % interval, least and most, mean class (mean, std)."""
+    """A result over seeds: mean and std of top-1, mean class, ECE; interval, least and most of top-1."""
 
     name: str
     top1: tuple[float, float]
     interval: tuple[float, float]
     extremes: tuple[float, float]
     mean_class: tuple[float, float]
+    ece: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Trust:
         chart: reliability of the main result.
         groups: a table a column with two to forty values among the test clips.
         seeds: which were trained, empty for one.
-        over_seeds: a line a result, empty for one seed.
+        over_seeds: a line a result, the main one last; empty for one seed.
     """
 
     calibrations: tuple[tuple[str, Calibration], ...]
@@ -94,7 +95,7 @@ def make_trust(
         chart=_chart(calibrations[-1][1], main),
         groups=tuple(table for table in tables if 2 <= len(table.groups) <= _MOST_GROUPS),
         seeds=tuple(seeds.get("seeds", ())),
-        over_seeds=_over_seeds(seeds.get("figures", {})),
+        over_seeds=_over_seeds(seeds.get("figures", {}), ordered),
     )
 
 
@@ -121,17 +122,20 @@ def _chart(calibration: Calibration, name: str) -> Markup:
     )
 
 
-def _over_seeds(figures: Mapping[str, Any]) -> tuple[SeedLine, ...]:
-    return tuple(
-        SeedLine(
-            name=name,
-            top1=(top1["mean"], top1["std"]),
-            interval=(top1["interval"][0], top1["interval"][1]),
-            extremes=(min(top1["values"]), max(top1["values"])),
-            mean_class=(mean_class["mean"], mean_class["std"]),
+def _over_seeds(figures: Mapping[str, Any], names: Sequence[str]) -> tuple[SeedLine, ...]:
+    """Return a line for each of some results; of one stream, its fusion is none of them."""
+    lines = []
+    for name in names if figures else ():
+        test = figures[name]["test"]
+        top1, mean_class, ece = (test[key] for key in ("acc/top1", "acc/mean_class", "calibration/ece"))
+        lines.append(
+            SeedLine(
+                name=name,
+                top1=(top1["mean"], top1["std"]),
+                interval=(top1["interval"][0], top1["interval"][1]),
+                extremes=(min(top1["values"]), max(top1["values"])),
+                mean_class=(mean_class["mean"], mean_class["std"]),
+                ece=(ece["mean"], ece["std"]),
+            )
         )
-        for name, top1, mean_class in (
-            (name, parts["test"]["acc/top1"], parts["test"]["acc/mean_class"])
-            for name, parts in figures.items()
-        )
-    )
+    return tuple(lines)

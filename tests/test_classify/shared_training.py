@@ -46,7 +46,9 @@ class LinearLearner:
         self.val = slice(accelerator.process_index, 7, accelerator.num_processes)
         self.objective = _Objective()
         self.network = self.objective.network
-        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(self.network.parameters(), lr=0.5, momentum=0.9)
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            self.network.parameters(), lr=0.5, momentum=0.9
+        )
 
     def batch(self, chosen: torch.Tensor, **_: object) -> dict[str, Any]:
         return {"x": self.x[chosen], "labels": self.labels[chosen]}

@@ -75,6 +75,26 @@ def test_gradients_do_not_depend_on_how_persons_are_chunked(monkeypatch: pytest.
             torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-12)
 
 
+def test_bfloat16_autocast_stays_close_to_float32() -> None:
+    torch.manual_seed(0)
+    model = small_model().train()
+    x, both = torch.rand(6, 2, 16, 17, 5), torch.ones(6, 2, dtype=torch.bool)
+    labels = torch.arange(6) % 4
+    logits, gradients = [], []
+    for enabled in (False, True):
+        twin = copy.deepcopy(model)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = twin(x, both)
+            loss = torch.nn.functional.cross_entropy(out, labels)
+        grads = torch.autograd.grad(loss, list(twin.parameters()))
+        logits.append(out.float())
+        gradients.append(torch.cat([each.flatten() for each in grads]))
+        assert all(each.dtype == torch.float32 for each in grads)
+    assert torch.isfinite(gradients[1]).all()
+    assert (logits[0] - logits[1]).abs().max() < 0.03 * logits[0].abs().max()
+    assert torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.99
+
+
 def test_absent_persons_do_not_matter() -> None:
     model = small_model().eval()
     x = torch.rand(4, 2, 8, 17, 5)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from classify.clips import ChannelStats, ClipSet, channel_stats
-from classify.data import batches, clip_batch, load_clips, person_frame, sample_time, split_rows
+from classify.data import batches, clip_batch, load_clips, sample_time, split_rows
+from classify.keypoints import person_frame
 from pool.errors import HeatpoolError
 from pool.records import ClipFeatures, ClipIndex, ClipResult, Part, Status, StoreSpec
 from pool.store import FeatureStore

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
 from extract.posers import TopDown
+from extract.records import PoseBatch
 from extract.sampling import Sampling
 from pool.records import Status
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
@@ -185,3 +187,52 @@ def test_an_error_of_the_network_is_not_swallowed(make_video: VideoMaker) -> Non
 
     with pytest.raises(RuntimeError, match="out of memory"):
         extract_clips([ClipJob(0, make_video(walker(9)))], OPTIONS, poser=poser(backbone=Broken()))
+
+
+class SlopedBackbone(AnalyticBackbone):
+    """The first map is brightness times x squared: its mean is 4/9 of the brightness, wherever joints lie."""
+
+    def forward(self, crops: torch.Tensor) -> PoseBatch:
+        pose = super().forward(crops)
+        bright = pose.maps[1][:, 1, 0, 0].view(-1, 1, 1, 1)
+        return replace(pose, maps=(bright * pose.maps[0].square(), pose.maps[1]))
+
+
+def brightening(count: int) -> list[np.ndarray]:
+    """A standing block whose grey rises by 5 a frame."""
+    frames = []
+    for step in range(count):
+        frame = np.zeros((96, 128, 3), np.uint8)
+        frame[32:64, 40:64] = 140 + 5 * step
+        frames.append(frame)
+    return frames
+
+
+def test_means_of_maps_by_hand(make_video: VideoMaker) -> None:
+    """Seven equally spaced x from -1 to 1 have the mean square 4/9, and y has the mean 0."""
+    path = make_video(brightening(20))
+    features = extract_clips([ClipJob(0, path)], OPTIONS, poser=poser(backbone=SlopedBackbone()))[0].features
+    assert features is not None
+    assert features.map_mean is not None
+    assert features.map_mean.shape == (2, 8, 3)
+    # The third channel is the brightness itself, the same in the whole map: 20 frames in 8 steps of 2.5.
+    wanted = (140 + 5 * (2.5 * (np.arange(8) + 0.5) - 0.5)) / 255
+    np.testing.assert_allclose(features.map_mean[0, :, 2], wanted, atol=0.02)
+    np.testing.assert_allclose(features.map_mean[0, :, 2], features.pooled[0, :, 0, 2], rtol=1e-6)
+    np.testing.assert_allclose(features.map_mean[0, :, 0], 4 / 9 * features.map_mean[0, :, 2], rtol=1e-5)
+    np.testing.assert_allclose(features.map_mean[0, :, 1], 0, atol=1e-6)
+    assert not features.map_mean[1].any()
+
+
+@pytest.mark.parametrize("gaps", ["skip", "zeros"])
+def test_means_of_maps_are_resampled_as_pooled_features_are(
+    make_video: VideoMaker, gaps: Literal["skip", "zeros"]
+) -> None:
+    """Of a map without structure the mean and every sample are the same, gaps or not."""
+    options = replace(OPTIONS, steps=11, gaps=gaps)
+    path = make_video([frame * (not 6 <= step < 11) for step, frame in enumerate(brightening(20))])
+    features = extract_clips([ClipJob(0, path)], options, poser=poser())[0].features
+    assert features is not None
+    assert features.map_mean is not None
+    assert not features.mask[0].all()
+    np.testing.assert_allclose(features.map_mean[..., 2], features.pooled[..., 0, 2], rtol=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from extract.tiny.network import HEATMAP_STRIDE, TAP, TAP_CHANNELS, TinyPose, decode_gaussian_heatmaps
+from extract.tiny.network import HEATMAP_STRIDE, TAP, TAPS, TinyPose, decode_gaussian_heatmaps
 from extract.tiny.training import target_heatmaps
 
 
@@ -25,7 +25,7 @@ def randomised(seed: int = 0) -> TinyPose:
 def test_maps_are_a_quarter_and_an_eighth_of_the_crop() -> None:
     heatmaps, features = TinyPose()(torch.zeros(2, 3, 128, 96))
     assert heatmaps.shape == (2, 17, 32, 24)
-    assert features.shape == (2, TAP_CHANNELS, 16, 12)
+    assert features.shape == (2, TAPS[TAP], 16, 12)
 
 
 def test_features_are_the_named_tensor() -> None:
@@ -37,6 +37,17 @@ def test_features_are_the_named_tensor() -> None:
     assert torch.equal(seen[0], features)
     assert features.min() >= 0
     assert features.std() > 0
+
+
+def test_every_tap_is_the_output_of_its_module() -> None:
+    network = randomised()
+    seen = {}
+    for tap in TAPS:
+        network.get_submodule(tap).register_forward_hook(lambda *args, tap=tap: seen.update({tap: args[2]}))
+    _, *maps = network(torch.randn(2, 3, 128, 96), list(TAPS))
+    assert [each.shape[1] for each in maps] == list(TAPS.values())
+    for tap, each in zip(TAPS, maps, strict=True):
+        assert torch.equal(seen[tap], each)
 
 
 def test_tap_feeds_the_heatmaps() -> None:

@@ -53,6 +53,36 @@ def test_boxes_joints_and_features_come_from_one_pass(checkpoint: Path) -> None:
     )
 
 
+def test_maps_are_averaged_over_the_boxes(checkpoint: Path) -> None:
+    """The frame is the network's input, so a cell of p3 is 8 of its pixels wide, one of p5 32."""
+    backbone = build(checkpoint, taps=("p3", "p5"))
+    assert len(backbone.tap_channels) == 2
+    people = backbone.estimate([frame()])[0]
+    # whole pixels, against every pixel's own cell
+    boxes = people.detections.boxes_xyxy_px.astype(int).tolist()
+    first = 0
+    for layer, stride, channels in zip(backbone._layers, (8, 32), backbone.tap_channels, strict=True):
+        features = backbone._maps[layer][0].numpy()
+        pixels = features.repeat(stride, 1).repeat(stride, 2)
+        wanted = [
+            pixels[:, y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)].mean((1, 2)) for x1, y1, x2, y2 in boxes
+        ]
+        got = people.map_mean[:, first : first + channels]
+        spread = features.std()
+        assert np.abs(got - wanted).mean() < 0.1 * spread  # boxes have fractions of pixels
+        first += channels
+    assert first == backbone.channels
+
+
+def test_frames_without_anybody_are_empty(checkpoint: Path) -> None:
+    backbone = YoloPose(load_ultralytics(checkpoint), image_px=128, min_score=0.999)
+    people = backbone.estimate([frame(), frame(1)])[1]
+    assert len(people.detections) == 0
+    assert people.joints_xy_px.shape == (0, 17, 2)
+    assert people.pooled.shape == (0, 17, backbone.channels)
+    assert people.map_mean.shape == (0, backbone.channels)
+
+
 def test_frames_do_not_disturb_each_other(checkpoint: Path) -> None:
     backbone = build(checkpoint)
     frames = [frame(0), frame(1, height=64), frame(2)]

@@ -55,6 +55,32 @@ def test_yolo_pose(videos: Path, tmp_path: Path) -> None:
     assert np.abs(store.read(np.arange(4))["pooled"]).max() > 0
 
 
+def test_taps_of_the_tiny_network_and_the_means_of_their_maps(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = ["--backend", "tiny", "--detector", "full-frame"]
+    alone = extract(tmp_path, *tiny, out="alone.zarr")
+    several = ["--tap", "stages.1.branches.0,stages.1.branches.1", "--map-mean"]
+    both = extract(tmp_path, *tiny, *several, out="both.zarr")
+    assert alone.spec.tap_channels == (64,)
+    assert both.spec.tap_names == ("stages.1.branches.0", "stages.1.branches.1")
+    assert both.spec.tap_channels == (32, 64)
+    pooled = both.read(np.arange(4))["pooled"]
+    np.testing.assert_array_equal(pooled[..., 32:], alone.read(np.arange(4))["pooled"])
+    means = both.read(np.arange(4), ("map_mean",))["map_mean"]
+    assert means.shape == (*pooled.shape[:3], 96)
+    assert (means[:, 0] > 0).any((0, 1)).sum() > 48  # most channels say something
+    assert not means[:, 1].any()  # nobody is in the second slot
+    again = extract(tmp_path, *tiny, *several, "--resume", out="both.zarr")
+    np.testing.assert_array_equal(again.read(np.arange(4), ("map_mean",))["map_mean"], means)
+    small = extract(tmp_path, *tiny, *several, "--precision", "u1", out="small.zarr")
+    np.testing.assert_array_equal(small.read(np.arange(4), ("map_mean",))["map_mean"], means)
+    assert main(["info", str(both.path)]) == 0
+    said = capsys.readouterr().out
+    assert "stages.1.branches.0 (32 channels) + stages.1.branches.1 (64 channels)" in said
+    assert "map mean      96 channels" in said
+
+
 def test_vitpose_with_a_detector_by_checkpoint(videos: Path, tmp_path: Path) -> None:
     install()
     transformers = pytest.importorskip("transformers")

@@ -121,7 +121,7 @@ def test_options_come_from_yaml_and_flags_win(tmp_path: Path, capsys: pytest.Cap
         ),
         (
             ["extract", "--videos", "videos", "--backend", "tiny", "--detector", "full-frame", "--tap", "x"],
-            "expected no --weights and no --tap",
+            "expected --tap out of stages.0.branches.0,",
         ),
         (["info", "nowhere"], "nowhere"),
         (["info", "--store", "nowhere"], "nowhere"),

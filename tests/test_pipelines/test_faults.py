@@ -215,3 +215,18 @@ def test_read_only_videos(arguments: list[str], tmp_path: Path) -> None:
     assert "Read-only file system" in said[0]
     code, said = finish(heatpool(*arguments, "--quiet", "--out", tmp_path / "x.zarr"))
     assert (code, said) == (0, [])
+
+
+@pytest.mark.slow
+def test_of_two_extracts_started_at_once_one_does_it_all(arguments: list[str], tmp_path: Path) -> None:
+    plain = tmp_path / "plain.zarr"
+    assert finish(heatpool(*arguments, "--out", plain))[0] == 0
+    for number in range(3):
+        out = tmp_path / f"{number}.zarr"
+        runs = [heatpool(*arguments, "--out", out, "--quiet") for _ in range(2)]
+        (good, nothing), (refused, said) = sorted(finish(run) for run in runs)
+        assert (good, nothing, refused) == (0, [], 1), said
+        assert len(said) == 1, said
+        assert "already exists" in said[0] or "is being written by process" in said[0]
+        assert array_bytes(out) == array_bytes(plain)
+        assert not [path.name for path in tmp_path.glob(".tmp-*")]

@@ -1,4 +1,4 @@
-"""Ctrl-C, by real signals to real processes: once, twice, here, on workers and on a cluster."""
+"""Ctrl-C and SIGTERM, by real signals to real processes: once, twice, here, on workers and on a cluster."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,21 @@ def resumes_to_the_same(arguments: list[str], out: Path, plain: Path) -> None:
     assert array_bytes(out) == array_bytes(plain)
 
 
-def stopped_once(arguments: list[str], out: Path) -> None:
-    """Press Ctrl-C while a shard is under way."""
+def stopped_once(
+    arguments: list[str],
+    out: Path,
+    *,
+    ask: Callable[[subprocess.Popen[str]], None] = to_the_terminal,
+    line: str = "finishing the shards under way; Ctrl-C again stops at once",
+) -> None:
+    """Press Ctrl-C, or send what `ask` sends, while a shard is under way."""
     run = heatpool(*arguments, "--out", out)
     wait_until(lambda: journalled(out) >= 1 and any(out.glob(".tmp-mark*")), run)
-    to_the_terminal(run)
+    ask(run)
     code, said = finish(run)
     assert code == 130, said
     assert said[-1] == LAST_LINE
-    assert "finishing the shards under way; Ctrl-C again stops at once" in said
+    assert line in said
     assert journalled(out) < CLIPS
     assert not any(out.glob(".tmp-*")), "a shard that was under way was not finished"
     assert (out / "finished.json").exists()  # the store says what it holds
@@ -61,6 +68,30 @@ def stopped_once(arguments: list[str], out: Path) -> None:
 def test_once_in_the_plain_loop(arguments: list[str], tmp_path: Path) -> None:
     out = tmp_path / "x.zarr"
     stopped_once(arguments, out)
+    resumes_to_the_same(arguments, out, tmp_path / "plain.zarr")
+
+
+def terminate(run: subprocess.Popen[str]) -> None:
+    """SIGTERM as Kubernetes sends it, to the program alone, and as it comes twice through a wrapper."""
+    run.send_signal(signal.SIGTERM)
+    time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+
+
+def terminate_job(run: subprocess.Popen[str]) -> None:
+    """SIGTERM as SLURM sends it: to every process of the job."""
+    os.killpg(run.pid, signal.SIGTERM)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]])
+@pytest.mark.parametrize("ask", [terminate, terminate_job])
+def test_sigterm_is_a_stop(
+    arguments: list[str], tmp_path: Path, more: list[str], ask: Callable[[subprocess.Popen[str]], None]
+) -> None:
+    out = tmp_path / "x.zarr"
+    line = "finishing the shards under way; SIGTERM asked for it"
+    stopped_once([*arguments, *more], out, ask=ask, line=line)
     resumes_to_the_same(arguments, out, tmp_path / "plain.zarr")
 
 
@@ -131,6 +162,18 @@ def test_first_asks_and_second_raises() -> None:
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_sigterm_asks_and_asks_for_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_interrupt("it") as stop:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGTERM)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err == "finishing it; SIGTERM asked for it\n"
 
 
 def test_where_it_is_ignored_it_stays_ignored() -> None:

@@ -49,6 +49,7 @@ def make_features(spec: StoreSpec, row: int, persons: int) -> ClipFeatures:
         boxes=(boxes * present[:, None, None]).astype(np.float32),
         mask=mask,
         time_s=(t / 25 + row).astype(np.float32),
+        map_mean=(sums.mean(2) * present[:, None, None]).astype(np.float32) if spec.map_mean else None,
     )
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pool.pooling import crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
+from pool.pooling import box_mean, crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
 
 
 def test_map_of_x_pools_to_x() -> None:
@@ -99,3 +99,21 @@ def test_heatmaps_are_resized_to_the_map() -> None:
     heat[0, 0, :32] = 1.0  # the upper half
     features = torch.cat([torch.ones(1, 1, 16, 24), torch.zeros(1, 1, 16, 24)], 2)
     assert heatmap_pool(features, heat).item() == pytest.approx(1.0, abs=0.02)
+
+
+def test_box_mean_by_hand() -> None:
+    """A map of cells 1 2 3 / 4 5 6: a box counts each cell with the area that it covers."""
+    features = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0] * 3, [7.0] * 3]])
+    boxes = torch.tensor(
+        [
+            [0.0, 0.0, 3.0, 2.0],  # everything
+            [1.0, 0.0, 2.0, 1.0],  # one cell
+            [0.5, 0.0, 2.0, 1.0],  # half of the 1, all of the 2
+            [1.25, 0.5, 1.5, 1.5],  # less than a cell wide: the 2 and the 5, equally
+            [-9.0, 1.0, 0.5, 9.0],  # what lies outside does not count
+            [5.0, 5.0, 6.0, 6.0],  # nothing inside
+        ]
+    )
+    means = box_mean(features, boxes)
+    torch.testing.assert_close(means[:, 0], torch.tensor([3.5, 2.0, 2.5 / 1.5, 3.5, 4.0, 0.0]))
+    torch.testing.assert_close(means[:, 1], torch.tensor([7.0] * 5 + [0.0]))

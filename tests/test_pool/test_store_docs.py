@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pool.layout import FEATURE_NAMES, PART_NAMES, RESULT_DTYPES
+from pool.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES
 from pool.store import FeatureStore
 from tests.test_pool.store_cases import make_spec, make_store
 
@@ -48,7 +48,8 @@ def test_reading_examples_run(store: FeatureStore, number: int) -> None:
 
 
 def test_every_array_and_root_attribute_is_described(store: FeatureStore) -> None:
-    for name in (*FEATURE_NAMES, *PART_NAMES, *RESULT_DTYPES, "clip_id", "path", "label", *store.attributes):
+    arrays = (*FEATURE_NAMES, *OPTIONAL_NAMES, *PART_NAMES, *RESULT_DTYPES, "clip_id", "path", "label")
+    for name in (*arrays, *store.attributes, "tap_channels"):
         assert f"`{name}`" in DOC, name
 
 

@@ -1,0 +1,71 @@
+"""Blocks of a Markdown page that a program writes, and what stands in them."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+
+from pipelines.run_file import machine
+
+__all__ = ["block_names", "describe_machine", "replace_block", "tables"]
+
+_BLOCK = re.compile(r"<!-- bench:(?P<name>[a-z_]+) -->\n(?P<body>.*?)<!-- /bench -->", re.DOTALL)
+_PACKAGES = ("torch", "numpy", "av", "opencv-python", "zarr", "numcodecs", "distributed", "ultralytics")
+
+
+def block_names(page: str) -> list[str]:
+    """Return the names of the blocks in order."""
+    return [found["name"] for found in _BLOCK.finditer(page)]
+
+
+def replace_block(page: str, name: str, body: str) -> str:
+    """Return the page with another body in the block of this name.
+
+    Raises:
+        ValueError: unless the page has exactly one such block.
+    """
+    count = block_names(page).count(name)
+    if count != 1:
+        raise ValueError(f"expected one block <!-- bench:{name} -->, got {count}")
+
+    def put(found: re.Match[str]) -> str:
+        if found["name"] != name:
+            return found[0]
+        return f"<!-- bench:{name} -->\n\n{body.strip(chr(10))}\n\n<!-- /bench -->"
+
+    return _BLOCK.sub(put, page)
+
+
+def tables(said: str) -> list[str]:
+    """Return the Markdown tables in what a benchmark printed; lines outside of tables are left out."""
+    found: list[list[str]] = [[]]
+    for line in said.splitlines():
+        if line.startswith("|"):
+            found[-1].append(line.rstrip())
+        elif found[-1]:
+            found.append([])
+    return ["\n".join(lines) for lines in found if len(lines) > 2]
+
+
+def describe_machine() -> str:
+    """Return a table of the machine and the versions of what it runs."""
+    about = machine()
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
+    rows = [
+        ("processor", f"{about['processor']}, {about['cores']} hardware threads for us"),
+        ("memory", memory),
+        ("GPU", ", ".join(about["gpus"]) or "none"),
+        ("system", f"{about['system']}, Python {about['python']}"),
+        ("packages", packages),
+    ]
+    return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in rows)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

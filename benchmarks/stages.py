@@ -1,0 +1,228 @@
+"""Where stage one's time goes: shares of the processor's time, by backend, on the real engine.
+
+Usage: python -m benchmarks.stages [--video REAL.mp4] [--backends tiny hrnet-simcc] [--frames 103]
+
+The engine runs with one thread for the networks; calls are wrapped and their threads' own processor time is
+added up, so that what runs at the same time is not counted twice, and shares add up to all that the process
+took ("rest": what no wrapped call explains). tiny runs its real networks on demo clips. The others have
+random weights, as in `benchmarks.stage_one`: their detector (yolo11n at 640 pixels) is run and then answers
+with one fixed box; vitpose is ViTPose-B, yolo-pose is yolo26s-pose. Without --video they see rendered frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.material import demo_manifest
+from benchmarks.stage_one import PLACE, FixedBox, fixed_box, hrnet, make_video, yolo
+from extract import posers, readahead, video
+from extract.clip_state import ClipState
+from extract.detectors import UltralyticsDetector
+from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from extract.hrnet.backbone import HRNetBackbone
+from extract.manifest import read_manifest
+from extract.posers import OneStage, Poser, TopDown
+from extract.records import Detections, Frame, FramePeople, PoseBackbone
+from extract.tiny import load_tiny_backbone, load_tiny_detector
+from extract.tiny.backbone import DETECTOR_INPUT_WH
+from extract.ultralytics_models import LoadedModel
+from extract.vitpose import VitPose
+from extract.yolo_pose import YoloPose
+from pool.records import ClipIndex, StoreSpec
+from pool.writer import StoreWriter
+from tests.torchvision_shim import install
+
+BACKENDS = ("tiny", "yolo-pose", "vitpose", "hrnet-simcc")
+STAGES = ("decode", "convert", "detect", "crop", "pose", "pool", "write")
+CPU = torch.device("cpu")
+
+
+class FixedPerson(YoloPose):
+    """Runs the real network and then answers with one person, whose joints lie on the diagonal of its box."""
+
+    def estimate(self, frames: Sequence[Frame]) -> list[FramePeople]:
+        """Return the one person of each frame."""
+        super().estimate(frames)
+        joints = np.linspace(PLACE[:2], PLACE[2:], self.joints, dtype=np.float32)
+        return [
+            FramePeople(
+                Detections(fixed_box(*frame.rgb.shape[1::-1]), np.ones(1, np.float32)),
+                (joints * frame.rgb.shape[1::-1])[None].astype(np.float32),
+                np.ones((1, self.joints), np.float32),
+                np.zeros((1, self.joints, self.channels), np.float32),
+                np.zeros((1, self.channels), np.float32),
+            )
+            for frame in frames
+        ]
+
+
+@dataclass
+class Shares:
+    """Processor seconds by stage, frames that were converted and people who were posed."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    frames: int = 0
+    people: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def timed(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a call so that its thread's processor time counts for a stage."""
+
+        def wrapped(*given: Any, **named: Any) -> Any:
+            begun = time.thread_time()
+            try:
+                return call(*given, **named)
+            finally:
+                spent = time.thread_time() - begun
+                with self._lock:
+                    self.seconds[stage] += spent
+                    self.frames += stage == "convert"
+
+        return wrapped
+
+    def counted(self, pose: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap `Poser.pose` so that people are counted."""
+
+        def wrapped(poser: Poser[Any], chosen: Sequence[Any]) -> Any:
+            self.people += len(chosen)
+            return pose(poser, chosen)
+
+        return wrapped
+
+
+def random_poser(backend: str) -> Poser[Any]:
+    """Return a backend of its real size with random weights, who sees one person in each frame."""
+    if backend == "yolo-pose":
+        from ultralytics.nn.tasks import PoseModel
+
+        torch.manual_seed(0)
+        model = PoseModel("yolo26s-pose.yaml", verbose=False).eval()
+        model.fuse(verbose=False)
+        return OneStage(FixedPerson(LoadedModel(model, 0, 17, "")))
+    backbone: PoseBackbone = HRNetBackbone(hrnet(48)) if backend == "hrnet-simcc" else vitpose()
+    return TopDown(FixedBox(yolo(), image_px=640), backbone, device=CPU)
+
+
+def vitpose() -> VitPose:
+    """Return ViTPose-B with random weights."""
+    install()  # transformers imports torchvision, which many builds of torch do not come with
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
+
+    torch.manual_seed(0)
+    backbone = VitPoseBackboneConfig(out_features=["stage12"])
+    with tempfile.TemporaryDirectory() as folder:
+        VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, num_labels=17)).save_pretrained(
+            folder
+        )
+        return VitPose(folder)
+
+
+def tiny_poser() -> TopDown:
+    """Return the tiny backend with its own weights."""
+    detector = UltralyticsDetector(load_tiny_detector(CPU), image_px=max(DETECTOR_INPUT_WH))
+    return TopDown(detector, load_tiny_backbone(), device=CPU)
+
+
+def profile(poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> tuple[Shares, float, float]:
+    """Extract and write clips; return processor seconds by stage, those in all, and seconds on the clock."""
+    shares = Shares()
+    with ExitStack() as stack:
+
+        def wrap(stage: str, place: Any, name: str) -> None:
+            stack.enter_context(patch.object(place, name, shares.timed(stage, getattr(place, name))))
+
+        wrap("decode", readahead, "_decode_clips")  # all that decoding threads do, converting included
+        wrap("convert", video, "_convert")
+        wrap("crop", posers, "crop_boxes")
+        wrap("crop", posers, "normalise_crops")
+        wrap("pool", ClipState, "outcome")
+        stack.enter_context(patch.object(type(poser), "pose", shares.counted(type(poser).pose)))
+        if isinstance(poser, TopDown):
+            wrap("detect", type(poser._detector), "detect")
+            wrap("pose", type(poser._backbone), "forward")
+            wrap("pool", TopDown, "_pool")
+        else:
+            wrap("pose", type(poser), "look")
+        process, thread, begun = time.process_time(), time.thread_time(), time.perf_counter()
+        outcomes = extract_clips(jobs, ExtractOptions(), poser=poser)
+        extracted = time.process_time()
+        # The networks have one thread, this one: what neither it nor decoding threads did, FFmpeg's own did.
+        mine = time.thread_time() - thread + shares.seconds["decode"]
+        shares.seconds["decode"] += extracted - process - mine - shares.seconds["convert"]
+        write(outcomes, poser, folder)
+        shares.seconds["write"] = time.process_time() - extracted
+        total, seconds = time.process_time() - process, time.perf_counter() - begun
+    return shares, total, seconds
+
+
+def write(outcomes: Sequence[Outcome], poser: Poser[Any], folder: Path) -> None:
+    """Write the clips as one shard of a store."""
+    spec = StoreSpec(2, 64, poser.joints, poser.channels, "benchmark", "", "", {})
+    names = tuple(map(str, range(len(outcomes))))
+    index = ClipIndex(names, names, np.full(len(names), -1, np.int32), ())
+    with StoreWriter.create(folder / "a.zarr", spec=spec, index=index, overwrite=True) as writer:
+        writer.write_shard(0, [each.features for each in outcomes], [each.result for each in outcomes])
+
+
+def row(backend: str, poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> list[str]:
+    """Return the table's cells of a backend; a few frames of a clip warm it up."""
+    extract_clips([replace(jobs[0], end_s=0.2)], ExtractOptions(), poser=poser)
+    shares, total, seconds = profile(poser, jobs, folder)
+    known = [shares.seconds[stage] for stage in STAGES]
+    spent = [*known, total - sum(known)]
+    of_people = sum(shares.seconds[stage] for stage in ("crop", "pose", "pool"))
+    of_frames = total - of_people
+    if isinstance(poser, OneStage):
+        of_frames, of_people = total, 0.0  # one pass, however many people there are
+    return [
+        backend,
+        f"{len(jobs)}, {shares.frames}",
+        *(f"{each / total:.1%}" for each in spent),
+        f"{total:.1f}",
+        f"{seconds:.1f}",
+        f"{1000 * of_frames / shares.frames:.2f}",
+        f"{1000 * of_people / shares.people:.2f}",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--video", type=Path, help="real video for all but tiny")
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS))
+    parser.add_argument("--frames", type=int, default=103, help="of the clip that the large networks see")
+    parser.add_argument("--clips", type=int, default=36, help="demo clips for tiny")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    heads = ["backend", "clips, frames read", *STAGES, "rest", "CPU s", "s", "ms a frame", "ms a person"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for backend in options.backends:
+            if backend == "tiny":
+                clips = read_manifest(demo_manifest(folder / "demo", clips=options.clips)).clips
+                jobs = [ClipJob(at, clip.path) for at, clip in enumerate(clips[: options.clips])]
+                poser: Poser[Any] = tiny_poser()
+            else:
+                size = {"width_px": 1920, "height_px": 1080}
+                clip = make_video(folder / "clip.mp4", options.frames, source=options.video, **size)
+                jobs, poser = [ClipJob(0, clip)], random_poser(backend)
+            print(f"| {' | '.join(row(backend, poser, jobs, folder))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

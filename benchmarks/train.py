@@ -1,0 +1,192 @@
+"""Training and evaluation speed of CTR-GCN against a plain rewrite of the published module.
+
+Usage: python -m benchmarks.train [--batch 64] [--repeats 5] [--threads N] [--keep-heap]
+
+Published configuration: width 64, ten layers, 64 steps, 17 joints, 192 pooled channels, 60 classes, two
+slots. Both sides get the same weights and the same batch in one process and take turns. Clips of one person:
+the published loader copies the person into the second slot and the published module computes both slots; the
+logits are then the same. A training step is forward, loss, backward and SGD with Nesterov momentum. The share
+is that of the rate of a plain float32 matrix product in the same run. CPU seconds tell more than the clock
+where other programs use the machine (with --threads 1; waiting threads may count as busy).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.published_ctrgcn import PublishedCTRGCN
+from classify.ctrgcn import CTRGCN, PUBLISHED_LAYERS
+from classify.graph import HPNET_GRAPH
+from classify.graphconv import relation_channels
+from pipelines.heap import keep_heap
+
+STEPS, JOINTS, CHANNELS, CLASSES, SLOTS, WIDTH, SUBSETS = 64, 17, 192, 60, 2, 64, 3
+SIDES = ("published", "heatpool")
+TOLERANCE = 1e-4
+
+
+def flops(*, published: bool, training: bool) -> float:
+    """Count the multiplications and additions of all products of one person, 2 per pair.
+
+    The backward pass takes each product twice, once per factor. Ours takes the mean over time before the
+    relations' convolutions, and makes the topology again in the backward pass.
+    """
+    total, steps = 0.0, STEPS
+    widths = [CHANNELS, *(WIDTH * multiple for multiple, _ in PUBLISHED_LAYERS)]
+    for (before, after), (_, stride) in zip(pairwise(widths), PUBLISHED_LAYERS, strict=True):
+        relations, rows, thin = relation_channels(before), JOINTS * steps, JOINTS * steps // stride
+        pairs = 2 * relations * before * JOINTS * (steps if published else 1)
+        topology = after * relations * JOINTS**2
+        graph = SUBSETS * (pairs + topology + after * before * rows + after * JOINTS * rows)
+        quarter = after // 4
+        times = 3 * quarter * after * rows + (quarter * after + 2 * 5 * quarter**2) * thin
+        down = after * before * rows if before != after else 0
+        residual = after * before * thin if before != after and before != CHANNELS else 0
+        total += 2 * (graph + times + down + residual) * (3 if training else 1)
+        total += 2 * SUBSETS * topology if training and not published else 0
+        steps //= stride
+    return total
+
+
+def matrix_rate() -> float:
+    """Return the float32 operations a second of a plain product of large matrices, best of five."""
+    one = torch.randn(2048, 2048)
+    seconds = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        one @ one
+        seconds.append(time.perf_counter() - begun)
+    return 2 * 2048**3 / min(seconds)
+
+
+def models() -> tuple[CTRGCN, PublishedCTRGCN]:
+    """Return both sides with the same weights and running statistics.
+
+    Weights that start at zero are moved away from it, and the norms have seen a batch: without, activations
+    would grow from layer to layer in evaluation until the logits' difference tells of rounding alone.
+    """
+    torch.manual_seed(0)
+    adjacency = torch.from_numpy(HPNET_GRAPH.adjacency())
+    ours = CTRGCN(CHANNELS, CLASSES, adjacency=adjacency, persons=SLOTS, width=WIDTH)
+    for name, tensor in ours.named_parameters():
+        if name.endswith(("alpha", "gcn1.bn.weight")):
+            nn.init.constant_(tensor, 0.5)
+    norms = [each for each in ours.modules() if isinstance(each, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    ours.train()(torch.randn(4, SLOTS, STEPS, JOINTS, CHANNELS), torch.ones(4, SLOTS, dtype=torch.bool))
+    for norm in norms:
+        norm.momentum = 0.1
+    ours.data_bn.reset_running_stats()  # alike for both slots: a person copied into the other counts as one
+    published = PublishedCTRGCN(CHANNELS, CLASSES, adjacency=adjacency, persons=SLOTS, width=WIDTH)
+    published.load_state_dict(ours.state_dict())
+    return ours, published
+
+
+def stepper(model: nn.Module, forward: Callable[[], Tensor], labels: Tensor) -> Callable[[], Tensor]:
+    """Return a function that does one training step."""
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, nesterov=True, weight_decay=4e-4)
+
+    def step() -> Tensor:
+        loss = nn.functional.cross_entropy(forward(), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def take_turns(runs: list[Callable[[], Tensor]], repeats: int) -> list[list[tuple[float, float]]]:
+    """Return (wall, CPU) seconds of every repeat of each run, after one that does not count."""
+    seconds: list[list[tuple[float, float]]] = [[] for _ in runs]
+    for _ in range(repeats + 1):
+        for run, mine in zip(runs, seconds, strict=True):
+            wall, cpu = time.perf_counter(), time.process_time()
+            run()
+            mine.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return [mine[1:] for mine in seconds]
+
+
+def compare(people: int, arguments: argparse.Namespace, rate: float) -> None:
+    """Print the rows of clips with so many people."""
+    batch = arguments.batch
+    x = torch.randn(batch, SLOTS, STEPS, JOINTS, CHANNELS)
+    if people == 1:
+        x[:, 1] = x[:, 0]
+    present = torch.arange(SLOTS).expand(batch, -1) < people
+    theirs = x.permute(0, 4, 2, 3, 1).contiguous()  # as their loader gives it
+    labels = torch.arange(batch) % CLASSES
+    for training in (True, False):
+        ours, published = (model.train(training) for model in models())
+        forwards: list[Callable[[], Tensor]] = [partial(published, theirs), partial(ours, x, present)]
+        with torch.no_grad():
+            logits = [forward() for forward in forwards]
+        error = float((logits[0] - logits[1]).abs().max() / logits[0].abs().max())
+        runs = forwards
+        if training:
+            runs = [stepper(*each, labels) for each in zip((published, ours), forwards, strict=True)]
+        with torch.set_grad_enabled(training):
+            seconds = take_turns(runs, arguments.repeats)
+        work = [batch * SLOTS * flops(published=True, training=training)]
+        work.append(batch * people * flops(published=False, training=training))
+        rows(f"| {people} | {'training' if training else 'evaluation'} |", batch, seconds, work, rate, error)
+        if error > TOLERANCE:
+            raise SystemExit(f"expected logits equal to {TOLERANCE:.0e} of the largest, got {error:.1e}")
+
+
+def rows(
+    head: str,
+    batch: int,
+    seconds: list[list[tuple[float, float]]],
+    work: list[float],
+    rate: float,
+    error: float,
+) -> None:
+    """Print one row a side."""
+    best = [min(wall for wall, _ in mine) for mine in seconds]
+    median = [statistics.median(wall for wall, _ in mine) for mine in seconds]
+    cpu = [min(spent for _, spent in mine) for mine in seconds]
+    for side, name in enumerate(SIDES):
+        ratios = " | ".join(f"{each[0] / each[side]:.2f}" for each in (best, median, cpu))
+        rates = " | ".join(f"{batch / each[side]:.1f}" for each in (best, median, cpu))
+        share = work[side] / best[side] / rate
+        counted = f"{work[side] / 1e9:.0f} | {share:.0%}"
+        print(f"{head} {name} | {rates} | {ratios} | {counted} | {error:.1e} |", flush=True)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--batch", type=int, default=64, help="clips")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--people", type=int, nargs="+", default=[1, 2], choices=[1, 2], help="in each clip")
+    parser.add_argument(
+        "--keep-heap", action="store_true", help="keep freed memory (both sides), as trainings do"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.keep_heap and not keep_heap():
+        parser.error("this C library has no mallopt")
+    rate = matrix_rate()
+    print(f"{arguments.threads} threads, batch {arguments.batch}, matrix product {rate / 1e9:.0f} GFLOP/s")
+    print(
+        "| people | pass | side | clips/s (best) | (median) | clips/CPU-s | ratio (best) | (median) | (CPU) "
+        "| GFLOP | of the matrix rate | difference |\n" + "|---" * 12 + "|"
+    )
+    for people in arguments.people:
+        compare(people, arguments, rate)
+
+
+if __name__ == "__main__":
+    main()
