@@ -9,7 +9,7 @@ SPLIT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo extract train test test-all lint format type bench weights clean
+.PHONY: help install demo extract train test test-all lint format type bench results weights clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ type: install ## check types
 
 bench: install ## run the benchmarks and write docs/benchmarks.md; ARGS="--only stages,train" for some
 	$(BIN)/python -m benchmarks $(ARGS)
+
+results: install ## train everything on the demo set with five seeds and write docs/results.md; half an hour on 2 cores
+	$(BIN)/python -m benchmarks.results $(ARGS)
 
 weights: install ## train the tiny backend's networks again (an hour on 2 cores)
 	$(BIN)/python -m extract.tiny.train --out extract/tiny/weights --docs docs/tiny.md $(ARGS)

@@ -3,9 +3,9 @@
 Usage: python -m benchmarks.tasks [--shards 1000 10000] [--clips 1000000] [--workers 2] [--at-once]
 
 Each row is a process of its own, its scheduler inside, as in `heatpool extract --workers 2`. Its memory is
-the largest resident size. With --clips, a manifest of so many clips is read and its store made first, and 1,000
-shards of 64 are handed out. --at-once hands all shards to dask in one call, which heatpool does not do: for
-comparison.
+the largest resident size. With --clips, a manifest of so many clips is read and its store made first, and
+1,000 shards of 64 are handed out. --at-once hands all shards to dask in one call, which heatpool does not
+do: for comparison.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def main() -> None:
         )
         print(json.dumps(found))
         return
-    rows = [(shards, 1, way) for way in (0, 1)[: 1 + options.at_once] for shards in options.shards]
+    rows = [(shards, 64, way) for way in (0, 1)[: 1 + options.at_once] for shards in options.shards]
     rows += [(_SHARDS_WITH_CLIPS, clips, 0) for clips in options.clips]
     heads = ["shards", "handed out", "clips", "manifest and store s", "start s", "seconds", "ms a shard"]
     heads += ["CPU ms a shard, program", "MB before", "MB, program and scheduler", "MB, a worker"]

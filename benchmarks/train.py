@@ -1,13 +1,14 @@
 """Training and evaluation speed of CTR-GCN against a plain rewrite of the published module.
 
-Usage: python -m benchmarks.train [--batch 64] [--repeats 5] [--threads N] [--keep-heap]
+Usage: python -m benchmarks.train [--batch 64] [--repeats 5] [--threads N] [--bfloat16] [--default-heap]
 
 Published configuration: width 64, ten layers, 64 steps, 17 joints, 192 pooled channels, 60 classes, two
-slots. Both sides get the same weights and the same batch in one process and take turns. Clips of one person:
-the published loader copies the person into the second slot and the published module computes both slots; the
-logits are then the same. A training step is forward, loss, backward and SGD with Nesterov momentum. The share
-is that of the rate of a plain float32 matrix product in the same run. CPU seconds tell more than the clock
-where other programs use the machine (with --threads 1; waiting threads may count as busy).
+slots. Each side has a process of its own, as `heatpool train` and the published script have: ours tells
+malloc to keep freed memory, as `heatpool train` does; --default-heap leaves that out. Both get the same
+weights and the same batch and take turns. Clips of one person: the published loader copies the person into
+the second slot and the published module computes both slots; the logits are then the same. A training step
+is forward, loss, backward and SGD with Nesterov momentum. The share is that of the rate of a plain float32
+matrix product in the same run.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -106,42 +109,75 @@ def stepper(model: nn.Module, forward: Callable[[], Tensor], labels: Tensor) -> 
     return step
 
 
-def take_turns(runs: list[Callable[[], Tensor]], repeats: int) -> list[list[tuple[float, float]]]:
-    """Return (wall, CPU) seconds of every repeat of each run, after one that does not count."""
-    seconds: list[list[tuple[float, float]]] = [[] for _ in runs]
-    for _ in range(repeats + 1):
-        for run, mine in zip(runs, seconds, strict=True):
-            wall, cpu = time.perf_counter(), time.process_time()
-            run()
-            mine.append((time.perf_counter() - wall, time.process_time() - cpu))
-    return [mine[1:] for mine in seconds]
+def work(pipe: Connection, side: str, people: int, arguments: argparse.Namespace) -> None:
+    """Be one side, in a process of its own: first send the logits, then do a step at each word that comes.
 
-
-def compare(people: int, arguments: argparse.Namespace, rate: float) -> None:
-    """Print the rows of clips with so many people."""
+    Each word says whether the step is one of training; (wall, CPU) seconds are sent back.
+    """
+    torch.set_num_threads(arguments.threads)
+    if side == "heatpool" and not arguments.default_heap:
+        keep_heap()
+    torch.manual_seed(1)
     batch = arguments.batch
     x = torch.randn(batch, SLOTS, STEPS, JOINTS, CHANNELS)
     if people == 1:
         x[:, 1] = x[:, 0]
-    present = torch.arange(SLOTS).expand(batch, -1) < people
-    theirs = x.permute(0, 4, 2, 3, 1).contiguous()  # as their loader gives it
     labels = torch.arange(batch) % CLASSES
-    for training in (True, False):
-        ours, published = (model.train(training) for model in models())
-        forwards: list[Callable[[], Tensor]] = [partial(published, theirs), partial(ours, x, present)]
+    model = dict(zip(("heatpool", "published"), models(), strict=True))[side]
+    inputs = [x.permute(0, 4, 2, 3, 1).contiguous()]  # as the published loader gives it
+    if side == "heatpool":
+        inputs = [x, torch.arange(SLOTS).expand(batch, -1) < people]
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=side == "heatpool" and arguments.bfloat16)
+    for training in (False, True):  # training moves the norms' statistics
         with torch.no_grad():
-            logits = [forward() for forward in forwards]
-        error = float((logits[0] - logits[1]).abs().max() / logits[0].abs().max())
-        runs = forwards
+            pipe.send(model.train(training)(*inputs).numpy())
+
+    def forward() -> Tensor:
+        with autocast:
+            return model(*inputs)
+
+    step = stepper(model, forward, labels)
+    while (training := pipe.recv()) is not None:
+        model.train(training)
+        wall, cpu = time.perf_counter(), time.process_time()
         if training:
-            runs = [stepper(*each, labels) for each in zip((published, ours), forwards, strict=True)]
-        with torch.set_grad_enabled(training):
-            seconds = take_turns(runs, arguments.repeats)
-        work = [batch * SLOTS * flops(published=True, training=training)]
-        work.append(batch * people * flops(published=False, training=training))
-        rows(f"| {people} | {'training' if training else 'evaluation'} |", batch, seconds, work, rate, error)
+            step()
+        else:
+            with torch.no_grad():
+                forward()
+        pipe.send((time.perf_counter() - wall, time.process_time() - cpu))
+
+
+def compare(people: int, arguments: argparse.Namespace, rate: float) -> None:
+    """Print the rows of clips with so many people."""
+    context = get_context("spawn")
+    pipes, processes = [], []
+    for side in SIDES:
+        mine, theirs = context.Pipe()
+        processes.append(context.Process(target=work, args=(theirs, side, people, arguments), daemon=True))
+        processes[-1].start()
+        pipes.append(mine)
+    logits = [[pipe.recv() for _ in range(2)] for pipe in pipes]
+    for number, training in enumerate((False, True)):
+        published, ours = (of_side[number] for of_side in logits)
+        error = float(np.abs(published - ours).max() / np.abs(published).max())
+        seconds: list[list[tuple[float, float]]] = [[] for _ in SIDES]
+        for _ in range(arguments.repeats + 1):
+            for pipe, done in zip(pipes, seconds, strict=True):
+                pipe.send(training)
+                done.append(pipe.recv())
+        computed = [
+            arguments.batch * SLOTS * flops(published=True, training=training),
+            arguments.batch * people * flops(published=False, training=training),
+        ]
+        head = f"| {people} | {'training' if training else 'evaluation'} |"
+        # the first repeat does not count
+        rows(head, arguments.batch, [done[1:] for done in seconds], computed, rate, error)
         if error > TOLERANCE:
             raise SystemExit(f"expected logits equal to {TOLERANCE:.0e} of the largest, got {error:.1e}")
+    for pipe, process in zip(pipes, processes, strict=True):
+        pipe.send(None)
+        process.join()
 
 
 def rows(
@@ -171,13 +207,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--people", type=int, nargs="+", default=[1, 2], choices=[1, 2], help="in each clip")
-    parser.add_argument(
-        "--keep-heap", action="store_true", help="keep freed memory (both sides), as trainings do"
-    )
+    parser.add_argument("--bfloat16", action="store_true", help="ours as with --dtype bfloat16")
+    parser.add_argument("--default-heap", action="store_true", help="leave malloc as it is on our side, too")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    if arguments.keep_heap and not keep_heap():
-        parser.error("this C library has no mallopt")
     rate = matrix_rate()
     print(f"{arguments.threads} threads, batch {arguments.batch}, matrix product {rate / 1e9:.0f} GFLOP/s")
     print(

@@ -69,7 +69,8 @@ class _RefineAggregate(torch.autograd.Function):
         out_channels, subsets, channels = w3.shape
         inner, rows = subsets * joints, joints * steps
         flat, weight, wide = x.flatten(2), w3.view(-1, channels), wide_dtype(x.dtype)
-        grad_x, grad_relation = torch.empty_like(flat), torch.empty_like(relation)
+        # not empty_like: torch has no fast product of bfloat16 into the channels-last input of the network
+        grad_x, grad_relation = flat.new_empty(flat.shape), torch.empty_like(relation)
         grad_b3, grad_base = (torch.zeros_like(each, dtype=wide) for each in (w3[..., 0], base))
         grad_w3: Any = None  # matrices that are added up in the end
         grad_w4: list[Any] = [None] * subsets

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +25,7 @@ _COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST
 _PARTS = {"": Part.NONE, "train": Part.TRAIN, "val": Part.VAL, "test": Part.TEST}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One row of a manifest.
 
@@ -125,29 +128,41 @@ def read_manifest(path: Path) -> Manifest:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             header = reader.fieldnames or []
-            rows = list(reader)
+            if "path" not in header:
+                got = ", ".join(header) or "an empty file"
+                raise HeatpoolError(f"expected a column 'path' in {path}, got {got}")
+            protocols = tuple(name for name in header if name not in _COLUMNS)
+            share = cache(_mapping)
+            clips = [_parse(row, protocols, path, line, share) for line, row in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise HeatpoolError(f"expected a manifest, cannot read {path}: {error}") from error
-    if "path" not in header:
-        raise HeatpoolError(f"expected a column 'path' in {path}, got {', '.join(header) or 'an empty file'}")
-    protocols = [name for name in header if name not in _COLUMNS]
-    clips = [_parse(row, protocols, path, line) for line, row in enumerate(rows, start=2)]
     clips, class_names = label_clips(clips, path.name)
     return Manifest(tuple(clips), class_names, path.parent)
 
 
-def _parse(row: Mapping[str, str | None], protocols: Sequence[str], manifest: Path, line: int) -> Clip:
+def _mapping(names: tuple[str, ...], values: tuple[Any, ...]) -> Mapping[str, Any]:
+    return dict(zip(names, values, strict=True))
+
+
+def _parse(
+    row: Mapping[str, str | None],
+    protocols: tuple[str, ...],
+    manifest: Path,
+    line: int,
+    share: Callable[[tuple[str, ...], tuple[Any, ...]], Mapping[str, Any]],
+) -> Clip:
+    """Make a clip of a row; `share` lets clips with equal values have one mapping: there may be millions."""
     where = f"line {line} of {manifest.name}"
     if None in row or not row["path"]:
         raise HeatpoolError(f"expected a path and as many values as columns in {where}")
-    splits = {}
+    parts = []
     for name in protocols:
         value = (row[name] or "").strip()
         if value not in _PARTS:
             raise HeatpoolError(
                 f"expected train, val, test or nothing in column {name}, got {value!r} in {where}"
             )
-        splits[name] = _PARTS[value]
+        parts.append(_PARTS[value])
     video = manifest.parent / row["path"]
     label = read_number(row, "label", where)
     return Clip(
@@ -156,10 +171,10 @@ def _parse(row: Mapping[str, str | None], protocols: Sequence[str], manifest: Pa
         start_s=read_number(row, "start_s", where) or 0.0,
         end_s=read_number(row, "end_s", where),
         label=-1 if label is None else int(label),
-        class_name=row.get("class_name") or "",
-        columns={name: row.get(name) or "" for name in FIRST_COLUMNS},
+        class_name=sys.intern(row.get("class_name") or ""),
+        columns=share(FIRST_COLUMNS, tuple(row.get(name) or "" for name in FIRST_COLUMNS)),
         persons=int(read_number(row, "persons", where) or 0),
-        splits=splits,
+        splits=share(protocols, tuple(parts)),
     )
 
 
@@ -187,7 +202,7 @@ def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[s
     Labels are kept if any clip has one, else the class names are numbered in alphabetical order.
 
     Raises:
-        HeatpoolError: if a label has two names; `source` says where.
+        HeatpoolError: if a label has two names or a name has none; `source` says where.
     """
     if all(clip.label < 0 for clip in clips):
         names = sorted({clip.class_name for clip in clips if clip.class_name})
@@ -195,6 +210,11 @@ def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[s
         return [replace(clip, label=number[clip.class_name]) for clip in clips], tuple(names)
     name_of: dict[int, str] = {}
     for clip in clips:
+        if clip.label < 0 and clip.class_name:
+            raise HeatpoolError(
+                f"expected a label for class {clip.class_name!r} of clip {clip.clip_id} in {source}, as the "
+                "others have; without any labels, names are numbered"
+            )
         known = name_of.setdefault(clip.label, clip.class_name)
         if clip.label >= 0 and known != clip.class_name:
             raise HeatpoolError(
@@ -206,7 +226,10 @@ def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[s
 
 
 def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return path.as_posix()
 
 
 def _row(clip: Clip, folder: str) -> list[str]:

@@ -1,13 +1,14 @@
 """Shards spread over dask workers: processes of this machine, or a cluster that is there already.
 
-A task is one shard; what every shard needs goes to each worker once, and its first task there builds the
-networks, which never travel. A worker that dies costs the shard that it had: dask gives it to another one.
+A task is one shard and brings its clips. Networks never travel: the first task in a worker builds them there.
+A worker that dies costs the shard that it had: dask gives it to another one.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import pickle
 import secrets
 import signal
 import sys
@@ -23,16 +24,17 @@ import dask
 from dask.distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker, wait
 from tqdm import tqdm
 
+from pipelines.configs import ExtractConfig
 from pipelines.device import available_cores
 from pipelines.interrupt import StopRequest
-from pipelines.shards import Networks, ShardCounts, ShardWork, is_marked
+from pipelines.shards import Networks, Shard, ShardCounts, ShardWork, is_marked
 from pool.errors import HeatpoolError
 from pool.records import ClipResult
 
 __all__ = ["Build", "run_on_cluster"]
 
-Build = Callable[[ShardWork, int, int], Networks]
-"""Makes the networks in a worker from the work, its CPU threads, and its number on its machine."""
+Build = Callable[[int, int], Networks]
+"""Makes the networks in a worker from its CPU threads, and its number on its machine."""
 
 _POLL_S = 1.0
 _COUNT_S = 5.0
@@ -53,9 +55,9 @@ def run_on_cluster(
     """Spread shards over the workers of `--scheduler`, or over `--workers` local processes.
 
     Args:
-        work: what every worker needs.
-        shards: shards to do.
-        build: makes the networks in a worker; a function that can be imported there.
+        work: what the shards are of; each worker gets its own clips only.
+        shards: numbers of the shards to do.
+        build: makes the networks in a worker; goes to each of them.
         on_shard: called for each shard once it is written.
         on_wait: called about once a second in between.
         stop: when it is asked, shards under way are finished and no others begun.
@@ -70,7 +72,7 @@ def run_on_cluster(
         local = not work.config.scheduler
         run = _ClusterRun(client, token, work)
         try:
-            run.bring(_BringWork(token, work, build, local=local))
+            run.bring(_BringWork(token, work.config, build, local=local))
             run.drive(shards, on_shard, on_wait, stop)
         finally:
             run.leave()
@@ -112,7 +114,9 @@ class _ClusterRun:
                 told = True
             while waiting and not stop.asked and len(self._under_way) < 2 * self._workers + _SPARE:
                 shard = waiting.popleft()
-                future = self._client.submit(_task, self._token, shard, pure=False)
+                # Packed here: dask's scheduler would unpack and pack again what it is to pass on.
+                packed = pickle.dumps(self._work.shard(shard))
+                future = self._client.submit(_task, self._token, packed, pure=False)
                 self._under_way[future] = shard
             for counts in self._finished():
                 if counts is None:
@@ -188,19 +192,19 @@ class _ClusterRun:
 class _WorkerRun:
     """One extraction in a worker."""
 
-    def __init__(self, work: ShardWork, build: Build, threads: int, number: int) -> None:
+    def __init__(self, build: Build, threads: int, number: int) -> None:
         self.stop = ""
-        self._work, self._build, self._place = work, build, (threads, number)
+        self._build, self._place = build, (threads, number)
         self._networks: Networks | None = None
         self._one_at_a_time = threading.Lock()  # a worker may have several threads, networks are for one
 
-    def do(self, shard: int) -> ShardCounts | None:
+    def do(self, shard: Shard) -> ShardCounts | None:
         with self._one_at_a_time:
             if self.stop:
                 return None
             if self._networks is None:
-                self._networks = self._build(self._work, *self._place)
-            return self._work.do(shard, self._networks, on_clip=self._go_on)
+                self._networks = self._build(*self._place)
+            return shard.do(self._networks, on_clip=self._go_on)
 
     def _go_on(self, result: ClipResult) -> None:
         if self.stop == "now":
@@ -210,29 +214,31 @@ class _WorkerRun:
 class _BringWork(WorkerPlugin):
     """Brings to each worker, also to those that come later, what its tasks need."""
 
-    def __init__(self, token: str, work: ShardWork, build: Build, *, local: bool) -> None:
-        self._token, self._work, self._build, self._local = token, work, build, local
+    def __init__(self, token: str, config: ExtractConfig, build: Build, *, local: bool) -> None:
+        self._token, self._config, self._build, self._local = token, config, build, local
 
     def setup(self, worker: Any) -> None:
-        config = self._work.config
+        config = self._config
         if self._local:
-            # Ctrl-C reaches every process of the terminal; the parent alone answers it and ends its workers.
+            # Ctrl-C reaches every process of the terminal, and SLURM's SIGTERM every process of the job; the
+            # parent alone answers them and ends its workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             threads = max((config.threads or available_cores()) // config.workers, 1)
             number = int(worker.name)
         else:
             threads, number = config.threads or worker.state.nthreads, 0
         runs = worker.__dict__.setdefault(_RUNS, {})
-        runs[self._token] = _WorkerRun(self._work, self._build, threads, number)
+        runs[self._token] = _WorkerRun(self._build, threads, number)
 
     def teardown(self, worker: Any) -> None:
         getattr(worker, _RUNS, {}).pop(self._token, None)
 
 
-def _task(token: str, shard: int) -> ShardCounts | HeatpoolError | None:
+def _task(token: str, shard: bytes) -> ShardCounts | HeatpoolError | None:
     run: _WorkerRun = getattr(get_worker(), _RUNS)[token]
     try:
-        return run.do(shard)
+        return run.do(pickle.loads(shard))
     except HeatpoolError as error:
         return error  # raised, dask would log it with its traceback in every worker's terminal
 
@@ -276,12 +282,20 @@ _WORKER_ENVIRONMENT = {
 @contextmanager
 def _local_cluster(workers: int) -> Iterator[LocalCluster]:
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
+        dask.config.set(
+            {
+                "distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT,
+                # Goes by the wall clock: when that jumps, dask would end workers that are well. Their nannies
+                # see which ones die.
+                "distributed.scheduler.worker-ttl": None,
+            }
+        ),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,  # crops in flight are bounded by us; dask's restarts would lose a shard's work
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port; None: 8787, and a warning if it is taken
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.ERROR,
         ) as cluster,
     ):

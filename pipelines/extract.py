@@ -6,12 +6,14 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from extract.datasets.folder import read_videos
+from extract.manifest import Manifest
 from extract.records import FrameBackbone, PoseBackbone
 from extract.rgb import RgbEncoder
 from extract.sampling import cut_windows
@@ -22,6 +24,7 @@ from pipelines.commands import CLIPS_FAILED
 from pipelines.configs import ExtractConfig
 from pipelines.demo_data import DEMO_FOLDER, is_demo, render_demo_videos
 from pipelines.device import pick_device, set_threads
+from pipelines.heap import keep_heap
 from pipelines.dry_run import dry_run
 from pipelines.interrupt import stop_on_interrupt
 from pipelines.progress import Progress
@@ -118,12 +121,15 @@ def extract(plan: ExtractPlan) -> None:
     """
     tell_write_errors_once()
     config, out, manifest = plan.work.config, plan.work.store, plan.work.manifest
-    index = manifest.index()
     if config.resume:
-        writer = StoreWriter.resume(out, spec=plan.spec, index=index, check=config.verify)
+        writer = StoreWriter.resume(out, spec=plan.spec, index=manifest.index(), check=config.verify)
     else:
         writer = StoreWriter.create(
-            out, spec=plan.spec, index=index, shard_clips=config.shard_clips, overwrite=config.overwrite
+            out,
+            spec=plan.spec,
+            index=manifest.index(),
+            shard_clips=config.shard_clips,
+            overwrite=config.overwrite,
         )
     if not config.quiet:
         print(plan.about, file=sys.stderr)
@@ -171,6 +177,8 @@ def _spec(config: ExtractConfig, backbone: PoseBackbone | FrameBackbone, rgb: Rg
         source=config.source,
         rgb=describe_rgb(config, rgb),
         precision=config.precision,
+        tap_channels=backbone.tap_channels,
+        map_mean=config.map_mean,
     )
 
 
@@ -215,29 +223,32 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
 
         try:
             if clustered:
+                # Only a file of boxes, which is larger by far, is read by the clips that it is for.
+                known = work.manifest if config.boxes else work.manifest.limit(1)
                 run_on_cluster(
                     work,
                     pending,
-                    build=build_in_worker,
+                    build=partial(build_in_worker, config, known),
                     on_shard=on_shard,
                     on_wait=progress.tick,
                     stop=stop,
                 )
             else:
+                keep_heap()  # as workers do by their environment
                 run_here(work, pending, networks, on_clip=on_clip, on_shard=on_shard, stop=stop)
         finally:
             with suppress(HeatpoolError):  # on a full disk, which is told of by what comes before or after
                 add_to_run_file(work.store, throughput=throughput.facts())
 
 
-def build_in_worker(work: ShardWork, threads: int, number: int) -> Networks:
+def build_in_worker(config: ExtractConfig, manifest: Manifest, threads: int, number: int) -> Networks:
     """Build the networks in a worker process, which has its share of the cores and one of the GPUs."""
     set_threads(threads)
-    device = pick_device(work.config.device)
+    device = pick_device(config.device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", number % torch.cuda.device_count())
-    poser, _ = build_poser(work.config, work.manifest, device=device)
-    return Networks(poser, build_rgb(work.config, device=device))
+    poser, _ = build_poser(config, manifest, device=device)
+    return Networks(poser, build_rgb(config, device=device))
 
 
 def _report(out: Path, *, seconds: float, quiet: bool) -> int:

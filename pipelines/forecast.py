@@ -12,6 +12,8 @@ from pipelines.forecast_costs import (
     CHANNELS,
     INDEX_ARRAYS,
     MACHINE,
+    MANIFEST_CLIP_BYTES,
+    PROCESS_BYTES,
     SMALL_RATIOS,
     THREAD_COSTS,
     feature_bytes,
@@ -19,10 +21,8 @@ from pipelines.forecast_costs import (
     index_bytes,
     journal_bytes,
     pooled_ratio,
-    program_memory_bytes,
     raw_bytes,
     store_files,
-    worker_memory_bytes,
 )
 from pipelines.run_file import read_run_file, videos_root
 from pipelines.units import say_bytes, say_duration
@@ -267,20 +267,20 @@ def _network(known: _Basis) -> Item:
 
 
 def _memory(clips: int) -> list[Item]:
-    program, worker = program_memory_bytes(clips), worker_memory_bytes(clips)
-    none, source = program_memory_bytes(0), "docs/scaling.md"
-
-    def formula(size: float) -> str:
-        return f"{say_bytes(none)} + clips x {(size - none) / clips / 1000:.2f} kB of manifest"
-
-    said = f"{say_bytes(program)} of the program with its scheduler"
+    program, process = PROCESS_BYTES + clips * MANIFEST_CLIP_BYTES, say_bytes(PROCESS_BYTES)
     return [
-        Item("memory", program, said, f"{formula(program)}; shards under way are bounded", source),
+        Item(
+            "memory",
+            program,
+            f"{say_bytes(program)} of the program with its scheduler",
+            f"{process} + clips x {MANIFEST_CLIP_BYTES} bytes of manifest; shards under way are bounded",
+            "docs/scaling.md",
+        ),
         Item(
             "worker memory",
-            worker,
-            f"{say_bytes(worker)} of each worker without its networks",
-            formula(worker),
-            source,
+            PROCESS_BYTES,
+            f"{process} of each worker without its networks",
+            "whatever the number of clips",
+            "docs/scaling.md",
         ),
     ]

@@ -20,6 +20,8 @@ from pool.resample import ResamplePlan
 __all__ = [
     "CHANNELS",
     "INDEX_ARRAYS",
+    "MANIFEST_CLIP_BYTES",
+    "PROCESS_BYTES",
     "THREAD_COSTS",
     "ThreadCost",
     "feature_bytes",
@@ -27,10 +29,8 @@ __all__ = [
     "index_bytes",
     "journal_bytes",
     "pooled_ratio",
-    "program_memory_bytes",
     "raw_bytes",
     "store_files",
-    "worker_memory_bytes",
 ]
 
 
@@ -75,9 +75,13 @@ INDEX_ARRAYS = 15
 """clip_id, path, label and six results, with four columns and two protocols, as NTU RGB+D has."""
 _INDEX_BYTES = 64  # a clip: id and path of 50 characters together, uncompressed, and numbers: an upper bound
 
-# `python -m benchmarks.tasks --clips 1000000`: a process of the cluster, and what a clip of the manifest adds
-# to the program with its scheduler and to each worker, which all hold it.
-_PROCESS_BYTES, _PROGRAM_CLIP_BYTES, _WORKER_CLIP_BYTES = 300e6, 2_030, 1_620
+PROCESS_BYTES = 300e6
+"""Memory of `heatpool extract --workers N` with its scheduler, and of each worker before its networks.
+
+Measured, as `MANIFEST_CLIP_BYTES`, by `python -m benchmarks.tasks --clips 1 1000000`."""
+
+MANIFEST_CLIP_BYTES = 800
+"""What each clip of the manifest adds to the memory of the program at most: while the store is made."""
 
 
 def frames_read(frames: float, steps: int) -> int:
@@ -126,13 +130,3 @@ def store_files(layout: Layout, index_arrays: int = INDEX_ARRAYS) -> int:
     of_index = index_arrays * math.ceil(layout.clips / INDEX_CHUNK_CLIPS)
     metadata = len(layout.stored) + index_arrays + 1  # zarr.json of each array and of the root
     return of_shards + of_index + metadata + len(("index.json", "failures.csv", "finished.json", "run.json"))
-
-
-def program_memory_bytes(clips: int) -> float:
-    """Memory of `heatpool extract --workers N` itself, the scheduler included."""
-    return _PROCESS_BYTES + clips * _PROGRAM_CLIP_BYTES
-
-
-def worker_memory_bytes(clips: int) -> float:
-    """Memory of each worker before its networks."""
-    return _PROCESS_BYTES + clips * _WORKER_CLIP_BYTES

@@ -31,7 +31,8 @@ def stop_on_interrupt(under_way: str, *, quiet: bool = False) -> Iterator[StopRe
     """Answer Ctrl-C and SIGTERM within the block: the first one sets `asked`.
 
     A Ctrl-C after that raises KeyboardInterrupt. A SIGTERM, which SLURM and Kubernetes send some time before
-    they kill, and more than once where it reaches a program in two ways, asks for nothing more.
+    they kill, and more than once where it reaches a program in two ways, asks for nothing more; it stays
+    ignored after the block, too, once a stop was asked for.
 
     A signal that Python does not answer (ignored, as Ctrl-C under nohup) or cannot (not the main thread) is
     left alone.
@@ -62,4 +63,6 @@ def stop_on_interrupt(under_way: str, *, quiet: bool = False) -> Iterator[StopRe
         yield request
     finally:
         for number, old in answered.items():
-            signal.signal(number, old)
+            # another SIGTERM may still be on its way: it must not end a program that is just saying goodbye
+            late = number == signal.SIGTERM and request.asked
+            signal.signal(number, signal.SIG_IGN if late else old)

@@ -35,6 +35,7 @@ from pool.writer import StoreWriter
 
 __all__ = [
     "Networks",
+    "Shard",
     "ShardCounts",
     "ShardWork",
     "clear_dead",
@@ -82,7 +83,7 @@ class ShardCounts:
 
 @dataclass(frozen=True)
 class ShardWork:
-    """All that a process needs to do shards; small enough to be sent to it.
+    """An extraction, to be divided into shards.
 
     Attributes:
         store: folder of the store.
@@ -94,46 +95,10 @@ class ShardWork:
     config: ExtractConfig
     manifest: Manifest
 
-    def do(
-        self, shard: int, networks: Networks, *, on_clip: Callable[[ClipResult], None] = lambda result: None
-    ) -> ShardCounts:
-        """Extract the clips of a shard and write them; `on_clip` hears of each."""
-        tell_write_errors_once()
-        begun = time.monotonic()
-        writer = StoreWriter.attach(self.store)
-        rows = writer.shard_rows(shard)
-        with _marked(self.store, shard) as again:
-            outcomes = self._extract(rows, networks, on_clip, again=again)
-            results = [each.result for each in outcomes]
-            writer.write_shard(shard, [each.features for each in outcomes], results)
-        return ShardCounts(
-            shard=shard,
-            clips=len(rows),
-            damaged=sum(map(is_damaged, results)),
-            frames=sum(result.frames for result in results),
-            seconds=time.monotonic() - begun,
-            worker=f"{socket.gethostname()} {os.getpid()}",
-            again=again,
-        )
-
-    def _extract(
-        self, rows: Sequence[int], networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
-    ) -> list[Outcome]:
-        """Extract clips; `again`: of those that end the process that decodes them, say so and leave them."""
-        jobs, options = self.jobs(rows), self.options()
-        crashing = find_crashing(jobs, options) if again else {}
-        outcomes = extract_clips(
-            [job for at, job in enumerate(jobs) if at not in crashing],
-            options,
-            poser=networks.poser,
-            rgb=networks.rgb,
-            on_clip=lambda job, outcome: on_clip(outcome.result),
-            memory=networks.memory,
-        )
-        for at, reason in sorted(crashing.items()):
-            outcomes.insert(at, Outcome.failed(reason))
-            on_clip(outcomes[at].result)
-        return outcomes
+    def shard(self, number: int) -> Shard:
+        """Return a shard of the store, which is there already."""
+        rows = StoreWriter.attach(self.store).shard_rows(number)
+        return Shard(self.store, number, self.jobs(rows), self.options())
 
     def options(self) -> ExtractOptions:
         """Return how clips become features."""
@@ -154,6 +119,60 @@ class ShardWork:
         """Return the clips of some rows of the manifest, as jobs."""
         clips = [(row, self.manifest.clips[row]) for row in rows]
         return [ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons) for row, clip in clips]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard to do: all that a process needs but networks; some kB, whatever the size of the data set.
+
+    Attributes:
+        store: folder of the store.
+        number: of the shard.
+        jobs: its clips.
+        options: how they become features.
+    """
+
+    store: Path
+    number: int
+    jobs: Sequence[ClipJob]
+    options: ExtractOptions
+
+    def do(self, networks: Networks, *, on_clip: Callable[[ClipResult], None]) -> ShardCounts:
+        """Extract the clips of the shard and write them; `on_clip` hears of each."""
+        tell_write_errors_once()
+        begun = time.monotonic()
+        writer = StoreWriter.attach(self.store)
+        with _marked(self.store, self.number) as again:
+            outcomes = self._extract(networks, on_clip, again=again)
+            results = [each.result for each in outcomes]
+            writer.write_shard(self.number, [each.features for each in outcomes], results)
+        return ShardCounts(
+            shard=self.number,
+            clips=len(self.jobs),
+            damaged=sum(map(is_damaged, results)),
+            frames=sum(result.frames for result in results),
+            seconds=time.monotonic() - begun,
+            worker=f"{socket.gethostname()} {os.getpid()}",
+            again=again,
+        )
+
+    def _extract(
+        self, networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
+    ) -> list[Outcome]:
+        """Extract clips; `again`: of those that end the process that decodes them, say so and leave them."""
+        crashing = find_crashing(self.jobs, self.options) if again else {}
+        outcomes = extract_clips(
+            [job for at, job in enumerate(self.jobs) if at not in crashing],
+            self.options,
+            poser=networks.poser,
+            rgb=networks.rgb,
+            on_clip=lambda job, outcome: on_clip(outcome.result),
+            memory=networks.memory,
+        )
+        for at, reason in sorted(crashing.items()):
+            outcomes.insert(at, Outcome.failed(reason))
+            on_clip(outcomes[at].result)
+        return outcomes
 
 
 def tell_write_errors_once() -> None:
@@ -190,7 +209,7 @@ def run_here(
     for shard in shards:
         if stop.asked:
             raise KeyboardInterrupt
-        on_shard(work.do(shard, networks, on_clip=on_clip))
+        on_shard(work.shard(shard).do(networks, on_clip=on_clip))
 
 
 _MARK = ".tmp-mark"

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -148,31 +148,38 @@ def test_twice_stops_at_once(arguments: list[str], tmp_path: Path, more: list[st
     resumes_to_the_same(one, out, tmp_path / "plain.zarr")
 
 
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Python's answers to both signals, whatever the shell that started the tests made of them."""
+    answers = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
+    before = [(number, signal.signal(number, answer)) for number, answer in answers]
+    yield
+    for number, old in before:
+        signal.signal(number, old)
+
+
+@pytest.mark.usefixtures("own_signals")
 def test_first_asks_and_second_raises() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with stop_on_interrupt("it", quiet=True) as stop:
-            assert not stop.asked
+    with stop_on_interrupt("it", quiet=True) as stop:
+        assert not stop.asked
+        signal.raise_signal(signal.SIGINT)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-            assert stop.asked
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):  # as before the block
-            signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):  # as before the block
+        signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("own_signals")
 def test_sigterm_asks_and_asks_for_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
-    before = signal.getsignal(signal.SIGTERM)
     with stop_on_interrupt("it") as stop:
         for _ in range(3):
             signal.raise_signal(signal.SIGTERM)
         assert stop.asked
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is before
+    signal.raise_signal(signal.SIGTERM)  # a late one: the program is saying goodbye
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert capsys.readouterr().err == "finishing it; SIGTERM asked for it\n"
 
 

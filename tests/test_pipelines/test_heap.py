@@ -1,0 +1,38 @@
+"""What `keep_heap` is for: a second batch of the same size takes no fresh pages from the kernel."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+from pipelines.heap import keep_heap
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(10_000_000)  # 80 MB, freed at once: 20,000 pages, or some hundred huge ones
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+if sys.argv[1] == "keep":
+    assert keep_heap()
+faults()
+print(faults())
+"""
+
+
+def faults(mode: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True, timeout=100
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc of glibc")
+def test_a_second_batch_finds_the_memory_of_the_first() -> None:
+    by_default, kept = faults("default"), faults("keep")
+    assert kept < 20 < by_default
