@@ -24,8 +24,8 @@ from pipelines.commands import CLIPS_FAILED
 from pipelines.configs import ExtractConfig
 from pipelines.demo_data import DEMO_FOLDER, is_demo, render_demo_videos
 from pipelines.device import pick_device, set_threads
-from pipelines.heap import keep_heap
 from pipelines.dry_run import dry_run
+from pipelines.heap import keep_heap
 from pipelines.interrupt import stop_on_interrupt
 from pipelines.progress import Progress
 from pipelines.rgb import build_rgb, describe_rgb
