@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -26,9 +27,11 @@ print(faults())
 
 
 def faults(mode: str) -> int:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True, timeout=100
-    )
+        [sys.executable, "-c", PROGRAM, mode], env=plain, capture_output=True, text=True, check=True,
+        timeout=100,
+    )  # fmt: skip
     return int(done.stdout)
 
 
