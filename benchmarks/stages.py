@@ -42,6 +42,7 @@ from extract.tiny.backbone import DETECTOR_INPUT_WH
 from extract.ultralytics_models import LoadedModel
 from extract.vitpose import VitPose
 from extract.yolo_pose import YoloPose
+from pipelines.heap import keep_heap
 from pool.records import ClipIndex, StoreSpec
 from pool.writer import StoreWriter
 from tests.torchvision_shim import install
@@ -206,6 +207,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=103, help="of the clip that the large networks see")
     parser.add_argument("--clips", type=int, default=36, help="demo clips for tiny")
     options = parser.parse_args()
+    keep_heap()  # as `heatpool extract` does
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     heads = ["backend", "clips, frames read", *STAGES, "rest", "CPU s", "s", "ms a frame", "ms a person"]
