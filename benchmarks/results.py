@@ -184,7 +184,7 @@ def _what_was_run(commands: Sequence[Sequence[str]], store: FeatureStore, runs: 
     machine, clips, spec = summary["machine"], summary["clips"], store.spec
     gpus = ", ".join(machine["gpus"]) or "no GPU"
     said = [
-        f"- Data: {spec.source or 'source not stated'}: {len(store)} clips of {len(store.class_names)} "
+        f"- Data: {spec.source or store.source.name}: {len(store)} clips of {len(store.class_names)} "
         f"classes; split {summary['protocol']}, {clips['train']} train, {clips['val']} val, {clips['test']} "
         "test clips.",
         f"- Features: {spec.backbone}, tap {spec.tap}: {spec.persons} persons x {spec.steps} steps x "

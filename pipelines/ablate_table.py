@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from classify.clips import ClipSet, InputName
@@ -169,7 +169,7 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
     ]
     clips = ", ".join(f"{count} {part}" for part, count in about["clips"].items())
     notes = (
-        f"{about['model']} on {about['features']}, split {about['split']}: {clips} clips, "
+        f"{about['model']} on {PurePath(about['features']).name}, split {about['split']}: {clips} clips, "
         f"{len(about['seeds'])} seeds. Test accuracy at the epoch that is best on val, mean ± standard "
         "deviation and 95 % interval over seeds; difference in points with 95 % interval over test clips, "
         f"drawn by {about['by']}. kB a clip: files of these arrays in the store; one of several taps counts "
