@@ -1,6 +1,6 @@
 """Training and evaluation speed of CTR-GCN against a plain rewrite of the published module.
 
-Usage: python -m benchmarks.train [--batch 64] [--repeats 5] [--threads N] [--bfloat16] [--default-heap]
+Usage: python -m benchmarks.train [--batch 64] [--repeats 3] [--threads N] [--bfloat16] [--default-heap]
 
 Published configuration: width 64, ten layers, 64 steps, 17 joints, 192 pooled channels, 60 classes, two
 slots. Each side has a process of its own, as `heatpool train` and the published script have: ours tells
@@ -204,7 +204,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--batch", type=int, default=64, help="clips")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--people", type=int, nargs="+", default=[1, 2], choices=[1, 2], help="in each clip")
     parser.add_argument("--bfloat16", action="store_true", help="ours as with --dtype bfloat16")
