@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from classify.ctrgcn import PUBLISHED_LAYERS
 from classify.graph import GRAPHS
@@ -88,6 +88,12 @@ class TrainConfig:
     seed: int = 0
     dtype: TrainDtype = "float32"
     device: str = "cpu"
+
+    @property
+    def crop(self) -> dict[str, Any]:
+        """How `clip_batch` cuts and changes training clips, as its arguments."""
+        names = ("window", "p_interval", "noise_std", "offset_std", "scale_jitter")
+        return {name: getattr(self, name) for name in names}
 
     def __post_init__(self) -> None:
         low, high = self.p_interval

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from typing import TypeVar
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
+from classify.clips import ClipSet
 from classify.config import TrainConfig
+from classify.hpnet.data import ModalClips
 from pool.errors import HeatpoolError
 
-__all__ = ["is_first_process", "leave_processes", "make_accelerator", "process_count"]
+__all__ = ["is_first_process", "leave_processes", "make_accelerator", "process_count", "share_of"]
+
+_Clips = TypeVar("_Clips", ClipSet, ModalClips)
 
 
 def process_count() -> int:
@@ -44,6 +50,13 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
         raise HeatpoolError(
             f"cannot train on {config.device}: {error}; one process trains on one device"
         ) from error
+
+
+def share_of(clips: _Clips, accelerator: Accelerator) -> _Clips:
+    """Return this process' share of some clips: every n-th of them with n processes."""
+    if accelerator.num_processes == 1:
+        return clips
+    return clips.subset(np.arange(accelerator.process_index, len(clips), accelerator.num_processes))
 
 
 def leave_processes() -> None:

@@ -19,7 +19,7 @@ from classify.graph import GRAPHS
 from classify.loop import EpochReport, Training, run_training
 from classify.optim import learning_rate, make_optimizer
 from classify.predict import predict_scores
-from classify.processes import make_accelerator
+from classify.processes import make_accelerator, share_of
 from classify.streams import make_stream
 from pool.errors import HeatpoolError
 
@@ -45,9 +45,7 @@ class _StreamLearner:
     def __init__(self, config: TrainConfig, train: ClipSet, val: ClipSet, accelerator: Accelerator) -> None:
         self.config, self.train, self.device = config, train, accelerator.device
         self.clips = len(train)
-        processes = accelerator.num_processes
-        mine = np.arange(accelerator.process_index, len(val), processes)
-        self.val = val if processes == 1 else val.subset(mine)
+        self.val = share_of(val, accelerator)
         self.stats = channel_stats(train) if config.normalise else None
         self.channels = train.features.shape[-1]
         self.network = build_model(
@@ -75,17 +73,7 @@ class _StreamLearner:
         self, chosen: Tensor, *, generator: torch.Generator, random: np.random.Generator
     ) -> dict[str, Any]:
         config = self.config
-        batch = clip_batch(
-            self.train,
-            chosen,
-            window=config.window,
-            stats=self.stats,
-            generator=generator,
-            p_interval=config.p_interval,
-            noise_std=config.noise_std,
-            offset_std=config.offset_std,
-            scale_jitter=config.scale_jitter,
-        )
+        batch = clip_batch(self.train, chosen, stats=self.stats, generator=generator, **config.crop)
         tensors = {
             "x": make_stream(batch.x, config.stream, GRAPHS[config.graph]),
             "clip": batch.clip,

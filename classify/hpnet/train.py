@@ -24,7 +24,7 @@ from classify.hpnet.optim import make_optimizer, set_rates
 from classify.hpnet.pictures import augment, normalise
 from classify.hpnet.predict import predict_hpnet, skeleton_streams
 from classify.loop import EpochReport, Training, run_training
-from classify.processes import make_accelerator
+from classify.processes import make_accelerator, share_of
 from classify.train import check_labels, summed_loss
 
 __all__ = ["hpnet_loss", "train_hpnet"]
@@ -72,9 +72,7 @@ class _HPNetLearner:
     ) -> None:
         self.recipe, self.config, self.shape, self.train = recipe, recipe.shared, shape, train
         self.clips, self.device = len(train), accelerator.device
-        processes = accelerator.num_processes
-        mine = np.arange(accelerator.process_index, len(val), processes)
-        self.val = val if processes == 1 else val.subset(mine)
+        self.val = share_of(val, accelerator)
         self.stats = channel_stats(train.clips) if recipe.shared.normalise else None
         self.network = model.to(self.device)
         self.objective = _Objective(self.network, recipe.shared.label_smoothing)
@@ -102,17 +100,7 @@ class _HPNetLearner:
     ) -> dict[str, Any]:
         config, device, held = self.config, self.device, self.train.rgb
         blend = draw_blend(self.recipe, len(chosen), random)
-        batch = clip_batch(
-            self.train.clips,
-            chosen,
-            window=config.window,
-            stats=self.stats,
-            generator=generator,
-            p_interval=config.p_interval,
-            noise_std=config.noise_std,
-            offset_std=config.offset_std,
-            scale_jitter=config.scale_jitter,
-        )
+        batch = clip_batch(self.train.clips, chosen, stats=self.stats, generator=generator, **config.crop)
         rgb = None
         if isinstance(held, StoredCrops):
             rgb = normalise(augment(held.pictures(chosen), self.recipe, random)).to(device)
