@@ -40,11 +40,11 @@ _NTU = "ntu/S001C001P001R001A001_rgb.avi"
 _FIGHT = "fight/fight/fi080.mp4"
 
 BENCHES: tuple[Bench, ...] = (
-    Bench("stage_one", f"stage_one --frames 103 300 --video {{videos}}/{_NTU}", (_NTU,)),
+    Bench("stage_one", f"stage_one --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("stages", f"stages --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("decode", f"decode {{videos}}/{_NTU} {{videos}}/{_FIGHT}", (_NTU, _FIGHT)),
     Bench("hrnet", "parity --speed --threads 2"),
-    Bench("memory", "stage_one --memory"),
+    Bench("memory", "clip_memory"),
     Bench("workers", "workers"),
     Bench("tasks", "tasks --clips 1000000"),
     Bench("store", "store_codecs {videos}/ntu/published_features", ("ntu/published_features",)),

@@ -1,11 +1,12 @@
 """Decoding alone: our reader against OpenCV's VideoCapture and PyAV as its documentation uses it.
 
-Usage: python -m benchmarks.decode VIDEO... [--rounds 5]
+Usage: python -m benchmarks.decode VIDEO... [--rounds 5] [--default-malloc]
 
 Each way gives every frame of the file as RGB uint8 on the host, in the same process, one after the other in
 turn; a figure is the median of the rounds. CPU is that of all threads. The last row reads only the frames
 that 64 steps need, as an extraction does. That all ways give the same frames is checked: their mean
-difference stays below two levels of 255. Freed memory is kept, as in `heatpool extract`.
+difference stays below two levels of 255. Freed memory is kept, as in `heatpool extract`; with
+--default-malloc it is given back to the system, as a plain Python does.
 """
 
 from __future__ import annotations
@@ -78,8 +79,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--default-malloc", action="store_true", help="give freed memory back to the system")
     options = parser.parse_args()
-    keep_heap()  # as `heatpool extract` does; the others gain by it as well
+    if not options.default_malloc:
+        keep_heap()  # as `heatpool extract` does; the others gain by it as well
     print(
         "| video | way | frames/s of the file | over OpenCV | CPU ms a frame |\n|---|---|---|---|---|",
         flush=True,

@@ -1,13 +1,20 @@
-"""Clips that benchmarks share: a part of the demo data set, rendered anew."""
+"""Clips that benchmarks share: a part of the demo data set, rendered anew, and videos of any length."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
+
 from extract.demo.dataset import DemoSpec, render_demo
+from extract.demo.samples import render_sample
+from extract.video import iter_frames, probe
 from pipelines.device import available_cores
 
-__all__ = ["demo_manifest"]
+__all__ = ["demo_manifest", "make_video"]
 
 
 def demo_manifest(folder: Path, *, clips: int) -> Path:
@@ -17,3 +24,23 @@ def demo_manifest(folder: Path, *, clips: int) -> Path:
     """
     people = -(-clips // 36)
     return render_demo(DemoSpec(subjects=tuple(range(1, people + 1))), folder, workers=available_cores())
+
+
+def make_video(path: Path, frames: int, *, source: Path | None, width_px: int, height_px: int) -> Path:
+    """Encode H.264 of `frames` frames: those of a real video to and fro, or rendered ones."""
+    if source is not None:
+        info = probe(source)
+        pictures = [each.rgb for each in iter_frames(source, np.arange(min(info.frames, 60)), info=info)]
+    else:
+        rng = np.random.default_rng(0)
+        pictures = [render_sample(rng).rgb for _ in range(8)]
+    pictures = [cv2.resize(picture, (width_px, height_px)) for picture in pictures]
+    to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = width_px, height_px, "yuv420p"
+        stream.options = {"preset": "veryfast"}
+        for picture in itertools.islice(to_and_fro, frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path

@@ -4,9 +4,9 @@ Usage: python -m benchmarks.stages [--video REAL.mp4] [--backends tiny hrnet-sim
 
 The engine runs with one thread for the networks; calls are wrapped and their threads' own processor time is
 added up, so that what runs at the same time is not counted twice, and shares add up to all that the process
-took ("rest": what no wrapped call explains). tiny runs its real networks on demo clips. The others have
-random weights, as in `benchmarks.stage_one`: their detector (yolo11n at 640 pixels) is run and then answers
-with one fixed box; vitpose is ViTPose-B, yolo-pose is yolo26s-pose. Without --video they see rendered frames.
+took ("rest": what no wrapped call explains). tiny sees demo clips; the others, with random weights, the video
+or else rendered frames. Their detector (yolo11n at 640 pixels) is run and then answers with one fixed box;
+vitpose is ViTPose-B, yolo-pose is yolo26s-pose.
 """
 
 from __future__ import annotations
@@ -27,48 +27,19 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.material import demo_manifest
-from benchmarks.stage_one import PLACE, FixedBox, fixed_box, hrnet, make_video, yolo
+from benchmarks.material import demo_manifest, make_video
+from benchmarks.networks import BACKENDS
+from benchmarks.networks import poser as build_poser
 from extract import posers, readahead, video
 from extract.clip_state import ClipState
-from extract.detectors import UltralyticsDetector
 from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
-from extract.hrnet.backbone import HRNetBackbone
 from extract.manifest import read_manifest
 from extract.posers import OneStage, Poser, TopDown
-from extract.records import Detections, Frame, FramePeople, PoseBackbone
-from extract.tiny import load_tiny_backbone, load_tiny_detector
-from extract.tiny.backbone import DETECTOR_INPUT_WH
-from extract.ultralytics_models import LoadedModel
-from extract.vitpose import VitPose
-from extract.yolo_pose import YoloPose
 from pipelines.heap import keep_heap
 from pool.records import ClipIndex, StoreSpec
 from pool.writer import StoreWriter
-from tests.torchvision_shim import install
 
-BACKENDS = ("tiny", "yolo-pose", "vitpose", "hrnet-simcc")
 STAGES = ("decode", "convert", "detect", "crop", "pose", "pool", "write")
-CPU = torch.device("cpu")
-
-
-class FixedPerson(YoloPose):
-    """Runs the real network and then answers with one person, whose joints lie on the diagonal of its box."""
-
-    def estimate(self, frames: Sequence[Frame]) -> list[FramePeople]:
-        """Return the one person of each frame."""
-        super().estimate(frames)
-        joints = np.linspace(PLACE[:2], PLACE[2:], self.joints, dtype=np.float32)
-        return [
-            FramePeople(
-                Detections(fixed_box(*frame.rgb.shape[1::-1]), np.ones(1, np.float32)),
-                (joints * frame.rgb.shape[1::-1])[None].astype(np.float32),
-                np.ones((1, self.joints), np.float32),
-                np.zeros((1, self.joints, self.channels), np.float32),
-                np.zeros((1, self.channels), np.float32),
-            )
-            for frame in frames
-        ]
 
 
 @dataclass
@@ -103,39 +74,6 @@ class Shares:
             return pose(poser, chosen)
 
         return wrapped
-
-
-def random_poser(backend: str) -> Poser[Any]:
-    """Return a backend of its real size with random weights, who sees one person in each frame."""
-    if backend == "yolo-pose":
-        from ultralytics.nn.tasks import PoseModel
-
-        torch.manual_seed(0)
-        model = PoseModel("yolo26s-pose.yaml", verbose=False).eval()
-        model.fuse(verbose=False)
-        return OneStage(FixedPerson(LoadedModel(model, 0, 17, "")))
-    backbone: PoseBackbone = HRNetBackbone(hrnet(48)) if backend == "hrnet-simcc" else vitpose()
-    return TopDown(FixedBox(yolo(), image_px=640), backbone, device=CPU)
-
-
-def vitpose() -> VitPose:
-    """Return ViTPose-B with random weights."""
-    install()  # transformers imports torchvision, which many builds of torch do not come with
-    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
-
-    torch.manual_seed(0)
-    backbone = VitPoseBackboneConfig(out_features=["stage12"])
-    with tempfile.TemporaryDirectory() as folder:
-        VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, num_labels=17)).save_pretrained(
-            folder
-        )
-        return VitPose(folder)
-
-
-def tiny_poser() -> TopDown:
-    """Return the tiny backend with its own weights."""
-    detector = UltralyticsDetector(load_tiny_detector(CPU), image_px=max(DETECTOR_INPUT_WH))
-    return TopDown(detector, load_tiny_backbone(), device=CPU)
 
 
 def profile(poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> tuple[Shares, float, float]:
@@ -218,12 +156,11 @@ def main() -> None:
             if backend == "tiny":
                 clips = read_manifest(demo_manifest(folder / "demo", clips=options.clips)).clips
                 jobs = [ClipJob(at, clip.path) for at, clip in enumerate(clips[: options.clips])]
-                poser: Poser[Any] = tiny_poser()
             else:
                 size = {"width_px": 1920, "height_px": 1080}
                 clip = make_video(folder / "clip.mp4", options.frames, source=options.video, **size)
-                jobs, poser = [ClipJob(0, clip)], random_poser(backend)
-            print(f"| {' | '.join(row(backend, poser, jobs, folder))} |", flush=True)
+                jobs = [ClipJob(0, clip)]
+            print(f"| {' | '.join(row(backend, build_poser(backend), jobs, folder))} |", flush=True)
 
 
 if __name__ == "__main__":

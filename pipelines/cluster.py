@@ -39,7 +39,9 @@ Build = Callable[[int, int], Networks]
 _POLL_S = 1.0
 _COUNT_S = 5.0
 _CONNECT_S = 10.0
+_START_S = 30.0
 _SPARE = 4  # tasks that wait beyond two a worker: a cluster that grows with the load sees some
+_RETURNS = 3  # shards that come back not begun, for each worker, while no other is done
 _RUNS = "heatpool_runs"
 
 
@@ -63,7 +65,7 @@ def run_on_cluster(
         stop: when it is asked, shards under way are finished and no others begun.
 
     Raises:
-        HeatpoolError: if the scheduler is not there or is lost, a shard ends its workers again and again,
+        HeatpoolError: if the scheduler is not there or is lost, workers end again and again,
             and whatever a worker raised; finished shards are safe.
         KeyboardInterrupt: if it stopped before all shards were done.
     """
@@ -86,6 +88,7 @@ class _ClusterRun:
         self._place = work.config.scheduler or "the workers"
         self._waiting: deque[int] = deque()
         self._under_way: dict[Future, int] = {}
+        self._returned = 0
         self._workers, self._counted, self._said_none = 0, -math.inf, False
 
     def bring(self, work: _BringWork) -> None:
@@ -136,6 +139,8 @@ class _ClusterRun:
                 self._client.cancel(list(self._under_way))
                 self._tell("now")
             self._client.unregister_worker_plugin(f"heatpool-{self._token}")
+            if not self._work.config.scheduler:  # one that is just starting again would not end without noise
+                self._client.wait_for_workers(self._work.config.workers, timeout=_START_S)
 
     def _finished(self) -> list[ShardCounts | None]:
         """Wait a moment for tasks; return what those that ended gave, None for a shard that was not begun."""
@@ -151,19 +156,32 @@ class _ClusterRun:
             try:
                 result = future.result()
             except KilledWorker as error:
-                if not is_marked(self._work.store, shard):  # dask blames all tasks that a worker had to do
-                    self._waiting.append(shard)
-                    continue
-                raise HeatpoolError(
-                    f"shard {shard} ended its worker again and again although its clips can be decoded; "
-                    "look at the memory of the machine, then go on with --resume"
-                ) from error
+                self._take_back(shard, error)
+                continue
             except CancelledError as error:
                 raise self._lost() from error
             if isinstance(result, HeatpoolError):
                 raise result
             results.append(result)
+            self._returned = 0
         return results
+
+    def _take_back(self, shard: int, error: KilledWorker) -> None:
+        """Let a shard that lost its workers wait again, if it may not be its fault and others get on."""
+        if is_marked(self._work.store, shard):
+            raise HeatpoolError(
+                f"shard {shard} ended its worker again and again although its clips can be decoded; "
+                "look at the memory of the machine, then go on with --resume"
+            ) from error
+        self._waiting.append(shard)  # dask blames all tasks that a worker had to do
+        if any(is_marked(self._work.store, other) for other in self._under_way.values()):
+            return
+        self._returned += 1
+        if self._returned >= _RETURNS * max(self._workers, self._work.config.workers, 1):
+            raise HeatpoolError(
+                "workers end again and again before they begin a shard: look at the memory of the machine, "
+                "which has to hold the networks of each, then go on with --resume, perhaps with fewer workers"
+            ) from error
 
     def _count_workers(self) -> None:
         """Look now and then who is there: workers come and go."""
@@ -176,7 +194,10 @@ class _ClusterRun:
             self._workers = len(self._client.nthreads())
         except OSError as error:
             raise self._lost() from error
-        if self._work.config.scheduler and not self._workers and not self._said_none:
+        config, cluster = self._work.config, self._client.cluster
+        if cluster is not None and self._workers < config.workers:
+            cluster.scale(config.workers)  # dask gives up those that die while they start
+        if config.scheduler and not self._workers and not self._said_none:
             self._said_none = True
             tqdm.write(f"waiting: {self._place} has no worker at the moment", file=sys.stderr)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import decode, stages, tasks, workers
+from benchmarks import decode, networks, stages, tasks, workers
+from benchmarks.material import make_video
 from extract.engine import ClipJob
 from tests.conftest import VideoMaker
 
@@ -60,8 +61,8 @@ def test_what_a_worker_falls_short_of() -> None:
 
 @pytest.mark.slow
 def test_shares_add_up_to_all_of_the_time(tmp_path: Path) -> None:
-    path = stages.make_video(tmp_path / "a.mp4", 20, source=None, width_px=256, height_px=192)
-    cells = stages.row("tiny", stages.tiny_poser(), [ClipJob(0, path), ClipJob(1, path)], tmp_path)
+    path = make_video(tmp_path / "a.mp4", 20, source=None, width_px=256, height_px=192)
+    cells = stages.row("tiny", networks.poser("tiny"), [ClipJob(0, path), ClipJob(1, path)], tmp_path)
     assert cells[1] == "2, 40"
     shares = [float(cell.rstrip("%")) for cell in cells[2 : 3 + len(stages.STAGES)]]
     assert sum(shares) == pytest.approx(100, abs=0.5)

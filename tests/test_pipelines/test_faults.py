@@ -144,6 +144,36 @@ def test_a_shard_that_ends_every_worker_is_one_line(arguments: list[str], tmp_pa
     assert array_bytes(out) == array_bytes(plain)
 
 
+# Networks that do not fit into a worker, though the program itself could load them.
+_KILL_LOADING = """
+import multiprocessing, os, signal
+import pipelines.extract
+
+build_poser = pipelines.extract.build_poser
+
+def kill(*given, **named):
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return build_poser(*given, **named)
+
+pipelines.extract.build_poser = kill
+"""
+
+
+@pytest.mark.slow
+def test_networks_that_end_every_worker_are_one_line(arguments: list[str], tmp_path: Path) -> None:
+    out, plain = tmp_path / "x.zarr", tmp_path / "plain.zarr"
+    assert finish(heatpool(*arguments, "--out", plain))[0] == 0
+    environment = with_patch(tmp_path, _KILL_LOADING)
+    code, said = finish(
+        heatpool(*arguments, "--out", out, "--workers", "1", "--quiet", environment=environment)
+    )
+    assert code == 1, said
+    assert said[0].startswith("heatpool extract: workers end again and again before they begin a shard: ")
+    assert finish(heatpool(*arguments, "--out", out, "--resume"))[0] == 0
+    assert array_bytes(out) == array_bytes(plain)
+
+
 @pytest.mark.parametrize("more", [[], pytest.param(["--workers", "1"], marks=pytest.mark.slow)])
 def test_a_clip_that_hangs_costs_its_time_alone(
     arguments: list[str], videos: Path, tmp_path: Path, more: list[str]
