@@ -293,7 +293,9 @@ def _client(work: ShardWork) -> Iterator[Client]:
 
 # Environment of a worker from its first instruction. Dask asks glibc to give memory back at once, which for
 # tensors that come and go means mapping and clearing their pages anew each time: half of the run time here.
+# Its logger speaks before it is silenced, when a worker is stopped while it starts.
 _WORKER_ENVIRONMENT = {
+    "DASK_LOGGING__DISTRIBUTED": "critical",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "OMP_WAIT_POLICY": "PASSIVE",

@@ -169,7 +169,7 @@ def test_networks_that_end_every_worker_are_one_line(arguments: list[str], tmp_p
         heatpool(*arguments, "--out", out, "--workers", "1", "--quiet", environment=environment)
     )
     assert code == 1, said
-    assert said[0].startswith("heatpool extract: workers end again and again before they begin a shard: ")
+    assert said[-1].startswith("heatpool extract: workers end again and again before they begin a shard: ")
     assert finish(heatpool(*arguments, "--out", out, "--resume"))[0] == 0
     assert array_bytes(out) == array_bytes(plain)
 
