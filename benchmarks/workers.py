@@ -1,11 +1,12 @@
 """What dask costs against the plain loop, and what a second worker brings; start-up kept apart.
 
-Usage: python -m benchmarks.workers [--videos clips.csv] [--clips 48] [--rounds 3] [-- OPTIONS OF extract]
+Usage: python -m benchmarks.workers [--videos clips.csv] [--clips 48] [--rounds 7] [-- OPTIONS OF extract]
 
 Runs `heatpool extract` as people do: --workers 0 and --workers 1 with the same threads, and --workers 2 with
 twice as many, in turn, several rounds. The journal's records say when each shard was finished: the steady
 rate is that of the shards after each worker's first, start-up is what is left of the run's time. "Per worker,
-less": what a worker falls short of the plain loop; for one worker that is what dask costs.
+less": what a worker falls short of the plain loop; for one worker, which is compared with it shard by shard,
+that is what dask costs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.material import demo_manifest
@@ -37,6 +39,7 @@ class Timing:
         clips_per_s: steady.
         frames_per_s: steady, frames of the videos.
         start_s: seconds that the steady rate does not explain: imports, networks, workers, the end.
+        each_s: seconds of each shard after the first, where one process did them all; else none.
     """
 
     seconds: float
@@ -44,6 +47,7 @@ class Timing:
     clips_per_s: float
     frames_per_s: float
     start_s: float
+    each_s: tuple[float, ...] = ()
 
 
 def extract(videos: Path, out: Path, workers: int, options: list[str]) -> Timing:
@@ -63,7 +67,9 @@ def extract(videos: Path, out: Path, workers: int, options: list[str]) -> Timing
     shard_s = (ends_s[-1] - ends_s[abreast - 1]) / (shards - abreast)
     clips_per_s = clips / shards / shard_s
     frames = float(store.frames.sum())
-    return Timing(seconds, shard_s, clips_per_s, frames / clips * clips_per_s, seconds - shards * shard_s)
+    start_s = seconds - shards * shard_s
+    each_s = tuple(end - begin for begin, end in pairwise(ends_s)) if abreast == 1 else ()
+    return Timing(seconds, shard_s, clips_per_s, frames / clips * clips_per_s, start_s, each_s)
 
 
 def main() -> None:
@@ -71,7 +77,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, help="folder or manifest; default a part of the demo data set")
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--shard-clips", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("options", nargs="*", help="of heatpool extract, after --")
     options = parser.parse_args()
     more = ["--limit", str(options.clips), "--shard-clips", str(options.shard_clips), *options.options]
@@ -91,8 +97,17 @@ def main() -> None:
 
 
 def row(workers: int, runs: list[Timing], plain: list[Timing]) -> list[str]:
-    """Return medians over rounds; rates over the plain loop's of the same round, with their range."""
-    ratios = [each.clips_per_s / base.clips_per_s for each, base in zip(runs, plain, strict=True)]
+    """Return medians over rounds; speed over the plain loop's of the same round, with its range.
+
+    One worker is compared shard by shard, so that a moment's load of the machine does not count for all.
+    """
+    rounds = list(zip(runs, plain, strict=True))
+    ratios = [each.clips_per_s / base.clips_per_s for each, base in rounds]
+    if all(each.each_s for each in runs):
+        ratios = [
+            statistics.median(theirs / ours for ours, theirs in zip(each.each_s, base.each_s, strict=True))
+            for each, base in rounds
+        ]
     start_s, clips, frames = (
         statistics.median(getattr(each, name) for each in runs)
         for name in ("start_s", "clips_per_s", "frames_per_s")

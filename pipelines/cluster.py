@@ -296,8 +296,9 @@ def _client(work: ShardWork) -> Iterator[Client]:
 # Its logger speaks before it is silenced, when a worker is stopped while it starts.
 _WORKER_ENVIRONMENT = {
     "DASK_LOGGING__DISTRIBUTED": "critical",
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_MMAP_MAX_": "0",  # as pipelines.heap has it for the plain loop
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "MALLOC_TOP_PAD_": str(64 << 20),
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
@@ -311,6 +312,7 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
                 # Goes by the wall clock: when that jumps, dask would end workers that are well. Their nannies
                 # see which ones die.
                 "distributed.scheduler.worker-ttl": None,
+                "distributed.worker.profile.enabled": False,  # a hundred looks a second at what a task does
             }
         ),
         LocalCluster(

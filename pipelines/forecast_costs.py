@@ -50,9 +50,9 @@ class ThreadCost:
 MACHINE = "one hardware thread of an AMD EPYC (Zen 4)"
 THREAD_COSTS: Mapping[str, ThreadCost] = {
     "tiny": ThreadCost(frame_ms=3.4, person_ms=2.4),
-    "yolo-pose": ThreadCost(frame_ms=197, person_ms=0),
-    "vitpose": ThreadCost(frame_ms=62, person_ms=430),
-    "hrnet-simcc": ThreadCost(frame_ms=61, person_ms=285),
+    "yolo-pose": ThreadCost(frame_ms=208, person_ms=0),
+    "vitpose": ThreadCost(frame_ms=59, person_ms=411),
+    "hrnet-simcc": ThreadCost(frame_ms=63, person_ms=285),
 }
 """By backend: columns "ms a frame" and "ms a person" of docs/benchmarks.md, "Where the time goes".
 

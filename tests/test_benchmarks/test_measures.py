@@ -59,6 +59,13 @@ def test_what_a_worker_falls_short_of() -> None:
     assert cells == ["2", "2", "2.0", "6.00", "300", "1.500 (1.500 to 1.800)", "25.0%"]
 
 
+def test_one_worker_is_compared_shard_by_shard() -> None:
+    """Its rate suffered from one shard of 9 s; the others take a tenth longer than the plain loop's."""
+    plain = workers.Timing(9, 1, 4, 200, 2, (1.0, 2.0, 1.0))
+    one = workers.Timing(20, 4, 1, 50, 2, (1.1, 2.2, 9.0))
+    assert workers.row(1, [one], [plain])[-2:] == ["0.909 (0.909 to 0.909)", "9.1%"]
+
+
 @pytest.mark.slow
 def test_shares_add_up_to_all_of_the_time(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", 20, source=None, width_px=256, height_px=192)
