@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from pipelines.configs import ExtractConfig
 from pipelines.device import available_cores
+from pipelines.heap import HEAP_ENVIRONMENT
 from pipelines.interrupt import StopRequest
 from pipelines.shards import Networks, Shard, ShardCounts, ShardWork, is_marked
 from pool.errors import HeatpoolError
@@ -296,10 +297,8 @@ def _client(work: ShardWork) -> Iterator[Client]:
 # Its logger speaks before it is silenced, when a worker is stopped while it starts.
 _WORKER_ENVIRONMENT = {
     "DASK_LOGGING__DISTRIBUTED": "critical",
-    "MALLOC_MMAP_MAX_": "0",  # as pipelines.heap has it for the plain loop
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
-    "MALLOC_TOP_PAD_": str(64 << 20),
     "OMP_WAIT_POLICY": "PASSIVE",
+    **HEAP_ENVIRONMENT,
 }
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ctypes
 
-__all__ = ["keep_heap"]
+__all__ = ["HEAP_ENVIRONMENT", "keep_heap"]
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _TOP_PAD_BYTES = 64 << 20
+
+HEAP_ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "MALLOC_TOP_PAD_": str(_TOP_PAD_BYTES),
+}
+"""What `keep_heap` says, for a process that is yet to start."""
 
 
 def keep_heap() -> bool:
