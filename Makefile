@@ -56,7 +56,7 @@ results: install ## train everything on the demo set with five seeds and write d
 	$(BIN)/python -m benchmarks.results $(ARGS)
 
 weights: install ## train the tiny backend's networks again (an hour on 2 cores)
-	$(BIN)/python -m extract.tiny.train --out extract/tiny/weights --docs docs/tiny.md $(ARGS)
+	$(BIN)/python -m heatpool.extract.networks.tiny.training.recipe --out extract/networks/tiny/weights --docs docs/tiny.md $(ARGS)
 
 clean: ## remove the demo's output and caches; keeps .venv
 	rm -rf demo_out work_dirs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

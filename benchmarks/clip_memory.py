@@ -14,11 +14,11 @@ from pathlib import Path
 
 from benchmarks.material import make_video
 from benchmarks.memory import largest_resident_mb
-from extract.detectors import FullFrame
-from extract.engine import ClipJob, ExtractOptions, extract_clips
-from extract.posers import TopDown
-from extract.tiny import load_tiny_backbone
-from pipelines.heap import keep_heap
+from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.estimators import TopDown
+from heatpool.extract.networks.detectors import FullFrame
+from heatpool.extract.networks.tiny import load_tiny_backbone
+from heatpool.pipelines.process.malloc import keep_heap
 
 CASES = ((1, 100), (1, 1_000), (1, 10_000), (64, 16), (256, 16))  # clips, frames each
 SHARD = 64

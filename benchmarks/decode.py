@@ -21,9 +21,9 @@ import av
 import cv2
 import numpy as np
 
-from extract.video import iter_frames, probe
-from pipelines.heap import keep_heap
-from pool.resample import ResamplePlan
+from heatpool.extract.video.reader import iter_frames, probe
+from heatpool.pipelines.process.malloc import keep_heap
+from heatpool.pool.resample import ResamplePlan
 
 Way = Callable[[Path], Iterator[np.ndarray]]
 

@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
-    program = "import sys; from pipelines.cli import main; sys.exit(main())"
+    program = "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", program, "demo", "--out", str(Path(folder, "demo"))]
         begun = time.perf_counter()

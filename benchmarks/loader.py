@@ -30,15 +30,15 @@ import numpy as np
 import torch
 import zarr
 
-from classify.cache import LoaderCache
-from classify.data import load_clips
-from classify.graph import GRAPHS
-from classify.streams import make_stream
-from pool.exchange.hdf5 import export_hdf5
-from pool.exchange.published import export_published
-from pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
-from pool.store import FeatureStore
-from pool.writer import StoreWriter
+from heatpool.classify.data.batches import load_clips
+from heatpool.classify.data.cache import LoaderCache
+from heatpool.classify.data.streams import make_stream
+from heatpool.classify.networks.graph import GRAPHS
+from heatpool.pool.exchange.hdf5 import export_hdf5
+from heatpool.pool.exchange.published import export_published
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.writer import StoreWriter
 
 BATCH = 64
 GRAPH = GRAPHS["hpnet"]

@@ -9,10 +9,10 @@ import av
 import cv2
 import numpy as np
 
-from extract.demo.dataset import DemoSpec, render_demo
-from extract.demo.samples import render_sample
-from extract.video import iter_frames, probe
-from pipelines.device import available_cores
+from heatpool.extract.demo.dataset import DemoSpec, render_demo
+from heatpool.extract.demo.samples import render_sample
+from heatpool.extract.video.reader import iter_frames, probe
+from heatpool.pipelines.process.device import available_cores
 
 __all__ = ["demo_manifest", "make_video"]
 

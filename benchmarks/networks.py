@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from ultralytics.nn.tasks import DetectionModel
 
-from extract.detectors import UltralyticsDetector
-from extract.hrnet.backbone import HRNetBackbone
-from extract.hrnet.network import HRNetSimCC
-from extract.posers import OneStage, Poser, TopDown
-from extract.records import Detections, Frame, FramePeople, PoseBackbone
-from extract.tiny import load_tiny_backbone, load_tiny_detector
-from extract.tiny.backbone import DETECTOR_INPUT_WH
-from extract.ultralytics_models import LoadedModel
-from extract.vitpose import VitPose
-from extract.yolo_pose import YoloPose
-from tests.test_classify.deterministic_weights import fill_
-from tests.torchvision_shim import install
+from heatpool.extract.engine.estimators import OneStage, Poser, TopDown
+from heatpool.extract.networks.detectors import UltralyticsDetector
+from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
+from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
+from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
+from heatpool.extract.networks.ultralytics import LoadedModel
+from heatpool.extract.networks.vitpose import VitPose
+from heatpool.extract.networks.yolo_pose import YoloPose
+from heatpool.extract.records import Detections, Frame, FramePeople, PoseBackbone
+from tests.classify.deterministic_weights import fill_
+from tests.fixtures.torchvision_shim import install
 
 __all__ = ["BACKENDS", "CPU", "fixed_box", "hrnet", "poser", "yolo", "yolo_pose"]
 

@@ -22,19 +22,19 @@ import numpy as np
 import onnx
 import torch
 
-from extract.crops import crop_affines
-from extract.detectors import BoxesFile
-from extract.engine import ClipJob, ExtractOptions, extract_clips
-from extract.hrnet.backbone import BatchNorm, HRNetBackbone
-from extract.hrnet.network import HRNetSimCC
-from extract.hrnet.weights import load_network
-from extract.onnx_backend import OnnxBackbone
-from extract.posers import TopDown
-from extract.records import CropSpec, Detections, Frame, PoseBackbone
-from extract.tracking import SELECTIONS, select_first, select_tracked
-from extract.video import probe
-from pool.records import ClipFeatures
-from tests.test_classify.deterministic_weights import fill_
+from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.estimators import TopDown
+from heatpool.extract.engine.tracking import SELECTIONS, select_first, select_tracked
+from heatpool.extract.networks.crops import crop_affines
+from heatpool.extract.networks.detectors import BoxesFile
+from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
+from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.extract.networks.hrnet.weights import load_network
+from heatpool.extract.networks.onnx import OnnxBackbone
+from heatpool.extract.records import CropSpec, Detections, Frame, PoseBackbone
+from heatpool.extract.video.reader import probe
+from heatpool.pool.records import ClipFeatures
+from tests.classify.deterministic_weights import fill_
 
 PERSONS = 2
 NORMS: tuple[BatchNorm, BatchNorm] = ("eval", "published")

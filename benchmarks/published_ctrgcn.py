@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from classify.ctrgcn import PUBLISHED_LAYERS
-from classify.graphconv import relation_channels
+from heatpool.classify.networks.ctrgcn import PUBLISHED_LAYERS
+from heatpool.classify.networks.graphconv import relation_channels
 
 
 class _Refine(nn.Module):
@@ -106,7 +106,7 @@ class _Layer(nn.Module):
 
 
 class PublishedCTRGCN(nn.Module):
-    """The published network; loads the state dict of `classify.ctrgcn.CTRGCN`.
+    """The published network; loads the state dict of `heatpool.classify.networks.ctrgcn.CTRGCN`.
 
     Args:
         channels: C.

@@ -13,10 +13,10 @@ from torch.nn import functional
 from ultralytics.utils.nms import non_max_suppression
 
 from benchmarks.networks import CPU, fixed_box, hrnet, poser, yolo, yolo_pose
-from extract.crops import crop_affines
-from extract.detectors import letterbox
-from extract.posers import TopDown
-from extract.records import CropSpec, Frame
+from heatpool.extract.engine.estimators import TopDown
+from heatpool.extract.networks.crops import crop_affines
+from heatpool.extract.networks.detectors import letterbox
+from heatpool.extract.records import CropSpec, Frame
 
 __all__ = ["PublishedHRNet", "Step", "published_loop", "published_step"]
 

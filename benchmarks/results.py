@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from classify.calibration import calibrate
-from classify.fuse import fit_fusion, fuse_scores
-from classify.metrics import evaluate_scores
-from classify.scores import load_scores
-from pipelines.demo_data import DEMO_FOLDER
-from pipelines.report.numbers import Share
-from pipelines.run_folder import read_seed_folders, read_summary
-from pipelines.seeds import over_seeds
-from pool.records import Status
-from pool.store import FeatureStore
+from heatpool.classify.scores.calibration import calibrate
+from heatpool.classify.scores.fuse import fit_fusion, fuse_scores
+from heatpool.classify.scores.metrics import evaluate_scores
+from heatpool.classify.scores.scores import load_scores
+from heatpool.pipelines.extraction.demo_data import DEMO_FOLDER
+from heatpool.pipelines.report.numbers import Share
+from heatpool.pipelines.training.run_dir import read_seed_folders, read_summary
+from heatpool.pipelines.training.seeds import over_seeds
+from heatpool.pool.records import Status
+from heatpool.pool.store.reader import FeatureStore
 
 INPUTS = ("pooled", "keypoints")
 STREAMS = [
@@ -116,7 +116,7 @@ def _heatpool(commands: list[list[str]], *words: object, made: Path) -> None:
         return
     line += ["--resume"] if made.exists() else []
     print(text, file=sys.stderr, flush=True)
-    program = [sys.executable, "-c", "import sys; from pipelines.cli import main; sys.exit(main())"]
+    program = [sys.executable, "-c", "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"]
     code = subprocess.run([*program, *line], stdout=sys.stderr, check=False).returncode
     if code:
         raise SystemExit(f"stopped: {text} ended with exit code {code}; start again to go on")

@@ -24,9 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.material import make_video
 from benchmarks.networks import BACKENDS, poser
 from benchmarks.published_loop import Step, published_loop, published_step
-from extract.engine import ClipJob, ExtractOptions, extract_clips
-from extract.posers import Poser
-from pipelines.heap import keep_heap
+from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.estimators import Poser
+from heatpool.pipelines.process.malloc import keep_heap
 
 STEPS = 64
 WARM_UP = 8

@@ -30,14 +30,16 @@ import torch
 from benchmarks.material import demo_manifest, make_video
 from benchmarks.networks import BACKENDS
 from benchmarks.networks import poser as build_poser
-from extract import posers, readahead, video
-from extract.clip_state import ClipState
-from extract.engine import ClipJob, ExtractOptions, Outcome, extract_clips
-from extract.manifest import read_manifest
-from extract.posers import OneStage, Poser, TopDown
-from pipelines.heap import keep_heap
-from pool.records import ClipIndex, StoreSpec
-from pool.writer import StoreWriter
+from heatpool.extract.datasets.manifest import read_manifest
+from heatpool.extract.engine import estimators as posers
+from heatpool.extract.engine.clip_state import ClipState
+from heatpool.extract.engine.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from heatpool.extract.engine.estimators import OneStage, Poser, TopDown
+from heatpool.extract.video import readahead
+from heatpool.extract.video import reader as video
+from heatpool.pipelines.process.malloc import keep_heap
+from heatpool.pool.records import ClipIndex, StoreSpec
+from heatpool.pool.store.writer import StoreWriter
 
 STAGES = ("decode", "convert", "detect", "crop", "pose", "pool", "write")
 

@@ -22,10 +22,10 @@ from typing import get_args
 import numpy as np
 from numcodecs import Blosc, Shuffle, Zstd
 
-from pool.quantise import quantise
-from pool.records import ClipFeatures, ClipIndex, ClipResult, Precision, Status, StoreSpec
-from pool.store import FeatureStore
-from pool.writer import StoreWriter
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Precision, Status, StoreSpec
+from heatpool.pool.store.quantise import quantise
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.writer import StoreWriter
 
 ORDERS = {"T V C (as is)": (0, 1, 2), "T C V": (0, 2, 1), "V C T": (1, 2, 0), "C V T": (2, 1, 0)}
 

@@ -1,4 +1,4 @@
-"""What handing out shards costs: shards that do nothing, by a real scheduler, as `pipelines.cluster` does it.
+"""What handing out shards costs: shards that do nothing, by a real scheduler, as a run hands them out.
 
 Usage: python -m benchmarks.tasks [--shards 1000 10000] [--clips 1000000] [--workers 2] [--at-once]
 
@@ -27,13 +27,13 @@ import psutil
 from dask.distributed import Client, LocalCluster, wait
 
 from benchmarks.memory import largest_resident_mb
-from extract.manifest import Manifest, read_manifest
-from pipelines.cluster import run_on_cluster
-from pipelines.configs import ExtractConfig
-from pipelines.interrupt import StopRequest
-from pipelines.shards import Networks, Shard, ShardCounts, ShardWork
-from pool.records import ClipResult, StoreSpec
-from pool.writer import StoreWriter
+from heatpool.extract.datasets.manifest import Manifest, read_manifest
+from heatpool.pipelines.extraction.cluster import run_on_cluster
+from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork
+from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.process.interrupt import StopRequest
+from heatpool.pool.records import ClipResult, StoreSpec
+from heatpool.pool.store.writer import StoreWriter
 
 _SHARDS_WITH_CLIPS = 1_000
 

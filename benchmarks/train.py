@@ -27,10 +27,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.published_ctrgcn import PublishedCTRGCN
-from classify.ctrgcn import CTRGCN, PUBLISHED_LAYERS
-from classify.graph import HPNET_GRAPH
-from classify.graphconv import relation_channels
-from pipelines.heap import keep_heap
+from heatpool.classify.networks.ctrgcn import CTRGCN, PUBLISHED_LAYERS
+from heatpool.classify.networks.graph import HPNET_GRAPH
+from heatpool.classify.networks.graphconv import relation_channels
+from heatpool.pipelines.process.malloc import keep_heap
 
 STEPS, JOINTS, CHANNELS, CLASSES, SLOTS, WIDTH, SUBSETS = 64, 17, 192, 60, 2, 64, 3
 SIDES = ("published", "heatpool")

@@ -23,10 +23,15 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.material import demo_manifest
-from pipelines.run_file import read_run_file
-from pool.store import FeatureStore
+from heatpool.pipelines.extraction.run_file import read_run_file
+from heatpool.pool.store.reader import FeatureStore
 
-PROGRAM = [sys.executable, "-c", "import sys; from pipelines.cli import main; sys.exit(main())", "extract"]
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "import sys; from heatpool.pipelines.cli import main; sys.exit(main())",
+    "extract",
+]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from pool.records import check_array
+from heatpool.pool.records import check_array
 
 __all__ = [
     "CropSpec",

@@ -16,8 +16,8 @@ from typing import Any, NoReturn, get_type_hints
 
 from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter
 
-from pipelines.commands import COMMANDS, GROUPS, Command
-from pool.errors import HeatpoolError
+from heatpool.pipelines.command_table import COMMANDS, GROUPS, Command
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["main"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pool.errors import HeatpoolError
-from pool.records import check_array
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import check_array
 
 __all__ = ["SLOT_BYTES", "jpeg_files", "pack_jpegs", "unpack_jpegs"]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from extract.records import CropSpec, Detections, Frame, PoseBatch
+from heatpool.extract.records import CropSpec, Detections, Frame, PoseBatch
 
 # No timed tests (machines differ), and the same examples in every run.
 settings.register_profile("heatpool", deadline=None, derandomize=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classify.hpnet.config import HPNetConfig
+from heatpool.classify.hpnet.recipe import HPNetConfig
 
 __all__ = ["Blend", "draw_blend"]
 

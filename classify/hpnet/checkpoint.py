@@ -14,15 +14,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from classify.checkpoint import build_model, check_compatible, read_side, stats_of, write_atomic
-from classify.clips import ChannelStats
-from classify.ctrgcn import CTRGCN
-from classify.hpnet.config import HPNetConfig, config_from
-from classify.hpnet.data import ModalClips
-from classify.hpnet.frames import FrameEncoder
-from classify.hpnet.network import SKELETONS, HPNet
-from classify.hpnet.text import LabelText
-from pool.errors import HeatpoolError
+from heatpool.classify.data.clips import ChannelStats
+from heatpool.classify.hpnet.data import ModalClips
+from heatpool.classify.hpnet.frames import FrameEncoder
+from heatpool.classify.hpnet.network import SKELETONS, HPNet
+from heatpool.classify.hpnet.recipe import HPNetConfig, config_from
+from heatpool.classify.hpnet.text import LabelText
+from heatpool.classify.networks.ctrgcn import CTRGCN
+from heatpool.classify.training.checkpoint import (
+    build_model,
+    check_compatible,
+    read_side,
+    stats_of,
+    write_atomic,
+)
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["HPNetShape", "TrainedHPNet", "build_hpnet", "check_modalities", "load_hpnet", "save_hpnet"]
 

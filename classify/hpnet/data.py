@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classify.clips import ClipSet
-from classify.data import load_parts
-from classify.hpnet.config import RgbInput
-from pool.errors import HeatpoolError
-from pool.jpeg import unpack_jpegs
+from heatpool.classify.data.batches import load_parts
+from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.hpnet.recipe import RgbInput
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.jpeg import unpack_jpegs
 
 if TYPE_CHECKING:
-    from pool.store import FeatureStore
+    from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["ModalClips", "StoredCrops", "load_modal_parts"]
 
@@ -31,7 +31,7 @@ class StoredCrops:
     """Crops of N clips, compressed in memory (some 10 kB each), decoded when they are asked for.
 
     Args:
-        slots: of each clip (F, L) uint8, JPEG files as `pool.jpeg` packs them; L may differ.
+        slots: of each clip (F, L) uint8, JPEG files as `heatpool.pool.jpeg` packs them; L may differ.
         crop_px: side of the crops.
     """
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FrameEncoder"]
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from classify.ctrgcn import CTRGCN
-from classify.hpnet.frames import FrameEncoder
-from classify.hpnet.integration import MultiframeIntegration
-from classify.hpnet.trmm import TextRefinement
-from classify.streams import StreamName
+from heatpool.classify.data.streams import StreamName
+from heatpool.classify.hpnet.frames import FrameEncoder
+from heatpool.classify.hpnet.integration import MultiframeIntegration
+from heatpool.classify.hpnet.trmm import TextRefinement
+from heatpool.classify.networks.ctrgcn import CTRGCN
 
 __all__ = ["SKELETONS", "HPNet", "HPNetOutput"]
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import nn
 
-from classify.hpnet.config import HPNetConfig
-from classify.hpnet.network import HPNet
+from heatpool.classify.hpnet.network import HPNet
+from heatpool.classify.hpnet.recipe import HPNetConfig
 
 __all__ = ["make_optimizer", "set_rates"]
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from classify.data import Batch, batches, clip_batch
-from classify.graph import GRAPHS, JointGraph
-from classify.hpnet.checkpoint import TrainedHPNet, check_modalities
-from classify.hpnet.data import ModalClips, StoredCrops
-from classify.hpnet.network import SKELETONS, HPNetOutput
-from classify.hpnet.pictures import normalise
-from classify.scores import ClipScores
-from classify.streams import StreamName, make_stream
+from heatpool.classify.data.batches import Batch, batches, clip_batch
+from heatpool.classify.data.streams import StreamName, make_stream
+from heatpool.classify.hpnet.checkpoint import TrainedHPNet, check_modalities
+from heatpool.classify.hpnet.data import ModalClips, StoredCrops
+from heatpool.classify.hpnet.network import SKELETONS, HPNetOutput
+from heatpool.classify.hpnet.pictures import normalise
+from heatpool.classify.networks.graph import GRAPHS, JointGraph
+from heatpool.classify.scores.scores import ClipScores
 
 __all__ = ["predict_hpnet", "skeleton_streams"]
 

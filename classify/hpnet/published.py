@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from classify.hpnet.network import SKELETONS
-from pool.errors import HeatpoolError
+from heatpool.classify.hpnet.network import SKELETONS
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["from_published", "to_published"]
 

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from classify.checkpoint import write_atomic
-from pool.errors import HeatpoolError
+from heatpool.classify.training.checkpoint import write_atomic
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["LabelText", "embed_labels", "load_label_text", "save_label_text", "tokenise"]
 

@@ -12,20 +12,20 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from classify.clips import channel_stats
-from classify.data import clip_batch
-from classify.graph import GRAPHS
-from classify.hpnet.blending import draw_blend
-from classify.hpnet.checkpoint import HPNetShape, TrainedHPNet, check_modalities, save_hpnet
-from classify.hpnet.config import HPNetConfig
-from classify.hpnet.data import ModalClips, StoredCrops
-from classify.hpnet.network import HPNet, HPNetOutput
-from classify.hpnet.optim import make_optimizer, set_rates
-from classify.hpnet.pictures import augment, normalise
-from classify.hpnet.predict import predict_hpnet, skeleton_streams
-from classify.loop import EpochReport, Training, run_training
-from classify.processes import make_accelerator, share_of
-from classify.train import check_labels, summed_loss
+from heatpool.classify.data.batches import clip_batch
+from heatpool.classify.data.clips import channel_stats
+from heatpool.classify.hpnet.blending import draw_blend
+from heatpool.classify.hpnet.checkpoint import HPNetShape, TrainedHPNet, check_modalities, save_hpnet
+from heatpool.classify.hpnet.data import ModalClips, StoredCrops
+from heatpool.classify.hpnet.network import HPNet, HPNetOutput
+from heatpool.classify.hpnet.optim import make_optimizer, set_rates
+from heatpool.classify.hpnet.pictures import augment, normalise
+from heatpool.classify.hpnet.predict import predict_hpnet, skeleton_streams
+from heatpool.classify.hpnet.recipe import HPNetConfig
+from heatpool.classify.networks.graph import GRAPHS
+from heatpool.classify.training.loop import EpochReport, Training, run_training
+from heatpool.classify.training.processes import make_accelerator, share_of
+from heatpool.classify.training.stream import check_labels, summed_loss
 
 __all__ = ["hpnet_loss", "train_hpnet"]
 

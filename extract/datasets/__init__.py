@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from extract.datasets.folder import list_folder
-from extract.datasets.kinetics import list_kinetics
-from extract.datasets.names import list_named
-from extract.datasets.ntu import ntu60, ntu120
-from extract.datasets.nw_ucla import nw_ucla
-from extract.datasets.smarthome import smarthome
-from extract.datasets.source import Listing, Source
-from extract.datasets.spec import DatasetSpec
-from extract.datasets.table import list_table
-from extract.datasets.uav_human import uav_human
-from extract.datasets.ucf101 import list_ucf101, ucf101
+from heatpool.extract.datasets.folder import list_folder
+from heatpool.extract.datasets.kinetics import list_kinetics
+from heatpool.extract.datasets.names import list_named
+from heatpool.extract.datasets.ntu import ntu60, ntu120
+from heatpool.extract.datasets.nw_ucla import nw_ucla
+from heatpool.extract.datasets.smarthome import smarthome
+from heatpool.extract.datasets.source import Listing, Source
+from heatpool.extract.datasets.spec import DatasetSpec
+from heatpool.extract.datasets.table import list_table
+from heatpool.extract.datasets.uav_human import uav_human
+from heatpool.extract.datasets.ucf101 import list_ucf101, ucf101
 
 __all__ = ["DATASETS", "SPECS", "forbidden_columns"]
 

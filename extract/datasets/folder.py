@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from extract.datasets.source import PART_WORDS, Listing, Source, scan, unique_ids
-from extract.manifest import VIDEO_SUFFIXES, Clip, Manifest, read_manifest
-from pool.errors import HeatpoolError
-from pool.records import Part
+from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, Clip, Manifest, read_manifest
+from heatpool.extract.datasets.source import PART_WORDS, Listing, Source, scan, unique_ids
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
 
 __all__ = ["SPLIT", "list_folder", "read_videos"]
 

@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from extract.datasets.folder import SPLIT
-from extract.datasets.source import (
+from heatpool.extract.datasets.folder import SPLIT
+from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.source import (
     NO_SUCH_VIDEO,
     PART_WORDS,
     LeftOut,
@@ -19,9 +20,8 @@ from extract.datasets.source import (
     read_table,
     unique_ids,
 )
-from extract.manifest import Clip, Manifest
-from pool.errors import HeatpoolError
-from pool.records import Part
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
 
 __all__ = ["list_kinetics"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from extract.datasets.source import LeftOut, Listing, Source, unique_ids
-from extract.datasets.spec import DatasetSpec
-from extract.manifest import Clip, Manifest
-from pool.errors import HeatpoolError
-from pool.records import FIRST_COLUMNS
+from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.source import LeftOut, Listing, Source, unique_ids
+from heatpool.extract.datasets.spec import DatasetSpec
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import FIRST_COLUMNS
 
 __all__ = ["list_named"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from extract.datasets.spec import DatasetSpec, PersonRule, SplitRule, lines_of, numbers
-from pool.records import Part
+from heatpool.extract.datasets.spec import DatasetSpec, PersonRule, SplitRule, lines_of, numbers
+from heatpool.pool.records import Part
 
 __all__ = ["ntu60", "ntu120"]
 

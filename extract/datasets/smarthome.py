@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
+from heatpool.extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
 
 __all__ = ["smarthome"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from extract.manifest import VIDEO_SUFFIXES, Clip, Manifest
-from pool.errors import HeatpoolError
-from pool.records import Part
+from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, Clip, Manifest
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
 
 __all__ = [
     "NO_SUCH_VIDEO", "PART_WORDS", "LeftOut", "Listing", "Source", "annotation_files", "read_lines",

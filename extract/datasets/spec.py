@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 
-from pool.records import FIRST_COLUMNS, Part
+from heatpool.pool.records import FIRST_COLUMNS, Part
 
 __all__ = ["DatasetSpec", "PersonRule", "SplitRule", "lines_of", "numbers"]
 

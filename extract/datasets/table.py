@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from extract.datasets.source import NO_SUCH_VIDEO, PART_WORDS, LeftOut, Listing, Source, read_table
-from extract.manifest import Clip, Manifest, label_clips, read_number
-from pool.errors import HeatpoolError
-from pool.records import FIRST_COLUMNS, Part
+from heatpool.extract.datasets.manifest import Clip, Manifest, label_clips, read_number
+from heatpool.extract.datasets.source import NO_SUCH_VIDEO, PART_WORDS, LeftOut, Listing, Source, read_table
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import FIRST_COLUMNS, Part
 
 __all__ = ["list_table"]
 

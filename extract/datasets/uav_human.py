@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from extract.datasets.spec import DatasetSpec, PersonRule, SplitRule, numbers
+from heatpool.extract.datasets.spec import DatasetSpec, PersonRule, SplitRule, numbers
 
 __all__ = ["uav_human"]
 

@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from extract.datasets.names import list_named
-from extract.datasets.source import NO_SUCH_VIDEO, Listing, Source, annotation_files, read_lines
-from extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
-from pool.errors import HeatpoolError
-from pool.records import Part
+from heatpool.extract.datasets.names import list_named
+from heatpool.extract.datasets.source import NO_SUCH_VIDEO, Listing, Source, annotation_files, read_lines
+from heatpool.extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
 
 __all__ = ["list_ucf101", "ucf101"]
 

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from extract.manifest import Clip
-from pool.errors import HeatpoolError
-from pool.records import Part
+from heatpool.extract.datasets.manifest import Clip
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
 
 __all__ = ["Group", "carve_part", "group_by"]
 

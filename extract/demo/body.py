@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo.kinematics import INDEX
-from extract.demo.props import Item
-from extract.demo.subjects import Lengths, Rgb, Subject, lengths_of
+from heatpool.extract.demo.kinematics import INDEX
+from heatpool.extract.demo.props import Item
+from heatpool.extract.demo.subjects import Lengths, Rgb, Subject, lengths_of
 
 ALONG = 24  # texture and radius samples along a solid
 AROUND = 8  # texture samples across the visible half

@@ -12,13 +12,13 @@ import av
 import cv2
 import numpy as np
 
-from extract.demo.camera import Camera
-from extract.demo.effects import Mover, Occluder, random_occluder
-from extract.demo.film import Film, Shot
-from extract.demo.motion import Performance, perform
-from extract.demo.props import Chair
-from extract.demo.scene import MARGIN_PX, Place, random_light
-from extract.demo.subjects import demo_subjects
+from heatpool.extract.demo.camera import Camera
+from heatpool.extract.demo.effects import Mover, Occluder, random_occluder
+from heatpool.extract.demo.film import Film, Shot
+from heatpool.extract.demo.motion import Performance, perform
+from heatpool.extract.demo.props import Chair
+from heatpool.extract.demo.scene import MARGIN_PX, Place, random_light
+from heatpool.extract.demo.subjects import demo_subjects
 
 FPS = 30
 

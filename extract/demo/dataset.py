@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from extract.demo.clip import CAMERAS, ClipPlan, render_clip
-from extract.demo.motion import ACTIONS, persons_of
-from extract.demo.subjects import demo_subjects
-from extract.manifest import Clip, Manifest
-from pool.errors import HeatpoolError
-from pool.records import Part
+from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.demo.clip import CAMERAS, ClipPlan, render_clip
+from heatpool.extract.demo.motion import ACTIONS, persons_of
+from heatpool.extract.demo.subjects import demo_subjects
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
 
 FORMAT = "heatpool-demo"
 VERSION = 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from extract.demo.kinematics import REST_HAND, PoseCurves
-from extract.demo.stage import Stage
+from heatpool.extract.demo.kinematics import REST_HAND, PoseCurves
+from heatpool.extract.demo.stage import Stage
 
 Pair = tuple[PoseCurves, PoseCurves]
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from extract.demo.camera import Camera
-from extract.demo.kinematics import INDEX
-from extract.demo.render import Light
-from extract.demo.scene import MARGIN_PX, Backdrop, Place
+from heatpool.extract.demo.camera import Camera
+from heatpool.extract.demo.kinematics import INDEX
+from heatpool.extract.demo.render import Light
+from heatpool.extract.demo.scene import MARGIN_PX, Backdrop, Place
 
 _MOVER_KINDS = ("none", "curtain", "passer", "screen", "pendulum")
 _BONES = (

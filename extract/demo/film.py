@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from extract.demo.camera import Camera
-from extract.demo.effects import Grain, Mover, Occluder, Shadows, window
-from extract.demo.kinematics import COCO_JOINTS
-from extract.demo.motion import Performance
-from extract.demo.props import Chair
-from extract.demo.render import Light, SolidTracks
-from extract.demo.scene import Place, draw_backdrop
-from extract.demo.subjects import Subject
+from heatpool.extract.demo.camera import Camera
+from heatpool.extract.demo.effects import Grain, Mover, Occluder, Shadows, window
+from heatpool.extract.demo.kinematics import COCO_JOINTS
+from heatpool.extract.demo.motion import Performance
+from heatpool.extract.demo.props import Chair
+from heatpool.extract.demo.render import Light, SolidTracks
+from heatpool.extract.demo.scene import Place, draw_backdrop
+from heatpool.extract.demo.subjects import Subject
 
 _COCO = len(COCO_JOINTS)
 # How far (m) a joint may lie behind the surface that covers it and still count as seen: its own flesh.

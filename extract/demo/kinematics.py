@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo.subjects import Lengths, Subject, lengths_of
+from heatpool.extract.demo.subjects import Lengths, Subject, lengths_of
 
 COCO_JOINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo import duets, solos
-from extract.demo.kinematics import INDEX, JOINTS, PoseCurves, neutral, solve
-from extract.demo.props import Chair, Item, hand_item
-from extract.demo.stage import Stage, idle
-from extract.demo.subjects import Subject
+from heatpool.extract.demo import duets, solos
+from heatpool.extract.demo.kinematics import INDEX, JOINTS, PoseCurves, neutral, solve
+from heatpool.extract.demo.props import Chair, Item, hand_item
+from heatpool.extract.demo.stage import Stage, idle
+from heatpool.extract.demo.subjects import Subject
 
 _SOLOS: dict[str, Callable[[Stage], PoseCurves]] = {
     "stand_up": solos.stand_up,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo.kinematics import INDEX
-from extract.demo.solos import SEAT_HEIGHT_M, SEAT_SHIFT
-from extract.demo.subjects import Rgb, Subject
+from heatpool.extract.demo.kinematics import INDEX
+from heatpool.extract.demo.solos import SEAT_HEIGHT_M, SEAT_SHIFT
+from heatpool.extract.demo.subjects import Rgb, Subject
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo.body import ALONG, AROUND, FACE, Solid, body_ends, body_solids, item_solid
-from extract.demo.camera import Camera
-from extract.demo.kinematics import INDEX
-from extract.demo.motion import Performance
-from extract.demo.subjects import Subject
+from heatpool.extract.demo.body import ALONG, AROUND, FACE, Solid, body_ends, body_solids, item_solid
+from heatpool.extract.demo.camera import Camera
+from heatpool.extract.demo.kinematics import INDEX
+from heatpool.extract.demo.motion import Performance
+from heatpool.extract.demo.subjects import Subject
 
 _MIN_RADIUS_PX = 0.55
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from extract.demo.camera import Camera
-from extract.demo.effects import Mover, random_occluder
-from extract.demo.film import Film, Shot
-from extract.demo.motion import ACTIONS, Performance, perform, persons_of, random_motion
-from extract.demo.props import Chair
-from extract.demo.scene import Place, random_light
-from extract.demo.subjects import Subject, random_subject
+from heatpool.extract.demo.camera import Camera
+from heatpool.extract.demo.effects import Mover, random_occluder
+from heatpool.extract.demo.film import Film, Shot
+from heatpool.extract.demo.motion import ACTIONS, Performance, perform, persons_of, random_motion
+from heatpool.extract.demo.props import Chair
+from heatpool.extract.demo.scene import Place, random_light
+from heatpool.extract.demo.subjects import Subject, random_subject
 
 
 @dataclass(frozen=True)

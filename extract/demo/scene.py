@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from extract.demo.camera import Camera
-from extract.demo.props import Chair
-from extract.demo.render import Light
-from extract.demo.textures import noise, pattern
+from heatpool.extract.demo.camera import Camera
+from heatpool.extract.demo.props import Chair
+from heatpool.extract.demo.render import Light
+from heatpool.extract.demo.textures import noise, pattern
 
 MARGIN_PX = 8  # room for a shaking hand-held camera
 _FAR_M = 60.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from extract.demo.kinematics import REST_HAND, PoseCurves
-from extract.demo.stage import Stage
+from heatpool.extract.demo.kinematics import REST_HAND, PoseCurves
+from heatpool.extract.demo.stage import Stage
 
 SEAT_SHIFT = -0.215  # pelvis behind the feet when seated, in statures
 SEAT_HEIGHT_M = 0.45

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo.kinematics import PoseCurves, curve, neutral
-from extract.demo.subjects import Lengths, Style, Subject, lengths_of
+from heatpool.extract.demo.kinematics import PoseCurves, curve, neutral
+from heatpool.extract.demo.subjects import Lengths, Style, Subject, lengths_of
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pipelines.report.write import write_report
+from heatpool.pipelines.report.write import write_report
 
 __all__ = ["write_report"]

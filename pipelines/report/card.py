@@ -9,10 +9,10 @@ import numpy as np
 import yaml
 from markupsafe import Markup
 
-from pipelines.report.numbers import published_bytes
-from pipelines.report.svg import histogram
-from pool.records import Part, Status
-from pool.store import FeatureStore
+from heatpool.pipelines.report.numbers import published_bytes
+from heatpool.pipelines.report.svg import histogram
+from heatpool.pool.records import Part, Status
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["Card", "Failure", "make_card"]
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from classify.config import HEADS, TrainConfig
-from pipelines.configs import DEFAULT_STREAMS, ExtractConfig, TrainCommandConfig
-from pipelines.report.run import Run
-from pipelines.run_file import read_run_file
-from pool.errors import HeatpoolError
-from pool.store import FeatureStore
+from heatpool.classify.training.recipe import HEADS, TrainConfig
+from heatpool.pipelines.extraction.run_file import read_run_file
+from heatpool.pipelines.options import DEFAULT_STREAMS, ExtractConfig, TrainCommandConfig
+from heatpool.pipelines.report.run import Run
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["command_lines"]
 

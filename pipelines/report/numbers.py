@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from classify.scores import ClipScores
+from heatpool.classify.scores.scores import ClipScores
 
 __all__ = [
     "Agreement",

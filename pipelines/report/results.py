@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 from markupsafe import Markup
 
-from classify.metrics import Metrics, evaluate_scores
-from classify.scores import ClipScores
-from pipelines.report.numbers import (
+from heatpool.classify.scores.metrics import Metrics, evaluate_scores
+from heatpool.classify.scores.scores import ClipScores
+from heatpool.pipelines.report.numbers import (
     Agreement,
     HeldOut,
     Share,
@@ -20,11 +20,11 @@ from pipelines.report.numbers import (
     find_held_out,
     right_share,
 )
-from pipelines.report.run import Run, StreamRecord
-from pipelines.report.svg import Line, Row, bar_chart, confusion_chart, line_chart
-from pool.errors import HeatpoolError
-from pool.records import Part
-from pool.store import FeatureStore
+from heatpool.pipelines.report.run import Run, StreamRecord
+from heatpool.pipelines.report.svg import Line, Row, bar_chart, confusion_chart, line_chart
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["ClassLine", "Curves", "Result", "Results", "find_rows", "make_results"]
 

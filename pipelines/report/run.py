@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classify.scores import ClipScores, align_scores, load_scores
-from pipelines.run_folder import SEEDS, read_seed_folders
-from pool.errors import HeatpoolError
+from heatpool.classify.scores.scores import ClipScores, align_scores, load_scores
+from heatpool.pipelines.training.run_dir import SEEDS, read_seed_folders
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["Run", "StreamRecord", "read_run"]
 

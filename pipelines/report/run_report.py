@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import torch
 
-from extract.datasets.folder import read_videos
-from extract.records import PoseBackbone
-from pipelines.backends import build_backbone
-from pipelines.configs import ExtractConfig
-from pipelines.report.write import write_report
-from pipelines.run_file import read_run_file, videos_root
-from pool.store import FeatureStore
+from heatpool.extract.datasets.folder import read_videos
+from heatpool.extract.records import PoseBackbone
+from heatpool.pipelines.extraction.backends import build_backbone
+from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
+from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.report.write import write_report
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["report_run"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from classify.scores import ClipScores
-from extract.records import PoseBackbone
-from pipelines.report.pictures import Picture, View, draw_heatmaps, nearest_frames
-from pipelines.report.svg import Line, line_chart
-from pool.errors import HeatpoolError
-from pool.store import FeatureStore
+from heatpool.classify.scores.scores import ClipScores
+from heatpool.extract.records import PoseBackbone
+from heatpool.pipelines.drawing.clip_frames import Picture, View, draw_heatmaps, nearest_frames
+from heatpool.pipelines.report.svg import Line, line_chart
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["Sample", "choose_clips", "make_samples", "pooled_energy"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from classify.calibration import Calibration, calibrate
-from classify.metrics import evaluate_scores
-from classify.scores import ClipScores
-from pipelines.report.numbers import Share, right_share
-from pipelines.report.svg import Line, line_chart
+from heatpool.classify.scores.calibration import Calibration, calibrate
+from heatpool.classify.scores.metrics import evaluate_scores
+from heatpool.classify.scores.scores import ClipScores
+from heatpool.pipelines.report.numbers import Share, right_share
+from heatpool.pipelines.report.svg import Line, line_chart
 
 __all__ = ["Group", "GroupTable", "SeedLine", "Trust", "make_trust"]
 

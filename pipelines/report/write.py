@@ -9,17 +9,17 @@ from typing import Any
 
 import jinja2
 
-from extract.records import PoseBackbone
-from pipelines.features import clip_columns
-from pipelines.report.card import make_card
-from pipelines.report.commands import command_lines
-from pipelines.report.numbers import Share
-from pipelines.report.results import find_rows, make_results
-from pipelines.report.run import read_run
-from pipelines.report.samples import make_samples
-from pipelines.report.trust import make_trust
-from pool.errors import HeatpoolError
-from pool.store import FeatureStore
+from heatpool.extract.records import PoseBackbone
+from heatpool.pipelines.report.card import make_card
+from heatpool.pipelines.report.commands import command_lines
+from heatpool.pipelines.report.numbers import Share
+from heatpool.pipelines.report.results import find_rows, make_results
+from heatpool.pipelines.report.run import read_run
+from heatpool.pipelines.report.samples import make_samples
+from heatpool.pipelines.report.trust import make_trust
+from heatpool.pipelines.training.features import clip_columns
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["write_report"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pool.errors import HeatpoolError
-from pool.exchange.build import OnClips, refuse_existing_path
-from pool.exchange.tables import describe_store, index_tables, read_description, restore_store
-from pool.files import temp_name
-from pool.records import Precision
-from pool.store import FeatureStore
+from heatpool.pool.derive.build import OnClips, refuse_existing_path
+from heatpool.pool.disk.files import temp_name
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.tables import describe_store, index_tables, read_description, restore_store
+from heatpool.pool.records import Precision
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["export_hdf5", "import_hdf5"]
 

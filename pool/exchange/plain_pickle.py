@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["dump_plain_pickle", "load_plain_pickle", "plain_array"]
 

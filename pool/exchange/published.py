@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pool.errors import HeatpoolError
-from pool.exchange.build import (
+from heatpool.pool.derive.build import (
     MAX_CLIP_VALUES,
     OnClips,
     make_features,
     new_store,
     refuse_existing_path,
 )
-from pool.files import clean_leftovers, flush_tree, temp_name
-from pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Part, Precision, Status, StoreSpec
-from pool.store import FeatureStore
+from heatpool.pool.disk.files import clean_leftovers, flush_tree, temp_name
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Part, Precision, Status, StoreSpec
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["MANIFEST_NAME", "export_published", "import_published"]
 

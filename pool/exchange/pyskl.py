@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from pool.errors import HeatpoolError
-from pool.exchange.build import OnClips, make_features, new_store, refuse_existing_path
-from pool.exchange.plain_pickle import dump_plain_pickle, load_plain_pickle, plain_array
-from pool.files import temp_name
-from pool.layout import Layout
-from pool.records import ClipIndex, ClipResult, Part, Precision, Status, StoreSpec
-from pool.resample import ResamplePlan
-from pool.store import FeatureStore
+from heatpool.pool.derive.build import OnClips, make_features, new_store, refuse_existing_path
+from heatpool.pool.disk.files import temp_name
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.plain_pickle import dump_plain_pickle, load_plain_pickle, plain_array
+from heatpool.pool.records import ClipIndex, ClipResult, Part, Precision, Status, StoreSpec
+from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["export_pyskl", "import_pyskl"]
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from pool.attributes import FORMAT, VERSION, layout_from_attributes, spec_from_attributes
-from pool.compare import shorten
-from pool.errors import HeatpoolError
-from pool.exchange.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
-from pool.layout import RESULT_DTYPES, Layout
-from pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
-from pool.store import FeatureStore
+from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
+from heatpool.pool.store.attributes import FORMAT, VERSION, layout_from_attributes, spec_from_attributes
+from heatpool.pool.store.differences import shorten
+from heatpool.pool.store.layout import RESULT_DTYPES, Layout
+from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["RESULT_NAMES", "describe_store", "index_tables", "read_description", "restore_store"]
 

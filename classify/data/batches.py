@@ -1,0 +1,322 @@
+"""From a feature store to training batches.
+
+Axis letters: N clips, M person slots, P persons present (packed), T steps, W window, V joints, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from heatpool.classify.data.cache import FeatureRows, LoaderCache, Persons
+from heatpool.classify.data.clips import ChannelStats, ClipSet, InputName
+from heatpool.classify.data.keypoints import person_frame
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
+
+if TYPE_CHECKING:
+    from heatpool.pool.store.reader import FeatureStore
+
+__all__ = [
+    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "load_parts", "sample_time",
+    "split_rows",
+]  # fmt: skip
+
+KeypointsFrame = Literal["person", "image"]
+Absent = Literal["skip", "copy"]
+
+_TEST_CROP = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a network sees of B clips.
+
+    Attributes:
+        x: (Q, W, V, C) float32 joint features of their persons.
+        clip: (Q,) int64, which of the B clips a person belongs to.
+        slot: (Q,) int64.
+        labels: (B,) int64.
+    """
+
+    x: Tensor
+    clip: Tensor
+    slot: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def split_rows(store: FeatureStore, protocol: str) -> dict[str, np.ndarray]:
+    """Return the usable rows of each part of a split protocol.
+
+    Args:
+        store: opened feature store.
+        protocol: name of the split, such as xsub.
+
+    Returns:
+        {"train": (n,) int64, "val": ..., "test": ...}, none of them empty, all labelled.
+
+    Raises:
+        HeatpoolError: if the protocol is unknown, a part is empty or has clips without a label.
+    """
+    parts = {}
+    for part in (Part.TRAIN, Part.VAL, Part.TEST):
+        name = part.name.lower()
+        rows = store.rows(protocol, part)
+        if len(rows) == 0:
+            planned = int((store.part(protocol) == part).sum())
+            raise HeatpoolError(
+                f"the {name} part of {protocol} has no usable clip ({planned} planned); "
+                "choose another protocol, or fill this part in the manifest and extract again"
+            )
+        missing = rows[store.label[rows] < 0]
+        if len(missing):
+            raise HeatpoolError(
+                f"{len(missing)} of {len(rows)} clips in the {name} part of {protocol} have no label, "
+                f"for example {store.clip_ids(missing[:1])[0]!r}; "
+                "label them in the manifest, or leave their split empty, and extract again"
+            )
+        parts[name] = rows
+    return parts
+
+
+def load_clips(
+    store: FeatureStore,
+    rows: np.ndarray,
+    *,
+    input: InputName = "pooled",
+    keypoints_frame: KeypointsFrame = "person",
+    absent: Absent = "skip",
+    cache: LoaderCache | None = None,
+) -> ClipSet:
+    """Make the clips of `rows` ((N,) int64, distinct) ready for random reading: `load_parts` of one part."""
+    options: dict[str, Any] = {"input": input, "keypoints_frame": keypoints_frame, "absent": absent}
+    return load_parts(store, {"all": rows}, **options, cache=cache)["all"]
+
+
+def load_parts(
+    store: FeatureStore,
+    parts: Mapping[str, np.ndarray],
+    *,
+    input: InputName = "pooled",
+    keypoints_frame: KeypointsFrame = "person",
+    absent: Absent = "skip",
+    cache: LoaderCache | None = None,
+) -> dict[str, ClipSet]:
+    """Make the parts of a split ready for random reading; every shard is decoded once, in order.
+
+    Args:
+        store: opened feature store.
+        parts: (N,) int64 distinct rows of the store each; every result is in its rows' order.
+        input: "pooled" vectors, "keypoints" (x, y, score), or "map_mean": vectors of no joint, V = 1.
+        keypoints_frame: "image" as stored, or "person" as `person_frame` makes them.
+        absent: "skip" leaves empty slots out; "copy" fills them with the clip's first person, as the
+            published loaders do.
+        cache: where decoded features are kept; by default in memory.
+
+    Returns:
+        The clips of each part, float16; steps at which a person was not seen are zero.
+
+    Raises:
+        HeatpoolError: if the store lacks this input, a clip has no person at all, or a shard is damaged.
+        ValueError: if a row is asked for twice or there is none.
+    """
+    for rows in parts.values():
+        if len(rows) == 0 or len(np.unique(rows)) != len(rows):
+            raise ValueError(f"expected distinct rows, got {len(np.unique(rows))} among {len(rows)}")
+    kind = f"keypoints-{keypoints_frame}" if input == "keypoints" else input
+    _check_input(store, input)
+    needed = np.unique(np.concatenate(list(parts.values())))
+    persons, features = (cache or LoaderCache()).open(
+        store,
+        needed,
+        kind=kind,
+        item_shape=_with_joints(store.layout.features[input].item_shape[1:]),
+        decode=partial(_decode, store, kind),
+    )
+    source = {
+        "input": input,
+        "skeleton": store.spec.skeleton,
+        "backbone": store.spec.backbone,
+        "tap": store.spec.tap,
+        "weights_sha256": store.spec.weights_sha256,
+    }
+    if input == "keypoints":
+        source["keypoints_frame"] = keypoints_frame
+    return {
+        name: _clip_set(store, rows, persons, features, absent=absent, input=input, source=source)
+        for name, rows in parts.items()
+    }
+
+
+def _check_input(store: FeatureStore, input: InputName) -> None:
+    """Raise HeatpoolError if the store was imported from a format without this array."""
+    if input == "map_mean" and not store.spec.map_mean:
+        raise HeatpoolError(f"{store.source.name}: holds no map_mean; extract with --map-mean")
+    held = store.attributes["config"].get("arrays")
+    if held is not None and input not in held:
+        others = ", ".join(held)
+        raise HeatpoolError(f"{store.source.name}: holds no {input}, only {others}; choose other --streams")
+
+
+def _decode(store: FeatureStore, kind: str, rows: np.ndarray) -> np.ndarray:
+    """Features (n, M, T, V, C) of ascending rows of one shard, as they are cached."""
+    if kind != "keypoints-person":
+        name = kind.partition("-")[0]
+        values = store.read(rows, (name,))[name]
+        return values.reshape(*values.shape[:2], *_with_joints(values.shape[2:]))
+    arrays = store.read(rows, ("keypoints", "mask"))
+    aspect = store.width_px[rows] / np.maximum(store.height_px[rows], 1)
+    clips = zip(arrays["keypoints"], arrays["mask"], aspect, strict=True)
+    return np.stack([person_frame(clip, seen, aspect=float(ratio)) for clip, seen, ratio in clips])
+
+
+def _with_joints(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(T, V, C) of (T, V, C), or of (T, C) with one joint."""
+    return shape if len(shape) == 3 else (shape[0], 1, shape[1])
+
+
+def _clip_set(
+    store: FeatureStore,
+    rows: np.ndarray,
+    persons: Persons,
+    features: Tensor | FeatureRows,
+    *,
+    absent: Absent,
+    input: InputName,
+    source: Mapping[str, str],
+) -> ClipSet:
+    """The clips of `rows` among cached persons."""
+    ascending = np.sort(rows)
+    people = np.flatnonzero(np.isin(persons.row, ascending))
+    clip, slot = np.searchsorted(ascending, persons.row[people]), persons.slot[people]
+    empty = np.flatnonzero(np.bincount(clip, minlength=len(rows)) == 0)
+    if len(empty):
+        name = store.clip_ids(ascending[empty[:1]])[0]
+        raise HeatpoolError(
+            f"{len(empty)} clips have no person at all, for example {name!r}; leave them out of the split"
+        )
+    if absent == "copy":
+        first = people[np.searchsorted(clip, np.arange(len(rows)))]
+        slots = np.repeat(first[:, None], store.spec.persons, axis=1)  # (N, M)
+        slots[clip, slot] = people
+        clip, slot = (each.ravel() for each in np.indices(slots.shape))
+        people = slots.ravel()
+    chosen: Tensor | FeatureRows
+    if isinstance(features, FeatureRows):
+        chosen = features.take(torch.from_numpy(people))
+    elif len(people) == len(features) and (np.diff(people) == 1).all():
+        chosen = features
+    else:
+        chosen = FeatureRows(features.__getitem__, torch.from_numpy(people), tuple(features.shape[1:]))
+    clips = ClipSet(
+        clip_ids=store.clip_ids(ascending),
+        labels=torch.from_numpy(store.label[ascending].astype(np.int64)),
+        class_names=store.class_names,
+        features=chosen,
+        mask=torch.from_numpy(persons.mask[people]),
+        clip_of_person=torch.from_numpy(clip),
+        slot=torch.from_numpy(slot),
+        persons=store.spec.persons,
+        input=input,
+        source=source,
+    )
+    return clips if np.array_equal(rows, ascending) else clips.subset(np.searchsorted(ascending, rows))
+
+
+def sample_time(values: Tensor, positions: Tensor) -> Tensor:
+    """Interpolate linearly in time.
+
+    Args:
+        values: (Q, T, ...) float16 or float32.
+        positions: (Q, W) float steps; those outside [0, T - 1] take the nearest end.
+
+    Returns:
+        (Q, W, ...) float32.
+    """
+    positions = positions.clamp(0, values.shape[1] - 1)
+    low = positions.floor().long()
+    high = (low + 1).clamp(max=values.shape[1] - 1)
+    who = torch.arange(len(values)).unsqueeze(1)
+    share = (positions - low).reshape(*low.shape, *[1] * (values.ndim - 2))
+    return torch.lerp(values[who, low].float(), values[who, high].float(), share)
+
+
+def clip_batch(
+    clips: ClipSet,
+    chosen: Tensor,
+    *,
+    window: int,
+    stats: ChannelStats | None,
+    generator: torch.Generator | None = None,
+    p_interval: tuple[float, float] = (0.5, 1.0),
+    noise_std: float = 0.0,
+    offset_std: float = 0.0,
+    scale_jitter: float = 0.0,
+) -> Batch:
+    """Crop the chosen clips in time, resize them to the window and normalise their channels.
+
+    With a generator the crop is random: a share p drawn from `p_interval` at a random place, the
+    same for all persons of a clip (CTR-GCN's training crop, with fractional ends). Without one it
+    is the central 0.95 (its test crop) and nothing else is random.
+
+    Args:
+        clips: in memory.
+        chosen: (B,) int64 positions of clips.
+        window: W.
+        stats: of the training part; None leaves the channels as they are. Unseen steps stay zero.
+        generator: random source for training; None for evaluation.
+        p_interval: shares of the clip that a training crop may keep.
+        noise_std: standard deviation of noise added to every normalised value in training.
+        offset_std: the same, but one draw per person, joint and channel that stays for the whole
+            clip: what another subject's looks do to a feature.
+        scale_jitter: each clip is scaled by a factor from 1 - jitter to 1 + jitter in training.
+
+    Returns:
+        A batch of joint features.
+    """
+    people, owner = clips.people_of(chosen)
+    steps, count = clips.features.shape[1], len(chosen)
+    share = torch.full((count,), _TEST_CROP)
+    place = torch.full((count,), 0.5)
+    if generator is not None:
+        low, high = p_interval
+        share = low + (high - low) * torch.rand(count, generator=generator)
+        place = torch.rand(count, generator=generator)
+    length = share * steps
+    centres = (torch.arange(window) + 0.5) / window
+    positions = (place * (steps - length))[:, None] + length[:, None] * centres - 0.5  # (B, W)
+    positions = positions[owner]
+    features, mask = clips.features[people], clips.mask[people]
+    x = sample_time(features, positions)
+    if stats is not None:
+        seen = sample_time(mask.half(), positions)[..., None, None]
+        x = (x - stats.mean * seen).div_(stats.std)
+    if generator is not None and scale_jitter:
+        factor = 1 + scale_jitter * (2 * torch.rand(count, generator=generator) - 1)
+        x *= factor[owner, None, None, None]
+    if generator is not None and noise_std:
+        x += noise_std * torch.randn(x.shape, generator=generator)
+    if generator is not None and offset_std:
+        x += offset_std * torch.randn(len(x), 1, *x.shape[2:], generator=generator)
+    return Batch(x=x, clip=owner, slot=clips.slot[people], labels=clips.labels[chosen])
+
+
+def batches(count: int, *, size: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
+    """Yield (B,) positions that cover 0..count-1 once: shuffled with a generator, in order without.
+
+    In training a last batch of one is joined to the one before it: batch norm needs two.
+    """
+    order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
+    parts = list(order.split(size))
+    if generator is not None and len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    yield from parts

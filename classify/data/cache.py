@@ -1,0 +1,320 @@
+"""The loader cache: a store's features decoded once, shard by shard, to be read at random ever after.
+
+Axis letters: N clips, M person slots, P persons present (packed), T steps, V joints, C channels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import psutil
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from heatpool.pool.disk.files import clean_leftovers, flush_tree, temp_name
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.digests import store_digest
+
+if TYPE_CHECKING:
+    from heatpool.pool.store.reader import FeatureStore
+
+__all__ = [
+    "CacheMode",
+    "FeatureRows",
+    "LoaderCache",
+    "Persons",
+    "cache_folder",
+    "cached_bytes",
+    "find_persons",
+]
+
+CacheMode = Literal["ram", "disk", "none"]
+OnClips = Callable[[int], None]
+"""Called with the number of clips that were just read."""
+Decode = Callable[[np.ndarray], np.ndarray]
+"""From ascending rows of one shard (n,) to their features (n, M, T, V, C) as they are cached."""
+ItemShape = tuple[int, ...]
+"""(T, V, C)"""
+
+_VERSION = 1
+_INFO, _FEATURES = "info.json", "features.f2"
+
+
+class FeatureRows:
+    """Features of persons that are fetched when they are asked for; stands in for a tensor (P, T, V, C).
+
+    Args:
+        fetch: from person positions (Q,) int64, any order, repeats allowed, to (Q, T, V, C) float16.
+        where: (P,) int64 positions that this view shows.
+        item_shape: (T, V, C).
+    """
+
+    dtype, ndim = torch.float16, 4
+
+    def __init__(self, fetch: Callable[[Tensor], Tensor], where: Tensor, item_shape: ItemShape) -> None:
+        self._fetch, self._where = fetch, where
+        self.shape = (len(where), *item_shape)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __getitem__(self, positions: Tensor) -> Tensor:
+        return self._fetch(self._where[positions])
+
+    def take(self, positions: Tensor) -> FeatureRows:
+        """The view of some of the persons; reads nothing."""
+        return FeatureRows(self._fetch, self._where[positions], self.shape[1:])
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Go through all persons in blocks of `size`."""
+        for part in self._where.split(size):
+            yield self._fetch(part)
+
+
+@dataclass(frozen=True, eq=False)
+class Persons:
+    """Which persons of a store are cached, in ascending row and slot.
+
+    Attributes:
+        row: (P,) int64, the clip's row.
+        slot: (P,) int64, the person's slot.
+        mask: (P, T) bool, the steps at which the person was seen.
+    """
+
+    row: np.ndarray
+    slot: np.ndarray
+    mask: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@dataclass(frozen=True)
+class LoaderCache:
+    """Where decoded features are kept.
+
+    Attributes:
+        mode: "ram" = in this process's memory, nothing is left behind; "disk" = in a file that runs and
+            processes share, memory-mapped; "none" = nowhere, every batch is read from the store.
+        folder: of the caches on disk.
+        limit_bytes: most that the folder may hold; what was not used for longest makes room.
+        on_clips: progress of reading.
+    """
+
+    mode: CacheMode = "ram"
+    folder: Path = field(default_factory=lambda: cache_folder())
+    limit_bytes: int = 100 * 10**9
+    on_clips: OnClips | None = None
+
+    def open(
+        self, store: FeatureStore, rows: np.ndarray, *, kind: str, item_shape: ItemShape, decode: Decode
+    ) -> tuple[Persons, Tensor | FeatureRows]:
+        """Make features available for random reading.
+
+        Args:
+            store: opened feature store.
+            rows: (n,) ascending rows that are needed; a cache on disk holds all usable ones.
+            kind: names what `decode` makes; part of the key on disk.
+            item_shape: (T, V, C).
+            decode: reads and prepares the features of a few rows.
+
+        Returns:
+            The persons (of these rows at least) and their features (P, T, V, C) in the same order.
+
+        Raises:
+            HeatpoolError: if a shard is damaged, or memory or disk do not suffice.
+        """
+        if self.mode == "disk":
+            return self._open_disk(store, kind, item_shape, decode)
+        persons = find_persons(store, rows)
+        if self.mode == "none":
+            fetch = _reader(persons, decode, store.layout.shard_clips)
+            return persons, FeatureRows(fetch, torch.arange(len(persons)), item_shape)
+        needed, free = _bytes_of(persons, item_shape), psutil.virtual_memory().available
+        if needed > free:
+            raise HeatpoolError(
+                f"expected {_gb(needed)} of free memory for the features, got {_gb(free)}; use --cache disk"
+            )
+        features = np.empty((len(persons), *item_shape), np.float16)
+        _fill(features, persons, decode, store.layout.shard_clips, self.on_clips)
+        return persons, torch.from_numpy(features)
+
+    def _open_disk(
+        self, store: FeatureStore, kind: str, item_shape: ItemShape, decode: Decode
+    ) -> tuple[Persons, Tensor | FeatureRows]:
+        entry = self.folder / f"{store_digest(store.source)[:32]}-{kind}-{_VERSION}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # The lock goes with its process, however that ends; who waited finds the cache made.
+            with FileLock(entry.with_suffix(".lock")):
+                if (opened := _open_entry(entry, item_shape)) is None:
+                    shutil.rmtree(entry, ignore_errors=True)
+                    self._build(entry, store, item_shape, decode)
+                    opened = _open_entry(entry, item_shape)
+        except OSError as error:
+            raise HeatpoolError(f"{entry}: cannot cache features ({error.strerror or error})") from error
+        if opened is None:
+            raise HeatpoolError(f"{entry}: was changed by another program; clear {self.folder}")
+        return opened
+
+    def _build(self, entry: Path, store: FeatureStore, item_shape: ItemShape, decode: Decode) -> None:
+        clean_leftovers(self.folder)
+        persons = find_persons(store, store.rows())
+        size = _bytes_of(persons, item_shape)
+        self._make_room(size)
+        aside = self.folder / temp_name("cache")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        try:
+            for name in ("row", "slot", "mask"):
+                np.save(aside / f"{name}.npy", getattr(persons, name), allow_pickle=False)
+            (aside / _FEATURES).touch()
+            if size:
+                shape = (len(persons), *item_shape)
+                features = np.memmap(aside / _FEATURES, np.float16, "r+", shape=shape)
+                _fill(features, persons, decode, store.layout.shard_clips, self.on_clips)
+                features.flush()
+            info = {
+                "store": store.source.name,
+                "persons": len(persons),
+                "item_shape": item_shape,
+                "bytes": size,
+            }
+            (aside / _INFO).write_text(json.dumps(info) + "\n", encoding="utf-8")
+            flush_tree(aside)
+            os.rename(aside, entry)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _make_room(self, size: int) -> None:
+        """Remove caches, the one unused for longest first, until `size` more bytes are within the limit."""
+        if size > self.limit_bytes:
+            raise HeatpoolError(
+                f"expected a cache of at most {_gb(self.limit_bytes)}, the features take {_gb(size)}; "
+                "raise --cache-gb"
+            )
+        entries = sorted(cached_bytes(self.folder).items(), key=lambda entry: entry[0].stat().st_mtime)
+        total = size + sum(of_entry for _, of_entry in entries)
+        for entry, of_entry in entries:
+            if total <= self.limit_bytes:
+                break
+            shutil.rmtree(entry)  # whoever has it open keeps what was mapped
+            total -= of_entry
+        free = shutil.disk_usage(self.folder).free
+        if size > free:
+            raise HeatpoolError(
+                f"{self.folder}: expected {_gb(size)} of free disk for the features, got {_gb(free)}; "
+                "use another --cache-dir"
+            )
+
+
+def cache_folder() -> Path:
+    """Where caches lie unless told otherwise: `heatpool` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heatpool"
+
+
+def cached_bytes(folder: Path) -> dict[Path, int]:
+    """Bytes of each cache in a folder."""
+    infos = folder.glob(f"*/{_INFO}") if folder.is_dir() else ()
+    return {
+        info.parent: sum(file.stat().st_size for file in info.parent.iterdir())
+        for info in infos
+        if not info.parent.name.startswith(".tmp-")
+    }
+
+
+def find_persons(store: FeatureStore, rows: np.ndarray) -> Persons:
+    """Who is present in some clips.
+
+    Args:
+        store: opened feature store.
+        rows: (n,) ascending rows.
+
+    Raises:
+        HeatpoolError: if a shard is damaged.
+    """
+    found: list[tuple[np.ndarray, ...]] = []
+    for part in _by_shard(rows, store.layout.shard_clips):
+        mask = store.read(part, ("mask",))["mask"]  # (n, M, T)
+        clip, slot = np.nonzero(mask.any(2))
+        found.append((part[clip], slot, mask[clip, slot]))
+    if not found:
+        return Persons(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, store.spec.steps), bool))
+    return Persons(*(np.concatenate(each) for each in zip(*found, strict=True)))
+
+
+def _by_shard(rows: np.ndarray, shard_clips: int) -> list[np.ndarray]:
+    """Ascending rows, divided by shard."""
+    if not len(rows):
+        return []
+    return np.split(rows, np.flatnonzero(np.diff(rows // shard_clips)) + 1)
+
+
+def _fill(
+    features: np.ndarray, persons: Persons, decode: Decode, shard_clips: int, on_clips: OnClips | None
+) -> None:
+    """Read every shard once, in order, into `features` (P, T, V, C)."""
+    for rows in _by_shard(np.unique(persons.row), shard_clips):
+        first, stop = np.searchsorted(persons.row, [rows[0], rows[-1] + 1])
+        clip = np.searchsorted(rows, persons.row[first:stop])
+        seen = persons.mask[first:stop, :, None, None]
+        features[first:stop] = decode(rows)[clip, persons.slot[first:stop]] * seen
+        if on_clips:
+            on_clips(len(rows))
+
+
+def _reader(persons: Persons, decode: Decode, shard_clips: int) -> Callable[[Tensor], Tensor]:
+    """Fetch persons straight from the store."""
+
+    def fetch(positions: Tensor) -> Tensor:
+        wanted, place = np.unique(positions.numpy(), return_inverse=True)
+        part = Persons(persons.row[wanted], persons.slot[wanted], persons.mask[wanted])
+        blocks = []
+        for rows in _by_shard(np.unique(part.row), shard_clips):
+            first, stop = np.searchsorted(part.row, [rows[0], rows[-1] + 1])
+            chosen = decode(rows)[np.searchsorted(rows, part.row[first:stop]), part.slot[first:stop]]
+            blocks.append(chosen * part.mask[first:stop, :, None, None])
+        return torch.from_numpy(np.concatenate(blocks).astype(np.float16)[place])
+
+    return fetch
+
+
+def _open_entry(entry: Path, item_shape: ItemShape) -> tuple[Persons, Tensor] | None:
+    """Open a finished cache; None when there is none, or its files do not fit together."""
+    try:
+        info: Mapping[str, Any] = json.loads((entry / _INFO).read_bytes())
+        arrays = {
+            name: np.load(entry / f"{name}.npy", allow_pickle=False) for name in ("row", "slot", "mask")
+        }
+        persons = Persons(**arrays)
+        sound = (
+            (entry / _FEATURES).stat().st_size == info["bytes"] == _bytes_of(persons, item_shape)
+            and persons.row.shape == persons.slot.shape == persons.mask.shape[:1]
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+    if not sound:
+        return None
+    os.utime(entry)  # its turn to make room comes later
+    shape = (len(persons), *item_shape)
+    # Copy on write: torch wants writable memory, and the file must never change.
+    features = (
+        np.memmap(entry / _FEATURES, np.float16, "c", shape=shape) if len(persons) else np.zeros(shape, "f2")
+    )
+    return persons, torch.from_numpy(features)
+
+
+def _bytes_of(persons: Persons, item_shape: ItemShape) -> int:
+    return 2 * len(persons) * int(np.prod(item_shape))
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.3g} GB"

@@ -1,0 +1,1 @@
+"""CTR-GCN and the small heads, on joint graphs."""

@@ -1,0 +1,1 @@
+"""Scores of clips: metrics, calibration, comparison and fusion."""

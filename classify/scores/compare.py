@@ -1,0 +1,189 @@
+"""Whether one classifier is better than another, from their scores of the same clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.stats import binomtest
+
+from heatpool.classify.scores.scores import ClipScores, align_scores
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["Comparison", "Difference", "PairedCounts", "compare_scores"]
+
+_CHUNK = 250
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of two classifiers, and the second's minus the first's.
+
+    Attributes:
+        first: the first's figure, fraction.
+        second: the second's.
+        interval: 95 % interval of `second - first`.
+    """
+
+    first: float
+    second: float
+    interval: tuple[float, float]
+
+    @property
+    def value(self) -> float:
+        """Second minus first."""
+        return self.second - self.first
+
+
+@dataclass(frozen=True)
+class PairedCounts:
+    """On how many clips which of two classifiers is right.
+
+    Attributes:
+        both_right: clips that both have right.
+        only_first: clips that only the first has right.
+        only_second: clips that only the second has right.
+        both_wrong: clips that neither has right.
+    """
+
+    both_right: int
+    only_first: int
+    only_second: int
+    both_wrong: int
+
+    @property
+    def mcnemar_p(self) -> float:
+        """Two-sided p of McNemar's exact test that both are equally often right (McNemar 1947)."""
+        odd = self.only_first + self.only_second
+        return float(binomtest(self.only_first, odd).pvalue) if odd else 1.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two classifiers on the same clips.
+
+    Attributes:
+        clips: N.
+        groups: how many were drawn from: subjects, say, or the clips themselves.
+        differences: by name of the figure: acc/top1 and acc/mean_class.
+        paired: clip by clip; None where one of them has several seeds.
+    """
+
+    clips: int
+    groups: int
+    differences: Mapping[str, Difference]
+    paired: PairedCounts | None
+
+
+def compare_scores(
+    first: Sequence[ClipScores],
+    second: Sequence[ClipScores],
+    *,
+    groups: Mapping[str, str] | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two classifiers, clips matched by id.
+
+    The interval is that of a paired bootstrap: clips (or whole groups of them) are drawn with
+    replacement, the same for both classifiers, and percentiles of the difference are taken. Of several
+    seeds each clip counts with the share of seeds that have it right.
+
+    Args:
+        first: labelled scores, one set a seed.
+        second: the same of the other classifier.
+        groups: group by clip id (subject, ...), drawn as a whole; None draws clips.
+        draws: of the bootstrap.
+        seed: of the draws.
+
+    Returns:
+        Figures, their differences with intervals, and paired counts for one seed each.
+
+    Raises:
+        HeatpoolError: if clips, labels or classes differ, a label is missing or a group is not known.
+
+    Source: Efron and Tibshirani 1993, chapter 13 (percentiles).
+    """
+    named = {f"first {n}": each for n, each in enumerate(first)}
+    aligned = align_scores(named | {f"second {n}": each for n, each in enumerate(second)})
+    sets = list(aligned.values())
+    labels = sets[0].labels
+    if len(labels) == 0 or (labels < 0).any():
+        raise HeatpoolError(f"cannot compare: {int((labels < 0).sum())} of {len(labels)} clips have no label")
+    right = np.stack([each.scores.argmax(1) == labels for each in sets])  # (seeds of both, N)
+    shares = right[: len(first)].mean(0), right[len(first) :].mean(0)
+    place, count = _group_places(sets[0].clip_ids, groups)
+    intervals = _intervals(shares, labels, place, count=count, draws=draws, seed=seed)
+    figures = zip(*(_figures(share, labels) for share in shares), intervals, strict=True)
+    differences = {
+        name: Difference(one, other, interval)
+        for name, (one, other, interval) in zip(("acc/top1", "acc/mean_class"), figures, strict=True)
+    }
+    return Comparison(len(labels), count, differences, _count(*right) if len(right) == 2 else None)
+
+
+def _count(first: np.ndarray, second: np.ndarray) -> PairedCounts:
+    """Compare what is right (N,) bool clip by clip."""
+    return PairedCounts(
+        both_right=int((first & second).sum()),
+        only_first=int((first & ~second).sum()),
+        only_second=int((second & ~first).sum()),
+        both_wrong=int((~first & ~second).sum()),
+    )
+
+
+def _figures(share: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Top-1 and mean class accuracy of clips that count as right by `share` (N,)."""
+    clips = np.bincount(labels)
+    hits = np.bincount(labels, weights=share)
+    return float(share.mean()), float((hits[clips > 0] / clips[clips > 0]).mean())
+
+
+def _group_places(clip_ids: Sequence[str], groups: Mapping[str, str] | None) -> tuple[np.ndarray, int]:
+    """The group number of each clip, and how many groups there are."""
+    if groups is None:
+        return np.arange(len(clip_ids)), len(clip_ids)
+    unknown = [clip_id for clip_id in clip_ids if not groups.get(clip_id)]
+    if unknown:
+        raise HeatpoolError(
+            f"expected a group for every clip, {len(unknown)} of {len(clip_ids)} have none, "
+            f"for example {unknown[0]!r}"
+        )
+    names, place = np.unique([groups[clip_id] for clip_id in clip_ids], return_inverse=True)
+    if len(names) < 2:
+        raise HeatpoolError(f"expected two or more groups to draw from, all clips are of {names[0]!r}")
+    return place, len(names)
+
+
+def _intervals(
+    shares: tuple[np.ndarray, np.ndarray],
+    labels: np.ndarray,
+    place: np.ndarray,
+    *,
+    count: int,
+    draws: int,
+    seed: int,
+) -> list[tuple[float, float]]:
+    """Intervals of the differences of top-1 and of mean class accuracy."""
+    shape = (count, int(labels.max()) + 1)
+    clips = csr_matrix((np.ones(len(labels)), (place, labels)), shape)  # by group and class
+    gain = csr_matrix((shares[1] - shares[0], (place, labels)), shape)
+    rng = np.random.default_rng(seed)
+    top1, mean_class = [], []
+    for begin in range(0, draws, _CHUNK):
+        size = min(_CHUNK, draws - begin)
+        drawn = rng.integers(count, size=(size, count)) + count * np.arange(size)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
+        gains, totals = times @ gain, times @ clips  # (size, K)
+        top1.append(gains.sum(1) / totals.sum(1))
+        occurs = totals > 0
+        by_class = np.divide(gains, totals, out=np.zeros_like(gains), where=occurs)
+        mean_class.append(by_class.sum(1) / occurs.sum(1))
+    tails = (1 - _LEVEL) / 2, (1 + _LEVEL) / 2
+    return [
+        (float(low), float(high))
+        for low, high in (np.quantile(np.concatenate(each), tails) for each in (top1, mean_class))
+    ]

@@ -1,0 +1,140 @@
+"""Accuracies and the confusion matrix of scored clips. All accuracies are fractions in [0, 1]."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
+
+from heatpool.classify.scores.scores import ClipScores
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["ClassRow", "Metrics", "evaluate_scores", "write_confusion_csv", "write_confusion_png"]
+
+_TOP = 5
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How one class fared.
+
+    Attributes:
+        name: of the class.
+        clips: that truly belong to it.
+        accuracy: share of them that is right (recall); None without clips.
+        confused_with: class that most of the wrong ones were taken for, "" if none is wrong.
+        confused_clips: how many.
+    """
+
+    name: str
+    clips: int
+    accuracy: float | None
+    confused_with: str
+    confused_clips: int
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """How good scores are.
+
+    Attributes:
+        clips: N.
+        top1: share of clips whose best class is right.
+        top5: share of clips whose class is among the best five (1.0 for five classes or fewer).
+        mean_class: mean over the classes that occur of the share of their clips that is right.
+        per_class: one row per class, in label order.
+        confusion: (K, K) int64 counts, true class by row, predicted by column.
+    """
+
+    clips: int
+    top1: float
+    top5: float
+    mean_class: float
+    per_class: tuple[ClassRow, ...]
+    confusion: np.ndarray
+
+    def named(self) -> dict[str, float]:
+        """Return the accuracies under their public names."""
+        return {"acc/top1": self.top1, "acc/top5": self.top5, "acc/mean_class": self.mean_class}
+
+
+def evaluate_scores(scores: ClipScores) -> Metrics:
+    """Compare scores with labels.
+
+    Raises:
+        HeatpoolError: if there is no clip or one without a label.
+    """
+    labels, count = scores.labels, len(scores.class_names)
+    if len(labels) == 0 or (labels < 0).any():
+        unlabelled = int((labels < 0).sum())
+        raise HeatpoolError(f"cannot evaluate: {unlabelled} of {len(labels)} clips have no label")
+    predicted = scores.scores.argmax(1)
+    confusion = confusion_matrix(labels, predicted, labels=np.arange(count)).astype(np.int64)
+    support, right = confusion.sum(1), confusion.diagonal()
+    occurs = support > 0
+    top5 = 1.0
+    if count > _TOP:
+        top5 = float(top_k_accuracy_score(labels, scores.scores, k=_TOP, labels=np.arange(count)))
+    wrong = confusion - np.diag(right)
+    rows = tuple(
+        ClassRow(
+            name=name,
+            clips=int(support[k]),
+            accuracy=float(right[k] / support[k]) if occurs[k] else None,
+            confused_with=scores.class_names[wrong[k].argmax()] if wrong[k].any() else "",
+            confused_clips=int(wrong[k].max()),
+        )
+        for k, name in enumerate(scores.class_names)
+    )
+    return Metrics(
+        clips=len(labels),
+        top1=float(accuracy_score(labels, predicted)),
+        top5=top5,
+        mean_class=float((right[occurs] / support[occurs]).mean()),
+        per_class=rows,
+        confusion=confusion,
+    )
+
+
+def write_confusion_csv(path: Path, metrics: Metrics) -> None:
+    """Write the confusion counts: a header of predicted names, then one row per true class."""
+    names = [row.name for row in metrics.per_class]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *names])
+        writer.writerows(
+            [name, *counts] for name, counts in zip(names, metrics.confusion.tolist(), strict=True)
+        )
+
+
+def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> None:
+    """Draw the confusion matrix, each row as shares of its class; up to 30 classes with counts and names."""
+    names = [row.name for row in metrics.per_class]
+    shares = metrics.confusion / np.maximum(metrics.confusion.sum(1, keepdims=True), 1)
+    size = min(4 + 0.42 * len(names), 18)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    if len(names) <= 30:
+        ticks = range(len(names))
+        axes.set_xticks(ticks, names, rotation=45, ha="right")
+        axes.set_yticks(ticks, names)
+        for row, column in zip(*metrics.confusion.nonzero(), strict=True):
+            axes.text(
+                column,
+                row,
+                str(metrics.confusion[row, column]),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if shares[row, column] > 0.55 else "black",
+            )
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,162 @@
+"""Scores of every clip of a part, kept by clip id in `scores_<part>.npz`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+from zipfile import BadZipFile
+
+import numpy as np
+from scipy.special import log_softmax
+
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["ClipScores", "ScoreKind", "align_scores", "load_scores", "save_scores"]
+
+ScoreKind = Literal["logits", "probabilities"]
+
+_FIELDS = ("clip_id", "scores", "labels", "class_names", "kind")
+
+
+@dataclass(frozen=True, eq=False)
+class ClipScores:
+    """Class scores of N clips.
+
+    Attributes:
+        clip_ids: N ids; unique.
+        scores: (N, K) float32.
+        labels: (N,) int64, -1 where unknown.
+        class_names: K names in label order.
+        kind: "logits" (any real numbers; softmax gives probabilities) or "probabilities".
+
+    Raises:
+        ValueError: if a shape, dtype or value is not as stated.
+    """
+
+    clip_ids: tuple[str, ...]
+    scores: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    kind: ScoreKind = "logits"
+
+    def __post_init__(self) -> None:
+        shape = (len(self.clip_ids), len(self.class_names))
+        if self.scores.shape != shape or self.scores.dtype != np.float32:
+            raise ValueError(f"expected scores {shape} float32, got {self.scores.shape} {self.scores.dtype}")
+        if not np.isfinite(self.scores).all():
+            raise ValueError("expected finite scores, got NaN or infinity")
+        if self.labels.shape != shape[:1] or self.labels.dtype != np.int64:
+            got = f"{self.labels.shape} {self.labels.dtype}"
+            raise ValueError(f"expected labels {shape[:1]} int64, got {got}")
+        if len(self.labels) and not -1 <= self.labels.min() <= self.labels.max() < shape[1]:
+            raise ValueError(f"expected labels from -1 to {shape[1] - 1}, got others")
+        if self.kind not in get_args(ScoreKind):
+            raise ValueError(f"expected kind of {get_args(ScoreKind)}, got {self.kind!r}")
+        if self.kind == "probabilities" and len(self.scores) and self.scores.min() < 0:
+            raise ValueError(f"expected probabilities >= 0, got {self.scores.min()}")
+        if len(set(self.clip_ids)) != shape[0]:
+            raise ValueError(f"expected unique clip ids, got {shape[0] - len(set(self.clip_ids))} repeated")
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def log_probabilities(self) -> np.ndarray:
+        """Return (N, K) float64 log probabilities, whatever the kind; each row sums to 1 after exp."""
+        scores = self.scores.astype(np.float64)
+        if self.kind == "probabilities":
+            scores = np.log(np.maximum(scores, 1e-12))
+        return log_softmax(scores, axis=1)
+
+    def take(self, places: np.ndarray) -> ClipScores:
+        """Return the clips at `places` ((B,) integers), in that order."""
+        return ClipScores(
+            clip_ids=tuple(self.clip_ids[place] for place in places),
+            scores=self.scores[places],
+            labels=self.labels[places],
+            class_names=self.class_names,
+            kind=self.kind,
+        )
+
+    def by_group(self, values: Mapping[str, str]) -> dict[str, ClipScores]:
+        """Divide the clips by a value (subject, ...) known by clip id, sorted; unknown ones are left out."""
+        own = np.array([values.get(clip_id, "") for clip_id in self.clip_ids], dtype=object)
+        return {value: self.take(np.flatnonzero(own == value)) for value in sorted(set(own) - {""})}
+
+
+def save_scores(path: Path, scores: ClipScores) -> None:
+    """Write a .npz (clip_id, scores, labels, class_names, kind), whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            clip_id=np.array(scores.clip_ids, dtype=np.str_),
+            scores=scores.scores,
+            labels=scores.labels,
+            class_names=np.array(scores.class_names, dtype=np.str_),
+            kind=np.array(scores.kind, dtype=np.str_),
+        )
+    os.replace(part, path)
+
+
+def load_scores(path: Path) -> ClipScores:
+    """Read a file of `save_scores`.
+
+    Raises:
+        HeatpoolError: if the file is missing, is no score file or contradicts itself.
+    """
+    if not path.is_file():
+        raise HeatpoolError(f"no score file {path}; train or evaluate first")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in _FIELDS if name not in file]
+            if missing:
+                raise HeatpoolError(f"{path} is no score file of heatpool: it lacks {', '.join(missing)}")
+            return ClipScores(
+                clip_ids=tuple(file["clip_id"].tolist()),
+                scores=file["scores"],
+                labels=file["labels"],
+                class_names=tuple(file["class_names"].tolist()),
+                kind=str(file["kind"]),  # type: ignore[arg-type]
+            )
+    except (ValueError, OSError, BadZipFile) as error:
+        raise HeatpoolError(f"cannot read scores from {path}: {error}") from error
+
+
+def align_scores(sets: dict[str, ClipScores]) -> dict[str, ClipScores]:
+    """Bring score sets into the clip order of the first one.
+
+    Args:
+        sets: by stream name; at least one.
+
+    Returns:
+        The same names, all with the clip ids of the first, in its order.
+
+    Raises:
+        HeatpoolError: if clips are missing from a set or only in it, or class names or labels differ.
+    """
+    if not sets:
+        raise HeatpoolError("no scores to fuse: name at least one stream")
+    lead_name, lead = next(iter(sets.items()))
+    aligned = {}
+    for name, scores in sets.items():
+        if scores.class_names != lead.class_names:
+            raise HeatpoolError(f"streams {lead_name} and {name} have different class names; not fused")
+        odd = sorted(set(scores.clip_ids) ^ set(lead.clip_ids))
+        if odd:
+            raise HeatpoolError(
+                f"streams {lead_name} and {name} score different clips: {len(odd)} are in one only, "
+                f"for example {odd[0]!r}; evaluate both on the same part"
+            )
+        place = {clip: number for number, clip in enumerate(scores.clip_ids)}
+        aligned[name] = scores.take(np.array([place[clip] for clip in lead.clip_ids], np.int64))
+        wrong = np.flatnonzero(aligned[name].labels != lead.labels)
+        if len(wrong):
+            raise HeatpoolError(
+                f"streams {lead_name} and {name} disagree on {len(wrong)} labels, "
+                f"for example of {lead.clip_ids[wrong[0]]!r}"
+            )
+    return aligned

@@ -1,0 +1,1 @@
+"""One training loop for streams, heads and HP-Net; recipes and checkpoints."""

@@ -1,0 +1,207 @@
+"""What is wrong with the videos of a data set: every file opened and counted, duplicates by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from heatpool.extract.video.reader import probe
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["VideoReport", "check_videos", "look_at_file"]
+
+# A container that states its length may be longer than its last frame by an edit list or by sound alone.
+_LENGTH_TOLERANCE_S = 1.0
+_LENGTH_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What a video file turned out to be.
+
+    Attributes:
+        path: the file.
+        problem: "" when sound, else missing, empty, unreadable, no_frames, too_short, truncated or damaged.
+        message: one line on the problem.
+        size_bytes: of the file.
+        frames: frames that are there, by demuxing.
+        fps: mean frames per second.
+        seconds: from the first to the end of the last frame.
+        width_px: coded width, before rotation.
+        height_px: coded height, before rotation.
+        rotation_deg: turn that players (and extraction) apply, counter-clockwise: 0, 90, 180 or 270.
+        codec: FFmpeg's name.
+        sha256: of the content; "" where no other file has as many bytes, so that it cannot be a duplicate.
+    """
+
+    path: Path
+    problem: str = ""
+    message: str = ""
+    size_bytes: int = 0
+    frames: int = 0
+    fps: float = 0.0
+    seconds: float = 0.0
+    width_px: int = 0
+    height_px: int = 0
+    rotation_deg: int = 0
+    codec: str = ""
+    sha256: str = ""
+
+
+def look_at_file(path: Path) -> VideoReport:
+    """Check that the file is there and not empty, without opening it."""
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        return VideoReport(path, "missing", error.strerror or str(error))
+    if not size:
+        return VideoReport(path, "empty", "the file holds no byte")
+    return VideoReport(path, size_bytes=size)
+
+
+def check_videos(
+    paths: Iterable[Path],
+    *,
+    decode: bool,
+    workers: int,
+    on_video: Callable[[VideoReport], None] = lambda report: None,
+) -> dict[Path, VideoReport]:
+    """Open and count every video in threads (FFmpeg works outside Python's lock).
+
+    Args:
+        paths: video files, each once.
+        decode: decode every frame, which finds damage inside a stream.
+        workers: files at the same time.
+        on_video: called for each video when its report is there, in order.
+
+    Returns:
+        A report for each path.
+    """
+    reports: dict[Path, VideoReport] = {}
+    looks = [look_at_file(path) for path in paths]
+    with ThreadPoolExecutor(workers, thread_name_prefix="doctor") as pool:
+        try:
+            for report in pool.map(lambda look: look if look.problem else _probe(look, decode), looks):
+                reports[report.path] = report
+                on_video(report)
+            for path, digest in pool.map(_digest, _same_size(looks)):
+                reports[path] = replace(reports[path], sha256=digest)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C must not wait for every video
+            raise
+    return reports
+
+
+def _same_size(looks: Sequence[VideoReport]) -> list[Path]:
+    """Return the files that another one has as many bytes as: only they can be duplicates."""
+    by_size: dict[int, list[Path]] = defaultdict(list)
+    for look in looks:
+        if look.size_bytes:
+            by_size[look.size_bytes].append(look.path)
+    return [path for paths in by_size.values() if len(paths) > 1 for path in paths]
+
+
+def _digest(path: Path) -> tuple[Path, str]:
+    try:
+        with path.open("rb") as file:
+            return path, hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return path, ""  # its report names the reason
+
+
+def _probe(look: VideoReport, decode: bool) -> VideoReport:
+    try:
+        info = probe(look.path)
+        report = replace(
+            look,
+            frames=info.frames,
+            fps=round(info.fps, 3),
+            seconds=round(float(info.times_s[-1] - info.times_s[0]) + 1 / (info.fps or 25.0), 3),
+            width_px=info.width_px,
+            height_px=info.height_px,
+        )
+        report, stated_s = _look_inside(report, decode)
+    except HeatpoolError as error:
+        return _unreadable(look, str(error))
+    except (FFmpegError, OSError, ValueError) as error:  # a decoder fault is this file's, not the run's
+        return replace(look, problem="unreadable", message=str(error))
+    last_s = float(info.times_s[-1]) + 1 / (info.fps or 25.0)
+    if info.damage:
+        return replace(report, problem="truncated", message=info.damage)
+    if stated_s - last_s > max(_LENGTH_TOLERANCE_S, _LENGTH_TOLERANCE * stated_s):
+        return replace(
+            report,
+            problem="truncated",
+            message=f"header claims {stated_s:.2f} s, frames end at {last_s:.2f} s",
+        )
+    if info.frames < 2:
+        return replace(report, problem="too_short", message="1 frame; extraction needs at least 2")
+    return report
+
+
+def _look_inside(report: VideoReport, decode: bool) -> tuple[VideoReport, float]:
+    """Add codec and rotation, which the first frame tells, and what decoding all says; and the stated length.
+
+    The length (s) is 0 where the container states none, or FFmpeg would guess it.
+    """
+    with av.open(str(report.path), metadata_errors="replace") as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        report = replace(report, codec=stream.codec_context.name)
+        stated = container.duration if "matroska" in container.format.name else None
+        decoded = corrupt = 0
+        try:
+            for frame in container.decode(stream):
+                if not decoded:
+                    report = replace(report, rotation_deg=frame.rotation % 360)
+                decoded += 1
+                corrupt += frame.is_corrupt
+                if not decode:
+                    break
+        except FFmpegError as error:
+            message = f"decoding stopped after {decoded} frames: {error.strerror}"
+            return replace(report, problem="damaged", message=message), 0.0
+    if not decoded:
+        report = replace(report, problem="damaged", message="no frame decodes")
+    elif decode and (corrupt or decoded != report.frames):
+        message = f"{decoded} of {report.frames} frames decode, {corrupt} of them damaged"
+        report = replace(report, problem="damaged", message=message)
+    return report, (stated or 0) / av.time_base
+
+
+def _unreadable(look: VideoReport, message: str) -> VideoReport:
+    if _lacks_mp4_index(look.path):
+        return replace(look, problem="truncated", message="an mp4 file that ends before its index (moov)")
+    try:
+        av.open(str(look.path), metadata_errors="replace").close()
+    except (FFmpegError, OSError, ValueError):
+        return replace(look, problem="unreadable", message=message)
+    return replace(look, problem="no_frames", message=message)
+
+
+def _lacks_mp4_index(path: Path) -> bool:
+    """Return whether a file begins as mp4 and has no whole `moov` box (ISO/IEC 14496-12, section 4.2)."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at = 0
+        while at + 8 <= size:
+            file.seek(at)
+            length, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+            if at == 0 and kind != b"ftyp":
+                return False
+            if kind == b"moov":
+                return at + length > size
+            if length == 1:
+                length = int.from_bytes(file.read(8), "big")
+            if length < 8:  # 0: the last box reaches to the end of the file
+                break
+            at += length
+    return size >= 8

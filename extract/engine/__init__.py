@@ -1,0 +1,1 @@
+"""The batch engine of stage one: clips in, pooled features out."""

@@ -1,0 +1,194 @@
+"""From frames to people with joints and pooled features, by a top-down or a one-stage network.
+
+Both work in two steps, because who the main actors are is known only when a whole clip has been looked
+at: `look` finds people and keeps what `pose` will need, `pose` answers for the chosen ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
+from heatpool.extract.records import (
+    Detections,
+    Detector,
+    Frame,
+    FrameBackbone,
+    FramePeople,
+    PoseBackbone,
+    PoseBatch,
+)
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.pooling import crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
+
+__all__ = ["Look", "OneStage", "Pooling", "PosedPeople", "Poser", "TopDown"]
+
+Pooling = Literal["point", "gaussian", "heatmap"]
+
+
+class Look(Protocol):
+    """What is kept of a frame once it has been looked at."""
+
+    @property
+    def detections(self) -> Detections:
+        """People found, most confident first."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PosedPeople:
+    """Answers for B chosen people.
+
+    Attributes:
+        joints_xy_px: (B, V, 2) float, in frame pixels.
+        scores: (B, V) float32 in [0, 1].
+        pooled: (B, V, C) float32.
+        map_mean: (B, C) float32, mean over each tapped map: over the person's crop, or by a one-stage network
+            over the person's box.
+    """
+
+    joints_xy_px: np.ndarray
+    scores: np.ndarray
+    pooled: np.ndarray
+    map_mean: np.ndarray
+
+
+L = TypeVar("L", bound=Look)
+
+
+class Poser(Protocol[L]):
+    """Finds people in frames and answers for the chosen ones.
+
+    Attributes:
+        joints: V.
+        channels: C of the pooled vectors.
+    """
+
+    joints: int
+    channels: int
+
+    def look(self, frames: Sequence[Frame]) -> list[L]:
+        """Find the people of each frame; the frames are not needed afterwards."""
+        ...
+
+    def pose(self, chosen: Sequence[tuple[L, int]]) -> PosedPeople:
+        """Answer for people, each given by a look and the number of a detection in it."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CroppedLook:
+    """People of a frame, cut out.
+
+    Attributes:
+        detections: D people.
+        affines: (D, 2, 3) float64, frame pixels → crop pixels.
+        crops: (D, H, W, 3) uint8.
+    """
+
+    detections: Detections
+    affines: np.ndarray
+    crops: np.ndarray
+
+
+class TopDown:
+    """A detector, crops, and a pose network over the crops.
+
+    Args:
+        detector: finds people.
+        backbone: the pose network with its tapped map.
+        device: of the pose network.
+        candidates: people per frame that are cut out, so that memory is bounded in a crowd.
+        min_score: detections below are left out.
+        min_area_px: boxes of fewer square pixels are left out.
+        pooling: how the map is read at a joint, see `heatpool.pool.pooling`.
+        crop_aspect: what boxes grow to before they are cut out: model = the crops' aspect, published = frame
+            height over frame width, as in the published extractor.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        backbone: PoseBackbone,
+        *,
+        device: torch.device | str,
+        candidates: int = 6,
+        min_score: float = 0.0,
+        min_area_px: float = 0.0,
+        pooling: Pooling = "point",
+        crop_aspect: Literal["model", "published"] = "model",
+    ) -> None:
+        self._detector, self._backbone = detector, backbone
+        self._device, self._candidates, self._crop_aspect = device, candidates, crop_aspect
+        self._min_score, self._min_area_px, self._pooling = min_score, min_area_px, pooling
+        self.joints, self.channels = backbone.joints, backbone.channels
+
+    def look(self, frames: Sequence[Frame]) -> list[CroppedLook]:
+        """Find people and cut them out."""
+        looks = []
+        for frame, found in zip(frames, self._detector.detect(frames), strict=True):
+            kept = self._keep(found)
+            height, width = frame.rgb.shape[:2]
+            aspect = height / width if self._crop_aspect == "published" else None
+            affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop, aspect=aspect)
+            looks.append(CroppedLook(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
+        return looks
+
+    def _keep(self, found: Detections) -> Detections:
+        """Leave out what is too weak or too small, then all but the best."""
+        sizes_px = found.boxes_xyxy_px[:, 2:] - found.boxes_xyxy_px[:, :2]
+        good = (found.scores >= self._min_score) & (sizes_px.prod(1) >= self._min_area_px)
+        best = np.flatnonzero(good)[: self._candidates]
+        return Detections(found.boxes_xyxy_px[best], found.scores[best])
+
+    def _pool(self, pose: PoseBatch) -> Tensor:
+        if self._pooling == "heatmap":
+            if pose.heatmaps is None:
+                raise HeatpoolError(
+                    f"--pooling heatmap needs heatmaps, {self._backbone.name} gives none; use gaussian"
+                )
+            heatmaps = pose.heatmaps
+            return torch.cat([heatmap_pool(each, heatmaps) for each in pose.maps], 2)
+        spec = self._backbone.crop
+        norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
+        pool = gaussian_pool if self._pooling == "gaussian" else feedback_pool
+        return torch.cat([pool(each, norm) for each in pose.maps], 2)
+
+    @torch.inference_mode()
+    def pose(self, chosen: Sequence[tuple[CroppedLook, int]]) -> PosedPeople:
+        """Run the network on a batch of crops and pool its maps at its own joints, on the device."""
+        spec = self._backbone.crop
+        crops = np.stack([look.crops[number] for look, number in chosen])
+        pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))
+        pooled = self._pool(pose).float().cpu().numpy()
+        map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1).cpu().numpy()
+        affines = np.stack([look.affines[number] for look, number in chosen])
+        joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
+        return PosedPeople(joints, pose.scores.float().cpu().numpy(), pooled, map_mean)
+
+
+class OneStage:
+    """A network that gives boxes, joints and features at once; `pose` only picks from its answers."""
+
+    def __init__(self, backbone: FrameBackbone) -> None:
+        self._backbone = backbone
+        self.joints, self.channels = backbone.joints, backbone.channels
+
+    def look(self, frames: Sequence[Frame]) -> list[FramePeople]:
+        """Run the network on frames."""
+        return self._backbone.estimate(frames)
+
+    def pose(self, chosen: Sequence[tuple[FramePeople, int]]) -> PosedPeople:
+        """Pick the answers of the chosen people."""
+        return PosedPeople(
+            np.stack([people.joints_xy_px[number] for people, number in chosen]),
+            np.stack([people.scores[number] for people, number in chosen]),
+            np.stack([people.pooled[number] for people, number in chosen]),
+            np.stack([people.map_mean[number] for people, number in chosen]),
+        )

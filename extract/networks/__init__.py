@@ -1,0 +1,1 @@
+"""Person detectors and pose networks, and where their weights come from."""

@@ -1,0 +1,80 @@
+"""Cutting people out of frames for a top-down pose network, and mapping joints back."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from heatpool.extract.records import CropSpec
+
+__all__ = ["crop_affines", "crop_boxes", "joints_to_frame", "normalise_crops"]
+
+
+def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec, *, aspect: float | None = None) -> np.ndarray:
+    """Return the affine maps frame pixels → crop pixels, one per box.
+
+    The box keeps its centre, grows on its shorter side to the crop's aspect, is enlarged by
+    `spec.padding` and scaled so that its centre lands at (width / 2, height / 2) of the crop.
+
+    Args:
+        boxes_xyxy_px: (D, 4) float.
+        spec: of the pose network.
+        aspect: width over height that the box grows to; None for the crop's. The published extractor
+            uses frame height over frame width, so that its crops of wide video are cut above and below.
+
+    Returns:
+        (D, 2, 3) float64: `crop = affine[:, :2] @ frame + affine[:, 2]`.
+
+    Source: `box_to_center_scale` and `get_affine_transform` of the HRNet code.
+    """
+    boxes = np.asarray(boxes_xyxy_px, np.float64)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    if aspect is None:
+        aspect = spec.width_px / spec.height_px
+    scale = spec.width_px / (np.maximum(width, height * aspect) * spec.padding)
+    affines = np.zeros((len(boxes), 2, 3))
+    affines[:, 0, 0] = affines[:, 1, 1] = scale
+    affines[:, :, 2] = np.array([spec.width_px, spec.height_px]) / 2 - scale[:, None] * centre
+    return affines
+
+
+def crop_boxes(rgb: np.ndarray, affines: np.ndarray, spec: CropSpec) -> np.ndarray:
+    """Cut crops out of one frame, bilinearly; outside the frame is black.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        affines: (D, 2, 3) from `crop_affines`.
+        spec: of the pose network.
+
+    Returns:
+        (D, height_px, width_px, 3) uint8.
+    """
+    crops = np.empty((len(affines), spec.height_px, spec.width_px, 3), np.uint8)
+    for crop, affine in zip(crops, affines, strict=True):
+        cv2.warpAffine(rgb, affine, (spec.width_px, spec.height_px), dst=crop, flags=cv2.INTER_LINEAR)
+    return crops
+
+
+def normalise_crops(crops: np.ndarray, spec: CropSpec, *, device: torch.device | str = "cpu") -> Tensor:
+    """Move uint8 crops (B, H, W, 3) to a device as normalised float32 (B, 3, H, W), channels last."""
+    pixels = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float()
+    mean = pixels.new_tensor(spec.mean).view(3, 1, 1)
+    std = pixels.new_tensor(spec.std).view(3, 1, 1)
+    return (pixels / 255 - mean) / std
+
+
+def joints_to_frame(joints_xy_px: np.ndarray, affines: np.ndarray) -> np.ndarray:
+    """Map joints from crop pixels back to frame pixels.
+
+    Args:
+        joints_xy_px: (D, V, 2) in crop pixels.
+        affines: (D, 2, 3) that made the crops (scale and shift only).
+
+    Returns:
+        (D, V, 2) float64 in frame pixels.
+    """
+    scale = affines[:, 0, 0][:, None, None]
+    return (joints_xy_px - affines[:, None, :, 2]) / scale

@@ -1,0 +1,142 @@
+"""HRNet as a pose backbone: crops in; joints, scores, heatmaps and the tapped maps out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
+from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm, use_crop_statistics
+from heatpool.extract.networks.hrnet.network import TAPS, HRNetSimCC
+from heatpool.extract.networks.hrnet.weights import load_network
+from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["DEFAULT_TAP", "BatchNorm", "HRNetBackbone", "load_hrnet_backbone"]
+
+DEFAULT_TAP = "stage4_branch1"
+"""The paper's map, 96 x 32 x 24 for HRNet-W48 at 256 x 192; see `TAPS`."""
+
+BatchNorm = Literal["eval", "published"]
+
+# A SimCC network is trained towards Gaussians of 4 bins (the published file's name says sigma4), which
+# peak at 1 / (4 sqrt(2 pi)) = 0.0997: a joint predicted as surely as it was taught has that probability.
+_TRAINED_PEAK = 1 / (4 * math.sqrt(2 * math.pi))
+_CELL_PX = 4  # crop pixels a heatmap cell is wide
+
+
+class HRNetBackbone:
+    """`heatpool.extract.records.PoseBackbone` over `HRNetSimCC`.
+
+    Args:
+        network: with its weights; it is changed in place (batch norms folded or replaced) and kept.
+        taps: keys of `TAPS`; several are pooled at the same joints.
+        batchnorm: eval = trained statistics; published = every crop normalised by its own, as in the
+            published extractor, whose network was never put in eval mode.
+        weights_sha256: of the weights file.
+        device: where the network runs.
+        dtype: of the network below its heads; joints are always read in float32.
+
+    Raises:
+        HeatpoolError: if there is no such tap.
+    """
+
+    name: str = "hrnet-simcc"
+
+    def __init__(
+        self,
+        network: HRNetSimCC,
+        *,
+        taps: Sequence[str] = (DEFAULT_TAP,),
+        batchnorm: BatchNorm = "eval",
+        weights_sha256: str = "",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        unknown = [tap for tap in taps if tap not in TAPS]
+        if unknown or not taps:
+            raise HeatpoolError(
+                f"expected --tap out of {', '.join(TAPS)}, got {', '.join(unknown) or 'none'}"
+            )
+        self._taps = tuple(taps)
+        self.tap, self.weights_sha256 = "+".join(taps), weights_sha256
+        self.tap_channels = tuple(network.channels * 2 ** TAPS[tap] for tap in taps)
+        self.channels = sum(self.tap_channels)
+        self.joints = network.joints
+        self.crop = CropSpec(height_px=network.height_px, width_px=network.width_px)
+        if batchnorm == "published":
+            use_crop_statistics(network)
+        else:
+            fold_batchnorm(network)
+        # Group norm, which crop statistics are made of, is slower and 40 times less exact channels last.
+        self._layout = torch.contiguous_format if batchnorm == "published" else torch.channels_last
+        self._dtype = dtype
+        self._network = network.eval().to(device, dtype)
+        for head in network.heads():
+            head.float()
+        self._network.to(memory_format=self._layout)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def forward(self, crops: Tensor) -> PoseBatch:
+        """Predict joints and return the tapped maps.
+
+        Args:
+            crops: (B, 3, H, W) float, normalised as `crop` says, on the network's device.
+
+        Returns:
+            joints, scores and maps in float32; heatmaps (B, V, H/4, W/4). A SimCC network's
+            are the product of its two marginal distributions, scaled so that the peak is the score.
+        """
+        output = self._network(crops.to(self._dtype).contiguous(memory_format=self._layout), self._taps)
+        maps = tuple(output.maps[tap].float() for tap in self._taps)
+        if output.vectors is None:
+            width_px, height_px = self.crop.width_px, self.crop.height_px
+            joints, scores = decode_heatmaps(output.heatmaps, width_px=width_px, height_px=height_px)
+            return PoseBatch(joints, scores, maps, output.heatmaps)
+        ratio = self._network.split_ratio
+        assert ratio is not None
+        joints, _ = decode_simcc(*output.vectors, split_ratio=ratio)  # on the logits: exactly as published
+        along_x, along_y = (vectors.softmax(2) for vectors in output.vectors)
+        peak = torch.minimum(along_x.amax(2), along_y.amax(2))
+        scores = (peak / _TRAINED_PEAK).clamp(0, 1)
+        heatmaps = _cells(along_y, ratio)[..., None] * _cells(along_x, ratio)[..., None, :]
+        heatmaps *= (scores / heatmaps.amax((2, 3)).clamp(min=1e-12))[..., None, None]
+        return PoseBatch(joints, scores, maps, heatmaps)
+
+
+def _cells(distribution: Tensor, split_ratio: float) -> Tensor:
+    """Average (B, V, n) bins around the places of the heatmap cells: cell k stands for crop pixel 4 k."""
+    stride = round(_CELL_PX * split_ratio)
+    kernel = stride // 2 * 2 + 1
+    return F.avg_pool1d(distribution, kernel, stride, kernel // 2)
+
+
+def load_hrnet_backbone(
+    path: Path,
+    *,
+    taps: Sequence[str] = (DEFAULT_TAP,),
+    batchnorm: BatchNorm = "eval",
+    heatmap_crop_wh_px: tuple[int, int] = (192, 256),
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> HRNetBackbone:
+    """Load a checkpoint: W32 or W48, SimCC or heatmap heads, as its tensors say; see `load_network`.
+
+    Raises:
+        HeatpoolError: if the weights cannot be read or do not fit, or there is no such tap.
+    """
+    network, digest = load_network(path, heatmap_crop_wh_px=heatmap_crop_wh_px)
+    return HRNetBackbone(
+        network,
+        taps=taps,
+        batchnorm=batchnorm,
+        weights_sha256=digest,
+        device=device,
+        dtype=dtype,
+    )

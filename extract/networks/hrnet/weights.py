@@ -1,0 +1,147 @@
+"""HRNet checkpoints by path: what network they hold, and loading it tensor for tensor."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["load_network", "read_checkpoint"]
+
+_WIDTH_OF = "stage2.0.branches.0.0.conv1.weight"  # its first axis is the width of the finest branch
+_SIMCC_HEADS = ("mlp_head_x.weight", "mlp_head_y.weight")
+_COUNTER = ".num_batches_tracked"  # of a batch norm; training only, and absent in old checkpoints
+_SHOWN = 3  # names a message lists of each kind
+
+
+def load_network(
+    path: Path, *, heatmap_crop_wh_px: tuple[int, int] = (192, 256), device: torch.device | str = "cpu"
+) -> tuple[HRNetSimCC, str]:
+    """Build the network a checkpoint is of, W32 or W48, SimCC or heatmaps, and load it.
+
+    Args:
+        path: as for `read_checkpoint`.
+        heatmap_crop_wh_px: width and height of the crops of a network without SimCC heads, whose tensors
+            do not tell; SimCC heads do.
+        device: where the network goes.
+
+    Returns:
+        the network, float32, in eval mode, and the SHA-256 of the file in hex.
+
+    Raises:
+        HeatpoolError: as `read_checkpoint`; if the tensors are not those of an HRNet pose network, it says
+            how many are missing, unexpected or of another shape, and names the first ones.
+    """
+    state, digest = read_checkpoint(path)
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        network = _network_of(state, path.name, heatmap_crop_wh_px)
+    wanted = network.state_dict()
+    state.update({n: torch.zeros((), dtype=torch.long) for n in wanted if n.endswith(_COUNTER)})
+    _check(state, wanted, path.name, network)
+    network.load_state_dict(state, assign=True)
+    return network.requires_grad_(False).eval().to(device), digest
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Read the tensors of a PyTorch (.pth, .pt, .tar) or safetensors file, floating ones as float32.
+
+    A dictionary wrapped as `state_dict` is unwrapped and the prefix `module.` of a network that was
+    trained in parallel is taken off. Nothing is unpickled but tensors and plain containers.
+
+    Returns:
+        name → tensor on the CPU, and the SHA-256 of the file in hex.
+
+    Raises:
+        HeatpoolError: if the file cannot be read or holds anything else.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        content = _read(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise HeatpoolError(f"expected a checkpoint, cannot read {path}: {reason}") from error
+    except Exception as error:  # torch's unpickler raises whatever the damaged bytes lead it to
+        reason = str(error).partition("\n")[0]
+        raise HeatpoolError(
+            f"expected a checkpoint of tensors (.pth or .safetensors), cannot read {path.name}: {reason}"
+        ) from error
+    inner = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    if not isinstance(inner, Mapping) or not inner or not all(isinstance(v, Tensor) for v in inner.values()):
+        raise HeatpoolError(
+            f"expected names and tensors in {path.name}, plain or as 'state_dict', got {_describe(content)}"
+        )
+    return {_bare(n): t.float() if t.is_floating_point() else t for n, t in inner.items()}, digest
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("module.")
+
+
+def _describe(content: Any) -> str:
+    if isinstance(content, Mapping):
+        return f"entries {', '.join(map(str, list(content)[:_SHOWN]))}" if content else "nothing"
+    return type(content).__name__
+
+
+def _network_of(state: Mapping[str, Tensor], name: str, heatmap_crop_wh_px: tuple[int, int]) -> HRNetSimCC:
+    """Return the untrained network that a checkpoint's shapes ask for."""
+    heads = _SIMCC_HEADS if any(key.startswith("mlp_head") for key in state) else ()
+    for needed in (_WIDTH_OF, "final_layer.weight", *heads):
+        if needed not in state or state[needed].ndim != (2 if needed in heads else 4):
+            raise HeatpoolError(
+                f"expected an HRNet pose checkpoint in {name}: it holds {len(state)} tensors, first "
+                f"{', '.join(list(state)[:_SHOWN])}, but no {needed}"
+            )
+    split_ratio, (width_px, height_px) = None, heatmap_crop_wh_px
+    if heads:
+        # The heads read W/4 * H/4 cells and give W * ratio and H * ratio bins: that tells all three.
+        (bins_x, cells), (bins_y, _) = (state[head].shape for head in heads)
+        split_ratio = math.sqrt(bins_x * bins_y / (16 * cells))
+        width_px, height_px = round(bins_x / split_ratio), round(bins_y / split_ratio)
+    try:
+        return HRNetSimCC(
+            state[_WIDTH_OF].shape[0],
+            joints=state["final_layer.weight"].shape[0],
+            height_px=height_px,
+            width_px=width_px,
+            split_ratio=split_ratio,
+        )
+    except ValueError as error:
+        raise HeatpoolError(f"the heads of {name} fit no HRNet: {error}") from error
+
+
+def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str, network: HRNetSimCC) -> None:
+    """Raise HeatpoolError unless both hold the same names and shapes."""
+    shapes = [
+        f"{n} {tuple(state[n].shape)} for {tuple(wanted[n].shape)}"
+        for n in wanted
+        if n in state and state[n].shape != wanted[n].shape
+    ]
+    groups = {
+        "missing": [n for n in wanted if n not in state],
+        "unexpected": [n for n in state if n not in wanted],
+        "of another shape": shapes,
+    }
+    faults = [
+        f"{len(names)} {kind} ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})"
+        for kind, names in groups.items()
+        if names
+    ]
+    if faults:
+        raise HeatpoolError(f"weights {name} do not fit {network.title}: {'; '.join(faults)}")

@@ -1,0 +1,125 @@
+"""The tiny networks, loaded and ready for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from heatpool.extract.networks.tiny.network import (
+    TAP,
+    TAPS,
+    TinyPose,
+    channels_last,
+    decode_gaussian_heatmaps,
+    heatmaps_of,
+)
+from heatpool.extract.networks.tiny.weights import DETECTOR_FILE, POSE_FILE, WEIGHTS_FOLDER, load_weights
+from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.errors import HeatpoolError
+
+if TYPE_CHECKING:
+    from ultralytics.nn.tasks import DetectionModel
+
+__all__ = [
+    "DETECTOR_INPUT_WH",
+    "TINY_CROP",
+    "TinyBackbone",
+    "build_detector",
+    "load_tiny_backbone",
+    "load_tiny_detector",
+]
+
+TINY_CROP = CropSpec(height_px=128, width_px=96)
+"""How the pose network wants its crops."""
+
+DETECTOR_INPUT_WH = (160, 128)
+"""Width and height in pixels of the letterboxed frames the detector was trained on."""
+
+
+class TinyBackbone:
+    """`heatpool.extract.records.PoseBackbone` over the tiny pose network. It knows rendered people only.
+
+    Attributes are those of the Protocol; `network` is the fused `TinyPose` in eval mode.
+
+    Args:
+        network: with its weights; it is fused in place and kept.
+        weights_sha256: of the weights file.
+        taps: keys of `TAPS`; several are pooled at the same joints.
+
+    Raises:
+        HeatpoolError: if there is no such tap.
+    """
+
+    name: str = "tiny"
+    joints: int = 17
+    crop: CropSpec = TINY_CROP
+
+    def __init__(self, network: TinyPose, *, weights_sha256: str, taps: Sequence[str] = (TAP,)) -> None:
+        unknown = [tap for tap in taps if tap not in TAPS]
+        if unknown or not taps:
+            raise HeatpoolError(
+                f"expected --tap out of {', '.join(TAPS)}, got {', '.join(unknown) or 'none'}"
+            )
+        self.network = network.fuse()
+        self.weights_sha256 = weights_sha256
+        self._taps, self.tap = tuple(taps), "+".join(taps)
+        self.tap_channels = tuple(TAPS[tap] for tap in taps)
+        self.channels = sum(self.tap_channels)
+
+    @torch.inference_mode()
+    def forward(self, crops: Tensor) -> PoseBatch:
+        """Predict joints and return the tapped maps.
+
+        Args:
+            crops: (B, 3, 128, 96) float, normalised as `crop` says, on the network's device.
+
+        Returns:
+            17 joints a crop, scores, a map for each tap, by default (B, 64, 16, 12), and heatmaps
+            (B, 17, 32, 24).
+        """
+        logits, *maps = self.network(crops, self._taps)
+        heatmaps = heatmaps_of(logits)
+        joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps)
+        return PoseBatch(joints_xy_px, scores, tuple(maps), heatmaps)
+
+
+def build_detector() -> DetectionModel:
+    """Return the untrained detector of `detector.yaml`, one class: person."""
+    # Imported here: ultralytics takes over a second to import and the pose network does without it.
+    from ultralytics.nn.tasks import DetectionModel
+
+    return DetectionModel(str(Path(__file__).with_name("detector.yaml")), ch=3, nc=1, verbose=False)
+
+
+def load_tiny_backbone(
+    device: torch.device | str = "cpu",
+    *,
+    taps: Sequence[str] = (TAP,),
+    weights: Path = WEIGHTS_FOLDER / POSE_FILE,
+) -> TinyBackbone:
+    """Load the pose network.
+
+    Raises:
+        HeatpoolError: if the weights are missing, damaged or of another network, or there is no such tap.
+    """
+    network = TinyPose()
+    digest = load_weights(network, weights)
+    return TinyBackbone(channels_last(network).to(device), weights_sha256=digest, taps=taps)
+
+
+def load_tiny_detector(
+    device: torch.device | str = "cpu", *, weights: Path = WEIGHTS_FOLDER / DETECTOR_FILE
+) -> DetectionModel:
+    """Load the detector, fused and in eval mode; it wants RGB in [0, 1], letterboxed to `DETECTOR_INPUT_WH`.
+
+    Raises:
+        HeatpoolError: if the weights are missing, damaged or of another network.
+    """
+    model = build_detector()
+    load_weights(model, weights)
+    model.eval().fuse(verbose=False)
+    return channels_last(model).to(device)

@@ -1,0 +1,1 @@
+"""How the shipped tiny networks were trained (serves `make weights` alone)."""

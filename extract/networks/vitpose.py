@@ -1,0 +1,98 @@
+"""ViTPose through Hugging Face transformers: heatmaps and the vision transformer's maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from heatpool.extract.networks.heatmaps import decode_heatmaps
+from heatpool.extract.networks.transformers import load_pretrained, state_digest
+from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["VitPose"]
+
+_CLASSES = {"vitpose": "VitPoseForPoseEstimation"}
+
+
+class VitPose:
+    """`PoseBackbone` over `VitPoseForPoseEstimation`.
+
+    The map is the transformer's token grid (16 × 12 for 256 × 192 crops) after the tapped layer: `last`
+    (normalised, what the head reads) or `layer1` … `layerN`.
+
+    Args:
+        source: local folder, or name of a model on the Hugging Face hub, such as
+            usyd-community/vitpose-base-simple.
+        taps: layers to pool from.
+        device: where the network runs.
+        dtype: of the network; joints and maps leave it in float32.
+
+    Raises:
+        HeatpoolError: if transformers is missing or does not import, the model cannot be found or is
+            none, or a tap does not exist.
+    """
+
+    name = "vitpose"
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        taps: Sequence[str] = ("last",),
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self._device, self._dtype = torch.device(device), dtype
+        self._model = load_pretrained(source, _CLASSES, kind="a ViTPose model").to(self._device)
+        config = self._model.config.backbone_config
+        layers = int(config.num_hidden_layers)
+        known = ("last", *(f"layer{number}" for number in range(1, layers + 1)))
+        unknown = [tap for tap in taps if tap not in known]
+        if unknown or not taps:
+            raise HeatpoolError(
+                f"expected --tap last or layer1 … layer{layers}, got {', '.join(unknown) or 'none'}"
+            )
+        self._taps = tuple(taps)
+        self._grid = tuple(
+            size // patch for size, patch in zip(config.image_size, config.patch_size, strict=True)
+        )
+        self._experts = int(getattr(config, "num_experts", 1)) > 1
+        self.tap = "+".join(taps)
+        self.tap_channels = (int(config.hidden_size),) * len(self._taps)
+        self.channels = sum(self.tap_channels)
+        self.joints = int(self._model.config.num_labels)
+        self.crop = CropSpec(height_px=config.image_size[0], width_px=config.image_size[1])
+        self.weights_sha256 = state_digest(self._model.state_dict())
+        self._model.to(dtype)
+
+    @torch.inference_mode()
+    def forward(self, crops: Tensor) -> PoseBatch:
+        """Run normalised crops (B, 3, height, width) float; see `PoseBackbone`."""
+        # ViTPose+ has one expert a training set; 0 is COCO, whose joints we want.
+        experts = {"dataset_index": torch.zeros(len(crops), dtype=torch.long, device=self._device)}
+        seen: dict[str, Tensor] = {}
+        hooks = [self._hook(tap, seen) for tap in self._taps]
+        try:
+            output = self._model(crops.to(self._device, self._dtype), **(experts if self._experts else {}))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        heatmaps = output.heatmaps.float()
+        height, width = self.crop.height_px, self.crop.width_px
+        joints, scores = decode_heatmaps(heatmaps, width_px=width, height_px=height)
+        maps = [seen[tap].float().transpose(1, 2).unflatten(2, self._grid) for tap in self._taps]
+        return PoseBatch(joints, scores, tuple(maps), heatmaps)
+
+    def _hook(self, tap: str, seen: dict[str, Tensor]) -> Any:
+        backbone = self._model.backbone
+        module = backbone.layernorm if tap == "last" else backbone.encoder.layer[int(tap[5:]) - 1]
+
+        def keep(module: object, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+            seen[tap] = output[0] if isinstance(output, tuple) else output
+
+        return module.register_forward_hook(keep)

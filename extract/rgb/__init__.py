@@ -1,0 +1,1 @@
+"""Crops around the people, and frozen image networks for them."""

@@ -1,0 +1,1 @@
+"""Videos: exact frame counts, the wanted frames, decoding ahead."""

@@ -1,0 +1,327 @@
+"""Reading videos with PyAV: how many frames there really are, and the wanted ones as RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe"]
+
+# Above this size one core no longer decodes faster than a network eats, so FFmpeg may use more threads.
+_THREADED_PIXELS = 1280 * 720
+# 8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels.
+_MOST_PIXELS = 8192 * 4096
+_LONGEST_S = 7 * 86_400.0  # stamps that span more are taken for damage; windows and ticks are cut from them
+_LIMIT = {"max_pixels": str(_MOST_PIXELS)}
+
+
+class FrameCountError(Exception):
+    """Decoding gave another number of frames than demuxing promised.
+
+    Attributes:
+        decoded: frames that decoding gave.
+    """
+
+    def __init__(self, expected: int, decoded: int) -> None:
+        super().__init__(f"expected {expected} frames, decoded {decoded}")
+        self.decoded = decoded
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What demuxing says about a video, without decoding it.
+
+    Attributes:
+        first_frame: number of the first frame of the window in the video.
+        frames: frames in the window.
+        frames_from_header: frames of the whole video that the header claims, 0 when it claims nothing.
+        frames_from_packets: frames of the whole video that are there.
+        fps: mean frames per second.
+        width_px: coded width, before rotation.
+        height_px: coded height, before rotation.
+        damage: why the file counts as cut or damaged; empty when it is whole.
+        times_s: (frames,) float64, presentation times of the window's frames from the start of the video.
+        seek: stamp of the last key frame before the window, where decoding may begin; None = at the start.
+    """
+
+    first_frame: int
+    frames: int
+    frames_from_header: int
+    frames_from_packets: int
+    fps: float
+    width_px: int
+    height_px: int
+    damage: str
+    times_s: np.ndarray = field(repr=False, compare=False)
+    seek: int | None = None
+
+    def corrected(self, frames: int) -> VideoInfo:
+        """Return what is known once decoding gave another number of frames than demuxing.
+
+        After a seek the seek may be to blame: then nothing changes but that decoding begins at the start.
+        """
+        if self.seek is not None:
+            return replace(self, seek=None)
+        damage = self.damage or f"{self.frames} frames expected, {frames} decode"
+        step_s = 1 / (self.fps or 25.0)
+        more_s = self.times_s[-1] + step_s * np.arange(1, frames - self.frames + 1)
+        times_s = np.concatenate([self.times_s, more_s])[:frames]
+        whole = self.first_frame + frames
+        return replace(self, frames=frames, frames_from_packets=whole, damage=damage, times_s=times_s)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedFrame:
+    """A frame of a window: its number in the window, its time in the video, its pixels.
+
+    Attributes:
+        index: frame number from the start of the window.
+        time_s: presentation time from the start of the video; in a whole file it rises from frame to frame.
+        rgb: (H, W, 3) uint8, upright (rotation metadata applied), of one size for all frames of a reading.
+        corrupt: the decoder had to invent part of it.
+        scaled: it was of another size than the first frame that was read.
+    """
+
+    index: int
+    time_s: float
+    rgb: np.ndarray
+    corrupt: bool
+    scaled: bool = False
+
+
+def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> VideoInfo:
+    """Count the frames of a video, or of a window of it, by demuxing.
+
+    Args:
+        path: video file.
+        start_s: start of the window in seconds from the start of the video.
+        end_s: end of the window (exclusive); None for the end of the video.
+
+    Raises:
+        HeatpoolError: if the file cannot be opened, holds no video that can be decoded, claims larger
+            pictures than 8192 x 4096, or the window holds no frame.
+    """
+    about = path.stat() if path.exists() else None
+    table = _packet_table(path, about and (about.st_size, about.st_mtime_ns))
+    times_s, damage, found = table.times_s, table.damage, len(table.times_s)
+    if not damage and table.header > found:
+        damage = f"header claims {table.header} frames, the file holds {found}"
+    if found == 0:
+        raise HeatpoolError(f"expected a video with frames, got none in {path.name}")
+    # From the start means from the first frame, also where stamps lie before what the header calls the start.
+    first = int(np.searchsorted(times_s, start_s - 1e-6)) if start_s > 0 else 0
+    last = found if end_s is None else int(np.searchsorted(times_s, end_s - 1e-6))
+    if last <= first:
+        raise HeatpoolError(
+            f"expected frames between {start_s:g} s and {'the end' if end_s is None else f'{end_s:g} s'}, "
+            f"got none in {path.name} ({times_s[-1]:.2f} s long)"
+        )
+    seek = None
+    if first and not damage:
+        before = [stamp for stamp, number in table.keys if number <= first]
+        seek = before[-1] if len(before) > 1 else None
+    window = (first, last - first, table.header, found, table.rate, *table.size_px, damage)
+    return VideoInfo(*window, times_s[first:last], seek)
+
+
+def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:
+    """Decode a window and yield the wanted frames in order; the others are never converted to RGB.
+
+    Args:
+        path: video file.
+        wanted: sorted frame numbers within the window.
+        info: of the window, from `probe`.
+
+    Yields:
+        The wanted frames.
+
+    Raises:
+        FrameCountError: after the last frame, if the window holds another number of frames than
+            `info.frames` (damaged or oddly muxed file): drop what was yielded and read again.
+        HeatpoolError: if the file cannot be opened.
+    """
+    want = iter(wanted.tolist())
+    following = next(want, None)
+    end = info.first_frame + info.frames
+    reaches_end = end == info.frames_from_packets
+    number, like = -1, None
+    with _open(path) as (container, stream):
+        for number, frame in _numbered(container, stream, info):
+            if number >= end and not reaches_end:
+                break
+            index = number - info.first_frame
+            if following is not None and index == following:
+                like = like or frame
+                # Where all frames came, the stamps of the packets are theirs: some decoders mix them up.
+                stamp_s = _time_s(frame, stream) if info.damage else float(info.times_s[index])
+                time_s = number / (info.fps or 25.0) if stamp_s is None else stamp_s
+                yield _convert(frame, index, time_s, like=like)
+                following = next(want, None)
+    last = number + 1 if reaches_end else min(number + 1, end)
+    decoded = max(last - info.first_frame, 0)
+    if decoded != info.frames:
+        raise FrameCountError(info.frames, decoded)
+
+
+class _open:  # noqa: N801 - reads as the verb it is at the call
+    """Open a container and its first video stream; turn FFmpeg's errors into one clear line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> tuple[InputContainer, VideoStream]:
+        try:
+            self._container = av.open(str(self._path), metadata_errors="replace", options=_LIMIT)
+        except FileNotFoundError as error:
+            raise HeatpoolError(f"expected a video, {self._path} does not exist") from error
+        except (FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise HeatpoolError(f"expected a video, cannot open {self._path.name}: {reason}") from error
+        try:
+            return self._container, self._prepared()
+        except HeatpoolError:
+            self._container.close()
+            raise
+
+    def _prepared(self) -> VideoStream:
+        if not self._container.streams.video:
+            raise HeatpoolError(f"expected a video, {self._path.name} holds no video stream")
+        stream = self._container.streams.video[0]
+        codec = stream.codec_context
+        if codec is None:
+            raise HeatpoolError(
+                f"expected a video, {self._path.name} is in a codec that FFmpeg does not know"
+            )
+        pixels = codec.width * codec.height
+        if pixels > _MOST_PIXELS:
+            raise HeatpoolError(
+                f"expected pictures of at most 8192 x 4096 pixels, {self._path.name} claims "
+                f"{codec.width} x {codec.height}"
+            )
+        codec.options = _LIMIT  # for sizes that come later, inside the stream
+        codec.thread_count = 0 if pixels > _THREADED_PIXELS else 1
+        return stream
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _PacketTable:
+    """What the packets of a whole file say.
+
+    Attributes:
+        header: frames that the header claims, 0 when it claims nothing.
+        rate: mean frames per second, 0 when unknown.
+        size_px: coded width and height.
+        times_s: (frames,) float64, sorted presentation times from 0.
+        damage: why reading stopped early.
+        keys: stamp and frame number of each key frame, rising; empty for files without reliable stamps.
+    """
+
+    header: int
+    rate: float
+    size_px: tuple[int, int]
+    times_s: np.ndarray
+    damage: str
+    keys: list[tuple[int, int]]
+
+
+@lru_cache(maxsize=8)  # windows of one video follow each other: its packets are read once, not once a window
+def _packet_table(path: Path, state: tuple[int, int] | None) -> _PacketTable:
+    """Read all packets of a file; `state` (size, modification time) keeps changed files apart."""
+    packets: list[tuple[int | None, int | None, bool]] = []
+    damage = ""
+    with _open(path) as (container, stream):
+        header = stream.frames
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        size = (stream.codec_context.width, stream.codec_context.height)
+        start, base = stream.start_time or 0, stream.time_base
+        try:
+            for packet in container.demux(stream):
+                if packet.size and not packet.is_discard:
+                    packets.append((packet.pts, packet.dts, packet.is_keyframe))
+        except FFmpegError as error:
+            damage = f"reading stopped after {len(packets)} frames: {error.strerror}"
+    stamps = [dts if pts is None else pts for pts, dts, _ in packets]
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    # Stamps are of no use in raw H.264 and some AVI files: there frames follow each other at the mean rate.
+    usable = base is not None and len(known) == len(stamps) == len(set(known))
+    times_s = np.array([float((stamp - start) * base) for stamp in known] if usable and base else [])
+    if len(times_s) and times_s[-1] - times_s[0] > _LONGEST_S:
+        damage = damage or f"the time stamps span {(times_s[-1] - times_s[0]) / 86_400:.0f} days"
+        usable = False
+    if not usable:
+        even_s = np.arange(len(stamps)) / (rate if rate * _LONGEST_S > len(stamps) else 25.0)
+        return _PacketTable(header, rate, size, even_s, damage, [])
+    numbers = {stamp: number for number, stamp in enumerate(known)}
+    true_stamps = all(pts is not None for pts, _, _ in packets)
+    keys = sorted((pts, numbers[pts]) for pts, _, key in packets if true_stamps and key and pts is not None)
+    return _PacketTable(header, rate, size, times_s, damage, keys)
+
+
+def _numbered(
+    container: InputContainer, stream: VideoStream, info: VideoInfo
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Decode, and number the frames of the video; after a seek by their stamps, from the window on.
+
+    Raises:
+        FrameCountError: if the file cannot be sought in, or a frame is missing after it.
+    """
+    if info.seek is None:
+        yield from enumerate(_decode(container, stream))
+        return
+    try:
+        container.seek(info.seek, stream=stream)
+    except FFmpegError as error:
+        raise FrameCountError(info.frames, 0) from error
+    seen = 0
+    for frame in _decode(container, stream):
+        time_s = _time_s(frame, stream)
+        if time_s is None or time_s < info.times_s[0] - 1e-6:
+            continue
+        if np.searchsorted(info.times_s, time_s - 1e-6) != min(seen, info.frames):
+            raise FrameCountError(info.frames, seen)
+        yield info.first_frame + seen, frame
+        seen += 1
+
+
+def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decode packet by packet, so that a damaged packet costs its own frames and no others."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, FFmpegError):
+            break
+        try:
+            yield from packet.decode()
+        except FFmpegError:
+            continue  # the missing frame shows in the count, which the caller compares
+
+
+def _convert(frame: VideoFrame, index: int, time_s: float, *, like: VideoFrame) -> DecodedFrame:
+    """Turn a frame into upright RGB of the size of the frame `like`."""
+    scaled = (frame.width, frame.height) != (like.width, like.height)
+    rgb = np.asarray(frame.to_ndarray(format="rgb24", width=like.width, height=like.height), np.uint8)
+    if like.rotation:
+        # The display matrix turns counter-clockwise by this angle, and so does np.rot90.
+        rgb = np.ascontiguousarray(np.rot90(rgb, k=round(like.rotation / 90) % 4))
+    return DecodedFrame(index, time_s, rgb, bool(frame.is_corrupt), scaled)
+
+
+def _time_s(frame: VideoFrame, stream: VideoStream) -> float | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return float((frame.pts - (stream.start_time or 0)) * frame.time_base)

@@ -1,0 +1,1 @@
+"""Actions from pooled heatmap features: extract once, train often."""

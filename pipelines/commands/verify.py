@@ -1,0 +1,72 @@
+"""`heatpool verify`: every file of a store against its recorded hash."""
+
+from __future__ import annotations
+
+import sys
+
+from heatpool.pipelines.options import VerifyConfig
+from heatpool.pipelines.process.progress import Progress
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources.folder import FolderSource
+from heatpool.pool.store.attributes import layout_from_attributes, read_root
+from heatpool.pool.store.journal import recorded_shards
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.verify import Problem, StoreReport, verify_store
+
+__all__ = ["run"]
+
+_NAMED_SHARDS = 100
+"""Pending shards and strays beyond are counted, not named."""
+
+
+def run(config: VerifyConfig) -> int:
+    """Print what is damaged or missing in a store; return 0 when nothing is, else 1.
+
+    Raises:
+        HeatpoolError: if there is no store of this version.
+    """
+    source = FolderSource(config.store)
+    recorded = len(recorded_shards(source, layout_from_attributes(read_root(source))))
+    with Progress("verify", recorded, "shards", quiet=config.quiet) as progress:
+        report = verify_store(config.store, on_shard=progress.step)
+    for problem in report.problems:
+        print(f"damaged: {problem.text}{_clips(config, problem)}")
+    for line in _summary(config, report):
+        print(line)
+    if not report.sound:
+        print(
+            f"heatpool verify: {config.store}: not sound; `heatpool extract … --resume` mends it",
+            file=sys.stderr,
+        )
+    return 0 if report.sound else 1
+
+
+def _summary(config: VerifyConfig, report: StoreReport) -> list[str]:
+    lines = []
+    if report.pending:
+        clips = sum(len(report.layout.rows(shard)) for shard in report.pending)
+        lines.append(
+            f"missing: {len(report.pending)} of {report.layout.shards} shards have no record, {clips} clips: "
+            f"{_short([str(shard) for shard in report.pending])}"
+        )
+    if report.strays:
+        lines.append(f"not part of the store, ignored by readers: {_short(report.strays)}")
+    verdict = "sound" if report.sound else f"{len(report.problems)} problems"
+    return [*lines, f"{config.store}: {report.files} files compared, {verdict}"]
+
+
+def _clips(config: VerifyConfig, problem: Problem) -> str:
+    """Rows of a damaged shard, with the ids of its first and last clip where the index can be read."""
+    if problem.shard is None:
+        return ""
+    first, last = problem.rows[0], problem.rows[-1]
+    try:
+        names = " to ".join(FeatureStore.open(config.store).clip_ids([first, last]))
+    except HeatpoolError:  # the index is damaged too, and a line of its own says so
+        names = "ids unknown"
+    return f" (clips {first} to {last}: {names})"
+
+
+def _short(names: list[str] | tuple[str, ...]) -> str:
+    more = f", … {len(names) - _NAMED_SHARDS} more" if len(names) > _NAMED_SHARDS else ""
+    return ", ".join(names[:_NAMED_SHARDS]) + more

@@ -1,0 +1,1 @@
+"""People, heatmaps and predictions drawn on frames."""

@@ -1,0 +1,1 @@
+"""Stage one wired end to end."""

@@ -1,0 +1,150 @@
+"""The networks that options ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from heatpool.extract.datasets.manifest import Manifest
+from heatpool.extract.engine.estimators import OneStage, Poser, TopDown
+from heatpool.extract.networks.detectors import BoxesFile, FullFrame, UltralyticsDetector
+from heatpool.extract.networks.hrnet.backbone import DEFAULT_TAP, load_hrnet_backbone
+from heatpool.extract.networks.onnx import OnnxBackbone
+from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
+from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
+from heatpool.extract.networks.tiny.network import TAP
+from heatpool.extract.networks.ultralytics import load_ultralytics
+from heatpool.extract.networks.vitpose import VitPose
+from heatpool.extract.networks.yolo_pose import YoloPose
+from heatpool.extract.records import Detector, FrameBackbone, PoseBackbone
+from heatpool.pipelines.options import NetworkOptions
+from heatpool.pipelines.options.networks import Dtype
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["build_backbone", "build_detector", "build_poser", "build_top_down", "pick_dtype", "torch_dtype"]
+
+_DETECTOR_INPUT_PX = 640  # what ultralytics' checkpoints are trained at
+
+
+def build_poser(
+    options: NetworkOptions, manifest: Manifest, *, device: torch.device
+) -> tuple[Poser[Any], PoseBackbone | FrameBackbone]:
+    """Load the networks of options whose choices are made.
+
+    Raises:
+        HeatpoolError: if an option is missing or does not fit, or weights do not load.
+    """
+    backbone = build_backbone(options, device=device)
+    if isinstance(backbone, YoloPose):
+        return OneStage(backbone), backbone
+    detector = build_detector(options, manifest, device=device)
+    return build_top_down(options, detector, backbone, device=device), backbone
+
+
+def build_top_down(
+    options: NetworkOptions, detector: Detector, backbone: PoseBackbone, *, device: torch.device
+) -> TopDown:
+    """Join a detector and a pose network as the options say."""
+    return TopDown(
+        detector,
+        backbone,
+        device=device,
+        min_score=options.min_score,
+        min_area_px=options.min_area,
+        pooling=options.pooling,
+        crop_aspect=options.crop_aspect,
+    )
+
+
+def pick_dtype(options: NetworkOptions, *, device: torch.device) -> Dtype:
+    """Return what the networks compute in, no longer auto.
+
+    Raises:
+        HeatpoolError: if the backend knows float32 only and something else is asked for.
+    """
+    asked = options.dtype
+    if options.backend in ("tiny", "onnx") or options.batchnorm == "published":
+        if asked not in ("auto", "float32"):
+            raise HeatpoolError(
+                "expected --dtype float32 with --backend tiny or onnx and with --batchnorm published, "
+                f"got {asked}"
+            )
+        return "float32"
+    return asked if asked != "auto" else "float16" if device.type == "cuda" else "float32"
+
+
+def torch_dtype(options: NetworkOptions, *, device: torch.device) -> torch.dtype:
+    """Return `pick_dtype` as torch's type."""
+    dtype: torch.dtype = getattr(torch, pick_dtype(options, device=device))
+    return dtype
+
+
+def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBackbone | YoloPose:
+    """Load the pose network of options whose choices are made.
+
+    Raises:
+        HeatpoolError: if an option is missing or does not fit, or the weights do not load.
+    """
+    backend, weights, tap = options.backend, options.weights, options.tap
+    if options.batchnorm != "eval" and backend != "hrnet-simcc":
+        raise HeatpoolError(f"expected --batchnorm published with --backend hrnet-simcc only, got {backend}")
+    taps = tuple(tap.replace("+", ",").split(",")) if tap else None
+    dtype = torch_dtype(options, device=device)
+    if backend == "yolo-pose":
+        if options.pooling != "point" or options.crop_aspect != "model":
+            raise HeatpoolError("expected --pooling point and no --crop-aspect with --backend yolo-pose")
+        loaded = load_ultralytics(_needed(weights, backend, "yolo11n-pose.pt"))
+        return YoloPose(loaded, taps=taps or ("p3",), min_score=options.min_score, device=device, dtype=dtype)
+    if backend == "vitpose":
+        source = _needed(weights, backend, "usyd-community/vitpose-base-simple")
+        return VitPose(source, taps=taps or ("last",), device=device, dtype=dtype)
+    if backend == "hrnet-simcc":
+        path = Path(_needed(weights, backend, "pose_hrnet_w48_256x192_split2_sigma4.pth"))
+        return load_hrnet_backbone(
+            path, taps=taps or (DEFAULT_TAP,), batchnorm=options.batchnorm, device=device, dtype=dtype
+        )
+    if backend == "onnx":
+        if weights is None or taps is None:
+            raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")
+        return OnnxBackbone(Path(weights), taps, device=device)
+    if weights is not None:
+        raise HeatpoolError("expected no --weights with --backend tiny: it brings its own")
+    return load_tiny_backbone(device, taps=taps or (TAP,))
+
+
+def _needed(weights: str | None, backend: str, example: str) -> str:
+    if weights is None:
+        raise HeatpoolError(f"expected --weights with --backend {backend}, such as {example}")
+    return weights
+
+
+def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch.device) -> Detector:
+    """Load the detector of options whose choices are made.
+
+    Raises:
+        HeatpoolError: if an option is missing or does not fit, or weights do not load.
+    """
+    if options.detector == "boxes-file":
+        if options.boxes is None:
+            raise HeatpoolError("expected --boxes boxes.csv with --detector boxes-file")
+        return BoxesFile(options.boxes, videos=[clip.path for clip in manifest.clips], root=manifest.root)
+    if options.boxes is not None:
+        raise HeatpoolError(f"expected --boxes only with --detector boxes-file, got {options.detector}")
+    if options.detector == "full-frame":
+        return FullFrame()
+    if options.detector == "tiny":
+        model = load_tiny_detector(device)
+        return UltralyticsDetector(
+            model, image_px=max(DETECTOR_INPUT_WH), min_score=options.min_score, device=device
+        )
+    loaded = load_ultralytics(options.detector)
+    return UltralyticsDetector(
+        loaded.model,
+        image_px=_DETECTOR_INPUT_PX,
+        person_class=loaded.person_class,
+        min_score=options.min_score,
+        device=device,
+        dtype=torch_dtype(options, device=device),
+    )

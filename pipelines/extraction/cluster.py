@@ -1,0 +1,341 @@
+"""Shards spread over dask workers: processes of this machine, or a cluster that is there already.
+
+A task is one shard and brings its clips. Networks never travel: the first task in a worker builds them there.
+A worker that dies costs the shard that it had: dask gives it to another one.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import dask
+from dask.distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker, wait
+from tqdm import tqdm
+
+from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork, is_marked
+from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.process.device import available_cores
+from heatpool.pipelines.process.interrupt import StopRequest
+from heatpool.pipelines.process.malloc import HEAP_ENVIRONMENT
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipResult
+
+__all__ = ["Build", "run_on_cluster"]
+
+Build = Callable[[int, int], Networks]
+"""Makes the networks in a worker from its CPU threads, and its number on its machine."""
+
+_POLL_S = 1.0
+_COUNT_S = 5.0
+_CONNECT_S = 10.0
+_START_S = 30.0
+_SPARE = 4  # tasks that wait beyond two a worker: a cluster that grows with the load sees some
+_RETURNS = 3  # shards that come back not begun, for each worker, while no other is done
+_RUNS = "heatpool_runs"
+
+
+def run_on_cluster(
+    work: ShardWork,
+    shards: Sequence[int],
+    *,
+    build: Build,
+    on_shard: Callable[[ShardCounts], None],
+    on_wait: Callable[[], None],
+    stop: StopRequest,
+) -> None:
+    """Spread shards over the workers of `--scheduler`, or over `--workers` local processes.
+
+    Args:
+        work: what the shards are of; each worker gets its own clips only.
+        shards: numbers of the shards to do.
+        build: makes the networks in a worker; goes to each of them.
+        on_shard: called for each shard once it is written.
+        on_wait: called about once a second in between.
+        stop: when it is asked, shards under way are finished and no others begun.
+
+    Raises:
+        HeatpoolError: if the scheduler is not there or is lost, workers end again and again,
+            and whatever a worker raised; finished shards are safe.
+        KeyboardInterrupt: if it stopped before all shards were done.
+    """
+    token = secrets.token_hex(4)
+    with _quiet_dask(), _client(work) as client:
+        local = not work.config.scheduler
+        run = _ClusterRun(client, token, work)
+        try:
+            run.bring(_BringWork(token, work.config, build, local=local))
+            run.drive(shards, on_shard, on_wait, stop)
+        finally:
+            run.leave()
+
+
+class _ClusterRun:
+    """One extraction on a cluster, seen from here."""
+
+    def __init__(self, client: Client, token: str, work: ShardWork) -> None:
+        self._client, self._token, self._work = client, token, work
+        self._place = work.config.scheduler or "the workers"
+        self._waiting: deque[int] = deque()
+        self._under_way: dict[Future, int] = {}
+        self._returned = 0
+        self._workers, self._counted, self._said_none = 0, -math.inf, False
+
+    def bring(self, work: _BringWork) -> None:
+        """Give every worker what its tasks need."""
+        try:
+            self._client.register_plugin(work, name=f"heatpool-{self._token}")
+        except Exception as error:  # dask passes on the text alone: of a worker without heatpool, as a rule
+            raise HeatpoolError(
+                f"a worker of {self._place} cannot take the work, it needs this version of heatpool: {error}"
+            ) from error
+
+    def drive(
+        self,
+        shards: Sequence[int],
+        on_shard: Callable[[ShardCounts], None],
+        on_wait: Callable[[], None],
+        stop: StopRequest,
+    ) -> None:
+        """Hand out shards as workers come free; see `run_on_cluster`."""
+        told, left = False, 0
+        waiting = self._waiting = deque(shards)
+        while self._under_way or (waiting and not stop.asked):
+            self._count_workers()
+            if stop.asked and not told:
+                self._tell("after this shard")
+                told = True
+            while waiting and not stop.asked and len(self._under_way) < 2 * self._workers + _SPARE:
+                shard = waiting.popleft()
+                # Packed here: dask's scheduler would unpack and pack again what it is to pass on.
+                packed = pickle.dumps(self._work.shard(shard))
+                future = self._client.submit(_task, self._token, packed, pure=False)
+                self._under_way[future] = shard
+            for counts in self._finished():
+                if counts is None:
+                    left += 1
+                else:
+                    on_shard(counts)
+            on_wait()
+        if left or waiting:
+            raise KeyboardInterrupt
+
+    def leave(self) -> None:
+        """Leave nothing on the workers; those at a shard still stop after the clip they are at."""
+        if self._client.status != "running":
+            return
+        with suppress(Exception):  # whatever ended the run is what has to be told
+            if self._under_way:
+                self._client.cancel(list(self._under_way))
+                self._tell("now")
+            self._client.unregister_worker_plugin(f"heatpool-{self._token}")
+            if not self._work.config.scheduler:  # one that is just starting again would not end without noise
+                self._client.wait_for_workers(self._work.config.workers, timeout=_START_S)
+
+    def _finished(self) -> list[ShardCounts | None]:
+        """Wait a moment for tasks; return what those that ended gave, None for a shard that was not begun."""
+        try:
+            done = wait(list(self._under_way), timeout=_POLL_S, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            return []
+        except CancelledError as error:
+            raise self._lost() from error
+        results = []
+        for future in done:
+            shard = self._under_way.pop(future)
+            try:
+                result = future.result()
+            except KilledWorker as error:
+                self._take_back(shard, error)
+                continue
+            except CancelledError as error:
+                raise self._lost() from error
+            if isinstance(result, HeatpoolError):
+                raise result
+            results.append(result)
+            self._returned = 0
+        return results
+
+    def _take_back(self, shard: int, error: KilledWorker) -> None:
+        """Let a shard that lost its workers wait again, if it may not be its fault and others get on."""
+        if is_marked(self._work.store, shard):
+            raise HeatpoolError(
+                f"shard {shard} ended its worker again and again although its clips can be decoded; "
+                "look at the memory of the machine, then go on with --resume"
+            ) from error
+        self._waiting.append(shard)  # dask blames all tasks that a worker had to do
+        if any(is_marked(self._work.store, other) for other in self._under_way.values()):
+            return
+        self._returned += 1
+        if self._returned >= _RETURNS * max(self._workers, self._work.config.workers, 1):
+            raise HeatpoolError(
+                "workers end again and again before they begin a shard: look at the memory of the machine, "
+                "which has to hold the networks of each, then go on with --resume, perhaps with fewer workers"
+            ) from error
+
+    def _count_workers(self) -> None:
+        """Look now and then who is there: workers come and go."""
+        if self._client.status != "running":
+            raise self._lost()
+        if time.monotonic() - self._counted < _COUNT_S:
+            return
+        self._counted = time.monotonic()
+        try:
+            self._workers = len(self._client.nthreads())
+        except OSError as error:
+            raise self._lost() from error
+        config, cluster = self._work.config, self._client.cluster
+        if cluster is not None and self._workers < config.workers:
+            cluster.scale(config.workers)  # dask gives up those that die while they start
+        if config.scheduler and not self._workers and not self._said_none:
+            self._said_none = True
+            tqdm.write(f"waiting: {self._place} has no worker at the moment", file=sys.stderr)
+
+    def _lost(self) -> HeatpoolError:
+        return HeatpoolError(
+            f"lost the scheduler of {self._place}; finished shards are kept, go on with --resume"
+        )
+
+    def _tell(self, when: str) -> None:
+        self._client.run(_stop_run, self._token, when, on_error="ignore")
+
+
+class _WorkerRun:
+    """One extraction in a worker."""
+
+    def __init__(self, build: Build, threads: int, number: int) -> None:
+        self.stop = ""
+        self._build, self._place = build, (threads, number)
+        self._networks: Networks | None = None
+        self._one_at_a_time = threading.Lock()  # a worker may have several threads, networks are for one
+
+    def do(self, shard: Shard) -> ShardCounts | None:
+        with self._one_at_a_time:
+            if self.stop:
+                return None
+            if self._networks is None:
+                self._networks = self._build(*self._place)
+            return shard.do(self._networks, on_clip=self._go_on)
+
+    def _go_on(self, result: ClipResult) -> None:
+        if self.stop == "now":
+            raise HeatpoolError("stopped")
+
+
+class _BringWork(WorkerPlugin):
+    """Brings to each worker, also to those that come later, what its tasks need."""
+
+    def __init__(self, token: str, config: ExtractConfig, build: Build, *, local: bool) -> None:
+        self._token, self._config, self._build, self._local = token, config, build, local
+
+    def setup(self, worker: Any) -> None:
+        config = self._config
+        if self._local:
+            # Ctrl-C reaches every process of the terminal, and SLURM's SIGTERM every process of the job; the
+            # parent alone answers them and ends its workers.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            threads = max((config.threads or available_cores()) // config.workers, 1)
+            number = int(worker.name)
+        else:
+            threads, number = config.threads or worker.state.nthreads, 0
+        runs = worker.__dict__.setdefault(_RUNS, {})
+        runs[self._token] = _WorkerRun(self._build, threads, number)
+
+    def teardown(self, worker: Any) -> None:
+        getattr(worker, _RUNS, {}).pop(self._token, None)
+
+
+def _task(token: str, shard: bytes) -> ShardCounts | HeatpoolError | None:
+    run: _WorkerRun = getattr(get_worker(), _RUNS)[token]
+    try:
+        return run.do(pickle.loads(shard))
+    except HeatpoolError as error:
+        return error  # raised, dask would log it with its traceback in every worker's terminal
+
+
+def _stop_run(token: str, when: str, dask_worker: Any) -> None:
+    """Tell a worker to begin no shard (`after this shard`), or to leave even the one it is at (`now`)."""
+    run = getattr(dask_worker, _RUNS, {}).get(token)
+    if run is not None:
+        run.stop = when
+
+
+@contextmanager
+def _client(work: ShardWork) -> Iterator[Client]:
+    address = work.config.scheduler
+    if not address:
+        with _local_cluster(work.config.workers) as cluster, Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = Client(address, timeout=_CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise HeatpoolError(
+            f"expected a dask scheduler at {address}: {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from error
+    try:
+        yield client
+    finally:
+        with suppress(TimeoutError):  # it waits in vain for a scheduler that is gone
+            client.close(timeout=_CONNECT_S if client.status == "running" else 1)
+
+
+# Environment of a worker from its first instruction. Dask asks glibc to give memory back at once, which for
+# tensors that come and go means mapping and clearing their pages anew each time: half of the run time here.
+# Its logger speaks before it is silenced, when a worker is stopped while it starts.
+_WORKER_ENVIRONMENT = {
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    **HEAP_ENVIRONMENT,
+}
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[LocalCluster]:
+    with (
+        dask.config.set(
+            {
+                "distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT,
+                # Goes by the wall clock: when that jumps, dask would end workers that are well. Their nannies
+                # see which ones die.
+                "distributed.scheduler.worker-ttl": None,
+                "distributed.worker.profile.enabled": False,  # a hundred looks a second at what a task does
+            }
+        ),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,  # crops in flight are bounded by us; dask's restarts would lose a shard's work
+            dashboard_address="127.0.0.1:0",  # any free port; None: 8787, and a warning if it is taken
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.ERROR,
+        ) as cluster,
+    ):
+        yield cluster
+
+
+@contextmanager
+def _quiet_dask() -> Iterator[None]:
+    """Keep dask's own log lines from people: what they have to know is said in one line by us."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(("distributed", "tornado"))]
+    loggers = [logging.getLogger(name) for name in (*names, "asyncio")]  # several have levels of their own
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

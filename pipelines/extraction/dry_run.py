@@ -1,0 +1,200 @@
+"""`heatpool extract --dry-run`: what a run will read and take, from a few clips through the real networks.
+
+Nothing is written where the store would go: the sample lies in a temporary folder and is deleted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from heatpool.extract.datasets.manifest import Clip
+from heatpool.extract.engine.engine import Outcome, extract_clips
+from heatpool.extract.video.reader import probe
+from heatpool.extract.video.sampling import Sampling
+from heatpool.pipelines.extraction.shards import Networks, ShardWork
+from heatpool.pipelines.process.device import available_cores
+from heatpool.pipelines.process.progress import Progress
+from heatpool.pipelines.units import say_bytes, say_duration
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import StoreSpec
+from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.writer import StoreWriter
+
+__all__ = ["Forecast", "dry_run", "forecast"]
+
+_COUNTED_CLIPS = 2_000  # beyond, frames are those of so many clips, drawn at random, scaled up
+_TIMED_CLIPS = 16
+_TIMED_S = 20.0
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will be like.
+
+    Attributes:
+        clips: clips of the manifest.
+        counted: clips whose frames were counted; fewer than `clips` means that frames are an estimate.
+        unreadable: share of the counted clips that cannot be extracted.
+        frames: frames of all clips that are read: decoded to pixels and looked at.
+        timed: clips that were extracted for the forecast.
+        seconds: time of the run, by this process alone.
+        bytes_by_array: of the finished store.
+        free_bytes: on the disk that it would lie on.
+    """
+
+    clips: int
+    counted: int
+    unreadable: float
+    frames: int
+    timed: int
+    seconds: float
+    bytes_by_array: dict[str, int]
+    free_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the store fits on the disk."""
+        return sum(self.bytes_by_array.values()) < self.free_bytes
+
+
+def dry_run(work: ShardWork, spec: StoreSpec, networks: Networks) -> int:
+    """Print the forecast of a run; return 0.
+
+    Raises:
+        HeatpoolError: if no clip of the sample gives features.
+    """
+    expected = forecast(work, spec, networks)
+    print("\n".join(_lines(expected, work)))
+    if not expected.fits:
+        total = sum(expected.bytes_by_array.values())
+        print(
+            f"warning: the store does not fit: {say_bytes(total)} needed, "
+            f"{say_bytes(expected.free_bytes)} free at {_disk_of(work.store)}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def forecast(work: ShardWork, spec: StoreSpec, networks: Networks) -> Forecast:
+    """Count frames, extract a few clips and scale up.
+
+    Raises:
+        HeatpoolError: if no clip of the sample gives features.
+    """
+    clips = work.manifest.clips
+    reads = _count_reads(work)
+    good = [row for row, frames in reads.items() if frames]
+    if not good:
+        raise HeatpoolError(f"none of {len(reads)} clips can be read; heatpool doctor says why")
+    share = len(good) / len(reads)
+    frames = round(sum(reads.values()) * len(clips) / len(reads))
+    timed, seconds, sizes = _extract_sample(work, spec, networks, good)
+    return Forecast(
+        clips=len(clips),
+        counted=len(reads),
+        unreadable=1 - share,
+        frames=frames,
+        timed=len(timed),
+        seconds=seconds / sum(reads[row] for row in timed) * frames,
+        bytes_by_array={name: round(size * len(clips) * share) for name, size in sizes.items()},
+        free_bytes=shutil.disk_usage(_disk_of(work.store)).free,
+    )
+
+
+def _count_reads(work: ShardWork) -> dict[int, int]:
+    """Return, for all clips or a random sample of them, how many frames are read, 0 for a bad one."""
+    clips, config = work.manifest.clips, work.config
+    rows = np.arange(len(clips))
+    if len(rows) > _COUNTED_CLIPS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _COUNTED_CLIPS, replace=False))
+    sampling = Sampling(frame_stride=config.frame_stride, sample_fps=config.sample_fps)
+
+    def count(row: int) -> int:
+        return _reads(clips[row], sampling, config.steps)
+
+    reads = {}
+    with (
+        Progress("counting frames", len(rows), "clips", quiet=config.quiet) as progress,
+        ThreadPoolExecutor(available_cores()) as pool,
+    ):
+        for row, frames in zip(rows.tolist(), pool.map(count, rows.tolist()), strict=True):
+            reads[row] = frames
+            progress.step(failed=not frames)
+    return reads
+
+
+def _reads(clip: Clip, sampling: Sampling, steps: int) -> int:
+    try:
+        info = probe(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+    except HeatpoolError:
+        return 0
+    if info.frames < 2:
+        return 0
+    return len(ResamplePlan.linear(len(sampling.frames(info)), steps).frames)
+
+
+def _extract_sample(
+    work: ShardWork, spec: StoreSpec, networks: Networks, rows: Sequence[int]
+) -> tuple[list[int], float, dict[str, float]]:
+    """Extract clips spread over the manifest: which, their seconds, and bytes a clip of each feature array.
+
+    One clip warms the networks up and says how many can be afforded.
+    """
+    begun = time.monotonic()
+    _extract(work, networks, rows[:1])
+    count = min(len(rows), _TIMED_CLIPS, int(_TIMED_S / (time.monotonic() - begun)) + 1)
+    chosen = [rows[at] for at in np.linspace(0, len(rows) - 1, count).astype(int).tolist()]
+    with tempfile.TemporaryDirectory(prefix="heatpool-dry-run-") as folder:
+        begun = time.monotonic()
+        outcomes = _extract(work, networks, chosen)
+        if all(outcome.features is None for outcome in outcomes):
+            reason = outcomes[0].result.message
+            raise HeatpoolError(f"none of {count} clips of the sample gave features, the first: {reason}")
+        sample = replace(work.manifest, clips=tuple(work.manifest.clips[row] for row in chosen))
+        path = Path(folder) / "sample.zarr"
+        writer = StoreWriter.create(path, spec=spec, index=sample.index(), shard_clips=count)
+        writer.write_shard(0, [each.features for each in outcomes], [each.result for each in outcomes])
+        seconds = time.monotonic() - begun
+        store = FeatureStore.open(path)
+        sizes = store.bytes_by_array()
+        return chosen, seconds, {name: sizes[name] / count for name in store.layout.features}
+
+
+def _extract(work: ShardWork, networks: Networks, rows: Sequence[int]) -> list[Outcome]:
+    return extract_clips(work.jobs(rows), work.options(), poser=networks.poser, rgb=networks.rgb)
+
+
+def _disk_of(path: Path) -> Path:
+    """Return the nearest folder above a path that is there."""
+    return next(folder for folder in path.absolute().parents if folder.is_dir())
+
+
+def _lines(expected: Forecast, work: ShardWork) -> list[str]:
+    exact = expected.counted == expected.clips
+    guess = "" if exact else f" (estimated from {expected.counted} clips)"
+    total = sum(expected.bytes_by_array.values())
+    arrays = ", ".join(f"{name} {say_bytes(size)}" for name, size in expected.bytes_by_array.items())
+    workers = f"; --workers {work.config.workers} share it" if work.config.workers else ""
+    lines = [
+        f"clips     {expected.clips}",
+        f"frames    {expected.frames} will be read{guess}",
+        f"time      {say_duration(expected.seconds)} by one process{workers}, "
+        f"as {expected.timed} clips took it",
+        f"store     {say_bytes(total)}: {arrays}",
+        f"disk      {say_bytes(expected.free_bytes)} free at {_disk_of(work.store)}",
+    ]
+    if expected.unreadable:
+        lines.insert(
+            1, f"          {expected.unreadable:.1%} of them cannot be read; heatpool doctor says why"
+        )
+    return lines

@@ -1,0 +1,252 @@
+"""The unit of work of an extraction: one shard of a store, and a plain loop over shards.
+
+A shard reads its clips, writes its files and returns a few numbers; `cluster` spreads the same
+function over workers. A mark in the store tells while a shard is under way: where it is found later, the
+process that set it died, and the shard's clips are tried one by one in a child process first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from heatpool.extract.datasets.manifest import Manifest
+from heatpool.extract.engine.batch_size import Memory
+from heatpool.extract.engine.crash_probe import find_crashing
+from heatpool.extract.engine.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from heatpool.extract.engine.estimators import Poser
+from heatpool.extract.engine.tracking import SELECTIONS
+from heatpool.extract.rgb.crops import RgbEncoder
+from heatpool.extract.video.sampling import Sampling
+from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.process.interrupt import StopRequest
+from heatpool.pool.disk.files import clean_leftovers
+from heatpool.pool.disk.locks import clear_dead_locks
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipResult, Status
+from heatpool.pool.store.writer import StoreWriter
+
+__all__ = [
+    "Networks",
+    "Shard",
+    "ShardCounts",
+    "ShardWork",
+    "clear_dead",
+    "is_damaged",
+    "is_marked",
+    "run_here",
+    "tell_write_errors_once",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """What a process runs over frames: the pose part, and the encoder of RGB crops if there is one.
+
+    `memory` keeps which batches were too large for it.
+    """
+
+    poser: Poser[Any]
+    rgb: RgbEncoder | None = None
+    memory: Memory = field(default_factory=Memory)
+
+
+@dataclass(frozen=True)
+class ShardCounts:
+    """What a finished shard held, and who did it.
+
+    Attributes:
+        shard: its number.
+        clips: clips of the shard.
+        damaged: those that failed or are truncated.
+        frames: frames of their videos.
+        seconds: from its first clip to its journal record.
+        worker: host and process.
+        again: the process that had the shard before died.
+    """
+
+    shard: int
+    clips: int
+    damaged: int
+    frames: int
+    seconds: float
+    worker: str
+    again: bool
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """An extraction, to be divided into shards.
+
+    Attributes:
+        store: folder of the store.
+        config: options of the run.
+        manifest: clips, in the order of the store.
+    """
+
+    store: Path
+    config: ExtractConfig
+    manifest: Manifest
+
+    def shard(self, number: int) -> Shard:
+        """Return a shard of the store, which is there already."""
+        rows = StoreWriter.attach(self.store).shard_rows(number)
+        return Shard(self.store, number, self.jobs(rows), self.options())
+
+    def options(self) -> ExtractOptions:
+        """Return how clips become features."""
+        config = self.config
+        return ExtractOptions(
+            persons=config.persons,
+            steps=config.steps,
+            selection=SELECTIONS[config.person_selection],
+            gaps="zeros" if config.person_selection == "first" else "skip",
+            frame_batch=config.frame_batch,
+            person_batch=config.person_batch,
+            decode_threads=config.decode_threads,
+            sampling=Sampling(frame_stride=config.frame_stride, sample_fps=config.sample_fps),
+            clip_seconds=config.clip_seconds,
+        )
+
+    def jobs(self, rows: Sequence[int]) -> list[ClipJob]:
+        """Return the clips of some rows of the manifest, as jobs."""
+        clips = [(row, self.manifest.clips[row]) for row in rows]
+        return [ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons) for row, clip in clips]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard to do: all that a process needs but networks; some kB, whatever the size of the data set.
+
+    Attributes:
+        store: folder of the store.
+        number: of the shard.
+        jobs: its clips.
+        options: how they become features.
+    """
+
+    store: Path
+    number: int
+    jobs: Sequence[ClipJob]
+    options: ExtractOptions
+
+    def do(self, networks: Networks, *, on_clip: Callable[[ClipResult], None]) -> ShardCounts:
+        """Extract the clips of the shard and write them; `on_clip` hears of each."""
+        tell_write_errors_once()
+        begun = time.monotonic()
+        writer = StoreWriter.attach(self.store)
+        with _marked(self.store, self.number) as again:
+            outcomes = self._extract(networks, on_clip, again=again)
+            results = [each.result for each in outcomes]
+            writer.write_shard(self.number, [each.features for each in outcomes], results)
+        return ShardCounts(
+            shard=self.number,
+            clips=len(self.jobs),
+            damaged=sum(map(is_damaged, results)),
+            frames=sum(result.frames for result in results),
+            seconds=time.monotonic() - begun,
+            worker=f"{socket.gethostname()} {os.getpid()}",
+            again=again,
+        )
+
+    def _extract(
+        self, networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
+    ) -> list[Outcome]:
+        """Extract clips; `again`: of those that end the process that decodes them, say so and leave them."""
+        crashing = find_crashing(self.jobs, self.options) if again else {}
+        outcomes = extract_clips(
+            [job for at, job in enumerate(self.jobs) if at not in crashing],
+            self.options,
+            poser=networks.poser,
+            rgb=networks.rgb,
+            on_clip=lambda job, outcome: on_clip(outcome.result),
+            memory=networks.memory,
+        )
+        for at, reason in sorted(crashing.items()):
+            outcomes.insert(at, Outcome.failed(reason))
+            on_clip(outcomes[at].result)
+        return outcomes
+
+
+def tell_write_errors_once() -> None:
+    """Keep asyncio from reporting again, with traceback, what failed beside the write whose error is raised.
+
+    Zarr writes several files at once; on a full disk several fail.
+    """
+    logging.getLogger("asyncio").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Future exception was never retrieved")
+
+
+def is_damaged(result: ClipResult) -> bool:
+    """Whether a clip failed or is cut off."""
+    return result.status in (Status.FAILED, Status.TRUNCATED)
+
+
+def run_here(
+    work: ShardWork,
+    shards: Sequence[int],
+    networks: Networks,
+    *,
+    on_clip: Callable[[ClipResult], None],
+    on_shard: Callable[[ShardCounts], None],
+    stop: StopRequest,
+) -> None:
+    """Do shards in a plain loop.
+
+    Raises:
+        KeyboardInterrupt: if a stop was asked for before all were done.
+    """
+    for shard in shards:
+        if stop.asked:
+            raise KeyboardInterrupt
+        on_shard(work.shard(shard).do(networks, on_clip=on_clip))
+
+
+_MARK = ".tmp-mark"
+
+
+@contextmanager
+def _marked(store: Path, shard: int) -> Iterator[bool]:
+    """Mark a shard as under way; yields whether it bore a mark, and takes it off unless the process dies."""
+    mark = store / f"{_MARK}{shard:07d}"
+    try:
+        again = is_marked(store, shard)
+        mark.touch()
+    except OSError as error:
+        raise HeatpoolError(
+            f"{store}: cannot write shard {shard} ({error.strerror}); mend that and use --resume"
+        ) from error
+    try:
+        yield again
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def is_marked(store: Path, shard: int) -> bool:
+    """Whether a shard is under way, or was when its process died."""
+    return (store / f"{_MARK}{shard:07d}").exists()
+
+
+def clear_dead(store: Path) -> None:
+    """Remove what processes that died left in a store whose shards are all finished.
+
+    Raises:
+        HeatpoolError: if the folder cannot be changed.
+    """
+    try:
+        for mark in store.glob(f"{_MARK}*"):
+            mark.unlink(missing_ok=True)
+        clean_leftovers(store)
+        clear_dead_locks(store, prefix=".lock-shard", what=str(store))
+    except OSError as error:
+        raise HeatpoolError(f"{store}: cannot clear up ({error.strerror})") from error

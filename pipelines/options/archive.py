@@ -1,0 +1,191 @@
+"""Options of the commands around archives and other file formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from heatpool.pipelines.options.checks import require_at_least
+
+__all__ = [
+    "CardConfig",
+    "ExportConfig",
+    "ImportConfig",
+    "MergeConfig",
+    "PackConfig",
+    "SubsetConfig",
+    "UnpackConfig",
+    "VerifyArchiveConfig",
+]
+
+
+@dataclass(frozen=True)
+class PackConfig:
+    """Pack a finished feature store into one file, the same bytes each time.
+
+    Attributes:
+        store: feature store
+        out: archive to write, by custom .hpz
+        card: data card (Markdown) to put in; default the store's README.md, else a draft
+        overwrite: replace an existing file
+    """
+
+    store: Path
+    out: Path
+    card: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class VerifyArchiveConfig:
+    """Read an archive whole and find any changed bit.
+
+    Attributes:
+        archive: file or address
+    """
+
+    archive: str
+
+
+@dataclass(frozen=True)
+class UnpackConfig:
+    """Unpack an archive into a new feature store, checking every byte.
+
+    Attributes:
+        archive: file or address
+        out: folder to make; never an existing one
+    """
+
+    archive: str
+    out: Path
+
+
+@dataclass(frozen=True)
+class CardConfig:
+    """Show the data card of a store or archive, or write it to a file to be edited.
+
+    Attributes:
+        store: feature store, archive or address
+        out: file to write (Markdown); default: print it
+        overwrite: replace an existing file
+    """
+
+    store: str
+    out: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class MergeConfig:
+    """Join feature stores of the same network and configuration into one.
+
+    Attributes:
+        stores: two or more feature stores, archives or addresses
+        out: store to make
+        quiet: print problems only
+    """
+
+    stores: tuple[str, ...]
+    out: Path
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.stores) < 2:
+            raise ValueError(f"expected two or more stores to merge, got {len(self.stores)}")
+
+
+@dataclass(frozen=True)
+class SubsetConfig:
+    """Make a feature store of some clips of another; only clips with features are taken.
+
+    Attributes:
+        store: feature store, archive or address
+        out: store to make
+        split: split protocol: take the clips that have a part in it
+        part: of these, one part only
+        classes: class names, or numbers, separated by commas; the others are dropped from the class list
+        where: values of manifest columns to take, such as subject=P001,P002 or subject=P001;camera=C1,C2
+        quiet: print problems only
+    """
+
+    store: str
+    out: Path
+    split: str | None = None
+    part: Literal["train", "val", "test"] | None = None
+    classes: str = ""
+    where: str = ""
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.part and not self.split:
+            raise ValueError(f"expected --split with --part {self.part}")
+        if not all(name and values for name, values in self.where_values.items()):
+            raise ValueError(f"expected --where such as subject=P001,P002, got {self.where!r}")
+
+    @property
+    def where_values(self) -> dict[str, list[str]]:
+        """`where` by column."""
+        pairs = (pair.partition("=") for pair in self.where.split(";") if pair.strip())
+        return {name.strip(): _words(values) for name, _, values in pairs}
+
+    @property
+    def class_list(self) -> list[str | int]:
+        """`classes`, numbers as such."""
+        return [int(word) if word.isdecimal() else word for word in _words(self.classes)]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write a feature store in another file format.
+
+    Attributes:
+        store: feature store, archive or address
+        out: file or folder to write; never an existing one
+        format: hdf5 = one .h5; npz = one .npz of NumPy; npy = a folder with an .npy (T, M, V, C) a clip, as
+            HP-Net's authors publish; pyskl = keypoints as a PYSKL pickle; auto = by the name of out
+        quiet: print problems only
+    """
+
+    store: str
+    out: Path
+    format: Literal["auto", "hdf5", "npz", "npy", "pyskl"] = "auto"
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """Make a feature store from another file format; nothing in the file is ever run.
+
+    Attributes:
+        source: file or folder to read
+        out: store to make; never an existing one
+        format: as in export; auto = by the name of source
+        precision: f2 = 16 bits a pooled value, u1 = 8 bits
+        manifest: of npy: CSV with labels and splits; default manifest.csv in the folder, if there
+        class_names: of pyskl: text file with a class name a line, in label order
+        steps: of pyskl: time steps a clip is resampled to
+        persons: of pyskl: most people a clip
+        licence: of npy and pyskl: licence of the data, free text
+        shard_clips: of npy and pyskl: clips a shard file
+        quiet: print problems only
+    """
+
+    source: Path
+    out: Path
+    format: Literal["auto", "hdf5", "npz", "npy", "pyskl"] = "auto"
+    precision: Literal["f2", "u1"] = "f2"
+    manifest: Path | None = None
+    class_names: Path | None = None
+    steps: int = 64
+    persons: int = 2
+    licence: str = ""
+    shard_clips: int = 64
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "steps", "persons", "shard_clips")

@@ -1,0 +1,116 @@
+"""Options of the commands that look at data sets and stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from heatpool.pipelines.options.checks import require_at_least
+
+__all__ = ["DoctorConfig", "ManifestConfig"]
+
+
+@dataclass(frozen=True)
+class ManifestConfig:
+    """Write the manifest of a data set: one row a clip with label, subject, camera and official splits.
+
+    Attributes:
+        videos: folder of the videos, searched through
+        out: CSV to write; what was left out is listed beside it in <out>.left_out.csv, with the reason
+        dataset: folder = sub-folders name the classes (below train, val, test if there are such); csv = any
+            table, see --annotations and --columns; the others by their published names
+        annotations: table of csv, CSV files of kinetics400, trainlist and testlist files of ucf101 (else its
+            splits go by the published groups): a file, or a folder of them
+        columns: of csv: which column of the table is which, such as path=file,label=action,subject=person;
+            columns called alike are found, further ones that hold train, val, test are protocols
+        val_fraction: share of each train part to make a val part of, where the protocol has none
+        val_subjects: subjects that make the val part instead, such as 3,17
+        test_fraction: share of the clips to test on, for a data set without a protocol; it gets one, `split`
+        val_by: what goes to val or test as a whole: auto = subject where every clip names one, else the video
+        seed: of the draw
+        keep_missing: keep samples that every paper leaves out (535 of NTU have no skeleton)
+        overwrite: replace an existing file
+    """
+
+    videos: Path
+    out: Path
+    dataset: Literal[
+        "folder", "csv", "ntu60", "ntu120", "smarthome", "uav-human", "nw-ucla", "ucf101", "kinetics400"
+    ] = "folder"
+    annotations: Path | None = None
+    columns: str = ""
+    val_fraction: float = 0.0
+    val_subjects: str = ""
+    test_fraction: float = 0.0
+    val_by: Literal["auto", "subject", "camera", "setup", "repeat", "clip"] = "auto"
+    seed: int = 0
+    keep_missing: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 0, "val_fraction", "test_fraction", "seed")
+        if self.val_fraction >= 1 or self.test_fraction >= 1:
+            raise ValueError("expected --val-fraction and --test-fraction below 1")
+        if self.val_fraction and self.val_subjects:
+            raise ValueError("expected --val-fraction or --val-subjects, got both")
+        if self.val_subjects and self.val_by not in ("auto", "subject"):
+            raise ValueError(f"expected --val-by subject with --val-subjects, got {self.val_by}")
+        if self.annotations is not None and self.dataset not in ("csv", "kinetics400", "ucf101"):
+            raise ValueError(f"expected no --annotations with --dataset {self.dataset}")
+        if self.columns and self.dataset != "csv":
+            raise ValueError(f"expected no --columns with --dataset {self.dataset}")
+        if any(not (name and equals and column) for name, equals, column in self._pairs()):
+            raise ValueError(f"expected --columns such as path=file,label=action, got {self.columns!r}")
+
+    def _pairs(self) -> list[tuple[str, str, str]]:
+        return [pair.strip().partition("=") for pair in self.columns.split(",")] if self.columns else []
+
+    @property
+    def column_names(self) -> dict[str, str]:
+        """Manifest column to column of the table."""
+        return {name: column for name, _, column in self._pairs()}
+
+    @property
+    def val_groups(self) -> tuple[str, ...]:
+        """What `val_subjects` names."""
+        return tuple(name.strip() for name in self.val_subjects.split(",") if name.strip())
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Check a data set before hours go into it: every video, labels, splits, duplicates. Changes nothing.
+
+    Exit code 0: nothing wrong (warnings may be printed); 3: errors were found; 1: no manifest to check.
+
+    Attributes:
+        manifest: manifest CSV, or a folder of videos
+        out: CSV of the findings, one row a clip; default doctor.csv beside the manifest, an older one is
+            replaced
+        metadata_only: look at labels, splits and file sizes only; seconds, whatever the number of videos
+        decode: decode every frame too; finds damage inside a file, takes as long as watching is computed
+        disjoint: columns that parts of own protocols must not share, such as my_split=subject
+        workers: videos looked at at the same time, 0 = all cores
+        quiet: print problems only
+    """
+
+    manifest: Path
+    out: Path | None = None
+    metadata_only: bool = False
+    decode: bool = False
+    disjoint: str = ""
+    workers: int = 0
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 0, "workers")
+        if self.metadata_only and self.decode:
+            raise ValueError("expected --metadata-only or --decode, got both")
+        if any(not (name and column) for name, column in self.disjoint_columns.items()):
+            raise ValueError(f"expected --disjoint such as my_split=subject, got {self.disjoint!r}")
+
+    @property
+    def disjoint_columns(self) -> dict[str, str]:
+        """Protocol to the column whose values its parts must not share."""
+        pairs = [pair.strip().partition("=") for pair in self.disjoint.split(",") if pair.strip()]
+        return {name: column for name, _, column in pairs}

@@ -1,0 +1,125 @@
+"""Options of the commands that work on score files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from heatpool.pipelines.options.checks import require_at_least
+
+__all__ = ["CompareConfig", "FuseConfig"]
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Split `name=location`; without a name it is the location's stem."""
+    name, equals, location = text.partition("=")
+    if equals and name and not {"/", "\\"} & set(name):
+        return name, location
+    return Path(text).stem or text, text
+
+
+@dataclass(frozen=True)
+class FuseConfig:
+    """Fuse the scores of any runs, ours or others': a weighted sum, clips matched by their ids.
+
+    Attributes:
+        scores: what to fuse, name=location each: a run folder, an .npz of ours, a pickled dict (.pkl), or
+            .npy parts with their lists of names ('a/*_best_score.npy'); an id that one lacks is an error
+        weights: one for each, in order, such as 4,0.1,0.1; without it they are fitted on val
+        val: the same sources' scores of the val part, to fit the weights on: name=location, with commas
+            between; run folders bring theirs
+        add: log-probabilities = of each source, whatever it holds; scores = the numbers as they are, as
+            published fusions do
+        labels: of clips in files that hold none: a data set whose clip names tell (ntu60, ntu120,
+            smarthome, …), a manifest, a feature store or an .npz of ours
+        classes: text file with a class name a line in label order, where the labels' own order is another
+        out: folder for scores, weights and tables; without it the figures are printed only
+        overwrite: replace an existing folder
+    """
+
+    scores: tuple[str, ...]
+    weights: str = ""
+    val: str = ""
+    add: Literal["log-probabilities", "scores"] = "log-probabilities"
+    labels: str | None = None
+    classes: Path | None = None
+    out: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        names = [_named(text)[0] for text in self.scores]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"expected score files with a name each (name=location), got {', '.join(names)}")
+        if self.weights and self.val:
+            raise ValueError("expected --weights or --val, got both")
+        if self.weights:
+            weights = self.given_weights.values()
+            if min(weights) < 0 or not max(weights) > 0:
+                raise ValueError(f"expected --weights >= 0, one of them positive, got {self.weights!r}")
+        elif self.add == "scores":
+            raise ValueError("expected --weights with --add scores: fitted weights are of log-probabilities")
+        if self.val and set(self.val_sources) != set(names):
+            raise ValueError(f"expected --val to name {', '.join(names)}, got {', '.join(self.val_sources)}")
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Location by name."""
+        return dict(_named(text) for text in self.scores)
+
+    @property
+    def val_sources(self) -> dict[str, str]:
+        """Location of the val part's scores by name, in the order of `sources`."""
+        named = dict(_named(text.strip()) for text in self.val.split(",") if text.strip())
+        return {name: named[name] for name in (*self.sources, *named) if name in named}
+
+    @property
+    def given_weights(self) -> dict[str, float]:
+        """Weight by name.
+
+        Raises:
+            ValueError: if there is not a finite number for each.
+        """
+        try:
+            weights = [float(text) for text in self.weights.split(",")]
+        except ValueError:
+            weights = [math.nan]
+        if len(weights) != len(self.scores) or not all(map(math.isfinite, weights)):
+            example = ",".join("1" * len(self.scores))
+            raise ValueError(
+                f"expected --weights with {len(self.scores)} numbers such as {example}, got {self.weights!r}"
+            )
+        return dict(zip(self.sources, weights, strict=True))
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare two runs on the same clips: the difference of their accuracies and how sure it is.
+
+    Attributes:
+        first: run folder (also of several seeds) or .npz of scores
+        second: the same; the difference is the second's accuracy minus the first's
+        part: part whose scores are compared
+        stream: of run folders: fused, or one stream such as pooled_joint
+        by: column whose values are drawn as a whole, such as subject; default the clip. Clips of one subject
+            are alike, so intervals by subject are wider and truer
+        features: feature store with that column; default the one of the first run
+        draws: of the bootstrap
+        seed: of the draws
+        out: JSON file for the figures; without it they are printed only
+    """
+
+    first: Path
+    second: Path
+    part: Literal["train", "val", "test"] = "test"
+    stream: str = "fused"
+    by: str = ""
+    features: str | None = None
+    draws: int = 10_000
+    seed: int = 0
+    out: Path | None = None
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 100, "draws")
+        require_at_least(self, 0, "seed")

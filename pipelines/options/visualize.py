@@ -1,0 +1,53 @@
+"""Options of the command that draws what the networks see."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+
+from heatpool.pipelines.options.checks import require_at_least
+from heatpool.pipelines.options.networks import NetworkOptions
+
+__all__ = ["VisualizeConfig"]
+
+
+@dataclass(frozen=True)
+class VisualizeConfig(NetworkOptions):
+    """Draw people, joints, heatmaps and the pooled features' energy over a video.
+
+    Attributes:
+        video: video file
+        out: annotated video to write, .mp4; default <video>-overlay.mp4 here, unless there is a --sheet
+        sheet: contact sheet to write, .png
+        sheet_frames: pictures on the contact sheet, evenly spaced in time
+        heatmaps: all = the highest of all joints, none, or joints by name: left_wrist,right_wrist
+        size: longer side of the drawn frames in pixels
+        start_s: where to begin in the video
+        end_s: where to stop; default its end
+        frame_stride: take every so many frames
+        overwrite: replace existing files
+    """
+
+    video: Path
+    out: Path | None = None
+    _: KW_ONLY
+    sheet: Path | None = None
+    sheet_frames: int = 12
+    heatmaps: str = "all"
+    size: int = 960
+    start_s: float = 0.0
+    end_s: float | None = None
+    frame_stride: int = 1
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 1, "sheet_frames", "frame_stride")
+        require_at_least(self, 160, "size")
+        require_at_least(self, 0, "start_s")
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"expected --end-s after --start-s, got {self.end_s:g} and {self.start_s:g}")
+        for name, suffix in (("out", ".mp4"), ("sheet", ".png")):
+            path = getattr(self, name)
+            if path is not None and path.suffix.lower() != suffix:
+                raise ValueError(f"expected --{name} to end in {suffix}, got {path.name}")

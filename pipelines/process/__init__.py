@@ -1,0 +1,1 @@
+"""The process itself: device, memory, signals, progress."""

@@ -1,0 +1,1 @@
+"""Stage two wired end to end."""

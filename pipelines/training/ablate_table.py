@@ -1,0 +1,200 @@
+"""What `heatpool ablate` compares, and the table of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path, PurePath
+from typing import Any
+
+from heatpool.classify.data.clips import ClipSet, InputName
+from heatpool.classify.networks.graph import POINT_GRAPH
+from heatpool.classify.scores.compare import compare_scores
+from heatpool.classify.scores.scores import ClipScores
+from heatpool.pipelines.training.run_dir import write_json
+from heatpool.pipelines.training.seeds import over_seeds
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.reader import FeatureStore
+
+__all__ = ["Row", "find_rows", "summarise", "write_tables"]
+
+_WORDS: Mapping[InputName, str] = {"pooled": "pooled", "map_mean": "map mean", "keypoints": "keypoints"}
+_FIGURES = ("acc/top1", "acc/mean_class")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kind of features.
+
+    Attributes:
+        name: of its folder.
+        input: array of the store.
+        tap: name of the one tap whose channels it takes, "" for all channels.
+        first: first of its channels.
+        stop: last of them plus one.
+    """
+
+    name: str
+    input: InputName
+    tap: str
+    first: int
+    stop: int
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"{_WORDS[self.input]}, {self.tap}" if self.tap else _WORDS[self.input]
+
+    @property
+    def recipe_changes(self) -> dict[str, Any]:
+        """What it changes in a recipe: means of maps belong to no joint."""
+        return {"graph": POINT_GRAPH.name} if self.input == "map_mean" else {}
+
+    def take(self, clips: ClipSet) -> ClipSet:
+        """Return the row's channels of clips with all channels of its array."""
+        return clips.of_tap(self.tap, first=self.first, stop=self.stop) if self.tap else clips
+
+
+def find_rows(store: FeatureStore) -> list[Row]:
+    """Return what there is to compare: each array, and of several taps each alone; pooled first.
+
+    Raises:
+        HeatpoolError: if a store has pooled features of one tap or keypoints only.
+    """
+    spec = store.spec
+    # An imported store says which arrays hold something.
+    held = store.attributes["config"].get("arrays") or list(store.layout.features)
+    stops = list(accumulate(spec.tap_channels))
+    rows = []
+    for source in _WORDS:
+        if source not in held:
+            continue
+        if source == "keypoints":
+            rows.append(Row(source, source, "", 0, 3))
+            continue
+        rows.append(Row(source, source, "", 0, spec.channels))
+        if len(stops) > 1:
+            for number, (tap, stop) in enumerate(zip(spec.tap_names, stops, strict=True)):
+                first = stop - spec.tap_channels[number]
+                rows.append(Row(f"{source}_{number + 1}", source, tap, first, stop))
+    if len(rows) < 2:
+        raise HeatpoolError(
+            f"{store.source.name}: nothing to compare, it holds {', '.join(row.words for row in rows)} only; "
+            "extract with --map-mean, or with several names after --tap"
+        )
+    return rows
+
+
+def summarise(
+    store: FeatureStore,
+    rows: Sequence[Row],
+    results: Mapping[str, Sequence[Mapping[str, Any]]],
+    scores: Mapping[str, Sequence[ClipScores]],
+    *,
+    groups: Mapping[str, str] | None,
+) -> list[dict[str, Any]]:
+    """Return the lines of the table.
+
+    Args:
+        store: the features.
+        rows: what was compared, the first is what the others are compared with.
+        results: one a seed by name of the row: seed, best_epoch, parameters, figures of val and test.
+        scores: of the test part, one a seed by name of the row.
+        groups: group by clip id, drawn as a whole for the interval of the difference; None draws clips.
+    """
+    sizes, clips = store.bytes_by_array(), len(store.rows())
+    lines = []
+    for row in rows:
+        stored = sum(sizes[part] for part in store.layout.parts(row.input))
+        share = (row.stop - row.first) / store.layout.features[row.input].item_shape[-1]
+        line: dict[str, Any] = {
+            "name": row.name,
+            "features": row.words,
+            "channels": row.stop - row.first,
+            "bytes_a_clip": round(stored * share / clips),
+            "parameters": results[row.name][0]["parameters"],
+        }
+        for figure in _FIGURES:
+            values = [result["test"][figure] for result in results[row.name]]
+            line[figure] = asdict(over_seeds(values))
+        if row is not rows[0]:
+            compared = compare_scores(scores[rows[0].name], scores[row.name], groups=groups)
+            difference = compared.differences["acc/top1"]
+            line["difference"] = {"value": difference.value, "interval": difference.interval}
+        lines.append({**line, "trainings": list(results[row.name])})
+    return lines
+
+
+def write_tables(out: Path, about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
+    """Write ablation.json, ablation.csv and ablation.md; return the last one's text."""
+    write_json(out / "ablation.json", {**about, "table": lines})
+    with (out / "ablation.csv").open("w", newline="", encoding="utf-8") as file:
+        flat = [_flat(line) for line in lines]
+        writer = csv.DictWriter(file, list(flat[-1]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat)
+    text = _markdown(about, lines)
+    (out / "ablation.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a line without what is of single trainings; fractions."""
+    flat = {name: line[name] for name in ("name", "features", "channels", "bytes_a_clip", "parameters")}
+    for figure in _FIGURES:
+        spread = line[figure]
+        flat |= {figure: spread["mean"], f"{figure}/std": spread["std"]}
+        flat |= dict(zip((f"{figure}/low", f"{figure}/high"), spread["interval"], strict=True))
+    if "difference" in line:
+        low, high = line["difference"]["interval"]
+        flat |= {"difference": line["difference"]["value"], "difference/low": low, "difference/high": high}
+    return flat
+
+
+def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
+    head = [
+        "features", "channels", "kB a clip", "parameters", "top-1", "95 % interval", "mean class",
+        f"top-1 minus {lines[0]['features']}",
+    ]  # fmt: skip
+    cells = [head, *(_cells(line) for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    table = [
+        f"| {row[0]:<{widths[0]}} | "
+        + " | ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        + " |"
+        for row in cells
+    ]
+    clips = ", ".join(f"{count} {part}" for part, count in about["clips"].items())
+    notes = (
+        f"{about['model']} on {PurePath(about['features']).name}, split {about['split']}: {clips} clips, "
+        f"{len(about['seeds'])} seeds. Test accuracy at the epoch that is best on val, mean ± standard "
+        "deviation and 95 % interval over seeds; difference in points with 95 % interval over test clips, "
+        f"drawn by {about['by']}. kB a clip: files of these arrays in the store; one of several taps counts "
+        "with its share of the channels."
+    )
+    return "\n".join([*table, "", notes]) + "\n"
+
+
+def _cells(line: Mapping[str, Any]) -> list[str]:
+    top1, mean_class = (line[figure] for figure in _FIGURES)
+    low, high = (100 * end for end in top1["interval"])
+    cells = [
+        line["features"],
+        str(line["channels"]),
+        f"{line['bytes_a_clip'] / 1000:.1f}",
+        f"{line['parameters']:,}",
+        _spread(top1),
+        f"{low:.1f} to {high:.1f} %",
+        _spread(mean_class),
+    ]
+    if "difference" not in line:
+        return [*cells, ""]
+    low, high = (100 * end for end in line["difference"]["interval"])
+    return [*cells, f"{100 * line['difference']['value']:+.1f} ({low:+.1f} to {high:+.1f})"]
+
+
+def _spread(figure: Mapping[str, Any]) -> str:
+    return f"{100 * figure['mean']:.1f} ± {100 * figure['std']:.1f} %"

@@ -1,0 +1,125 @@
+"""Files and lines of figures that commands of stage two leave for scored clips."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from heatpool.classify.scores.calibration import calibrate
+from heatpool.classify.scores.metrics import (
+    Metrics,
+    evaluate_scores,
+    write_confusion_csv,
+    write_confusion_png,
+)
+from heatpool.classify.scores.scores import ClipScores, save_scores
+from heatpool.pipelines.report.numbers import confused_pairs, right_share
+from heatpool.pipelines.training.features import Columns
+from heatpool.pool.store.reader import PartName
+
+__all__ = ["figure_lines", "results_table", "write_part"]
+
+_PAIRS = 20
+
+
+def write_part(
+    folder: Path, part: PartName, scores: ClipScores, *, columns: Columns | None = None
+) -> dict[str, float | int]:
+    """Write scores, confusion matrix and tables of a part; return its named figures.
+
+    Args:
+        folder: of the stream or run.
+        part: goes into the file names.
+        scores: labelled.
+        columns: each makes a table `by_<column>_<part>.csv`.
+    """
+    metrics, calibration = evaluate_scores(scores), calibrate(scores)
+    save_scores(folder / f"scores_{part}.npz", scores)
+    write_confusion_csv(folder / f"confusion_{part}.csv", metrics)
+    write_confusion_png(folder / f"confusion_{part}.png", metrics, title=f"{folder.name}, {part}")
+    per_class = [(row.name, row.clips, _fraction(row.accuracy)) for row in metrics.per_class]
+    _write_csv(folder / f"per_class_{part}.csv", ["class_name", "clips", "accuracy"], per_class)
+    _write_csv(folder / f"confused_{part}.csv", ["true", "predicted", "clips"], _pairs(metrics))
+    _write_csv(
+        folder / f"calibration_{part}.csv",
+        ["confidence_above", "confidence_to", "clips", "mean_confidence", "accuracy"],
+        [
+            (*map(_fraction, (row.low, row.high)), row.clips, *map(_fraction, (row.confidence, row.accuracy)))
+            for row in calibration.rows
+        ],
+    )
+    for name, values in (columns or {}).items():
+        _write_csv(
+            folder / f"by_{name}_{part}.csv",
+            [name, "clips", "acc/top1", "low", "high", "acc/mean_class"],
+            _group_rows(scores, values),
+        )
+    return {**metrics.named(), "calibration/ece": calibration.ece, "clips": metrics.clips}
+
+
+def _pairs(metrics: Metrics) -> list[tuple[str, str, int]]:
+    names = [row.name for row in metrics.per_class]
+    found = confused_pairs(metrics.confusion, limit=_PAIRS)
+    return [(names[true], names[guess], clips) for true, guess, clips in found]
+
+
+def _group_rows(scores: ClipScores, values: Mapping[str, str]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for value, group in scores.by_group(values).items():
+        share, metrics = right_share(group), evaluate_scores(group)
+        figures = (metrics.top1, *share.interval, metrics.mean_class)
+        rows.append((value, len(group), *map(_fraction, figures)))
+    return rows
+
+
+def _fraction(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def results_table(summary: Mapping[str, Any], *, part: PartName = "test") -> str:
+    """Return the figures of a part as aligned lines, in per cent."""
+    results = {name: stream[part] for name, stream in summary["streams"].items()}
+    if summary["fused"]:
+        results["fused"] = summary["fused"][part]
+    head = f"{part}, {summary['clips'][part]} clips"
+    width = max(18, *(len(name) for name in results))
+    lines = [f"{head:<{width}} {'top-1':>7} {'top-5':>7} {'mean class':>11}"]
+    for name, figures in results.items():
+        top1, top5, mean = (100 * figures[key] for key in ("acc/top1", "acc/top5", "acc/mean_class"))
+        lines.append(f"{name:<{width}} {top1:6.1f}% {top5:6.1f}% {mean:10.1f}%")
+    return "\n".join(lines)
+
+
+def figure_lines(scores: ClipScores, *, name: str, columns: Columns) -> list[str]:
+    """Return what a person wants to know beyond the table: calibration, confusions, groups."""
+    calibration = calibrate(scores)
+    top1 = right_share(scores)
+    low, high = top1.interval
+    lines = [
+        f"{name}: {top1.right:,} right of {top1.total:,}, 95 % interval "
+        f"{100 * low:.1f} to {100 * high:.1f} %",
+        f"  calibration: confidence {100 * calibration.confidence:.1f} % on average, accuracy "
+        f"{100 * top1.share:.1f} %, ECE {100 * calibration.ece:.1f} %",
+    ]
+    pairs = _pairs(evaluate_scores(scores))[:5]
+    if pairs:
+        confused = ", ".join(f"{true} as {guess} ({clips})" for true, guess, clips in pairs)
+        lines.append(f"  most confused: {confused}")
+    for column, values in columns.items():
+        groups = {value: right_share(group) for value, group in scores.by_group(values).items()}
+        ordered = sorted(groups, key=lambda value: groups[value].share)
+        shown = ordered if len(ordered) <= 6 else [*ordered[:3], *ordered[-3:]]
+        said = ", ".join(
+            f"{value} {100 * groups[value].share:.1f} % of {groups[value].total}" for value in shown
+        )
+        lines.append(f"  by {column}{' (worst and best)' if len(ordered) > 6 else ''}: {said}")
+    return lines

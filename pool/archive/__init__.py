@@ -1,0 +1,1 @@
+"""A store as one file to hand on, with its data card."""

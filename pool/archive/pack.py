@@ -1,0 +1,266 @@
+"""Packing a store into one file, checking every byte of it, and unpacking it. Format: docs/archives.md."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from heatpool.pool.disk.files import clean_leftovers, flush_file, flush_folder, flush_tree, temp_name
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources.archive import ArchiveSource
+from heatpool.pool.sources.archive_format import (
+    CARD,
+    MANIFEST,
+    Member,
+    ZipLayout,
+    is_store_file,
+    manifest_bytes,
+)
+from heatpool.pool.store.digests import recorded_files
+from heatpool.pool.store.layout import FINISHED
+from heatpool.pool.store.reader import FeatureStore
+
+__all__ = ["MAX_CARD_BYTES", "Packed", "pack", "unpack", "verify"]
+
+MAX_CARD_BYTES = 1 << 20
+_CHUNK = 1 << 22
+_LEFT_OUT = ("run.json",)  # facts of one machine: paths, speed
+_LEFTOVERS = (".tmp-", ".lock")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What an archive is.
+
+    Attributes:
+        path: the file or URL.
+        size: bytes.
+        members: files of the store in it, the card included.
+        digest: SHA-256 (hex) of its manifest, which names every member by SHA-256: the archive's identity.
+    """
+
+    path: str
+    size: int
+    members: int
+    digest: str
+
+
+def pack(store: str | Path, out: str | Path, *, card: str, overwrite: bool = False) -> Packed:
+    """Write a finished store into one archive; the same store and card give the same bytes.
+
+    Args:
+        store: folder of the store.
+        out: file to write; it appears whole or not at all.
+        card: text of the data card, kept as README.md.
+        overwrite: replace an existing file.
+
+    Raises:
+        HeatpoolError: if the store is unfinished or damaged or holds files that are none of its own, `out`
+            exists, or the disk refuses.
+    """
+    root, target = Path(store), Path(out)
+    if target.is_dir() or (target.exists() and not overwrite):
+        raise HeatpoolError(f"{target}: already exists; give another --out or --overwrite")
+    opened = FeatureStore.open(root)
+    if not (root / FINISHED).exists():
+        raise HeatpoolError(f"{root}: expected a finished store; finish it with heatpool extract … --resume")
+    text = card.encode()
+    if len(text) > MAX_CARD_BYTES:
+        raise HeatpoolError(f"expected a data card of at most {MAX_CARD_BYTES:,} bytes, got {len(text):,}")
+    recorded = recorded_files(opened.source)
+    files = [Member(CARD, len(text)), *_store_files(root)]
+    first = Member(MANIFEST, len(manifest_bytes([replace(each, sha256="0" * 64) for each in files])))
+    label = target.name.replace("-", "_")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        clean_leftovers(target.parent, prefix=f".tmp-{label}-")
+        aside = target.parent / temp_name(label)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        try:
+            packed = _write(aside / target.name, [first, *files], root=root, card=text, recorded=recorded)
+            flush_file(aside / target.name)
+            os.replace(aside / target.name, target)
+            flush_folder(target.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise HeatpoolError(f"{target}: cannot write the archive ({error.strerror or error})") from error
+    return replace(packed, path=str(target))
+
+
+def _store_files(root: Path) -> list[Member]:
+    """Files of a store folder in archive order.
+
+    Raises:
+        HeatpoolError: if something in it is no file of a store.
+    """
+    members = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(_LEFTOVERS)]
+        linked = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in (*names, *linked):
+            path = Path(folder, name)
+            key = path.relative_to(root).as_posix()
+            if key in (*_LEFT_OUT, CARD) or name.startswith(_LEFTOVERS):
+                continue
+            if path.is_symlink() or not is_store_file(key):
+                raise HeatpoolError(f"{path}: not a file of the store; move it away, then pack again")
+            members.append(Member(key, path.stat().st_size))
+    return sorted(members, key=lambda member: member.name)
+
+
+def _write(
+    path: Path,
+    members: list[Member],
+    *,
+    root: Path,
+    card: bytes,
+    recorded: Mapping[str, tuple[int, str]],
+) -> Packed:
+    """Copy all contents to their places; then, with the digests known, fill in manifest and headers."""
+    layout = ZipLayout(members)
+    full = list(members)
+    with path.open("xb") as out:
+        for number, member in enumerate(members[1:], start=1):
+            out.seek(layout.starts[number])
+            if member.name == CARD:
+                out.write(card)
+                digest, crc32 = hashlib.sha256(card).hexdigest(), zlib.crc32(card)
+            else:
+                digest, crc32 = _copy(root / member.name, out, member.size)
+            full[number] = replace(member, sha256=digest, crc32=crc32)
+        _compare(str(root), full, recorded)
+        manifest = manifest_bytes(full[1:])
+        full[0] = replace(full[0], crc32=zlib.crc32(manifest))
+        out.seek(layout.starts[0])
+        out.write(manifest)
+        for position, piece in ZipLayout(full).frame():
+            out.seek(position)
+            out.write(piece)
+    return Packed("", layout.size, len(full) - 1, hashlib.sha256(manifest).hexdigest())
+
+
+def _copy(path: Path, out: BinaryIO, size: int) -> tuple[str, int]:
+    """Append a file to `out`; returns its SHA-256 and CRC-32. Raises HeatpoolError if its size changed."""
+    digest, crc32, count = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
+            count += len(chunk)
+            if count > size:
+                break
+            out.write(chunk)
+    if count != size:
+        raise HeatpoolError(f"{path}: changed while it was packed; pack again when nobody writes the store")
+    return digest.hexdigest(), crc32
+
+
+def _compare(name: str, members: Sequence[Member], recorded: Mapping[str, tuple[int, str]]) -> None:
+    """Raise HeatpoolError unless every file that the store recorded is there as it was written."""
+    found = {member.name: (member.size, member.sha256) for member in members}
+    for key, mark in recorded.items():
+        if found.get(key) != mark:
+            what = "is missing" if key not in found else "changed since it was written"
+            raise HeatpoolError(f"{name}: damaged, {key} {what}; `heatpool verify` says more")
+
+
+def verify(archive: ArchiveSource) -> Packed:
+    """Read every byte of an archive and compare it with what its manifest demands.
+
+    Raises:
+        HeatpoolError: if a single bit differs; the line names what is damaged.
+    """
+    damaged = [member.name for member, sound in _check(archive) if not sound]
+    if damaged:
+        names = ", ".join(damaged[:4]) + (f" and {len(damaged) - 4} more" if len(damaged) > 4 else "")
+        raise HeatpoolError(f"{archive.name}: damaged: {names}; get the archive again")
+    _compare(archive.name, archive.members, recorded_files(archive))
+    return Packed(archive.name, archive.layout.size, len(archive.members), archive.digest)
+
+
+def unpack(archive: ArchiveSource, out: str | Path) -> Packed:
+    """Unpack an archive into a new store folder, checking every byte on the way.
+
+    Args:
+        archive: opened archive.
+        out: folder to make; it appears once all is written and found sound.
+
+    Raises:
+        HeatpoolError: if `out` exists, the archive is damaged, of another version or holds what is not
+            part of a store, or the disk is full.
+    """
+    target = Path(out)
+    if os.path.lexists(target):
+        raise HeatpoolError(f"{target}: already exists; give another --out")
+    FeatureStore.open(archive)  # another version is refused before anything is written
+    label = target.name.replace("-", "_")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        clean_leftovers(target.parent, prefix=f".tmp-{label}-")
+        free = shutil.disk_usage(target.parent).free
+        if archive.layout.size > free:
+            raise HeatpoolError(
+                f"{target}: expected {archive.layout.size:,} bytes of free disk, got {free:,}"
+            )
+        aside = target.parent / temp_name(label)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        try:
+            for member, sound in _check(archive, into=aside):
+                if not sound:
+                    raise HeatpoolError(f"{archive.name}: damaged: {member.name}; get the archive again")
+            flush_tree(aside)
+            os.rename(aside, target)
+            flush_folder(target.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise HeatpoolError(f"{target}: cannot unpack ({error.strerror or error})") from error
+    return Packed(str(target), archive.layout.size, len(archive.members), archive.digest)
+
+
+def _check(archive: ArchiveSource, *, into: Path | None = None) -> Iterator[tuple[Member, bool]]:
+    """Go through all members and say of each whether it is sound; then check all that lies between them.
+
+    Args:
+        archive: opened archive.
+        into: folder to write them to.
+    """
+    full, all_sound = list(archive.layout.members), True
+    for number, member in enumerate(full[1:], start=1):
+        digest, crc32 = hashlib.sha256(), 0
+        start = archive.layout.starts[number]
+        with _new_file(into, member.name) as file:
+            for at in range(start, start + member.size, _CHUNK):
+                chunk = archive.file.read(at, min(at + _CHUNK, start + member.size))
+                digest.update(chunk)
+                crc32 = zlib.crc32(chunk, crc32)
+                file.write(chunk)
+        full[number] = replace(member, crc32=crc32)
+        sound = digest.hexdigest() == member.sha256
+        all_sound = all_sound and sound
+        yield member, sound
+    if not all_sound:
+        return  # which says more than that the checksums in the headers differ too
+    for position, piece in ZipLayout(full).frame():
+        if archive.file.read(position, position + len(piece)) != piece:
+            raise HeatpoolError(
+                f"{archive.name}: refused, the zip structure at byte {position} is not what the manifest "
+                "demands (damaged, or a member is compressed, encrypted, linked, renamed or repeated)"
+            )
+
+
+def _new_file(folder: Path | None, name: str) -> BinaryIO:
+    if folder is None:
+        return open(os.devnull, "wb")
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    return path.open("xb")

@@ -1,0 +1,1 @@
+"""Stores made from stores or arrays: merged, cut down, in another precision."""

@@ -1,0 +1,103 @@
+"""Making a store out of something else: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from heatpool.pool.disk.files import clean_leftovers, flush_folder, temp_name
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, StoreSpec
+from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.writer import StoreWriter
+
+__all__ = ["MAX_CLIP_VALUES", "OnClips", "make_features", "new_store", "refuse_existing_path"]
+
+OnClips = Callable[[int], None]
+"""Called with the number of clips that were just done."""
+
+MAX_CLIP_VALUES = 1 << 28
+"""Files from elsewhere may not claim clips of more values than this (1 GiB of float32)."""
+
+
+def refuse_existing_path(path: Path) -> None:
+    """Raise HeatpoolError if there is something at `path`."""
+    if os.path.lexists(path):
+        raise HeatpoolError(f"{path}: already exists; give another --out")
+
+
+@contextmanager
+def new_store(
+    out: str | Path,
+    *,
+    spec: StoreSpec,
+    index: ClipIndex,
+    shard_clips: int = 64,
+) -> Iterator[StoreWriter]:
+    """Give a writer of a store that appears at `out`, finished, when the block ends without an error.
+
+    Raises:
+        HeatpoolError: if `out` exists, the index holds what cannot be stored, or the disk refuses.
+    """
+    target = Path(out)
+    refuse_existing_path(target)
+    label = f"{target.name.replace('-', '_')}-import"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    clean_leftovers(target.parent, prefix=f".tmp-{label}-")
+    folder = target.parent / temp_name(label)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        with StoreWriter.create(
+            folder / target.name, spec=spec, index=index, shard_clips=shard_clips
+        ) as writer:
+            yield writer
+            writer.finish()
+        try:
+            os.rename(folder / target.name, target)
+        except OSError as error:
+            raise HeatpoolError(f"{target}: cannot be made ({error.strerror})") from error
+        flush_folder(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_features(
+    layout: Layout, arrays: Mapping[str, np.ndarray], results: Sequence[ClipResult], *, names: Sequence[str]
+) -> list[ClipFeatures | None]:
+    """Records of some clips from their arrays.
+
+    Args:
+        layout: sizes of the store.
+        arrays: (n, ...) by name, for every array of the layout.
+        results: n outcomes.
+        names: n clip ids, for messages.
+
+    Returns:
+        n records; None for a clip whose times are NaN: it has no features.
+
+    Raises:
+        HeatpoolError: if a value is not finite or a shape does not fit; the line names the clip.
+    """
+    clips: list[ClipFeatures | None] = []
+    for number, (name, result) in enumerate(zip(names, results, strict=True)):
+        values = {key: np.asarray(arrays[key][number]) for key in layout.features}
+        if np.isnan(values["time_s"]).any():
+            clips.append(None)
+            continue
+        # Overflow of what is too large for float32 is found by the record's own check.
+        with np.errstate(over="ignore"):
+            floats = {
+                key: value.astype(np.float32) if value.dtype.kind == "f" else value
+                for key, value in values.items()
+            }
+        try:
+            clips.append(ClipFeatures(**floats))
+        except ValueError as error:
+            raise HeatpoolError(f"clip {name[:80]!r} ({result.status.name.lower()}): {error}") from error
+    return clips

@@ -1,0 +1,1 @@
+"""Files that appear whole, locks, processes: what the store needs of a disk."""

@@ -1,0 +1,98 @@
+"""Safe file handling for the store: flush, atomic replace, hashes, and dead writers' leftovers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from heatpool.pool.disk.processes import process_start
+
+__all__ = [
+    "clean_leftovers",
+    "flush_file",
+    "flush_folder",
+    "flush_tree",
+    "hash_file",
+    "temp_name",
+    "write_atomic",
+]
+
+FOREIGN_LEFTOVER_AGE_S = 3_600.0
+"""Temporary folders of other hosts are taken for dead after this long without a change."""
+
+
+def flush_file(path: Path) -> None:
+    """Flush a file's bytes to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def flush_folder(path: Path) -> None:
+    """Flush a folder's entries (new names, renames, removals) to the disk."""
+    flush_file(path)
+
+
+def flush_tree(path: Path) -> None:
+    """Flush every file and folder below `path`, then `path` itself."""
+    for folder, _, names in os.walk(path, topdown=False):
+        for name in names:
+            flush_file(Path(folder, name))
+        flush_folder(Path(folder))
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
+
+
+def write_atomic(path: Path, data: bytes, *, temp_folder: Path) -> None:
+    """Write `path` whole or not at all: aside in `temp_folder` (same disk), flushed, then renamed."""
+    aside = temp_folder / path.name
+    aside.write_bytes(data)
+    flush_file(aside)
+    os.replace(aside, path)
+    flush_folder(path.parent)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()) or "host"
+
+
+def temp_name(label: str) -> str:
+    """Name of a temporary folder that tells who owns it: `.tmp-<label>-<host>-<pid>`."""
+    return f".tmp-{label}-{_host()}-{os.getpid()}"
+
+
+def _is_dead(entry: Path) -> bool:
+    label, host, pid = entry.name.rsplit("-", 2)
+    shard = label.removeprefix(".tmp-shard")
+    if host != _host() and shard.isdigit() and (entry.parent / f".lock-shard{int(shard):07d}").exists():
+        return False  # whose lock it is decides whether its writer lives: no clock is asked
+    if host != _host() or not pid.isdigit():
+        return time.time() - entry.stat().st_mtime > FOREIGN_LEFTOVER_AGE_S
+    return process_start(int(pid)) is None
+
+
+def clean_leftovers(folder: Path, *, prefix: str = ".tmp-") -> list[str]:
+    """Remove temporary folders of writers that no longer run; returns the removed names.
+
+    A writer of this host is dead when its process is gone. Writers of other hosts cannot be asked:
+    their folders go once they are an hour old and the lock of their shard, if they are of one, is gone.
+    """
+    removed = []
+    for entry in sorted(folder.iterdir()):
+        ours = entry.name.startswith(prefix) and entry.name.count("-") >= 3
+        if ours and entry.is_dir() and not entry.is_symlink() and _is_dead(entry):
+            shutil.rmtree(entry)
+            removed.append(entry.name)
+    return removed

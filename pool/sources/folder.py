@@ -1,0 +1,82 @@
+"""Where the files of a store are read from: a folder here; other places implement `Source` too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from zarr.abc.store import Store
+from zarr.storage import LocalStore
+
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["FolderSource", "Source"]
+
+
+class Source(Protocol):
+    """Read access to the files of one store. Keys are paths relative to its root, with `/`.
+
+    An implementation must survive pickling, so that readers can be handed to other processes.
+    """
+
+    @property
+    def name(self) -> str:
+        """Path or URL, for messages."""
+
+    def read(self, key: str) -> bytes | None:
+        """Bytes of a file, None when there is none; HeatpoolError when it cannot be read."""
+
+    def size(self, key: str) -> int | None:
+        """Bytes a file has, None when there is none; HeatpoolError when it cannot be asked."""
+
+    def keys(self, folder: str) -> Iterable[str]:
+        """Names of the files in one folder, in any order; none when there is no such folder."""
+
+    def zarr_store(self) -> Store:
+        """The same files as a read-only zarr store."""
+
+
+class FolderSource:
+    """A store in a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """Path of the folder."""
+        return str(self.path)
+
+    def read(self, key: str) -> bytes | None:
+        """See `Source`."""
+        try:
+            return (self.path / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HeatpoolError(f"cannot read {self.path / key} ({error.strerror})") from error
+
+    def size(self, key: str) -> int | None:
+        """See `Source`."""
+        try:
+            return os.stat(self.path / key).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HeatpoolError(f"cannot read {self.path / key} ({error.strerror})") from error
+
+    def keys(self, folder: str) -> list[str]:
+        """See `Source`."""
+        try:
+            with os.scandir(self.path / folder) as entries:
+                return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise HeatpoolError(f"cannot list {self.path / folder} ({error.strerror})") from error
+
+    def zarr_store(self) -> Store:
+        """See `Source`."""
+        return LocalStore(self.path, read_only=True)

@@ -1,0 +1,175 @@
+"""What is wrong with labels and splits: unseen classes, empty parts, and what parts share but must not.
+
+The checks take a `ClipIndex`, so that they serve a manifest (`Manifest.index()`) and a feature store alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipIndex, Part
+
+__all__ = ["Finding", "check_labels", "check_split", "find_leaks", "refuse_leaks"]
+
+_NAMED = 5  # values that a message writes out
+_PAIRS = ((Part.TRAIN, Part.TEST), (Part.VAL, Part.TEST), (Part.TRAIN, Part.VAL))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes:
+        level: error = results would be wrong, warning = look at it.
+        check: which check found it; one word.
+        message: one line.
+        rows: clips it is about.
+    """
+
+    level: Literal["error", "warning"]
+    check: str
+    message: str
+    rows: tuple[int, ...] = ()
+
+
+def check_labels(index: ClipIndex) -> list[Finding]:
+    """Check that clips are labelled and class names differ."""
+    findings = []
+    unlabelled = np.flatnonzero(index.label < 0)
+    if len(unlabelled):
+        message = f"{len(unlabelled)} of {len(index)} clips have no label"
+        findings.append(Finding("warning", "unlabelled", message, _rows(unlabelled)))
+    labels: dict[str, list[int]] = defaultdict(list)
+    for label, name in enumerate(index.class_names):
+        labels[name].append(label)
+    for name, several in labels.items():
+        if len(several) > 1:
+            rows = _rows(np.flatnonzero(np.isin(index.label, several)))
+            findings.append(Finding("error", "class_name", f"labels {several} are all called {name!r}", rows))
+    return findings
+
+
+def check_split(
+    index: ClipIndex, protocol: str, *, contents: Sequence[str] = (), disjoint: str | None = None
+) -> list[Finding]:
+    """Check a split protocol: parts that are empty, classes without train clips, and leaks.
+
+    Args:
+        index: clips.
+        protocol: name of the split.
+        contents: N digests of the videos' contents, "" = unknown; to find one video under two names.
+        disjoint: column whose values train and test must not share; None when no rule is known.
+
+    Returns:
+        What was found.
+    """
+    part, findings = index.splits[protocol], []
+    for each in (Part.TRAIN, Part.VAL, Part.TEST):
+        if not (part == each).any():
+            say = "; train needs one: heatpool manifest --val-fraction" if each == Part.VAL else ""
+            message = f"{protocol} has no {each.name.lower()} clip{say}"
+            findings.append(Finding("warning", "empty_part", message))
+    trained = np.unique(index.label[part == Part.TRAIN])
+    unseen = (part > Part.TRAIN) & (index.label >= 0) & ~np.isin(index.label, trained)
+    if unseen.any():
+        names = [index.class_names[label] for label in np.unique(index.label[unseen])]
+        message = (
+            f"{protocol}: {_count(names, 'classes')} of val or test without a train clip: {_some(names)}"
+        )
+        findings.append(Finding("error", "class_not_in_train", message, _rows(np.flatnonzero(unseen))))
+    return findings + find_leaks(index, protocol, contents=contents, disjoint=disjoint)
+
+
+def find_leaks(
+    index: ClipIndex, protocol: str, *, contents: Sequence[str] = (), disjoint: str | None = None
+) -> list[Finding]:
+    """Find what the parts of a protocol share but must not.
+
+    The same video in two parts is an error, under one path or under two (`contents`). So is a value of the
+    column `disjoint` that test shares with train or val, and a subject that train and val share (a val part
+    carved by subject shares cameras with train by design). Without a rule, shared subjects are a warning.
+
+    Args:
+        index: clips.
+        protocol: name of the split.
+        contents: N digests of the videos' contents, "" = unknown.
+        disjoint: column by which the protocol splits.
+
+    Returns:
+        What was found; `rows` are the clips that share a value.
+
+    Raises:
+        HeatpoolError: if the protocol or the column is not there.
+    """
+    if protocol not in index.splits:
+        known = ", ".join(index.splits) or "none"
+        raise HeatpoolError(f"expected a split protocol of {known}, got {protocol!r}")
+    findings = []
+    for name, values in (("video", index.path), ("content", contents)):
+        for parts, shared, rows in _shared(index.splits[protocol], values):
+            message = f"{protocol}: {_count(shared, 'videos')} both in {parts}"
+            if name == "content":
+                paths = [index.path[row] for row in rows]
+                message = f"{protocol}: copies of {_count(shared, 'videos')} both in {parts}: {_some(paths)}"
+            findings.append(Finding("error", f"{name}_leak", message, rows))
+    column = disjoint or "subject"
+    if disjoint and not any(index.columns.get(disjoint, ())):
+        message = f"{protocol} must not share a {disjoint}, which no clip names: nothing to check"
+        return [*findings, Finding("warning", f"{disjoint}_unknown", message)]
+    for parts, shared, rows in _shared(index.splits[protocol], index.columns.get(column, ())):
+        if column != "subject" and "test" not in parts:
+            continue
+        rule = "" if disjoint else f"; if that is wrong, --disjoint {protocol}={column} makes it an error"
+        message = f"{protocol}: {_count(shared, f'{column}s')} both in {parts}: {_some(shared)}{rule}"
+        findings.append(Finding("error" if disjoint else "warning", f"{column}_leak", message, rows))
+    return findings
+
+
+def refuse_leaks(index: ClipIndex, protocol: str, *, disjoint: Mapping[str, str]) -> None:
+    """Raise HeatpoolError if the parts of a protocol share a video, or what its rule forbids.
+
+    Args:
+        index: clips of a manifest or a store.
+        protocol: name of the split.
+        disjoint: protocol to the column that its parts must not share (`datasets.forbidden_columns()`).
+    """
+    for finding in find_leaks(index, protocol, disjoint=disjoint.get(protocol)):
+        if finding.level == "error":
+            raise HeatpoolError(f"the split leaks: {finding.message}; heatpool doctor lists the clips")
+
+
+def _shared(part: np.ndarray, values: Sequence[str]) -> list[tuple[str, list[str], tuple[int, ...]]]:
+    """Return, for each two parts, the values that both have, and the rows that have them."""
+    if not any(values):
+        return []
+    names, code = np.unique(np.array(values, dtype=object).astype(str), return_inverse=True)
+    has = np.zeros((max(Part) + 1, len(names)), np.bool_)
+    has[part, code] = True
+    found = []
+    for one, other in _PAIRS:
+        both = has[one] & has[other] & (names != "")
+        if both.any():
+            rows = np.flatnonzero(both[code] & ((part == one) | (part == other)))
+            found.append((f"{one.name} and {other.name}".lower(), names[both].tolist(), _rows(rows)))
+    return found
+
+
+def _rows(rows: np.ndarray) -> tuple[int, ...]:
+    return tuple(rows.tolist())
+
+
+def _count(values: Sequence[str], noun: str) -> str:
+    singular = {"classes": "class"}.get(noun, noun.removesuffix("s"))
+    return f"{len(values)} {noun if len(values) > 1 else singular}"
+
+
+def _some(values: Iterable[str]) -> str:
+    names = sorted(values, key=lambda name: (len(name), name))
+    more = f", … ({len(names)})" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

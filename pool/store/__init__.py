@@ -1,0 +1,1 @@
+"""The feature store: its layout, index, shards and journal, read and written."""

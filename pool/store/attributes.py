@@ -1,0 +1,138 @@
+"""Root attributes of a feature store: format, sizes, provenance; to and from the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import COCO17, RgbSpec, StoreSpec
+from heatpool.pool.sources.folder import FolderSource, Source
+from heatpool.pool.store.layout import Layout
+
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "code_version",
+    "layout_from_attributes",
+    "read_root",
+    "root_attributes",
+    "spec_from_attributes",
+]
+
+FORMAT = "heatpool-features"
+VERSION = 1
+
+
+def code_version() -> str:
+    """Version of the installed heatpool, or a plain word when it runs from an uninstalled tree."""
+    try:
+        return metadata.version("heatpool")
+    except metadata.PackageNotFoundError:
+        return "unknown (heatpool is not installed)"
+
+
+def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[str, Any]:
+    """Root attributes of a new store: format, sizes and provenance. No clock, no host.
+
+    Raises:
+        ValueError: if `spec.config` cannot be written as JSON.
+    """
+    try:
+        config = json.loads(json.dumps(dict(spec.config), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected a config of plain JSON values, got {error}") from error
+    optional: dict[str, Any] = {} if spec.rgb is None else {"rgb": asdict(spec.rgb)}
+    if spec.tap_channels:
+        optional["tap_channels"] = list(spec.tap_channels)
+    if spec.map_mean:
+        optional["map_mean"] = True
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "code_version": code_version(),
+        "clips": clips,
+        "persons": spec.persons,
+        "steps": spec.steps,
+        "joints": spec.joints,
+        "channels": spec.channels,
+        "shard_clips": shard_clips,
+        "skeleton": spec.skeleton,
+        "joint_names": list(COCO17) if spec.skeleton == "coco17" else [],
+        "backbone": spec.backbone,
+        "tap": spec.tap,
+        "weights_sha256": spec.weights_sha256,
+        "config": config,
+        "licence": spec.licence,
+        "citation": spec.citation,
+        "source": spec.source,
+        "precision": spec.precision,
+        **optional,
+    }
+
+
+def spec_from_attributes(attributes: Mapping[str, Any]) -> StoreSpec:
+    """The `StoreSpec` that root attributes describe (inverse of `root_attributes`)."""
+    return StoreSpec(**_fields_of(StoreSpec, attributes))
+
+
+def layout_from_attributes(attributes: Mapping[str, Any]) -> Layout:
+    """The `Layout` that root attributes describe."""
+    return Layout(**_fields_of(Layout, attributes))
+
+
+_OPTIONAL = ("rgb", "precision", "tap_channels", "map_mean")
+
+
+def _fields_of(record: type[StoreSpec] | type[Layout], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: attributes[name] for name in record.__dataclass_fields__ if name in attributes}
+    if "tap_channels" in values:
+        values["tap_channels"] = tuple(values["tap_channels"])
+    return values | ({"rgb": RgbSpec(**attributes["rgb"])} if "rgb" in attributes else {})
+
+
+def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
+    """Root attributes of a store.
+
+    Raises:
+        HeatpoolError: if there is no heatpool feature store of this version (or of any).
+    """
+    path = source.name
+    if isinstance(source, FolderSource) and not source.path.exists():
+        raise HeatpoolError(f"{path}: no such feature store")
+    try:
+        attributes = json.loads(source.read("zarr.json") or b"").get("attributes", {})
+    except (ValueError, AttributeError) as error:
+        raise HeatpoolError(
+            f"{path}: expected a heatpool feature store, got no readable zarr.json"
+        ) from error
+    if not isinstance(attributes, dict) or attributes.get("format") != FORMAT:
+        raise HeatpoolError(f"{path}: expected format {FORMAT}, got another kind of Zarr store")
+    if attributes.get("version") != VERSION and not any_version:
+        raise HeatpoolError(
+            f"{path}: expected {FORMAT} version {VERSION}, got version {attributes.get('version')}; "
+            "read it with the heatpool release that wrote it, or extract again"
+        )
+    needed = {*StoreSpec.__dataclass_fields__, *Layout.__dataclass_fields__, "columns", "splits"} - set(
+        _OPTIONAL
+    )
+    if not any_version and (missing := sorted(needed - set(attributes))):
+        raise HeatpoolError(f"{path}: damaged store, zarr.json lacks {', '.join(missing)}")
+    if not any_version:
+        try:
+            _check_sizes(attributes)
+            spec_from_attributes(attributes)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
+    return attributes
+
+
+def _check_sizes(attributes: Mapping[str, Any]) -> None:
+    """Raise ValueError unless sizes are whole numbers that arrays can have."""
+    for name in ("clips", "persons", "steps", "joints", "channels", "shard_clips"):
+        value = attributes[name]
+        if type(value) is not int or not 0 <= value < 2**40:
+            raise ValueError(f"expected {name} to be a whole number, got {value!r}")

@@ -1,0 +1,226 @@
+"""The index side of a feature store: who the clips are, what became of them, and how they are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipIndex, Part, Status, StoreSpec
+from heatpool.pool.sources.folder import Source
+from heatpool.pool.store.attributes import layout_from_attributes, read_root, spec_from_attributes
+from heatpool.pool.store.index import split_array
+from heatpool.pool.store.index_reader import IndexReader
+from heatpool.pool.store.journal import merge_results
+from heatpool.pool.store.layout import FINISHED, RESULT_DTYPES, Layout
+from heatpool.pool.store.selection import PartName, Wanted, as_part, in_classes, in_column
+
+__all__ = ["Rows", "StoreIndex"]
+
+Rows = Sequence[int] | np.ndarray
+
+
+class StoreIndex:
+    """Provenance, index and results of a store; each array is read when it is first asked for.
+
+    Attributes:
+        source: its files.
+        attributes: root attributes as stored (format, provenance, configuration).
+        spec: sizes and provenance.
+        layout: sizes and division into shards.
+
+    Raises:
+        HeatpoolError: if there is no heatpool feature store of this version.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.attributes: dict[str, Any] = read_root(source)
+        self.spec: StoreSpec = spec_from_attributes(self.attributes)
+        self.layout: Layout = layout_from_attributes(self.attributes)
+
+    def __len__(self) -> int:
+        return self.layout.clips
+
+    @cached_property
+    def _index(self) -> IndexReader:
+        return IndexReader(self.source, self.layout)
+
+    @property
+    def finished(self) -> bool:
+        """Whether `StoreWriter.finish` ran after the last shard was written (clips may still be pending)."""
+        return self.source.size(FINISHED) is not None
+
+    @cached_property
+    def index(self) -> ClipIndex:
+        """The whole index in memory; of a very large store rather take `rows` and `index_of`."""
+        return self._index.index()
+
+    def index_of(self, rows: Rows) -> ClipIndex:
+        """The index of some clips, in the order of `rows`, which must not repeat."""
+        return self._index.index(self._check_rows(rows))
+
+    @cached_property
+    def _results(self) -> dict[str, np.ndarray]:
+        return {} if self.finished else merge_results(self.source, self.layout)[0]
+
+    def _result(self, name: str) -> np.ndarray:
+        return self._results[name] if self._results else self._index.array(name)
+
+    @cached_property
+    def status(self) -> np.ndarray:
+        """(N,) uint8 of `Status`."""
+        return self._result("status")
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """(N,) int32, frames each clip really holds."""
+        return self._result("frames")
+
+    @cached_property
+    def fps(self) -> np.ndarray:
+        """(N,) float32, mean frames per second, 0 = unknown."""
+        return self._result("fps")
+
+    @cached_property
+    def width_px(self) -> np.ndarray:
+        """(N,) int32, frame width, 0 = unknown."""
+        return self._result("width_px")
+
+    @cached_property
+    def height_px(self) -> np.ndarray:
+        """(N,) int32, frame height, 0 = unknown."""
+        return self._result("height_px")
+
+    @cached_property
+    def persons(self) -> np.ndarray:
+        """(N,) uint8, person slots that are filled."""
+        return self._result("persons")
+
+    @cached_property
+    def label(self) -> np.ndarray:
+        """(N,) int32, class number, -1 = unlabelled."""
+        return self._index.array("label")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self._index.class_names()
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Names of the split protocols."""
+        return tuple(self.attributes["splits"])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the manifest columns (subject, camera, ...)."""
+        return tuple(self.attributes["columns"])
+
+    def part(self, protocol: str) -> np.ndarray:
+        """(N,) uint8 of `Part` for one split protocol.
+
+        Raises:
+            HeatpoolError: if the store has no such protocol.
+        """
+        return self._index.array(split_array(self._known("split protocol", protocol, self.protocols)))
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """N values of a manifest column (subject, camera, ...), "" where unknown.
+
+        Raises:
+            HeatpoolError: if the store has no such column.
+        """
+        return tuple(self._index.column(self._known("column", name, self.columns)).tolist())
+
+    def clip_ids(self, rows: Rows) -> tuple[str, ...]:
+        """Clip ids of `rows`."""
+        return self._index.strings("clip_id", self._check_rows(rows))
+
+    def rows(
+        self,
+        protocol: str | None = None,
+        part: Part | PartName | None = None,
+        *,
+        where: Mapping[str, Wanted] | None = None,
+        classes: Sequence[str | int] | None = None,
+        usable: bool = True,
+    ) -> np.ndarray:
+        """Rows (n,) int64 in ascending order of the clips that fit all that is asked.
+
+        Args:
+            protocol: split protocol; None for all clips of the store.
+            part: `train`, `val` or `test`; None for every clip that has a part in the protocol.
+            where: per manifest column the text it must have, or several of which any will do.
+            classes: class names or numbers; None for all clips, labelled or not.
+            usable: keep only clips with features (status ok or truncated).
+
+        Raises:
+            HeatpoolError: if the protocol, part, a column, a value in it or a class does not exist.
+        """
+        keep = np.ones(len(self), bool)
+        if protocol is not None:
+            parts = self.part(protocol)
+            keep &= parts != Part.NONE if part is None else parts == as_part(part)
+        elif part is not None:
+            raise HeatpoolError(f"expected a split protocol with part {part!r}, got none")
+        for column, wanted in (where or {}).items():
+            keep &= in_column(self._index, self._known("column", column, self.columns), wanted)
+        if classes is not None:
+            keep &= in_classes(self.label, self.class_names, classes)
+        if usable:
+            keep &= (self.status == Status.OK) | (self.status == Status.TRUNCATED)
+        return np.flatnonzero(keep).astype(np.int64)
+
+    def table(self, rows: Rows | None = None) -> dict[str, np.ndarray]:
+        """The index and the results as columns, of all clips or of `rows`.
+
+        Returns:
+            Arrays (N,) or (n,): row, clip_id, path, label, class_name, the manifest columns, one column per
+            protocol with train, val, test or "", status as a word, frames, fps, width_px, height_px,
+            persons. Texts are numpy's variable-width strings (StringDType), "" where unknown.
+        """
+        wanted = None if rows is None else self._check_rows(rows)
+        number = np.arange(len(self)) if wanted is None else wanted
+        index = self._index
+        label = index.array("label", wanted)
+        table = {
+            "row": number,
+            "clip_id": index.array("clip_id", wanted),
+            "path": index.array("path", wanted),
+            "label": label,
+            "class_name": _words([*self.class_names, ""])[label],
+            **{name: index.column(name, wanted) for name in self.columns},
+        }
+        parts = _words(["" if part == Part.NONE else part.name.lower() for part in Part])
+        table |= {name: parts[index.array(split_array(name), wanted)] for name in self.protocols}
+        for name in RESULT_DTYPES:
+            table[name] = getattr(self, name)[number]
+        table["status"] = _words([status.name.lower() for status in Status])[table["status"]]
+        return table
+
+    def _known(self, kind: str, name: str, names: Sequence[str]) -> str:
+        if name not in names:
+            raise HeatpoolError(
+                f"{self.source.name}: expected a {kind} of {', '.join(names) or 'none'}, got {name!r}"
+            )
+        return name
+
+    def _check_rows(self, rows: Rows) -> np.ndarray:
+        wanted = np.asarray(rows)
+        if wanted.size == 0:
+            return np.zeros(0, np.int64)
+        if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
+            raise ValueError(f"expected rows (n,) of integers, got {wanted.dtype} {wanted.shape}")
+        if int(wanted.min()) < 0 or int(wanted.max()) >= len(self):
+            raise ValueError(
+                f"expected rows from 0 to {len(self) - 1}, got {int(wanted.min())} to {int(wanted.max())}"
+            )
+        return wanted.astype(np.int64)
+
+
+def _words(texts: Sequence[str]) -> np.ndarray:
+    return np.array(texts, np.dtypes.StringDType())

@@ -1,0 +1,96 @@
+"""The end of a run: result arrays from the journal, the list of failures, and the mark."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from heatpool.pool.disk.files import flush_file, flush_folder, temp_name, write_atomic
+from heatpool.pool.records import Status
+from heatpool.pool.sources.folder import FolderSource
+from heatpool.pool.store.index import create_results
+from heatpool.pool.store.index_reader import IndexReader
+from heatpool.pool.store.journal import merge_results
+from heatpool.pool.store.layout import FINISHED, Layout
+from heatpool.pool.store.shard_writer import OnStep
+
+__all__ = ["FAILURES", "Derived", "derive", "finish_store"]
+
+FAILURES = "failures.csv"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What follows from the journal.
+
+    Attributes:
+        arrays: (N,) results by name.
+        failures: content of `failures.csv`.
+        mark: content of `finished.json`.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    failures: bytes
+    mark: bytes
+
+
+def derive(root: Path, layout: Layout) -> Derived:
+    """Read the whole journal.
+
+    Raises:
+        HeatpoolError: if the index cannot be read.
+    """
+    arrays, messages, digest = merge_results(FolderSource(root), layout)
+    counts = {status.name.lower(): int((arrays["status"] == status).sum()) for status in Status}
+    mark = json.dumps({"clips": counts, "journal_sha256": digest}).encode() + b"\n"
+    return Derived(arrays, _failures_csv(root, layout, arrays["status"], messages), mark)
+
+
+def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:
+    """Write what follows from the journal; each file is replaced atomically, the mark comes last.
+
+    Raises:
+        HeatpoolError: if the index cannot be read.
+        OSError: if the disk refuses.
+    """
+    aside = root / temp_name("finish")
+    (root / FINISHED).unlink(missing_ok=True)
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        derived = derive(root, layout)
+        create_results(zarr.create_group(aside, zarr_format=3), derived.arrays)
+        for name in derived.arrays:
+            for chunk in sorted((aside / name).glob("c.*")):
+                flush_file(chunk)
+                os.replace(chunk, root / name / chunk.name)
+            flush_folder(root / name)
+            on_step(f"finish: replaced {name}")
+        write_atomic(root / FAILURES, derived.failures, temp_folder=aside)
+        on_step("finish: wrote failures.csv")
+        write_atomic(root / FINISHED, derived.mark, temp_folder=aside)
+        on_step("finish: marked")
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _failures_csv(root: Path, layout: Layout, status: np.ndarray, messages: Mapping[int, str]) -> bytes:
+    """Clips to look at, with their reason. `no_person` is listed, though it is not a failure."""
+    rows = np.flatnonzero(np.isin(status, (Status.FAILED, Status.TRUNCATED, Status.NO_PERSON)))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("clip_id", "path", "status", "message"))
+    if rows.size:
+        index = IndexReader(FolderSource(root), layout)
+        names = (index.strings("clip_id", rows), index.strings("path", rows))
+        for row, clip_id, path in zip(rows.tolist(), *names, strict=True):
+            table.writerow((clip_id, path, Status(status[row]).name.lower(), messages.get(row, "")))
+    return text.getvalue().encode(errors="backslashreplace")

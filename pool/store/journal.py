@@ -1,0 +1,208 @@
+"""The journal: one record per finished shard, written last, which makes the shard count.
+
+A shard is finished when its record is whole (the record carries its own SHA-256) and every file
+that it names is there with the recorded size. Everything else is pending.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from heatpool.pool.disk.sealed_json import FileMark, files_from_json, files_to_json, seal, unseal
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipResult, Status
+from heatpool.pool.sources.folder import Source
+from heatpool.pool.store.layout import JOURNAL, RESULT_DTYPES, Layout
+
+__all__ = [
+    "ShardError",
+    "ShardRecord",
+    "check_shard",
+    "digest_journal",
+    "examine_shard",
+    "merge_results",
+    "read_record",
+    "read_records",
+    "record_key",
+    "recorded_shards",
+]
+
+_RESULT_FIELDS = (*RESULT_DTYPES, "message")
+
+
+class ShardError(HeatpoolError):
+    """A shard is pending or damaged; the text says why."""
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """Outcome of one shard.
+
+    Attributes:
+        shard: number of the shard.
+        first_clip: row of its first clip.
+        files: size in bytes and SHA-256 (hex) of each of its files, by path relative to the root.
+        results: outcome of each clip in row order, as one list per `ClipResult` field.
+        code_version: heatpool version that wrote it.
+    """
+
+    shard: int
+    first_clip: int
+    files: Mapping[str, FileMark]
+    results: Mapping[str, list]
+    code_version: str
+
+    @classmethod
+    def of(
+        cls,
+        layout: Layout,
+        shard: int,
+        *,
+        files: Mapping[str, FileMark],
+        results: Sequence[ClipResult],
+        code_version: str,
+    ) -> ShardRecord:
+        """Record of a shard that was just written."""
+        columns = {name: [getattr(result, name) for result in results] for name in _RESULT_FIELDS}
+        return cls(shard, layout.rows(shard).start, files, columns, code_version)
+
+    def to_bytes(self) -> bytes:
+        """The record as one line of JSON, with `sha256` over all the rest."""
+        return seal(
+            {
+                "shard": self.shard,
+                "first_clip": self.first_clip,
+                "code_version": self.code_version,
+                "files": files_to_json(self.files),
+                "results": dict(self.results),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ShardRecord:
+        """Parse `to_bytes` output.
+
+        Raises:
+            ValueError: if the record is cut, altered or of another form.
+        """
+        body = unseal(data)
+        files = files_from_json(body["files"])
+        return cls(body["shard"], body["first_clip"], files, body["results"], body["code_version"])
+
+    def clip_results(self) -> list[ClipResult]:
+        """Outcome of each clip in row order."""
+        columns = (self.results[name] for name in _RESULT_FIELDS)
+        records = [dict(zip(_RESULT_FIELDS, values, strict=True)) for values in zip(*columns, strict=True)]
+        return [ClipResult(**each | {"status": Status(each["status"])}) for each in records]
+
+
+def record_key(shard: int) -> str:
+    """Path of the record of a shard, relative to the store's root."""
+    return f"{JOURNAL}/{shard:07d}.json"
+
+
+def recorded_shards(source: Source, layout: Layout) -> list[int]:
+    """Shards that have a record, sound or not, in order. Lists the journal's folder and nothing else."""
+    stems = (name.removesuffix(".json") for name in source.keys(JOURNAL))
+    return sorted(shard for stem in stems if stem.isdigit() and (shard := int(stem)) < layout.shards)
+
+
+def read_record(source: Source, layout: Layout, shard: int) -> ShardRecord | None:
+    """The record of a shard, None when it has none.
+
+    Raises:
+        ShardError: if the record is damaged.
+    """
+    key, rows = record_key(shard), layout.rows(shard)
+    data = source.read(key)
+    if data is None:
+        return None
+    try:
+        record = ShardRecord.from_bytes(data)
+        counts = {len(record.results[name]) for name in _RESULT_FIELDS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ShardError(f"shard {shard}: unreadable record {key} ({error})") from error
+    if (record.shard, record.first_clip, counts) != (shard, rows.start, {len(rows)}):
+        raise ShardError(f"shard {shard}: record {key} belongs to another shard")
+    return record
+
+
+def read_records(source: Source, layout: Layout) -> Iterator[ShardRecord]:
+    """The sound records in order; whether their files are there is not looked at."""
+    for shard in recorded_shards(source, layout):
+        try:
+            record = read_record(source, layout, shard)
+        except ShardError:
+            continue  # pending: the caller asked for finished ones
+        if record is not None:
+            yield record
+
+
+def examine_shard(
+    source: Source, layout: Layout, shard: int, *, digest: Callable[[str], str] | None = None
+) -> list[str]:
+    """What is wrong with a shard that has a record, one line each; nothing when it is finished.
+
+    Args:
+        source: files of the store.
+        layout: sizes of the store.
+        shard: number of the shard.
+        digest: gives the SHA-256 (hex) of the file at a key; None to compare sizes only.
+    """
+    try:
+        record = read_record(source, layout, shard)
+    except ShardError as error:
+        return [str(error)]
+    if record is None:
+        return [f"shard {shard} is pending"]
+    wrong = []
+    for key in (layout.shard_key(name, shard) for name in layout.stored):
+        found = source.size(key)
+        size, expected = record.files.get(key, (None, ""))
+        if found != size:
+            want, got = (f"{n} bytes" if n is not None else "no file" for n in (size, found))
+            wrong.append(f"shard {shard}: expected {key} of {want}, got {got}")
+        elif digest is not None and size is not None:
+            try:
+                if digest(key) != expected:
+                    wrong.append(f"shard {shard}: the bytes of {key} changed since they were written")
+            except OSError as error:  # a bad sector
+                wrong.append(f"shard {shard}: cannot read {key} ({error.strerror})")
+    return wrong
+
+
+def check_shard(source: Source, layout: Layout, shard: int) -> None:
+    """Raise ShardError unless the shard's record is sound and its files are there in their sizes."""
+    wrong = examine_shard(source, layout, shard)
+    if wrong:
+        raise ShardError(wrong[0])
+
+
+def merge_results(source: Source, layout: Layout) -> tuple[dict[str, np.ndarray], dict[int, str], str]:
+    """Per-clip result arrays (N,) by name from the journal, the messages by row, and its digest."""
+    arrays = {name: np.zeros(layout.clips, dtype) for name, dtype in RESULT_DTYPES.items()}
+    messages: dict[int, str] = {}
+
+    def merged() -> Iterator[ShardRecord]:
+        for record in read_records(source, layout):
+            rows = layout.rows(record.shard)
+            for name, array in arrays.items():
+                array[rows.start : rows.stop] = record.results[name]
+            said = zip(rows, record.results["message"], strict=True)
+            messages.update({row: message for row, message in said if message})
+            yield record
+
+    return arrays, messages, digest_journal(merged())
+
+
+def digest_journal(records: Iterator[ShardRecord]) -> str:
+    """SHA-256 (hex) of the records one after the other: what the finished shards hold."""
+    digest: Any = hashlib.sha256()
+    for record in records:
+        digest.update(record.to_bytes())
+    return digest.hexdigest()

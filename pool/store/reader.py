@@ -1,0 +1,170 @@
+"""Reading a feature store. Axis letters: N clips, M persons, T steps, V joints, C channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipFeatures, ClipResult, Status
+from heatpool.pool.sources.folder import FolderSource, Source
+from heatpool.pool.sources.locate import find_source
+from heatpool.pool.store.clip_table import Rows, StoreIndex
+from heatpool.pool.store.digests import recorded_files
+from heatpool.pool.store.journal import read_record
+from heatpool.pool.store.selection import PartName
+from heatpool.pool.store.shard_reader import FeatureReader, check_names
+
+__all__ = ["FeatureStore", "PartName"]
+
+
+class FeatureStore(StoreIndex):
+    """A feature store opened for reading. Opening reads one small file; everything else is lazy.
+
+    Use `FeatureStore.open(location)`. An unfinished store can be read too: its `status` and the other
+    result arrays then come from the journal, and clips not yet written are `PENDING`.
+
+    Attributes:
+        source: its files.
+        attributes: root attributes as stored (format, provenance, configuration).
+        spec: sizes and provenance.
+        layout: sizes and division into shards.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.source,)
+
+    @classmethod
+    def open(cls, location: str | Path | Source) -> FeatureStore:
+        """Open a store: a folder, an archive, an address, or a `Source`.
+
+        Raises:
+            HeatpoolError: if there is no heatpool feature store of this version.
+        """
+        return cls(find_source(location) if isinstance(location, str | Path) else location)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(
+            f"{name} {(self.layout.clips, *spec.item_shape)}" for name, spec in self.layout.features.items()
+        )
+        return f"FeatureStore({self.source.name}: {sizes}; {self.spec.backbone} {self.spec.tap})"
+
+    @property
+    def path(self) -> Path:
+        """Root folder of the store. Raises HeatpoolError for one that is not a folder on this machine."""
+        if not isinstance(self.source, FolderSource):
+            raise HeatpoolError(f"{self.source.name}: expected a store in a folder; unpack it first")
+        return self.source.path
+
+    @cached_property
+    def _features(self) -> FeatureReader:
+        return FeatureReader(self.source, self.layout, self._index.group, is_written=self._has_results)
+
+    def _has_results(self, rows: range) -> bool:
+        return self.finished and bool((self.status[rows.start : rows.stop] != Status.PENDING).any())
+
+    def read(self, rows: Rows, arrays: Iterable[str] = ("pooled",)) -> dict[str, np.ndarray]:
+        """Features of `rows`, in that order. They are the same dtypes whatever the store's precision.
+
+        Args:
+            rows: (n,) clip numbers, any order, repeats allowed.
+            arrays: names among pooled, keypoints, boxes, mask, time_s, and what else `layout.features` has.
+
+        Returns:
+            Arrays (n, ...) by name: pooled (n, M, T, V, C) float16, keypoints (n, M, T, V, 3)
+            float16, boxes (n, M, T, 4) float16, mask (n, M, T) bool, time_s (n, T) float32; map_mean
+            (n, M, T, C) float16, rgb (n, F, D) float16 or rgb_jpeg (n, F, L) uint8 (see `pool.jpeg`) in
+            stores that have them. Clips without features hold 0, False, and NaN in `time_s`.
+
+        Raises:
+            HeatpoolError: if a shard is damaged.
+            ValueError: if a row or an array does not exist.
+        """
+        names = (arrays,) if isinstance(arrays, str) else tuple(arrays)
+        check_names(names, tuple(self.layout.features))
+        specs, read = self.layout.features, self._features.read
+        wanted = self._check_rows(rows)
+        out = {name: np.empty((len(wanted), *specs[name].item_shape), specs[name].dtype) for name in names}
+        for shard, places in self._by_shard(wanted):
+            for name in names:
+                out[name][places] = read(name, shard, wanted[places])
+        return out
+
+    def clip(self, row: int) -> ClipFeatures | None:
+        """Features of one clip as float32, None for a clip without. Raises as `read`."""
+        if self.status[self._check_rows([row])[0]] not in (Status.OK, Status.TRUNCATED):
+            return None
+        arrays = {name: values[0] for name, values in self.read([row], self.layout.features).items()}
+        as_float32 = {name: values.astype("f4") for name, values in arrays.items() if values.dtype == "f2"}
+        return ClipFeatures(**arrays | as_float32)
+
+    def read_stored(self, rows: Rows) -> dict[str, np.ndarray]:
+        """All of `layout.stored` for `rows` as they lie on disk: what `StoreWriter.write_stored` takes.
+
+        Raises as `read`.
+        """
+        wanted = self._check_rows(rows)
+        out = {
+            name: np.empty((len(wanted), *spec.item_shape), spec.dtype)
+            for name, spec in self.layout.stored.items()
+        }
+        for shard, places in self._by_shard(wanted):
+            for name, values in out.items():
+                values[places] = self._features.read_stored(name, shard, wanted[places])
+        return out
+
+    def results(self, rows: Rows) -> list[ClipResult]:
+        """Outcome of each of `rows`, with its message.
+
+        Raises:
+            HeatpoolError: if a shard's journal record is damaged.
+        """
+        wanted = self._check_rows(rows)
+        out = [ClipResult(Status.PENDING)] * len(wanted)
+        for shard, places in self._by_shard(wanted):
+            record = read_record(self.source, self.layout, shard)
+            if record is not None:
+                found = record.clip_results()
+                for place in places.tolist():
+                    out[place] = found[wanted[place] - record.first_clip]
+        return out
+
+    def iter_shards(
+        self, arrays: Iterable[str] = ("pooled",)
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Go through the store shard by shard, reading each file once.
+
+        Yields:
+            Rows (n,) int64 of the shard and the arrays as `read` gives them, all clips included
+            (pending and failed ones hold fill values: see `status`).
+
+        Raises:
+            HeatpoolError: if a shard is damaged.
+            ValueError: if an array does not exist.
+        """
+        names = (arrays,) if isinstance(arrays, str) else tuple(arrays)
+        check_names(names, tuple(self.layout.features))
+        for shard in range(self.layout.shards):
+            rows = np.asarray(self.layout.rows(shard), dtype=np.int64)
+            yield rows, {name: self._features.read(name, shard) for name in names}
+
+    def bytes_by_array(self) -> dict[str, int]:
+        """Bytes of each array with its metadata; lists their folders, or takes the recorded sizes."""
+        sizes = dict.fromkeys(sorted(self._index.group.array_keys()), 0)
+        for name in sizes:
+            sizes[name] = sum(self.source.size(f"{name}/{key}") or 0 for key in self.source.keys(name))
+        if not any(sizes.values()):  # an address whose folders cannot be listed
+            for key, (size, _) in recorded_files(self.source).items():
+                name = key.partition("/")[0]
+                sizes[name] = sizes.get(name, 0) + size
+        return sizes
+
+    def _by_shard(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Each shard that `rows` touch, and the places in `rows` that it concerns."""
+        shards = rows // self.layout.shard_clips
+        for shard in np.unique(shards).tolist():
+            yield shard, np.flatnonzero(shards == shard)

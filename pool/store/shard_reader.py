@@ -1,0 +1,104 @@
+"""Reading the feature arrays of a store, shard by shard, with a look at each shard's record first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import zarr
+
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources.folder import Source
+from heatpool.pool.store.index_reader import open_array
+from heatpool.pool.store.journal import ShardError, check_shard, record_key
+from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.quantise import dequantise
+
+__all__ = ["FeatureReader", "check_names"]
+
+
+class FeatureReader:
+    """The feature arrays of one store.
+
+    Attributes:
+        source: files of the store.
+        layout: its sizes.
+    """
+
+    def __init__(
+        self, source: Source, layout: Layout, group: zarr.Group, *, is_written: Callable[[range], bool]
+    ) -> None:
+        """`is_written` tells of rows without a journal record whether the store says they have results."""
+        self.source = source
+        self.layout = layout
+        self._group = group
+        self._is_written = is_written
+        self._checked: set[int] = set()
+        self._arrays: dict[str, zarr.Array] = {}
+
+    def read(self, name: str, shard: int, rows: np.ndarray | None = None) -> np.ndarray:
+        """One of `layout.features` for `rows` (n,) of a shard, or all of it.
+
+        Raises:
+            HeatpoolError: if the shard is damaged.
+        """
+        parts = [self.read_stored(part, shard, rows) for part in self.layout.parts(name)]
+        return parts[0] if len(parts) == 1 else dequantise(*parts)
+
+    def read_stored(self, name: str, shard: int, rows: np.ndarray | None = None) -> np.ndarray:
+        """One of `layout.stored` likewise, as it lies on disk. Raises as `read`."""
+        self._check(shard)
+        span = self.layout.rows(shard)
+        if rows is None:
+            return self._decode(name, shard, slice(span.start, span.stop))
+        # A few rows are read one by one; of many, decoding the whole shard is faster.
+        if self.layout.stored[name].sharded and len(rows) < len(span) // 2:
+            return np.stack([self._decode(name, shard, row) for row in rows.tolist()])
+        return self._decode(name, shard, slice(span.start, span.stop))[rows - span.start]
+
+    def _check(self, shard: int) -> None:
+        """Raise HeatpoolError if a shard's files are not as recorded (zarr would read zeros)."""
+        if shard in self._checked:
+            return
+        if self.source.size(record_key(shard)) is None:
+            if self._is_written(self.layout.rows(shard)):
+                raise self._damage(f"shard {shard} has results, but no record in the journal")
+            return  # pending; it may be written at any moment, so that is not remembered
+        try:
+            check_shard(self.source, self.layout, shard)
+        except ShardError as error:
+            raise self._damage(str(error)) from error
+        self._checked.add(shard)
+
+    def _array(self, name: str) -> zarr.Array:
+        if name not in self._arrays:
+            spec, layout = self.layout.stored[name], self.layout
+            self._arrays[name] = open_array(
+                self.source,
+                self._group,
+                name,
+                shape=(layout.clips, *spec.item_shape),
+                chunks=spec.chunk(layout.shard_clips),
+                shards=spec.shard(layout.shard_clips) if spec.sharded else None,
+                dtype=spec.dtype,
+            )
+        return self._arrays[name]
+
+    def _decode(self, name: str, shard: int, where: slice | int) -> np.ndarray:
+        array = self._array(name)
+        try:
+            return np.asarray(array[where])
+        except (ValueError, RuntimeError, OSError) as error:  # wrong checksum, broken codec, no access
+            raise self._damage(f"shard {shard}: cannot decode {name} ({error})") from error
+
+    def _damage(self, reason: str) -> HeatpoolError:
+        return HeatpoolError(
+            f"{self.source.name}: damaged, {reason}; `heatpool extract --resume` writes it again"
+        )
+
+
+def check_names(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise ValueError unless all `names` are `known` arrays."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"expected arrays among {', '.join(known)}, got {name!r}")

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from heatpool.classify.scores.fuse import FusionWeights, fit_fusion, fuse_scores
+from heatpool.classify.scores.scores import ClipScores
+from heatpool.pool.errors import HeatpoolError
+
+
+def scores_of(
+    values: np.ndarray, labels: np.ndarray | None = None, ids: tuple[str, ...] | None = None
+) -> ClipScores:
+    count = len(values)
+    return ClipScores(
+        clip_ids=ids or tuple(f"c{number}" for number in range(count)),
+        scores=values.astype(np.float32),
+        labels=np.zeros(count, np.int64) if labels is None else labels,
+        class_names=tuple(f"k{k}" for k in range(values.shape[1])),
+    )
+
+
+def test_fused_scores_by_hand() -> None:
+    one = ClipScores(("a",), np.array([[0.8, 0.2]], np.float32), np.array([0]), ("x", "y"), "probabilities")
+    two = ClipScores(("a",), np.array([[0.1, 0.9]], np.float32), np.array([0]), ("x", "y"), "probabilities")
+    fused = fuse_scores({"one": one, "two": two}, {"one": 2.0, "two": 1.0})
+    np.testing.assert_allclose(np.exp(fused.scores), [[0.8**2 * 0.1, 0.2**2 * 0.9]], rtol=1e-5)
+    assert fused.kind == "logits"
+
+
+def test_a_useless_stream_gets_little_and_a_misleading_one_nothing() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    right = np.eye(3)[labels]
+    good = 2 * right + rng.standard_normal((300, 3))
+    noise = rng.standard_normal((300, 3))
+    fitted = fit_fusion({"good": scores_of(good, labels), "noise": scores_of(noise, labels)})
+    assert fitted.weights["good"] > 8 * fitted.weights["noise"]
+    against = fit_fusion({"good": scores_of(good, labels), "against": scores_of(-good + noise, labels)})
+    assert against.weights["against"] == 0
+    assert against.weights["good"] > 0
+
+
+def test_two_streams_that_each_know_half_are_both_used() -> None:
+    """Stream one tells class 0 from the rest, stream two tells 1 from 2."""
+    labels = np.arange(300) % 3
+    one, two = np.zeros((300, 3)), np.zeros((300, 3))
+    one[:, 0] = np.where(labels == 0, 4, -4)
+    two[:, 1] = np.where(labels == 1, 2, -2)
+    sets = {"one": scores_of(one, labels), "two": scores_of(two, labels)}
+    fitted = fit_fusion(sets)
+    assert fitted.val_top1 == 1.0
+    fused = fuse_scores(sets, fitted.weights)
+    assert (fused.scores.argmax(1) == labels).all()
+    loss = -fused.log_probabilities()[np.arange(300), labels].mean()
+    assert fitted.val_loss == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_fit_is_the_minimum() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 4, 200)
+    sets = {
+        name: scores_of(np.eye(4)[labels] * s + rng.standard_normal((200, 4)), labels)
+        for name, s in (("a", 1), ("b", 2))
+    }
+    best = fit_fusion(sets)
+
+    def objective(weights: dict[str, float]) -> float:
+        logp = fuse_scores(sets, weights).log_probabilities()
+        return float(
+            -logp[np.arange(200), labels].mean() + 1e-2 * sum((w - 0.5) ** 2 for w in weights.values())
+        )
+
+    lowest = objective(dict(best.weights))
+    for name in sets:
+        for step in (-0.05, 0.05):
+            assert objective({**best.weights, name: best.weights[name] + step}) > lowest
+
+
+def test_mismatches_are_refused() -> None:
+    values = np.zeros((2, 3))
+    with pytest.raises(HeatpoolError, match="score different clips"):
+        fit_fusion({"a": scores_of(values), "b": scores_of(values, ids=("c0", "x"))})
+    with pytest.raises(HeatpoolError, match="fusion weights are for"):
+        fuse_scores({"a": scores_of(values)}, {"b": 1.0})
+    with pytest.raises(HeatpoolError, match="1 of 2 have none"):
+        fit_fusion({"a": scores_of(values, labels=np.array([0, -1]))})
+    with pytest.raises(HeatpoolError, match="at least one stream"):
+        fit_fusion({})
+    with pytest.raises(ValueError, match="one of them positive"):
+        FusionWeights({"a": 0.0}, 0.0, 0.0)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from heatpool.classify.data.clips import channel_stats
+from heatpool.classify.training.checkpoint import (
+    TrainedStream,
+    build_model,
+    check_compatible,
+    load_model,
+    save_model,
+)
+from heatpool.classify.training.predict import predict_scores
+from heatpool.classify.training.recipe import TrainConfig
+from heatpool.pool.errors import HeatpoolError
+from tests.classify.clip_cases import CLASSES, moving_clips
+from tests.classify.deterministic_weights import fill_
+
+CONFIG = TrainConfig(width=8, layers=((1, 1), (2, 2)), window=8, stream="bone_motion", graph="coco17")
+
+
+def make_trained(**fields: object) -> TrainedStream:
+    clips = moving_clips(6)
+    model = fill_(build_model(CONFIG, channels=4, classes=3, persons=2)).eval()
+    base = TrainedStream(
+        model=model, config=CONFIG, stats=channel_stats(clips), class_names=CLASSES, channels=4, persons=2,
+        source=clips.source, epoch=7, metrics={"val/acc/top1": 0.5},
+    )  # fmt: skip
+    return dataclasses.replace(base, **fields)
+
+
+@pytest.mark.parametrize("with_stats", [True, False])
+def test_a_loaded_stream_scores_as_the_saved_one(tmp_path: Path, with_stats: bool) -> None:
+    trained = make_trained() if with_stats else make_trained(stats=None)
+    save_model(tmp_path / "best.safetensors", trained)
+    again = load_model(tmp_path / "best.safetensors")
+    clips = moving_clips(8, seed=5)
+    np.testing.assert_array_equal(predict_scores(again, clips).scores, predict_scores(trained, clips).scores)
+    assert again.config == CONFIG
+    assert (again.class_names, again.epoch, again.metrics) == (CLASSES, 7, {"val/acc/top1": 0.5})
+
+
+def test_scores_do_not_depend_on_the_company_of_a_clip() -> None:
+    trained, clips = make_trained(), moving_clips(8)
+    whole = predict_scores(trained, clips)
+    alone = predict_scores(trained, clips.subset(np.array([5])))
+    assert alone.clip_ids == ("s0-005",)
+    np.testing.assert_allclose(alone.scores[0], whole.scores[5], rtol=1e-4, atol=1e-5)
+
+
+def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    with pytest.raises(HeatpoolError, match="no checkpoint"):
+        load_model(path)
+    save_model(path, make_trained())
+    side = json.loads(path.with_suffix(".json").read_text())
+
+    def rewritten(**changes: object) -> None:
+        path.with_suffix(".json").write_text(json.dumps({**side, **changes}))
+
+    rewritten(version=9)
+    with pytest.raises(HeatpoolError, match="expected heatpool-stream 1, got heatpool-stream 9"):
+        load_model(path)
+    rewritten(channels=5)
+    with pytest.raises(HeatpoolError, match="cannot load the checkpoint"):
+        load_model(path)
+    rewritten(config={**side["config"], "colour": 1})
+    with pytest.raises(HeatpoolError, match="colour"):
+        load_model(path)
+    rewritten()
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(HeatpoolError, match="cannot load the checkpoint"):
+        load_model(path)
+
+
+def test_foreign_features_are_refused() -> None:
+    trained, clips = make_trained(), moving_clips(3)
+    check_compatible(trained, clips)
+    wide = dataclasses.replace(clips, features=torch.zeros(*clips.features.shape[:3], 9).half())
+    with pytest.raises(HeatpoolError, match="its channels is 4, theirs 9"):
+        predict_scores(trained, wide)
+    renamed = dataclasses.replace(clips, class_names=("a", "b", "c"))
+    with pytest.raises(HeatpoolError, match="its classes is"):
+        predict_scores(trained, renamed)
+
+
+def test_weights_depend_on_the_seed_alone() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = build_model(CONFIG, channels=4, classes=3, persons=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    second = build_model(CONFIG, channels=4, classes=3, persons=2)
+    third = build_model(dataclasses.replace(CONFIG, seed=1), channels=4, classes=3, persons=2)
+    assert torch.equal(first.fc.weight, second.fc.weight)
+    assert not torch.equal(first.fc.weight, third.fc.weight)

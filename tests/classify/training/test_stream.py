@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.training.checkpoint import load_model
+from heatpool.classify.training.loop import EpochReport
+from heatpool.classify.training.optim import learning_rate
+from heatpool.classify.training.predict import predict_scores
+from heatpool.classify.training.recipe import TrainConfig
+from heatpool.classify.training.stream import train_stream
+from heatpool.pool.errors import HeatpoolError
+from tests.classify.clip_cases import moving_clips
+
+TINY = TrainConfig(
+    epochs=4, batch=8, optimizer="adamw", lr=2e-2, weight_decay=0.01, schedule="cosine", warmup_epochs=1,
+    window=8, width=8, layers=((1, 1), (2, 2)), dropout=0.05, noise_std=0.02, scale_jitter=0.1,
+)  # fmt: skip
+
+
+def replace(clips: ClipSet, **fields: object) -> ClipSet:
+    return dataclasses.replace(clips, **fields)  # type: ignore[arg-type]
+
+
+def test_a_separable_problem_is_learnt_and_the_best_epoch_comes_back(tmp_path: Path) -> None:
+    train, val, test = moving_clips(30), moving_clips(15, seed=1), moving_clips(30, seed=2)
+    seen: list[EpochReport] = []
+    config = dataclasses.replace(TINY, epochs=20)
+    run = train_stream(config, train, val=val, out_dir=tmp_path, progress=seen.append)
+    assert [report.epoch for report in seen] == list(range(20))
+    best = load_model(run.best)
+    assert best.epoch == run.history[-1].best_epoch
+    top = max(report.figures["val/acc/top1"] for report in run.history)
+    assert best.metrics["val/acc/top1"] == top
+    scores = predict_scores(best, test)
+    assert (scores.scores.argmax(1) == scores.labels).mean() >= 0.9
+    val_scores = predict_scores(best, val)
+    assert (val_scores.scores.argmax(1) == val_scores.labels).mean() == pytest.approx(top)
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(20))
+    assert list(rows[0]) == ["epoch", "lr", "train/loss", "train/acc", "val/loss", "val/acc/top1"]
+    assert float(rows[-1]["train/loss"]) < float(rows[0]["train/loss"])
+
+
+class _StopError(Exception):
+    pass
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped once between epochs and once in the middle of one."""
+    train, val = moving_clips(24), moving_clips(9, seed=1)
+    whole = train_stream(TINY, train, val=val, out_dir=tmp_path / "whole")
+
+    def stop_after_two(report: EpochReport) -> None:
+        if report.epoch == 1:
+            raise _StopError
+
+    with pytest.raises(_StopError):
+        train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", progress=stop_after_two)
+    calls = []
+    step = torch.optim.AdamW.step
+
+    def broken_step(self: torch.optim.AdamW) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise _StopError
+        step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", broken_step)
+        with pytest.raises(_StopError):
+            train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", resume=True)
+    resumed = train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", resume=True)
+    assert [report.figures for report in resumed.history] == [report.figures for report in whole.history]
+    for name in ("best", "last"):
+        files = [tmp_path / run / "checkpoints" / f"{name}.safetensors" for run in ("whole", "cut")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert (tmp_path / "whole/metrics.csv").read_bytes() == (tmp_path / "cut/metrics.csv").read_bytes()
+
+
+def test_a_finished_run_is_not_overwritten_nor_continued_differently(tmp_path: Path) -> None:
+    train, val = moving_clips(12), moving_clips(6, seed=1)
+    config = dataclasses.replace(TINY, epochs=1)
+    train_stream(config, train, val=val, out_dir=tmp_path)
+    with pytest.raises(HeatpoolError, match="holds a training already"):
+        train_stream(config, train, val=val, out_dir=tmp_path)
+    with pytest.raises(HeatpoolError, match="another configuration"):
+        train_stream(dataclasses.replace(config, lr=0.1), train, val=val, out_dir=tmp_path, resume=True)
+    (tmp_path / "checkpoints/last_state.pt").write_bytes(b"rubbish")
+    with pytest.raises(HeatpoolError, match="cannot resume"):
+        train_stream(config, train, val=val, out_dir=tmp_path, resume=True)
+
+
+def test_bad_parts_are_refused(tmp_path: Path) -> None:
+    train, val = moving_clips(12), moving_clips(6, seed=1)
+    labels = train.labels.clone()
+    labels[[2, 5]] = -1
+    with pytest.raises(
+        HeatpoolError, match="2 of 12 clips in the train part have no label, for example 's0-002'"
+    ):
+        train_stream(TINY, replace(train, labels=labels), val=val, out_dir=tmp_path)
+    with pytest.raises(HeatpoolError, match="val part has 0 clips"):
+        train_stream(TINY, train, val=val.subset(np.zeros(0, np.int64)), out_dir=tmp_path)
+    other = replace(val, source={**val.source, "tap": "y"})
+    with pytest.raises(HeatpoolError, match="tap is 'x', theirs 'y'"):
+        train_stream(TINY, train, val=other, out_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_divergence_is_said(tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY, optimizer="sgd", lr=1e30, warmup_epochs=0)
+    with pytest.raises(HeatpoolError, match="training diverged"):
+        train_stream(config, moving_clips(24), val=moving_clips(6, seed=1), out_dir=tmp_path)
+
+
+def test_learning_rates_by_hand() -> None:
+    step = TrainConfig()
+    assert learning_rate(step, 0) == pytest.approx(0.02)
+    assert learning_rate(step, 4) == pytest.approx(0.1)
+    assert learning_rate(step, 34) == pytest.approx(0.1)
+    assert learning_rate(step, 35) == pytest.approx(0.01)
+    assert learning_rate(step, 55) == pytest.approx(0.001)
+    cosine = TrainConfig(schedule="cosine", epochs=10, warmup_epochs=0)
+    assert learning_rate(cosine, 0) == pytest.approx(0.1)
+    assert learning_rate(cosine, 5) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"stream": "speed"}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}, {"p_interval": (0.9, 0.5)},
+        {"width": 6}, {"layers": ()}, {"optimizer": "adam"}, {"dropout": 1.0}, {"noise_std": -1.0},
+    ],
+)  # fmt: skip
+def test_impossible_recipes_are_refused(field: dict[str, object]) -> None:
+    with pytest.raises(HeatpoolError, match="training configuration"):
+        TrainConfig(**field)  # type: ignore[arg-type]

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heatpool.extract.datasets.manifest import Clip, Manifest, read_manifest
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Part
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "clips.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_only_a_path_is_needed(tmp_path: Path) -> None:
+    clip = read_manifest(write(tmp_path, "path\nin/é b.mp4\n")).clips[0]
+    assert clip == Clip("in/é b", tmp_path / "in/é b.mp4", columns=clip.columns)
+
+
+def test_labels_come_from_names_when_there_are_no_numbers(tmp_path: Path) -> None:
+    manifest = read_manifest(write(tmp_path, "path,class_name\na.mp4,wave\nb.mp4,clap\nc.mp4,\n"))
+    assert manifest.class_names == ("clap", "wave")
+    assert [clip.label for clip in manifest.clips] == [1, 0, -1]
+
+
+def test_index_carries_splits_and_columns(tmp_path: Path) -> None:
+    text = "path,label,class_name,subject,xsub,xview\na.mp4,1,wave,7,train,test\nb.mp4,0,clap,8,,val\n"
+    index = read_manifest(write(tmp_path, text)).index()
+    assert index.class_names == ("clap", "wave")
+    assert index.path == ("a.mp4", "b.mp4")
+    assert index.columns["subject"] == ("7", "8")
+    assert index.splits["xsub"].tolist() == [Part.TRAIN, Part.NONE]
+    assert index.splits["xview"].tolist() == [Part.TEST, Part.VAL]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\na\n", "expected a column 'path' in .*, got name"),
+        ("", "got an empty file"),
+        (
+            "path,xsub\na.mp4,testing\n",
+            "expected train, val, test or nothing in column xsub, got 'testing' in line 2",
+        ),
+        ("path,start_s\na.mp4,soon\n", "expected a number in column start_s, got 'soon' in line 2"),
+        (
+            "path,label,class_name\na.mp4,0,x\nb.mp4,0,y\n",
+            "one class name a label in clips.csv, got 'x' and 'y' for 0",
+        ),
+        ("path\na.mp4\na.mp4\n", "unique clip ids, got 'a' twice"),
+        ("path\n", "expected clips, got none"),
+        ("path,label\n,3\n", "expected a path .* in line 2"),
+        ("path\na.mp4,more\n", "as many values as columns in line 2"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(HeatpoolError, match=message):
+        read_manifest(write(tmp_path, text))
+
+
+names = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"), min_size=1, max_size=40
+)
+
+
+@given(
+    ids=st.lists(names, min_size=1, max_size=5, unique=True),
+    window=st.tuples(st.floats(0, 100), st.none() | st.floats(101, 1e4)),
+    parts=st.lists(st.sampled_from(Part), min_size=5, max_size=5),
+    labels=st.lists(st.integers(0, 1), min_size=5, max_size=5),
+)
+def test_round_trip_through_the_file(
+    tmp_path_factory: pytest.TempPathFactory,
+    ids: list[str],
+    window: tuple[float, float | None],
+    parts: list[Part],
+    labels: list[int],
+) -> None:
+    folder = tmp_path_factory.mktemp("manifest")
+    start_s, end_s = window
+    columns = {"subject": "p 1", "camera": "", "setup": 'a,"b"', "repeat": ""}
+    class_names = ("zero", "one")[: max(labels[: len(ids)]) + 1]
+    clips = tuple(
+        Clip(
+            clip_id,
+            folder / f"{at}.mp4",
+            start_s,
+            end_s,
+            label,
+            class_names[label],
+            columns,
+            2,
+            {"xsub": part},
+        )
+        for at, (clip_id, label, part) in enumerate(zip(ids, labels, parts, strict=False))
+    )
+    manifest = Manifest(clips, class_names, folder)
+    if 0 not in labels[: len(ids)]:
+        manifest = Manifest(clips, ("class 0", "one"), folder)  # a label nobody has keeps its place
+    manifest.write(folder / "clips.csv")
+    assert read_manifest(folder / "clips.csv") == manifest
+
+
+def test_paths_are_relative_to_the_file_or_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    manifest = Manifest(
+        (Clip("a", Path("videos/a.mp4")), Clip("b", tmp_path / "lists/b.mp4")), (), Path("videos")
+    )
+    manifest.write(Path("lists/clips.csv"))
+    text = (tmp_path / "lists/clips.csv").read_text()
+    assert f"a,{tmp_path}/videos/a.mp4," in text  # not below lists: what a relative path would not find again
+    assert "b,b.mp4," in text
+    manifest.write(Path("clips.csv"))
+    assert "a,videos/a.mp4," in (tmp_path / "clips.csv").read_text()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from heatpool.extract.networks.onnx import OnnxBackbone
+from heatpool.pool.errors import HeatpoolError
+from tests.fixtures.onnx_networks import heatmap_network, simcc_network
+
+
+def test_an_inner_tensor_becomes_the_feature_map(tmp_path: Path) -> None:
+    path = heatmap_network(tmp_path / "pose.onnx")
+    backbone = OnnxBackbone(path, ("brightness",))
+    assert (backbone.joints, backbone.channels, backbone.tap) == (17, 4, "brightness")
+    assert (backbone.crop.height_px, backbone.crop.width_px) == (64, 48)
+    assert backbone.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    crops = torch.zeros(5, 3, 64, 48)
+    crops[3, :, 20:24, 8:12] = 0.7  # block 5 from above, 2 from the left
+    pose = backbone.forward(crops)
+    assert pose.maps[0].shape == (5, 4, 16, 12)
+    torch.testing.assert_close(pose.maps[0][3, :, 5, 2], 0.7 * torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    assert pose.joints_xy_px[3].tolist() == [[8.0, 20.0]] * 17
+    torch.testing.assert_close(pose.scores[3], torch.full((17,), 0.7))
+    assert pose.heatmaps is not None
+    assert pose.heatmaps.shape == (5, 17, 16, 12)
+
+
+def test_a_batch_of_many_equals_many_of_one(tmp_path: Path) -> None:
+    backbone = OnnxBackbone(heatmap_network(tmp_path / "pose.onnx"), ("brightness",))
+    crops = torch.randn(7, 3, 64, 48)
+    together = backbone.forward(crops)
+    for at in range(7):
+        alone = backbone.forward(crops[at : at + 1])
+        torch.testing.assert_close(alone.maps[0][0], together.maps[0][at], atol=1e-6, rtol=0)
+        assert torch.equal(alone.joints_xy_px[0], together.joints_xy_px[at])
+
+
+def test_simcc_vectors_are_read(tmp_path: Path) -> None:
+    backbone = OnnxBackbone(simcc_network(tmp_path / "pose.onnx"), ("picked",))
+    crops = torch.zeros(2, 3, 8, 6)
+    crops[1, 0, 5, 4] = 1.0
+    pose = backbone.forward(crops)
+    assert pose.joints_xy_px[1].tolist() == [[4.0, 5.0], [4.0, 5.0]]
+    assert pose.heatmaps is None
+    assert pose.maps[0].shape == (2, 2, 8, 6)
+
+
+def test_an_output_may_be_the_tap(tmp_path: Path) -> None:
+    pose = OnnxBackbone(heatmap_network(tmp_path / "pose.onnx"), ("heatmaps",)).forward(
+        torch.rand(2, 3, 64, 48)
+    )
+    assert pose.heatmaps is not None
+    assert torch.equal(pose.maps[0], pose.heatmaps)
+
+
+def test_several_taps_come_at_once(tmp_path: Path) -> None:
+    backbone = OnnxBackbone(heatmap_network(tmp_path / "pose.onnx"), ("brightness", "heatmaps"))
+    assert (backbone.tap, backbone.channels) == ("brightness+heatmaps", 4 + 17)
+    pose = backbone.forward(torch.rand(2, 3, 64, 48))
+    assert [each.shape[1] for each in pose.maps] == [4, 17]
+
+
+def test_an_unknown_tap_lists_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match="got 'relu'; some are: brightness, heatmaps"):
+        OnnxBackbone(heatmap_network(tmp_path / "pose.onnx"), ("relu",))
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"no network", "pose.onnx"), (None, "cannot read")])
+def test_what_is_no_network_is_said_in_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "pose.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(HeatpoolError, match=message) as caught:
+        OnnxBackbone(path, ("tap",))
+    assert "\n" not in str(caught.value)

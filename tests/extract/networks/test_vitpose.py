@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from heatpool.extract.networks.vitpose import VitPose
+from heatpool.pool.errors import HeatpoolError
+from tests.fixtures.torchvision_shim import install
+
+pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small ViTPose with random weights, saved as the hub has it."""
+    install()
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
+
+    backbone = VitPoseBackboneConfig(
+        image_size=[64, 48], patch_size=[16, 16], hidden_size=24, num_hidden_layers=3, num_attention_heads=2,
+        out_features=["stage3"],
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, num_labels=17))
+    path = tmp_path_factory.mktemp("vitpose")
+    model.save_pretrained(path)
+    return path
+
+
+def test_a_saved_model_is_loaded_and_gives_maps_and_joints(folder: Path) -> None:
+    backbone = VitPose(folder)
+    assert (backbone.joints, backbone.channels, backbone.tap) == (17, 24, "last")
+    assert (backbone.crop.height_px, backbone.crop.width_px) == (64, 48)
+    pose = backbone.forward(torch.randn(3, 3, 64, 48))
+    assert pose.maps[0].shape == (3, 24, 4, 3)
+    assert pose.joints_xy_px.shape == (3, 17, 2)
+    assert pose.heatmaps is not None
+
+
+def test_the_map_is_the_token_grid_the_head_reads(folder: Path) -> None:
+    backbone = VitPose(folder)
+    crops = torch.randn(2, 3, 64, 48)
+    pose = backbone.forward(crops)
+    with torch.inference_mode():
+        heatmaps = backbone._model.head(pose.maps[0].contiguous())
+    torch.testing.assert_close(heatmaps, pose.heatmaps)
+
+
+def test_lower_precision_leaves_in_float32(folder: Path) -> None:
+    crops = torch.randn(2, 3, 64, 48)
+    exact, rough = (VitPose(folder, dtype=dtype).forward(crops) for dtype in (torch.float32, torch.bfloat16))
+    assert rough.maps[0].dtype == rough.scores.dtype == torch.float32
+    assert 0 < (rough.maps[0] - exact.maps[0]).abs().max() < 0.05 * exact.maps[0].abs().max()
+
+
+def test_several_layers_are_tapped_at_once(folder: Path) -> None:
+    crops = torch.randn(2, 3, 64, 48)
+    backbone = VitPose(folder, taps=("layer1", "last"))
+    assert (backbone.tap, backbone.channels) == ("layer1+last", 48)
+    first, last = backbone.forward(crops).maps
+    torch.testing.assert_close(first, VitPose(folder, taps=("layer1",)).forward(crops).maps[0])
+    torch.testing.assert_close(last, VitPose(folder).forward(crops).maps[0])
+
+
+def test_the_digest_follows_the_weights(folder: Path, tmp_path: Path) -> None:
+    backbone = VitPose(folder)
+    assert backbone.weights_sha256 == VitPose(folder).weights_sha256
+    with torch.no_grad():
+        next(backbone._model.parameters()).add_(1)
+    backbone._model.save_pretrained(tmp_path)
+    assert VitPose(tmp_path).weights_sha256 != VitPose(folder).weights_sha256
+
+
+@pytest.mark.parametrize("tap", ["layer4", "stage3", ""])
+def test_an_unknown_layer_is_named(folder: Path, tap: str) -> None:
+    with pytest.raises(HeatpoolError, match="expected --tap last or layer1 … layer3"):
+        VitPose(folder, taps=(tap,))
+
+
+def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
+    install()
+    with pytest.raises(HeatpoolError, match="expected a ViTPose model") as caught:
+        VitPose(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_torchvision_that_does_not_match_is_explained(folder: Path) -> None:
+    code = f"from heatpool.extract.networks.vitpose import VitPose; VitPose({str(folder)!r}); print('loaded')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        assert "loaded" in done.stdout  # here torchvision matches
+    else:
+        assert "torchvision does not match torch" in done.stderr.splitlines()[-1]

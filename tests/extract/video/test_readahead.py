@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heatpool.extract.engine.engine import ClipJob
+from heatpool.extract.video import readahead
+from heatpool.extract.video.readahead import ClipEnd, decode_ahead
+from heatpool.extract.video.reader import DecodedFrame
+from tests.conftest import VideoMaker, gray_frames
+
+
+def ends(jobs: list[ClipJob], *, threads: int, clip_seconds: float) -> list[ClipEnd]:
+    items = decode_ahead(jobs, steps=4, threads=threads, clip_seconds=clip_seconds)
+    return [item for item in items if isinstance(item, ClipEnd)]
+
+
+def test_hanging_clips_take_no_thread_away(make_video: VideoMaker, tmp_path: Path) -> None:
+    good = make_video(gray_frames(6))
+    hanging = [tmp_path / f"hangs{number}.mp4" for number in range(3)]
+    for path in hanging:
+        os.mkfifo(path)  # opening it waits for a writer that never comes
+    jobs = [ClipJob(at, path) for at, path in enumerate([hanging[0], good, hanging[1], hanging[2], good])]
+    found = ends(jobs, threads=2, clip_seconds=1.0)
+    assert [end.at for end in found] == [0, 1, 2, 3, 4]
+    said = "reading hangs{}.mp4 took more than 1 s (--clip-seconds)"
+    assert [end.error for end in found] == [said.format(0), "", said.format(1), said.format(2), ""]
+
+
+def test_waiting_for_a_slow_consumer_does_not_count(make_video: VideoMaker) -> None:
+    jobs = [ClipJob(0, make_video(gray_frames(72)))]
+    begun = time.monotonic()
+    found = []
+    for item in decode_ahead(jobs, steps=64, threads=1, clip_seconds=2.0):
+        found.append(item)
+        time.sleep(0.04)
+    assert time.monotonic() - begun > 2.5
+    last = found[-1]
+    assert isinstance(last, ClipEnd)
+    assert last.error == ""
+
+
+def test_a_clip_that_never_ends_is_ended(make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(*_: object, **__: object) -> Iterator[DecodedFrame]:
+        for number in itertools.count():
+            time.sleep(0.01)
+            yield DecodedFrame(number, number / 25, np.zeros((48, 64, 3), np.uint8), False)
+
+    monkeypatch.setattr(readahead, "iter_frames", endless)
+    path = make_video(gray_frames(6))
+    found = ends([ClipJob(0, path), ClipJob(1, path)], threads=1, clip_seconds=0.3)
+    assert [end.error for end in found] == ["reading clip.mp4 took more than 0.3 s (--clip-seconds)"] * 2

@@ -1,0 +1,208 @@
+"""`heatpool ablate` on stores whose table is known by construction."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heatpool.classify.scores.scores import load_scores
+from heatpool.pipelines.cli import main
+from heatpool.pool.store.reader import FeatureStore
+from tests.pipelines.commands.ablate_cases import ablate, make_store
+
+_ROWS_OF_ONE_TAP = ("pooled", "map_mean", "keypoints")
+ROWS = ["pooled", "pooled_1", "pooled_2", "map_mean", "map_mean_1", "map_mean_2", "keypoints"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(tmp_path_factory.mktemp("store") / "features.zarr")
+
+
+@pytest.fixture(scope="module")
+def finished(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "ablation"
+    assert ablate(store, out) == 0
+    return out
+
+
+def table_of(out: Path) -> dict[str, dict]:
+    return {line["name"]: line for line in json.loads((out / "ablation.json").read_text())["table"]}
+
+
+def test_only_the_rows_that_hold_the_class_find_it(finished: Path) -> None:
+    table = table_of(finished)
+    assert list(table) == ROWS
+    for name, line in table.items():
+        top1 = line["acc/top1"]
+        if name in ("pooled", "pooled_1"):
+            assert top1["mean"] > 0.99, name
+        else:
+            assert 0.35 < top1["mean"] < 0.65, name  # 120 test clips of two classes
+        low, high = top1["interval"]
+        assert low <= top1["mean"] <= high
+    assert "difference" not in table["pooled"]
+    assert abs(table["pooled_1"]["difference"]["value"]) < 0.01
+    difference = table["keypoints"]["difference"]
+    assert difference["value"] == pytest.approx(
+        table["keypoints"]["acc/top1"]["mean"] - table["pooled"]["acc/top1"]["mean"]
+    )
+    assert difference["interval"][1] < -0.3
+
+
+@pytest.mark.parametrize(
+    ("carrier", "rows"), [("map_mean", {"map_mean", "map_mean_1"}), ("keypoints", {"keypoints"})]
+)
+def test_every_row_reads_its_own_array(carrier: str, rows: set[str], tmp_path: Path) -> None:
+    store = make_store(tmp_path / "features.zarr", carrier=carrier)
+    assert ablate(store, tmp_path / "out", "--by", "subject") == 0
+    right = {name for name, line in table_of(tmp_path / "out").items() if line["acc/top1"]["mean"] > 0.9}
+    assert right == rows
+
+
+def test_channels_parameters_and_bytes_are_those_of_the_store(store: Path, finished: Path) -> None:
+    table, sizes = table_of(finished), FeatureStore.open(store).bytes_by_array()
+    assert [table[name]["channels"] for name in ROWS] == [5, 2, 3, 5, 2, 3, 3]
+    assert [table[name]["features"] for name in ROWS] == [
+        "pooled", "pooled, a", "pooled, b", "map mean", "map mean, a", "map mean, b", "keypoints",
+    ]  # fmt: skip
+    for name, share in (("pooled", 1), ("pooled_1", 2 / 5), ("map_mean_2", 3 / 5), ("keypoints", 1)):
+        array = name.rstrip("_12")
+        assert table[name]["bytes_a_clip"] == round(sizes[array] * share / 240), name
+    mlp = [3 * 17 * 5, 3 * 5]  # statistics of 17 joints, and of the one that a mean is
+    wanted = [inputs * 256 + 256 + 512 + 256 * 256 + 256 + 512 + 2 * 256 + 2 for inputs in mlp]
+    assert [table[name]["parameters"] for name in ("pooled", "map_mean")] == wanted
+
+
+def test_the_table_is_written_for_people_and_programs(finished: Path) -> None:
+    text = (finished / "ablation.md").read_text()
+    lines = text.splitlines()
+    assert lines[0].startswith("| features ")
+    assert len({len(line) for line in lines[: 2 + len(ROWS)]}) == 1
+    assert (
+        "80" not in lines[-1].split("clips,")[0].split(":")[-1] or "60 train, 60 val, 120 test" in lines[-1]
+    )
+    assert "its share of the channels" in lines[-1]
+    with (finished / "ablation.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ROWS
+    for row in rows:
+        assert float(row["acc/top1"]) == table_of(finished)[row["name"]]["acc/top1"]["mean"]
+    scores = load_scores(finished / "keypoints" / "seed_1" / "scores_test.npz")
+    right = (scores.scores.argmax(1) == scores.labels).mean()
+    assert table_of(finished)["keypoints"]["trainings"][1]["test"]["acc/top1"] == right
+    assert not list(finished.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "taps"), [("ram", ()), pytest.param("none", (2, 3), marks=pytest.mark.slow)]
+)
+def test_the_same_again_gives_the_same_bytes(mode: str, taps: tuple[int, ...], tmp_path: Path) -> None:
+    """Whether features lie in memory or are read from the store for every batch."""
+    store = make_store(tmp_path / "features.zarr", taps=taps)
+    for out, cache in (("one", "ram"), ("two", mode)):
+        assert ablate(store, tmp_path / out, "--model", "linear", "--epochs", "1", "--cache", cache) == 0
+    for name in ("ablation.json", "ablation.csv", "ablation.md"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_resume_trains_only_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from heatpool.pipelines.commands import ablate as module
+
+    store = make_store(tmp_path / "features.zarr", taps=())
+    few, jobs = (
+        ("--model", "linear", "--epochs", "2"),
+        [(row, seed) for row in _ROWS_OF_ONE_TAP for seed in (0, 1)],
+    )
+    out, trained = tmp_path / "out", []
+    train_stream = module.train_stream
+
+    def stop_at(number: int):  # type: ignore[no-untyped-def]
+        def train(recipe, *args, **options):  # type: ignore[no-untyped-def]
+            trained.append((options["out_dir"].parent.name, recipe.seed))
+            if len(trained) == number:
+                raise KeyboardInterrupt
+            return train_stream(recipe, *args, **options)
+
+        return train
+
+    monkeypatch.setattr(module, "train_stream", stop_at(4))
+    assert ablate(store, out, *few) == 130
+    assert ablate(store, out, *few) == 1
+    assert "--resume or replace it with --overwrite" in capsys.readouterr().err
+    monkeypatch.setattr(module, "train_stream", stop_at(0))
+    assert ablate(store, out, *few, "--resume") == 0
+    assert trained == jobs[:4] + jobs[3:]
+    assert ablate(store, out, "--resume") == 1
+    assert "begun with other options" in capsys.readouterr().err
+    before = (out / "ablation.json").read_bytes()
+    assert ablate(store, out, *few, "--overwrite") == 0
+    assert (out / "ablation.json").read_bytes() == before
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    plain = make_store(tmp_path / "plain.zarr", taps=(), map_mean=False)
+    assert ablate(plain, out, "--split", "xview") == 1
+    assert "expected --split to be one of xsub, got 'xview'" in said(capsys)
+    assert ablate(plain, out, "--by", "camera") == 1
+    assert "expected --by to be a column with several values (subject), got 'camera'" in said(capsys)
+    assert ablate(make_store(tmp_path / "none.zarr", labelled=False), out) == 1
+    assert "all 240 clips are unlabelled" in said(capsys)
+    assert ablate(make_store(tmp_path / "leak.zarr", shared_subject=True), out) == 1
+    assert "the split leaks" in said(capsys)
+    assert not out.exists()
+
+
+def test_torchrun_is_refused(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert ablate(store, tmp_path / "out") == 1
+    assert "torchrun is for heatpool train" in said(capsys)
+
+
+def test_a_store_of_keypoints_alone_has_nothing_to_compare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = make_store(tmp_path / "plain.zarr", taps=(), map_mean=False)
+    path = store / "zarr.json"
+    root = json.loads(path.read_bytes())
+    root["attributes"]["config"] = {"arrays": ["keypoints"]}  # as an imported store says it
+    path.write_text(json.dumps(root))
+    assert ablate(store, tmp_path / "out") == 1
+    assert "nothing to compare, it holds keypoints only; extract with --map-mean" in said(capsys)
+
+
+def test_a_store_of_one_tap_has_two_rows(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "features.zarr", taps=(), map_mean=False)
+    assert ablate(store, tmp_path / "out", "--model", "linear", "--epochs", "1") == 0
+    assert list(table_of(tmp_path / "out")) == ["pooled", "keypoints"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["tcn", "ctrgcn"])
+def test_other_heads_take_means_of_maps_too(model: str, store: Path, tmp_path: Path) -> None:
+    assert ablate(store, tmp_path / "out", "--model", model) == 0
+    table = table_of(tmp_path / "out")
+    assert np.mean([table[name]["acc/top1"]["mean"] for name in ("pooled", "pooled_1")]) > 0.95
+    assert 0.3 < table["map_mean"]["acc/top1"]["mean"] < 0.7
+    assert table["map_mean"]["parameters"] < table["pooled"]["parameters"]
+
+
+def test_one_seed_is_refused(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ablate", str(store), "--seeds", "1"])
+    assert "expected --seeds of at least 2, got 1" in said(capsys)

@@ -1,0 +1,164 @@
+"""`heatpool doctor` on a folder of everything that goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heatpool.extract.datasets.check_videos import check_videos
+from heatpool.pipelines import cli
+from tests.conftest import VideoMaker, gray_frames
+from tests.extract.video.test_reader import rotate_in_header
+
+
+@pytest.fixture
+def ward(make_video: VideoMaker, tmp_path: Path) -> Path:
+    """Two healthy videos with odd names, a rotated one, a copy, and nine that are ill."""
+    folder = tmp_path / "ward"
+    noise = np.random.default_rng(0).integers(0, 255, (40, 48, 64, 3), np.uint8)
+    make_video(gray_frames(30), "ward/good.mp4")
+    shutil.copy(folder / "good.mp4", folder / "another name.mp4")
+    make_video(gray_frames(21), "ward/höflich 礼.mp4")
+    make_video(gray_frames(22), 'ward/it\'s "so", really.mp4')
+    rotate_in_header(make_video(gray_frames(20), "ward/rotated.mp4"))
+    for name, codec in (
+        ("cut.avi", "mpeg4"),
+        ("cut_before_index.mp4", "libx264"),
+        ("cut_late.mkv", "libx264"),
+    ):
+        whole = make_video([*noise, *noise], name, codec=codec).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+    scratched = bytearray(make_video(list(noise), "scratched.mp4").read_bytes())
+    at = len(scratched) // 2
+    scratched[at : at + 3000] = bytes(3000)
+    (folder / "scratched.mp4").write_bytes(scratched)
+    (folder / "text.mp4").write_text("not a video at all\n" * 20)
+    (folder / "empty.mp4").touch()
+    make_video(gray_frames(1), "ward/single.mp4")
+    with wave.open(str(folder / "sound.mp4"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16_000))
+    return folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def read(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["clip_id"]: row for row in csv.DictReader(file)}
+
+
+ILL = {
+    "cut": "truncated",
+    "cut_before_index": "truncated",
+    "cut_late": "truncated",
+    "text": "unreadable",
+    "empty": "empty",
+    "single": "too_short",
+    "sound": "no_frames",
+    "good": "duplicate",
+    "another name": "duplicate",
+}
+
+
+def test_everything_is_named_rightly(ward: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = digests(ward)
+    assert cli.main(["doctor", str(ward), "--workers", "2"]) == 3
+    said = capsys.readouterr().err
+    rows = read(ward / "doctor.csv")
+    assert len(rows) == 13
+    for name, row in rows.items():
+        ills = row["findings"].split(";")
+        assert ills == [*([ILL[name]] if name in ILL else []), "unlabelled"], name
+    good = rows["good"]
+    facts = (good["frames"], good["fps"], good["seconds"], good["width_px"], good["height_px"], good["codec"])
+    assert facts == ("30", "25.0", "1.2", "64", "48", "h264")
+    assert {name for name, row in rows.items() if row["rotation_deg"] != "0"} == {"rotated"}
+    assert rows["höflich 礼"]["frames"] == "21"
+    assert rows['it\'s "so", really']["frames"] == "22"
+    assert "same content: another name.mp4 = good.mp4" in said
+    assert "error: 3 truncated" in said
+    assert "cut_before_index: an mp4 file that ends before its index (moov)" in said
+    assert "rotated 1" in said
+    (ward / "doctor.csv").unlink()
+    assert digests(ward) == before
+
+
+def test_decoding_finds_damage_inside(ward: Path) -> None:
+    paths = [ward / "scratched.mp4", ward / "good.mp4", ward / "rotated.mp4"]
+    quick = check_videos(paths, decode=False, workers=1)
+    assert [quick[path].problem for path in paths] == ["", "", ""]
+    whole = check_videos(paths, decode=True, workers=1)
+    assert [whole[path].problem for path in paths] == ["damaged", "", ""]
+
+
+def manifest(folder: Path, *rows: str) -> Path:
+    path = folder / "clips.csv"
+    path.write_text("\n".join(["path,class_name,subject,start_s,end_s,xsub", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_splits_windows_and_copies(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for at in range(4):
+        make_video(gray_frames(25 + at), f"{at}.mp4")
+    shutil.copy(tmp_path / "0.mp4", tmp_path / "copy.mp4")
+    clips = manifest(
+        tmp_path,
+        "0.mp4,wave,1,,,train",
+        "1.mp4,clap,2,,,train",
+        "2.mp4,wave,1,0,9,test",
+        "3.mp4,jump,3,,,test",
+        "copy.mp4,clap,4,,,val",
+        "gone.mp4,wave,5,,,val",
+    )
+    assert cli.main(["doctor", str(clips)]) == 3
+    said = capsys.readouterr().err
+    assert "error: xsub: 1 subject both in train and test: 1" in said
+    assert "error: xsub: copies of 1 video both in train and val: 0.mp4, copy.mp4" in said
+    assert "error: same content with different labels: 0.mp4 = copy.mp4" in said
+    assert "error: xsub: 1 class of val or test without a train clip: jump" in said
+    rows = read(tmp_path / "doctor.csv")
+    assert rows["2"]["findings"] == "window;subject_leak"
+    assert rows["2"]["message"].startswith("the clip reaches to 9 s, the video to 1.08 s")
+    assert rows["gone"]["findings"] == "missing"
+    assert rows["1"]["findings"] == ""
+
+
+def test_metadata_alone_and_a_sound_set(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for at in range(3):
+        make_video(gray_frames(25 + at), f"{at}.mp4")
+    lines = ("0.mp4,wave,1,,,train", "1.mp4,wave,2,,,val", "2.mp4,wave,3,,,test")
+    clips = manifest(tmp_path, *lines)
+    for option in ("--metadata-only", "--decode"):
+        assert cli.main(["doctor", str(clips), option]) == 0
+        assert "nothing wrong" in capsys.readouterr().err
+        assert read(tmp_path / "doctor.csv")["1"]["frames"] == ("0" if option == "--metadata-only" else "26")
+    clips.write_text(clips.read_text().replace("xsub", "mine").replace("3,,,test", "1,,,test"))
+    assert cli.main(["doctor", str(clips), "--metadata-only"]) == 0
+    assert "warning: mine: 1 subject both in train and test: 1; if that is wrong" in capsys.readouterr().err
+    assert cli.main(["doctor", str(clips), "--metadata-only", "--disjoint", "mine=subject"]) == 3
+    assert cli.main(["doctor", str(clips), "--disjoint", "other=subject"]) == 1
+    assert "expected --disjoint of mine, got 'other'" in capsys.readouterr().err
+
+
+def test_the_manifest_is_never_the_report(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_video(gray_frames(25), "0.mp4")
+    clips = manifest(tmp_path, "0.mp4,wave,1,,,train")
+    before = clips.read_bytes()
+    assert cli.main(["doctor", str(clips), "--out", str(clips)]) == 1
+    assert "is no report of doctor's" in capsys.readouterr().err
+    assert clips.read_bytes() == before

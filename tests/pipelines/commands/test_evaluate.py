@@ -1,0 +1,110 @@
+"""`heatpool evaluate` and `heatpool compare` on a finished run."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heatpool.classify.scores.scores import ClipScores, load_scores, save_scores
+from heatpool.pipelines.cli import main
+from tests.pipelines.training.train_cases import make_store, train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    store = make_store(folder / "features.zarr")
+    words = ("--model", "linear", "--streams", "joint", "--quiet")
+    assert train(store, folder / "run", *words) == 0
+    return folder / "run"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_evaluate_leaves_every_table(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run), "--device", "cpu", "--threads", "1"]) == 0
+    said = capsys.readouterr().out
+    out = run / "evaluate-test"
+    for folder in (out, out / "pooled_joint"):
+        scores = load_scores(folder / "scores_test.npz")
+        right = scores.scores.argmax(1) == scores.labels
+        for column in ("subject", "camera"):
+            rows = table(folder / f"by_{column}_test.csv")
+            assert sum(int(row["clips"]) for row in rows) == len(scores) == 8
+            hits = sum(float(row["acc/top1"]) * int(row["clips"]) for row in rows)
+            assert hits == pytest.approx(right.sum())
+        assert [row["subject"] for row in table(folder / "by_subject_test.csv")] == ["p6", "p7"]
+        bins = table(folder / "calibration_test.csv")
+        assert sum(int(row["clips"]) for row in bins) == 8
+        assert [row["class_name"] for row in table(folder / "per_class_test.csv")] == ["rise", "fall"]
+        wrong = sum(int(row["clips"]) for row in table(folder / "confused_test.csv"))
+        assert wrong == int((~right).sum())
+        assert (folder / "confusion_test.png").read_bytes().startswith(b"\x89PNG")
+    figures = json.loads((out / "evaluation.json").read_text())["fused"]["test"]
+    assert {"acc/top1", "acc/top5", "acc/mean_class", "calibration/ece", "clips"} == set(figures)
+    for words in ("test, 8 clips", "calibration: confidence", "by subject: ", "by camera: ", "95 % interval"):
+        assert words in said
+
+
+def with_mistakes(run: Path, place: Path, wrong: tuple[int, ...]) -> Path:
+    """The run's fused test scores, one class up on the clips at `wrong`, the right one elsewhere."""
+    scores = load_scores(run / "scores_test.npz")
+    picked = scores.labels.copy()
+    picked[list(wrong)] = 1 - picked[list(wrong)]
+    made = ClipScores(scores.clip_ids, np.eye(2, dtype=np.float32)[picked], scores.labels, scores.class_names)
+    save_scores(place, made)
+    return place
+
+
+def test_compare_by_hand(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = with_mistakes(run, tmp_path / "a.npz", (0, 1, 2))
+    second = with_mistakes(run, tmp_path / "b.npz", (2, 3))
+    assert (
+        main(["compare", str(first), str(second), "--draws", "500", "--out", str(tmp_path / "c.json")]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "8 clips" in out
+    assert "62.50 % ->  75.00 %   +12.50 points" in out
+    assert "both right 4, only first 1, only second 2, neither 1; McNemar exact p = 1" in out
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert found["differences"]["acc/top1"]["difference"] == pytest.approx(0.125)
+    assert found["paired"] == {
+        "both_right": 4, "only_first": 1, "only_second": 2, "both_wrong": 1, "mcnemar_p": 1.0,
+    }  # fmt: skip
+    low, high = found["differences"]["acc/top1"]["interval"]
+    assert low < 0 < 0.125 < high
+
+
+def test_compare_by_subject_takes_the_column_from_the_runs_store(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = with_mistakes(run, tmp_path / "b.npz", (0,))
+    assert main(["compare", str(run), str(second), "--by", "subject", "--draws", "100"]) == 0
+    out = capsys.readouterr().out
+    assert "100 draws of 2 subjects" in out
+    assert "2 subjects are few" in out
+    assert main(["compare", str(run), str(second), "--by", "weather"]) == 1
+    assert "(subject, camera), got 'weather'" in capsys.readouterr().err
+    assert main(["compare", str(second), str(run), "--by", "subject"]) == 1
+    assert "expected --features" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compared_is_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, message in (
+        ((run, tmp_path), "no score file"),
+        ((run, tmp_path / "no"), "expected a run folder or an .npz"),
+        ((run, run, "--stream", "pooled_bone"), "no score file"),
+    ):
+        assert main(["compare", *map(str, words)]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1
+        assert message in lines[0]

@@ -1,0 +1,150 @@
+"""`heatpool manifest` as users run it."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from heatpool.extract.datasets import DATASETS
+from heatpool.extract.datasets.manifest import read_manifest
+from heatpool.pipelines import cli
+from heatpool.pipelines.options import ManifestConfig
+from heatpool.pool.records import Part
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def manifest(*arguments: str | Path) -> int:
+    return cli.main(["manifest", *map(str, arguments)])
+
+
+def ntu(folder: Path) -> Path:
+    """Ten performers, of whom 3, 6, 7 and 10 are test; one missing sample, one stranger, one note."""
+    names = [
+        f"S001C00{camera}P{subject:03}R001A00{a}_rgb.avi"
+        for subject in range(1, 11)
+        for camera in (1, 2)
+        for a in (1, 2)
+    ]
+    touch(
+        folder, *names, "S001C002P005R002A008_rgb.avi", "holiday.mp4", "notes.txt", "S001C001P001R001A061.avi"
+    )
+    return folder
+
+
+def parts(path: Path, protocol: str) -> dict[Part, int]:
+    return dict(Counter(clip.splits[protocol] for clip in read_manifest(path).clips))
+
+
+def test_the_options_name_every_data_set() -> None:
+    assert set(get_args(get_type_hints(ManifestConfig)["dataset"])) == DATASETS.keys()
+
+
+def test_official_splits_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "ntu60.csv"
+    assert manifest("--dataset", "ntu60", "--videos", ntu(tmp_path / "v"), "--out", out) == 0
+    said = capsys.readouterr().err
+    assert "ntu60.csv: 40 clips, 2 of 60 classes" in said
+    assert "xsub: 24 train, 0 val, 16 test" in said
+    assert "xview: 20 train, 0 val, 20 test" in said
+    assert "xsub has no val part, which train needs: add --val-fraction" in said
+    with (tmp_path / "ntu60.left_out.csv").open(newline="") as file:
+        left_out = {row["path"]: row["reason"] for row in csv.DictReader(file)}
+    assert left_out.keys() == {
+        "S001C002P005R002A008_rgb.avi", "holiday.mp4", "notes.txt", "S001C001P001R001A061.avi",
+    }  # fmt: skip
+    for reason in left_out.values():
+        assert f"left out 1: {reason}" in said
+
+
+def test_val_comes_out_of_train_by_subject(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, videos = tmp_path / "ntu60.csv", ntu(tmp_path / "v")
+    assert manifest("--dataset", "ntu60", "--videos", videos, "--out", out, "--val-fraction", "0.3") == 0
+    assert parts(out, "xsub") == {Part.TRAIN: 16, Part.VAL: 8, Part.TEST: 16}
+    assert parts(out, "xview") == {Part.TRAIN: 14, Part.VAL: 6, Part.TEST: 20}
+    first = out.read_bytes()
+    assert "xsub: val took 2 subjects out of train: " in capsys.readouterr().err
+    options = ("--dataset", "ntu60", "--videos", videos, "--out", out, "--overwrite")
+    assert manifest(*options, "--val-fraction", "0.3") == 0
+    assert out.read_bytes() == first
+    assert manifest(*options, "--val-subjects", "2, 5") == 0
+    assert {
+        clip.columns["subject"] for clip in read_manifest(out).clips if clip.splits["xsub"] == Part.VAL
+    } == {
+        "2",
+        "5",
+    }
+    assert manifest(*options, "--val-subjects", "3") == 1  # a subject of test
+    assert "expected a subject of the train part of xsub, got 3" in capsys.readouterr().err
+
+
+def test_a_val_part_of_its_own_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    touch(tmp_path / "v", *(f"Walk_p{subject:02}_r00_v00_c01.mp4" for subject in (3, 4, 19, 2)))
+    out = tmp_path / "clips.csv"
+    assert (
+        manifest("--dataset", "smarthome", "--videos", tmp_path / "v", "--out", out, "--val-fraction", "0.5")
+        == 0
+    )
+    assert parts(out, "cs") == {Part.TRAIN: 2, Part.VAL: 1, Part.TEST: 1}
+    assert parts(out, "cv1") == {Part.TRAIN: 2, Part.VAL: 2}  # by subject: camera 1 only trains
+    assert "cs has a val part of its own, which is kept" in capsys.readouterr().err
+
+
+def test_a_folder_gets_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    touch(tmp_path / "v", *(f"{name}/{at}.mp4" for name in ("wave", "clap") for at in range(10)))
+    out, options = tmp_path / "clips.csv", ("--videos", tmp_path / "v", "--out", tmp_path / "clips.csv")
+    assert manifest(*options, "--test-fraction", "0.2", "--val-fraction", "0.25") == 0
+    labels = Counter((clip.label, clip.splits["split"]) for clip in read_manifest(out).clips)
+    assert labels == {
+        (label, part): count
+        for label in (0, 1)
+        for part, count in zip(Part, (0, 6, 2, 2), strict=True)
+        if count
+    }
+    assert not (tmp_path / "clips.left_out.csv").exists()
+    assert manifest(*options) == 1
+    assert "exists; give --overwrite" in capsys.readouterr().err
+    assert manifest(*options, "--overwrite", "--val-fraction", "0.1") == 1
+    assert "expected --test-fraction too" in capsys.readouterr().err
+
+
+def test_a_manifest_beside_other_folders_finds_its_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "data/v/wave/a.mp4", "lists/.keep")
+    monkeypatch.chdir(tmp_path)
+    assert manifest("--videos", "data/v", "--out", "lists/clips.csv") == 0
+    (clip,) = read_manifest(tmp_path / "lists" / "clips.csv").clips
+    assert clip.path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--dataset", "ntu60", "--columns", "path=file"), "expected no --columns with --dataset ntu60"),
+        (("--dataset", "ntu60", "--annotations", "a.csv"), "expected no --annotations with --dataset ntu60"),
+        (("--dataset", "csv", "--columns", "file"), "expected --columns such as path=file"),
+        (
+            ("--val-fraction", "0.1", "--val-subjects", "3"),
+            "expected --val-fraction or --val-subjects, got both",
+        ),
+        (("--val-subjects", "3", "--val-by", "camera"), "expected --val-by subject with --val-subjects"),
+        (("--val-fraction", "1"), "below 1"),
+        (("--dataset", "mine"), "mine"),
+    ],
+)
+def test_options_that_do_not_fit(
+    options: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        manifest("--videos", tmp_path, "--out", tmp_path / "clips.csv", *options)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err

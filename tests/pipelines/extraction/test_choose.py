@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from heatpool.extract.networks.weight_sources import WEIGHTS, known_weights
+from heatpool.pipelines.cli import main
+from heatpool.pipelines.extraction.choose import choose_networks, has_connection
+from heatpool.pipelines.extraction.weights_path import FOLDER_VARIABLE, Shelf
+from heatpool.pipelines.options import ExtractConfig, NetworkOptions
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.reader import FeatureStore
+from tests.conftest import VideoMaker, gray_frames
+from tests.fixtures.onnx_networks import heatmap_network
+from tests.fixtures.small_weights import save_hrnet, save_yolo_detector, save_yolo_pose
+
+
+def nobody(url: str) -> bool:
+    raise AssertionError(f"asked for {url}")
+
+
+def chosen(
+    folder: Path, *, demo: bool = False, online: Callable[[str], bool] = nobody, **options: object
+) -> tuple[NetworkOptions, tuple[str, ...]]:
+    """Choose with nothing but `folder` to look in."""
+    given = NetworkOptions(**{"fetch": False, **options})  # type: ignore[arg-type]
+    choice = choose_networks(given, demo=demo, shelf=Shelf((folder,)), online=online)
+    return choice.options, choice.reasons
+
+
+def put(folder: Path, *names: str) -> None:
+    """Put files of these names there; their content is not looked at when weights are chosen."""
+    for name in names:
+        (folder / name).write_bytes(b"weights")
+
+
+def put_hub(folder: Path, model: str) -> None:
+    (folder / model).mkdir()
+    put(folder / model, "config.json", "model.safetensors")
+
+
+def test_the_demo_gets_tiny_and_nothing_is_asked(tmp_path: Path) -> None:
+    put(tmp_path, "yolo26x-pose.pt")
+    options, reasons = chosen(tmp_path, demo=True, fetch=True)
+    assert (options.backend, options.weights, options.detector, reasons) == ("tiny", None, "tiny", ())
+
+
+def test_other_videos_never_get_tiny(tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match="expected --backend and --weights.*HEATPOOL_WEIGHTS") as caught:
+        chosen(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    with pytest.raises(HeatpoolError, match="--detector tiny knows rendered people only"):
+        chosen(tmp_path, backend="onnx")
+
+
+def test_yolo_pose_comes_first_and_of_its_files_the_most_accurate(tmp_path: Path) -> None:
+    put(tmp_path, "yolo11n-pose.pt", "yolo26n-pose.pt", "yolo11x.pt", "pose_hrnet_w48_256x192.pth")
+    put_hub(tmp_path, "vitpose-plus-huge")
+    options, reasons = chosen(tmp_path)
+    assert (options.backend, options.detector) == ("yolo-pose", "none")
+    assert options.weights == str(tmp_path / "yolo26n-pose.pt")
+    assert reasons == (f"--backend yolo-pose: yolo26n-pose.pt is at hand in {tmp_path}, 57.2 AP",)
+
+
+@pytest.mark.parametrize(
+    "given", [{"detector": "full-frame"}, {"pooling": "heatmap"}, {"boxes": Path("b.csv")}]
+)
+def test_what_yolo_pose_cannot_do_leaves_it_out(tmp_path: Path, given: dict[str, object]) -> None:
+    pytest.importorskip("transformers")
+    put(tmp_path, "yolo26x-pose.pt", "pose_hrnet_w32_256x192.pth", "yolo11n.pt")
+    put_hub(tmp_path, "vitpose-base")
+    put_hub(tmp_path, "vitpose-base-simple")
+    options, _ = chosen(tmp_path, **given)
+    assert (options.backend, options.weights) == ("vitpose", str(tmp_path / "vitpose-base"))
+    detectors = {"pooling": str(tmp_path / "yolo11n.pt"), "boxes": "boxes-file", "detector": "full-frame"}
+    assert options.detector == detectors[next(iter(given))]
+
+
+def test_the_published_extractor_needs_hrnet(tmp_path: Path) -> None:
+    put(tmp_path, "yolo26x-pose.pt", "pose_hrnet_w48_256x192_split2_sigma4.pth")
+    put_hub(tmp_path, "vitpose-base")
+    options = NetworkOptions(as_published=True, fetch=False).resolved()
+    choice = choose_networks(options, demo=False, shelf=Shelf((tmp_path,)))
+    assert choice.options.backend == "hrnet-simcc"
+    # No detector is at hand, but a pose checkpoint finds people, too.
+    assert choice.options.detector == str(tmp_path / "yolo26x-pose.pt")
+
+
+def test_nothing_at_hand_is_fetched_with_a_connection_and_said_before(tmp_path: Path) -> None:
+    asked: list[str] = []
+    options, reasons = chosen(tmp_path, fetch=True, online=lambda url: not asked.append(url))
+    source = known_weights("yolo26s-pose.pt")
+    assert source is not None
+    assert asked == [source.url]
+    assert (options.backend, options.weights) == ("yolo-pose", str(tmp_path / "yolo26s-pose.pt"))
+    assert f"fetching yolo26s-pose.pt (AGPL-3.0) from {source.url} to {tmp_path}" in reasons[0]
+    assert not list(tmp_path.iterdir())  # choosing fetches nothing
+
+
+def test_without_a_connection_nothing_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match="none could be fetched"):
+        chosen(tmp_path, fetch=True, online=lambda url: False)
+
+
+def test_a_detector_is_fetched_for_a_top_down_network(tmp_path: Path) -> None:
+    network = heatmap_network(tmp_path / "pose.onnx")
+    options, reasons = chosen(tmp_path, weights=str(network), fetch=True, online=lambda url: True)
+    assert (options.backend, options.detector) == ("onnx", str(tmp_path / "yolo26s.pt"))
+    assert "fetching yolo26s.pt" in reasons[1]
+
+
+def test_a_backend_without_weights_takes_those_at_hand(tmp_path: Path) -> None:
+    put(tmp_path, "yolo11s-pose.pt", "yolo26n-pose.pt")
+    options, _ = chosen(tmp_path, backend="yolo-pose")
+    assert options.weights == str(tmp_path / "yolo11s-pose.pt")
+    (tmp_path / "empty").mkdir()
+    assert chosen(tmp_path / "empty", backend="yolo-pose")[0].weights is None  # the loader says what it needs
+
+
+def test_the_backend_is_the_one_the_weights_are_of(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "config.json").write_text('{"model_type": "vitpose"}')
+    weights = {
+        "yolo-pose": save_yolo_pose(tmp_path / "a.pt"),
+        "hrnet-simcc": save_hrnet(tmp_path / "b.pth"),
+        "onnx": heatmap_network(tmp_path / "c.onnx"),
+        "vitpose": tmp_path / "d",
+    }
+    for backend, path in weights.items():
+        detector = "auto" if backend == "yolo-pose" else "full-frame"
+        options, reasons = chosen(tmp_path, weights=str(path), detector=detector)
+        assert (options.backend, options.weights) == (backend, str(path))
+        assert reasons == (f"--backend {backend}: {path} is of it",)
+
+
+def test_names_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    save_yolo_detector(shelf / "mine.pt")
+    options, _ = chosen(shelf, backend="onnx", weights="pose.onnx", detector="mine.pt")
+    assert (options.weights, options.detector) == ("pose.onnx", str(shelf / "mine.pt"))
+    assert chosen(shelf, weights="yolo11n-pose.pt")[0].backend == "yolo-pose"  # for the loader to fetch
+    with pytest.raises(HeatpoolError, match="finds people only: give it as --detector"):
+        chosen(shelf, weights="mine.pt")
+    with pytest.raises(HeatpoolError, match="name its --backend if it is a model of the Hugging Face hub"):
+        chosen(shelf, weights="somebody/model")
+    (shelf / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(HeatpoolError, match="expected model_type vitpose in .*, got bert"):
+        chosen(shelf, weights=str(shelf))
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    put(tmp_path, "x.pt", "x.pth", "x.bin")
+    for name in ("x.pt", "x.pth", "x.bin"):
+        with pytest.raises(HeatpoolError, match=name):
+            chosen(tmp_path, weights=str(tmp_path / name))
+
+
+def test_the_cache_of_the_hub_is_looked_in(tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    shelf = Shelf((tmp_path,), tmp_path / "hub")
+    model = tmp_path / "hub/models--usyd-community--vitpose-base"
+    snapshot = model / "snapshots/0123abc"
+    snapshot.mkdir(parents=True)
+    put(snapshot, "config.json")
+    (model / "refs").mkdir()
+    (model / "refs/main").write_text("0123abc")
+    assert shelf.find("usyd-community/vitpose-base") is None  # the download was cut off
+    put(snapshot, "model.safetensors")
+    assert shelf.find("usyd-community/vitpose-base") == snapshot
+    assert shelf.find("usyd-community/vitpose-plus-base") is None
+
+
+def test_the_users_own_folder_is_searched_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    put(tmp_path, "yolo11n-pose.pt")
+    shelf = Shelf.of_machine()
+    assert shelf.folders[0] == tmp_path
+    assert shelf.find("yolo11n-pose.pt") == tmp_path / "yolo11n-pose.pt"
+
+
+def test_extract_chooses_loads_and_says_why(
+    make_video: VideoMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    save_yolo_pose(shelf / "yolo11n-pose.pt")
+    monkeypatch.setattr(Shelf, "of_machine", classmethod(lambda cls: Shelf((shelf,))))
+    make_video(gray_frames(2), "videos/a.mp4")
+    arguments = [
+        "extract",
+        "--videos",
+        tmp_path / "videos",
+        "--out",
+        tmp_path / "x.zarr",
+        "--min-score",
+        "1e-9",
+    ]
+    more = ["--fetch", "false", "--steps", "2", "--device", "cpu", "--person-selection", "first"]
+    assert main([str(each) for each in [*arguments, *more]]) == 0
+    assert f"--backend yolo-pose: yolo11n-pose.pt is at hand in {shelf}, 50.0 AP" in capsys.readouterr().err
+    store = FeatureStore.open(tmp_path / "x.zarr")
+    assert (store.spec.backbone, store.spec.config["detector"]) == ("yolo-pose", "none")
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A host of this machine that answers every HEAD with 404."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}/weights.pt"
+        http.shutdown()
+
+
+def test_a_connection_is_somebody_who_answers(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("YOLO_OFFLINE", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert has_connection(server)
+    assert not has_connection("http://127.0.0.1:9/weights.pt")  # the discard port: nobody listens
+    monkeypatch.setenv("YOLO_OFFLINE", "true")
+    assert not has_connection(server)
+
+
+def test_records_are_well_formed() -> None:
+    names = [source.name for source in WEIGHTS]
+    assert len(set(names)) == len(names)
+    for source in WEIGHTS:
+        assert len(source.sha256) in (0, 64)
+        assert set(source.sha256) <= set("0123456789abcdef")
+        assert source.ap is None or 30 < source.ap < 90
+        assert source.licence
+
+
+def test_every_command_with_networks_has_their_options() -> None:
+    assert issubclass(ExtractConfig, NetworkOptions)
+    with pytest.raises(TypeError):
+        NetworkOptions("tiny")  # type: ignore[misc]

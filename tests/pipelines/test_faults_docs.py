@@ -1,0 +1,25 @@
+"""docs/faults.md names tests: each is there, and marked slow where it says so."""
+
+from __future__ import annotations
+
+import re
+
+from tests.paths import ROOT
+
+
+def test_every_test_in_the_table_exists() -> None:
+    files = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    named = 0
+    for line in (ROOT / "docs" / "faults.md").read_text().splitlines():
+        file = ""
+        for word, slow in re.findall(r"`(test_[\w.:]+)`( \*\*s\*\*)?", line):
+            file, _, name = word.partition("::") if ".py" in word else (file, "", word)
+            assert file in files, word
+            named += 1
+            if not name:
+                continue
+            found = re.search(rf"((?:^[@ )\]].*\n)*)^def {name}\(", files[file], re.MULTILINE)
+            assert found, f"{file} holds no {name}"
+            if slow:
+                assert "pytest.mark.slow" in found.group(1), f"{word} is not marked slow"
+    assert named >= 30

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heatpool.pool.derive.merge import merge_stores, subset_store
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipIndex, Part, Status
+from heatpool.pool.store.digests import store_digest
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.writer import StoreWriter
+from tests.pool.store.store_cases import make_spec, make_store, write_pending
+
+ARRAYS = ("pooled", "keypoints", "boxes", "mask", "time_s")
+
+
+def other_store(path: Path, *, clips: int = 5, finish: bool = True, **changes) -> FeatureStore:
+    """A store of other clips, classes, columns and splits than `make_store` makes."""
+    spec = make_spec(licence="CC0", **changes)
+    index = ClipIndex(
+        clip_id=tuple(f"other {n}" for n in range(clips)),
+        path=tuple(f"{n}.avi" for n in range(clips)),
+        label=np.array([0, 1, -1, 1, 0], np.int32)[:clips],
+        class_names=("stand up", "jump"),
+        columns={"camera": ("c9",) * clips, "place": ("hall",) * clips},
+        splits={"xset": np.full(clips, Part.TEST, np.uint8)},
+    )
+    with StoreWriter.create(path, spec=spec, index=index, shard_clips=2) as writer:
+        write_pending(writer, spec, limit=None if finish else 1)
+        writer.finish()
+    return FeatureStore.open(path)
+
+
+@pytest.mark.parametrize("precision", ["f2", "u1"])
+def test_a_merged_store_holds_every_clip_as_stored(tmp_path: Path, precision: str) -> None:
+    make_store(tmp_path / "a.zarr", spec=make_spec(precision=precision)).close()
+    a, b = FeatureStore.open(tmp_path / "a.zarr"), other_store(tmp_path / "b.zarr", precision=precision)
+    merge_stores([a, b], tmp_path / "c.zarr")
+    c = FeatureStore.open(tmp_path / "c.zarr")
+    assert c.index.clip_id == a.index.clip_id + b.index.clip_id
+    assert c.class_names == ("wave", "sit down", "stand up", "jump")
+    assert c.label[11:].tolist() == [2, 3, -1, 3, 2]
+    assert c.column("camera")[10:12] == ("c1", "c9")
+    assert c.column("place")[10:12] == ("", "hall")
+    assert c.part("xset").tolist() == [0] * 11 + [3] * 5
+    assert c.part("xsub")[11:].tolist() == [0] * 5
+    assert c.results(np.arange(16)) == a.results(np.arange(11)) + b.results(np.arange(5))
+    assert (c.spec.licence, c.spec.source) == ("CC BY 4.0; CC0", "drawn for this test")
+    assert c.spec.config["derived_from"] == {"merge": [store_digest(a.source), store_digest(b.source)]}
+    for name, values in c.read_stored(np.arange(16)).items():
+        np.testing.assert_array_equal(values[:11], a.read_stored(np.arange(11))[name])
+        np.testing.assert_array_equal(values[11:], b.read_stored(np.arange(5))[name])
+
+
+def test_merging_in_steps_is_merging_at_once(tmp_path: Path) -> None:
+    make_store(tmp_path / "a.zarr").close()
+    stores = [FeatureStore.open(tmp_path / "a.zarr"), other_store(tmp_path / "b.zarr")]
+    merge_stores(stores, tmp_path / "ab.zarr")
+    subset_store(stores[1], tmp_path / "none.zarr", rows=np.array([0]))
+    with pytest.raises(HeatpoolError, match="1 clip ids are in several stores, for example 'other 0'"):
+        merge_stores(
+            [FeatureStore.open(tmp_path / name) for name in ("ab.zarr", "none.zarr")], tmp_path / "x.zarr"
+        )
+    assert not (tmp_path / "x.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tap": "stage9"}, {"channels": 6}, {"config": {"seed": 2}}, {"precision": "u1"}]
+)
+def test_stores_of_another_kind_are_not_merged(tmp_path: Path, changes: dict) -> None:
+    make_store(tmp_path / "a.zarr").close()
+    other = other_store(tmp_path / "b.zarr", **changes)
+    with pytest.raises(
+        HeatpoolError, match=f"cannot be merged into .*a.zarr: {next(iter(changes))}"
+    ) as error:
+        merge_stores([FeatureStore.open(tmp_path / "a.zarr"), other], tmp_path / "c.zarr")
+    assert "\n" not in str(error.value)
+
+
+def test_an_unfinished_store_is_not_merged(tmp_path: Path) -> None:
+    make_store(tmp_path / "a.zarr").close()
+    other = other_store(tmp_path / "b.zarr", finish=False)
+    with pytest.raises(HeatpoolError, match="3 clips are pending"):
+        merge_stores([FeatureStore.open(tmp_path / "a.zarr"), other], tmp_path / "c.zarr")
+
+
+@pytest.mark.parametrize("precision", ["f2", "u1"])
+def test_a_subset_keeps_what_was_chosen(tmp_path: Path, precision: str) -> None:
+    make_store(tmp_path / "a.zarr", spec=make_spec(precision=precision)).close()
+    store = FeatureStore.open(tmp_path / "a.zarr")
+    rows = store.rows(where={"subject": ["s1"]}, classes=["wave", 2])
+    assert rows.tolist() == [1, 7]  # 4 and 10 are of other classes, or failed
+    subset_store(
+        store, tmp_path / "b.zarr", rows=rows, keep_classes=False, choice={"where": {"subject": ["s1"]}}
+    )
+    part = FeatureStore.open(tmp_path / "b.zarr")
+    assert part.class_names == ("wave", "stand up")
+    assert part.label.tolist() == [0, 1]
+    assert part.clip_ids([0, 1]) == ("clip_0001", "clip_0007")
+    assert part.status.tolist() == [Status.OK] * 2
+    derived = {"subset": {"of": store_digest(store.source), "where": {"subject": ["s1"]}}}
+    assert part.spec.config["derived_from"] == derived
+    for name in ARRAYS:
+        np.testing.assert_array_equal(part.read([0, 1], (name,))[name], store.read(rows, (name,))[name])
+    subset_store(part, tmp_path / "c.zarr", rows=np.array([1]))
+    twice = FeatureStore.open(tmp_path / "c.zarr")
+    assert twice.class_names == ("wave", "stand up")
+    assert twice.spec.config["derived_from"]["before"] == derived
+
+
+def test_an_empty_choice_and_an_existing_place_are_refused(tmp_path: Path) -> None:
+    make_store(tmp_path / "a.zarr").close()
+    store = FeatureStore.open(tmp_path / "a.zarr")
+    with pytest.raises(HeatpoolError, match="no usable clip is left"):
+        subset_store(store, tmp_path / "b.zarr", rows=np.zeros(0, np.int64))
+    with pytest.raises(HeatpoolError, match="already exists"):
+        subset_store(store, tmp_path / "a.zarr", rows=np.array([0]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr"]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from heatpool.extract.datasets import forbidden_columns
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipIndex, Part
+from heatpool.pool.splits import check_labels, check_split, find_leaks, refuse_leaks
+
+N, TRAIN, VAL, TEST = Part
+
+
+def index(
+    parts: Sequence[Part],
+    *,
+    labels: Sequence[int] | None = None,
+    paths: Sequence[str] | None = None,
+    protocol: str = "xsub",
+    class_names: tuple[str, ...] = ("a", "b"),
+    **columns: str,
+) -> ClipIndex:
+    """Clips of these parts; a column is given as one letter a clip, `-` = unknown."""
+    count = len(parts)
+    return ClipIndex(
+        clip_id=tuple(map(str, range(count))),
+        path=tuple(paths or [f"{at}.mp4" for at in range(count)]),
+        label=np.array(labels or [0] * count, np.int32),
+        class_names=class_names,
+        columns={name: tuple("" if each == "-" else each for each in text) for name, text in columns.items()},
+        splits={protocol: np.array(parts, np.uint8)},
+    )
+
+
+def found(
+    given: ClipIndex, protocol: str = "xsub", **arguments: object
+) -> list[tuple[str, str, tuple[int, ...]]]:
+    findings = find_leaks(given, protocol, **arguments)  # type: ignore[arg-type]
+    return [(finding.level, finding.check, finding.rows) for finding in findings]
+
+
+def test_a_subject_in_train_and_test_is_caught() -> None:
+    given = index([TRAIN, TRAIN, VAL, TEST, TEST], subject="12341")
+    assert found(given, disjoint="subject") == [("error", "subject_leak", (0, 4))]
+    (leak,) = find_leaks(given, "xsub", disjoint="subject")
+    assert leak.message == "xsub: 1 subject both in train and test: 1"
+    with pytest.raises(HeatpoolError, match="the split leaks: xsub: 1 subject both in train and test: 1;"):
+        refuse_leaks(given, "xsub", disjoint=forbidden_columns())
+
+
+def test_disjoint_subjects_pass() -> None:
+    given = index([TRAIN, TRAIN, VAL, TEST, TEST, N], subject="112331", camera="121212")
+    assert found(given, disjoint="subject") == []
+    refuse_leaks(given, "xsub", disjoint=forbidden_columns())
+
+
+def test_a_camera_may_be_in_train_and_val_but_not_in_test() -> None:
+    given = index([TRAIN, VAL, TEST], camera="221")
+    assert found(given, disjoint="camera") == []
+    assert found(index([TRAIN, VAL, TEST], camera="211"), disjoint="camera") == [
+        ("error", "camera_leak", (1, 2))
+    ]
+
+
+def test_val_must_not_have_the_subjects_of_train() -> None:
+    assert found(index([TRAIN, VAL, TEST], subject="112"), disjoint="subject") == [
+        ("error", "subject_leak", (0, 1))
+    ]
+
+
+def test_without_a_rule_shared_subjects_are_a_warning() -> None:
+    given = index([TRAIN, TEST, TEST], subject="11-", protocol="mine")
+    assert found(given, "mine") == [("warning", "subject_leak", (0, 1))]
+    refuse_leaks(given, "mine", disjoint=forbidden_columns())
+    with pytest.raises(HeatpoolError, match="mine: 1 subject"):
+        refuse_leaks(given, "mine", disjoint={"mine": "subject"})
+
+
+def test_a_rule_without_its_column_is_said() -> None:
+    assert found(index([TRAIN, TEST]), disjoint="subject") == [("warning", "subject_unknown", ())]
+
+
+def test_a_video_in_two_parts_is_caught_by_path_and_by_content() -> None:
+    given = index([TRAIN, TEST, VAL, N], paths=["a.mp4", "a.mp4", "b.mp4", "b.mp4"])
+    assert found(given) == [("error", "video_leak", (0, 1))]
+    assert found(index([TRAIN, TEST, TEST]), contents=["x", "x", ""]) == [("error", "content_leak", (0, 1))]
+    assert found(index([TEST, TEST, TEST]), contents=["x", "x", ""]) == []
+
+
+def test_classes_that_train_lacks_and_empty_parts() -> None:
+    given = index([TRAIN, TEST, TEST, N], labels=[0, 0, 1, 1])
+    assert [(each.level, each.check, each.rows) for each in check_split(given, "xsub")] == [
+        ("warning", "empty_part", ()),
+        ("error", "class_not_in_train", (2,)),
+    ]
+    messages = [each.message for each in check_split(given, "xsub")]
+    assert messages == [
+        "xsub has no val clip; train needs one: heatpool manifest --val-fraction",
+        "xsub: 1 class of val or test without a train clip: b",
+    ]
+
+
+def test_labels() -> None:
+    findings = check_labels(index([TRAIN] * 3, labels=[0, -1, 1], class_names=("a", "a")))
+    assert [(each.level, each.check, each.rows) for each in findings] == [
+        ("warning", "unlabelled", (1,)),
+        ("error", "class_name", (0, 2)),
+    ]
+    assert check_labels(index([TRAIN] * 2, labels=[0, 1])) == []
+
+
+def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(HeatpoolError, match="expected a split protocol of xsub, got 'xset'"):
+        find_leaks(index([TRAIN]), "xset")
+
+
+def test_official_protocols_forbid_what_they_split_by() -> None:
+    assert forbidden_columns() == {
+        "xsub": "subject", "xview": "camera", "xset": "setup",
+        "cs": "subject", "cv1": "camera", "cv2": "camera",
+        "csv1": "subject", "csv2": "subject", "cross_view": "camera",
+        "split1": "subject", "split2": "subject", "split3": "subject",
+    }  # fmt: skip
