@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VIDEOS ?=
 OUT ?=
 FEATURES ?=
-SPLIT ?=
+PROTOCOL ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -28,8 +28,8 @@ demo: install ## the whole pipeline on the embedded data set: render, extract, t
 extract: install ## stage one: VIDEOS=<folder or manifest.csv> OUT=<store>; without them the demo data set
 	$(BIN)/heatpool extract $(if $(VIDEOS),--videos '$(VIDEOS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
 
-train: install ## stage two: FEATURES=<store> SPLIT=<protocol>; without them the demo data set
-	$(BIN)/heatpool train $(if $(FEATURES),--features '$(FEATURES)') $(if $(SPLIT),--split '$(SPLIT)') $(ARGS)
+train: install ## stage two: FEATURES=<store> PROTOCOL=<protocol>; without them the demo data set
+	$(BIN)/heatpool train $(if $(FEATURES),--features '$(FEATURES)') $(if $(PROTOCOL),--protocol '$(PROTOCOL)') $(ARGS)
 
 test: install ## the test suite (what CI runs)
 	$(BIN)/python -m pytest $(ARGS)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.material import make_video
 from benchmarks.memory import largest_resident_mb
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.detectors import FullFrame
 from heatpool.extract.networks.tiny import load_tiny_backbone
@@ -30,7 +30,7 @@ def measure(clips: int, frames: int) -> str:
     Several clips have 8 steps, so that 16 frames of each are read.
     """
     keep_heap()  # as `heatpool extract` does
-    options = ExtractOptions(steps=8 if clips > 1 else 64)
+    options = EngineOptions(steps=8 if clips > 1 else 64)
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder) / "long.mp4", frames, source=None, width_px=640, height_px=480)
         poser = TopDown(FullFrame(), load_tiny_backbone(), device="cpu")

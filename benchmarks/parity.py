@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 import torch
 
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.tracking import SELECTIONS, select_first, select_tracked
 from heatpool.extract.networks.crops import crop_affines
@@ -86,7 +86,7 @@ def extract(
     video: Path, clip: int, detector: BoxesFile, backbone: PoseBackbone, variant: Variant, steps: int
 ) -> ClipFeatures:
     """Run the engine on one clip."""
-    options = ExtractOptions(
+    options = EngineOptions(
         persons=PERSONS,
         steps=steps,
         selection=SELECTIONS[variant.person_selection],

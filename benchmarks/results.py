@@ -1,6 +1,6 @@
 """Figures of every stream, of fusions and of HP-Net over several seeds; the tables of docs/results.md.
 
-Usage: python -m benchmarks.results [--features STORE] [--split xsub] [--seeds 5] [--out docs/results.md]
+Usage: python -m benchmarks.results [--features STORE] [--protocol xsub] [--seeds 5] [--out docs/results.md]
 Without --features it renders and extracts the demo data set first. Everything runs by public commands, which
 the page names; interrupted, the same line goes on where it was. Text of the page outside the two marks stays.
 """
@@ -66,7 +66,7 @@ def main() -> None:
         _heatpool(
             commands, "extract", *videos, "--tap", TAPS, "--map-mean", "--workers", 2, made=ablated
         )  # fmt: skip
-    common = ["--split", options.split, "--seeds", options.seeds]
+    common = ["--protocol", options.protocol, "--seeds", options.seeds]
     common += ["--epochs", options.epochs] if options.epochs else []
     runs = {name: options.work / f"results_{name}" for name in ("streams", "hpnet", "ablation")}
     models = {"streams": ["--streams", ",".join(STREAMS)], "hpnet": ["--model", "hpnet"]}
@@ -96,7 +96,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--features", help="feature store; default the demo's, made if it is not there")
-    parser.add_argument("--split", default="xsub")
+    parser.add_argument("--protocol", default="xsub")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=0, help="0 = as the recipes say")
     parser.add_argument("--work", type=Path, default=Path("work_dirs"), help="where the runs go")

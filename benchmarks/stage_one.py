@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.material import make_video
 from benchmarks.networks import BACKENDS, poser
 from benchmarks.published_loop import Step, published_loop, published_step
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import Poser
 from heatpool.pipelines.process.malloc import keep_heap
 
@@ -54,7 +54,7 @@ class Side:
 
 def ours(video: Path, network: Poser) -> np.ndarray:
     """Extract with the engine. Returns (STEPS, V, C)."""
-    options = ExtractOptions(persons=1, steps=STEPS, frame_batch=32, person_batch=32)
+    options = EngineOptions(persons=1, steps=STEPS, frame_batch=32, person_batch=32)
     features = extract_clips([ClipJob(0, video)], options, poser=network)[0].features
     assert features is not None
     return features.pooled[0]

@@ -33,7 +33,7 @@ from benchmarks.networks import poser as build_poser
 from heatpool.extract.datasets.manifest import read_manifest
 from heatpool.extract.engine import estimators as posers
 from heatpool.extract.engine.clip_state import ClipState
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import OneStage, Poser, TopDown
 from heatpool.extract.video import readahead
 from heatpool.extract.video import reader as video
@@ -99,7 +99,7 @@ def profile(poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> tuple[S
         else:
             wrap("pose", type(poser), "look")
         process, thread, begun = time.process_time(), time.thread_time(), time.perf_counter()
-        outcomes = extract_clips(jobs, ExtractOptions(), poser=poser)
+        outcomes = extract_clips(jobs, EngineOptions(), poser=poser)
         extracted = time.process_time()
         # The networks have one thread, this one: what neither it nor decoding threads did, FFmpeg's own did.
         mine = time.thread_time() - thread + shares.seconds["decode"]
@@ -121,7 +121,7 @@ def write(outcomes: Sequence[Outcome], poser: Poser[Any], folder: Path) -> None:
 
 def row(backend: str, poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> list[str]:
     """Return the table's cells of a backend; a few frames of a clip warm it up."""
-    extract_clips([replace(jobs[0], end_s=0.2)], ExtractOptions(), poser=poser)
+    extract_clips([replace(jobs[0], end_s=0.2)], EngineOptions(), poser=poser)
     shares, total, seconds = profile(poser, jobs, folder)
     known = [shares.seconds[stage] for stage in STAGES]
     spent = [*known, total - sum(known)]

@@ -30,7 +30,7 @@ from benchmarks.memory import largest_resident_mb
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork
-from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.interrupt import StopRequest
 from heatpool.pool.records import ClipResult, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
@@ -85,7 +85,7 @@ def children_mb() -> float:
 
 def hand_out(shards: int, clips: int, workers: int) -> dict[str, float]:
     """Hand out shards as an extraction does; seconds from the first to the last answer, and memory."""
-    config = ExtractConfig(workers=workers, threads=workers, quiet=True)
+    config = ExtractOptions(workers=workers, threads=workers, quiet=True)
     answered: list[float] = []
     largest, looked = 0.0, 0.0
 

@@ -18,9 +18,9 @@ __all__ = [
     "ClipFeatures",
     "ClipIndex",
     "ClipResult",
-    "Part",
     "Precision",
     "RgbSpec",
+    "Split",
     "Status",
     "StoreSpec",
     "check_array",
@@ -49,8 +49,8 @@ class Status(IntEnum):
     FAILED = 4
 
 
-class Part(IntEnum):
-    """Part of a split protocol that a clip belongs to, as stored in `split_*` arrays (u1)."""
+class Split(IntEnum):
+    """Split of a protocol that a clip belongs to, as stored in `split_*` arrays (u1)."""
 
     NONE = 0
     TRAIN = 1
@@ -161,7 +161,7 @@ class ClipIndex:
         label: (N,) int32, -1 for an unlabelled clip.
         class_names: names in label order.
         columns: free text per clip (subject, camera, ...), "" when unknown.
-        splits: per protocol (xsub, xview, ...) an (N,) uint8 array of `Part`.
+        splits: per protocol (xsub, xview, ...) an (N,) uint8 array of `Split`.
 
     Raises:
         ValueError: if lengths differ, ids repeat or a label has no class name.
@@ -189,10 +189,12 @@ class ClipIndex:
         for name, values in self.columns.items():
             if len(values) != count:
                 raise ValueError(f"expected {count} values in column {name}, got {len(values)}")
-        for name, parts in self.splits.items():
-            check_array(f"split {name}", parts, (count,), np.uint8)
-            if count and int(parts.max()) > max(Part):
-                raise ValueError(f"expected parts 0 to {max(Part)} in split {name}, got {int(parts.max())}")
+        for name, splits in self.splits.items():
+            check_array(f"split {name}", splits, (count,), np.uint8)
+            if count and int(splits.max()) > max(Split):
+                raise ValueError(
+                    f"expected splits 0 to {max(Split)} in split {name}, got {int(splits.max())}"
+                )
 
     def __len__(self) -> int:
         return len(self.clip_id)

@@ -1,4 +1,4 @@
-"""What is wrong with labels and splits: unseen classes, empty parts, and what parts share but must not.
+"""What is wrong with labels and splits: unseen classes, empty splits, and what splits share but must not.
 
 The checks take a `ClipIndex`, so that they serve a manifest (`Manifest.index()`) and a feature store alike.
 """
@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Part
+from heatpool.pool.records import ClipIndex, Split
 
 __all__ = ["Finding", "check_labels", "check_split", "find_leaks", "refuse_leaks"]
 
 _NAMED = 5  # values that a message writes out
-_PAIRS = ((Part.TRAIN, Part.TEST), (Part.VAL, Part.TEST), (Part.TRAIN, Part.VAL))
+_PAIRS = ((Split.TRAIN, Split.TEST), (Split.VAL, Split.TEST), (Split.TRAIN, Split.VAL))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def check_labels(index: ClipIndex) -> list[Finding]:
 def check_split(
     index: ClipIndex, protocol: str, *, contents: Sequence[str] = (), disjoint: str | None = None
 ) -> list[Finding]:
-    """Check a split protocol: parts that are empty, classes without train clips, and leaks.
+    """Check a split protocol: splits that are empty, classes without train clips, and leaks.
 
     Args:
         index: clips.
@@ -69,14 +69,14 @@ def check_split(
     Returns:
         What was found.
     """
-    part, findings = index.splits[protocol], []
-    for each in (Part.TRAIN, Part.VAL, Part.TEST):
-        if not (part == each).any():
-            say = "; train needs one: heatpool manifest --val-fraction" if each == Part.VAL else ""
+    split, findings = index.splits[protocol], []
+    for each in (Split.TRAIN, Split.VAL, Split.TEST):
+        if not (split == each).any():
+            say = "; train needs one: heatpool manifest --val-fraction" if each == Split.VAL else ""
             message = f"{protocol} has no {each.name.lower()} clip{say}"
             findings.append(Finding("warning", "empty_part", message))
-    trained = np.unique(index.label[part == Part.TRAIN])
-    unseen = (part > Part.TRAIN) & (index.label >= 0) & ~np.isin(index.label, trained)
+    trained = np.unique(index.label[split == Split.TRAIN])
+    unseen = (split > Split.TRAIN) & (index.label >= 0) & ~np.isin(index.label, trained)
     if unseen.any():
         names = [index.class_names[label] for label in np.unique(index.label[unseen])]
         message = (
@@ -89,10 +89,10 @@ def check_split(
 def find_leaks(
     index: ClipIndex, protocol: str, *, contents: Sequence[str] = (), disjoint: str | None = None
 ) -> list[Finding]:
-    """Find what the parts of a protocol share but must not.
+    """Find what the splits of a protocol share but must not.
 
-    The same video in two parts is an error, under one path or under two (`contents`). So is a value of the
-    column `disjoint` that test shares with train or val, and a subject that train and val share (a val part
+    The same video in two splits is an error, under one path or under two (`contents`). So is a value of the
+    column `disjoint` that test shares with train or val, and a subject that train and val share (a val split
     carved by subject shares cameras with train by design). Without a rule, shared subjects are a warning.
 
     Args:
@@ -112,50 +112,50 @@ def find_leaks(
         raise HeatpoolError(f"expected a split protocol of {known}, got {protocol!r}")
     findings = []
     for name, values in (("video", index.path), ("content", contents)):
-        for parts, shared, rows in _shared(index.splits[protocol], values):
-            message = f"{protocol}: {_count(shared, 'videos')} both in {parts}"
+        for splits, shared, rows in _shared(index.splits[protocol], values):
+            message = f"{protocol}: {_count(shared, 'videos')} both in {splits}"
             if name == "content":
                 paths = [index.path[row] for row in rows]
-                message = f"{protocol}: copies of {_count(shared, 'videos')} both in {parts}: {_some(paths)}"
+                message = f"{protocol}: copies of {_count(shared, 'videos')} both in {splits}: {_some(paths)}"
             findings.append(Finding("error", f"{name}_leak", message, rows))
     column = disjoint or "subject"
     if disjoint and not any(index.columns.get(disjoint, ())):
         message = f"{protocol} must not share a {disjoint}, which no clip names: nothing to check"
         return [*findings, Finding("warning", f"{disjoint}_unknown", message)]
-    for parts, shared, rows in _shared(index.splits[protocol], index.columns.get(column, ())):
-        if column != "subject" and "test" not in parts:
+    for splits, shared, rows in _shared(index.splits[protocol], index.columns.get(column, ())):
+        if column != "subject" and "test" not in splits:
             continue
         rule = "" if disjoint else f"; if that is wrong, --disjoint {protocol}={column} makes it an error"
-        message = f"{protocol}: {_count(shared, f'{column}s')} both in {parts}: {_some(shared)}{rule}"
+        message = f"{protocol}: {_count(shared, f'{column}s')} both in {splits}: {_some(shared)}{rule}"
         findings.append(Finding("error" if disjoint else "warning", f"{column}_leak", message, rows))
     return findings
 
 
 def refuse_leaks(index: ClipIndex, protocol: str, *, disjoint: Mapping[str, str]) -> None:
-    """Raise HeatpoolError if the parts of a protocol share a video, or what its rule forbids.
+    """Raise HeatpoolError if the splits of a protocol share a video, or what its rule forbids.
 
     Args:
         index: clips of a manifest or a store.
         protocol: name of the split.
-        disjoint: protocol to the column that its parts must not share (`datasets.forbidden_columns()`).
+        disjoint: protocol to the column that its splits must not share (`datasets.forbidden_columns()`).
     """
     for finding in find_leaks(index, protocol, disjoint=disjoint.get(protocol)):
         if finding.level == "error":
             raise HeatpoolError(f"the split leaks: {finding.message}; heatpool doctor lists the clips")
 
 
-def _shared(part: np.ndarray, values: Sequence[str]) -> list[tuple[str, list[str], tuple[int, ...]]]:
-    """Return, for each two parts, the values that both have, and the rows that have them."""
+def _shared(split: np.ndarray, values: Sequence[str]) -> list[tuple[str, list[str], tuple[int, ...]]]:
+    """Return, for each two splits, the values that both have, and the rows that have them."""
     if not any(values):
         return []
     names, code = np.unique(np.array(values, dtype=object).astype(str), return_inverse=True)
-    has = np.zeros((max(Part) + 1, len(names)), np.bool_)
-    has[part, code] = True
+    has = np.zeros((max(Split) + 1, len(names)), np.bool_)
+    has[split, code] = True
     found = []
     for one, other in _PAIRS:
         both = has[one] & has[other] & (names != "")
         if both.any():
-            rows = np.flatnonzero(both[code] & ((part == one) | (part == other)))
+            rows = np.flatnonzero(both[code] & ((split == one) | (split == other)))
             found.append((f"{one.name} and {other.name}".lower(), names[both].tolist(), _rows(rows)))
     return found
 

@@ -18,13 +18,13 @@ from heatpool.classify.data.cache import FeatureRows, LoaderCache, Persons
 from heatpool.classify.data.clips import ChannelStats, ClipSet, InputName
 from heatpool.classify.data.keypoints import person_frame
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore
 
 __all__ = [
-    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "load_parts", "sample_time",
+    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "load_splits", "sample_time",
     "split_rows",
 ]  # fmt: skip
 
@@ -55,7 +55,7 @@ class Batch:
 
 
 def split_rows(store: FeatureStore, protocol: str) -> dict[str, np.ndarray]:
-    """Return the usable rows of each part of a split protocol.
+    """Return the usable rows of each split of a protocol.
 
     Args:
         store: opened feature store.
@@ -65,27 +65,27 @@ def split_rows(store: FeatureStore, protocol: str) -> dict[str, np.ndarray]:
         {"train": (n,) int64, "val": ..., "test": ...}, none of them empty, all labelled.
 
     Raises:
-        HeatpoolError: if the protocol is unknown, a part is empty or has clips without a label.
+        HeatpoolError: if the protocol is unknown, a split is empty or has clips without a label.
     """
-    parts = {}
-    for part in (Part.TRAIN, Part.VAL, Part.TEST):
-        name = part.name.lower()
-        rows = store.rows(protocol, part)
+    splits = {}
+    for split in (Split.TRAIN, Split.VAL, Split.TEST):
+        name = split.name.lower()
+        rows = store.rows(protocol, split)
         if len(rows) == 0:
-            planned = int((store.part(protocol) == part).sum())
+            planned = int((store.split(protocol) == split).sum())
             raise HeatpoolError(
-                f"the {name} part of {protocol} has no usable clip ({planned} planned); "
-                "choose another protocol, or fill this part in the manifest and extract again"
+                f"the {name} split of {protocol} has no usable clip ({planned} planned); "
+                "choose another protocol, or fill this split in the manifest and extract again"
             )
         missing = rows[store.label[rows] < 0]
         if len(missing):
             raise HeatpoolError(
-                f"{len(missing)} of {len(rows)} clips in the {name} part of {protocol} have no label, "
+                f"{len(missing)} of {len(rows)} clips in the {name} split of {protocol} have no label, "
                 f"for example {store.clip_ids(missing[:1])[0]!r}; "
                 "label them in the manifest, or leave their split empty, and extract again"
             )
-        parts[name] = rows
-    return parts
+        splits[name] = rows
+    return splits
 
 
 def load_clips(
@@ -97,25 +97,25 @@ def load_clips(
     absent: Absent = "skip",
     cache: LoaderCache | None = None,
 ) -> ClipSet:
-    """Make the clips of `rows` ((N,) int64, distinct) ready for random reading: `load_parts` of one part."""
+    """Make the clips of `rows` ((N,) int64, distinct) ready for random reading; see `load_splits`."""
     options: dict[str, Any] = {"input": input, "keypoints_frame": keypoints_frame, "absent": absent}
-    return load_parts(store, {"all": rows}, **options, cache=cache)["all"]
+    return load_splits(store, {"all": rows}, **options, cache=cache)["all"]
 
 
-def load_parts(
+def load_splits(
     store: FeatureStore,
-    parts: Mapping[str, np.ndarray],
+    splits: Mapping[str, np.ndarray],
     *,
     input: InputName = "pooled",
     keypoints_frame: KeypointsFrame = "person",
     absent: Absent = "skip",
     cache: LoaderCache | None = None,
 ) -> dict[str, ClipSet]:
-    """Make the parts of a split ready for random reading; every shard is decoded once, in order.
+    """Make the splits of a protocol ready for random reading; every shard is decoded once, in order.
 
     Args:
         store: opened feature store.
-        parts: (N,) int64 distinct rows of the store each; every result is in its rows' order.
+        splits: (N,) int64 distinct rows of the store each; every result is in its rows' order.
         input: "pooled" vectors, "keypoints" (x, y, score), or "map_mean": vectors of no joint, V = 1.
         keypoints_frame: "image" as stored, or "person" as `person_frame` makes them.
         absent: "skip" leaves empty slots out; "copy" fills them with the clip's first person, as the
@@ -123,18 +123,18 @@ def load_parts(
         cache: where decoded features are kept; by default in memory.
 
     Returns:
-        The clips of each part, float16; steps at which a person was not seen are zero.
+        The clips of each split, float16; steps at which a person was not seen are zero.
 
     Raises:
         HeatpoolError: if the store lacks this input, a clip has no person at all, or a shard is damaged.
         ValueError: if a row is asked for twice or there is none.
     """
-    for rows in parts.values():
+    for rows in splits.values():
         if len(rows) == 0 or len(np.unique(rows)) != len(rows):
             raise ValueError(f"expected distinct rows, got {len(np.unique(rows))} among {len(rows)}")
     kind = f"keypoints-{keypoints_frame}" if input == "keypoints" else input
     _check_input(store, input)
-    needed = np.unique(np.concatenate(list(parts.values())))
+    needed = np.unique(np.concatenate(list(splits.values())))
     persons, features = (cache or LoaderCache()).open(
         store,
         needed,
@@ -153,7 +153,7 @@ def load_parts(
         source["keypoints_frame"] = keypoints_frame
     return {
         name: _clip_set(store, rows, persons, features, absent=absent, input=input, source=source)
-        for name, rows in parts.items()
+        for name, rows in splits.items()
     }
 
 
@@ -272,7 +272,7 @@ def clip_batch(
         clips: in memory.
         chosen: (B,) int64 positions of clips.
         window: W.
-        stats: of the training part; None leaves the channels as they are. Unseen steps stay zero.
+        stats: of the training split; None leaves the channels as they are. Unseen steps stay zero.
         generator: random source for training; None for evaluation.
         p_interval: shares of the clip that a training crop may keep.
         noise_std: standard deviation of noise added to every normalised value in training.
@@ -316,7 +316,7 @@ def batches(count: int, *, size: int, generator: torch.Generator | None = None) 
     In training a last batch of one is joined to the one before it: batch norm needs two.
     """
     order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
-    parts = list(order.split(size))
-    if generator is not None and len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    yield from parts
+    batches = list(order.split(size))
+    if generator is not None and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    yield from batches

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatpool.classify.data.batches import load_parts
+from heatpool.classify.data.batches import load_splits
 from heatpool.classify.data.clips import ClipSet
 from heatpool.classify.hpnet.recipe import RgbInput
 from heatpool.pool.errors import HeatpoolError
@@ -93,25 +93,25 @@ class ModalClips:
 
 
 def load_modal_parts(
-    store: FeatureStore, parts: Mapping[str, np.ndarray], *, rgb: RgbInput, **options: Any
+    store: FeatureStore, splits: Mapping[str, np.ndarray], *, rgb: RgbInput, **options: Any
 ) -> dict[str, ModalClips]:
-    """Make the parts of a split ready for random reading; RGB is kept in memory.
+    """Make the splits of a protocol ready for random reading; RGB is kept in memory.
 
     Args:
         store: opened feature store.
-        parts: (N,) int64 distinct rows of the store each.
+        splits: (N,) int64 distinct rows of the store each.
         rgb: what to read of the pixels.
-        **options: of `load_parts`, for the skeletons.
+        **options: of `load_splits`, for the skeletons.
 
     Returns:
-        The clips of each part, in its rows' order.
+        The clips of each split, in its rows' order.
 
     Raises:
         HeatpoolError: if the store lacks what is asked for, or a shard is damaged.
     """
-    clips = load_parts(store, parts, **options)
+    clips = load_splits(store, splits, **options)
     if rgb == "none":
-        return {name: ModalClips(of_part) for name, of_part in clips.items()}
+        return {name: ModalClips(of_split) for name, of_split in clips.items()}
     array, spec = _ARRAYS[rgb], store.spec.rgb
     if spec is None or array not in store.layout.features:
         held = "has none" if spec is None else f"has {spec.kind}"
@@ -125,7 +125,7 @@ def load_modal_parts(
         "rgb_weights_sha256": spec.weights_sha256,
     }
     loaded = {}
-    for name, rows in parts.items():
+    for name, rows in splits.items():
         values = _read(store, rows, array)
         missing = sum(not each.any() for each in values)
         pixels: Tensor | StoredCrops = StoredCrops(values, spec.crop_px)

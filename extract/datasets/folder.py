@@ -1,4 +1,4 @@
-"""A folder of videos as a data set: sub-folders name the classes, and the parts if there are any."""
+"""A folder of videos as a data set: sub-folders name the classes, and the splits if there are any."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, Clip, Manifest, read_manifest
 from heatpool.extract.datasets.source import PART_WORDS, Listing, Source, scan, unique_ids
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 __all__ = ["SPLIT", "list_folder", "read_videos"]
 
 SPLIT = "split"
-"""Protocol of data sets whose owner's parts have no name of their own."""
+"""Protocol of data sets whose owner's splits have no name of their own."""
 
 
 def read_videos(path: Path) -> Manifest:
@@ -35,14 +35,14 @@ def read_videos(path: Path) -> Manifest:
 def list_folder(source: Source) -> Listing:
     """List every video; when each lies in a sub-folder, that names its class.
 
-    When the uppermost folders are called train, val and test (or alike), they are the parts of the protocol
+    When the uppermost folders are called train, val and test (or alike), they are the splits of the protocol
     `split`, and the folders below them name the classes.
     """
     folders = [PurePosixPath(path).parts[:-1] for path in source.videos]
     tops = {parts[0].casefold() if parts else "" for parts in folders}
-    parts: list[Part] | None = None
+    splits: list[Split] | None = None
     if tops <= PART_WORDS.keys() and len(tops) > 1:
-        parts = [PART_WORDS[top.casefold()] for top, *_ in folders]
+        splits = [PART_WORDS[top.casefold()] for top, *_ in folders]
         folders = [inside[1:] for inside in folders]
     named = all(folders)  # a video that lies in no folder leaves all without a class
     names = sorted({inside[0] for inside in folders}) if named else []
@@ -54,7 +54,7 @@ def list_folder(source: Source) -> Listing:
             source.folder / path,
             label=label[inside[0]] if named else -1,
             class_name=inside[0] if named else "",
-            splits={SPLIT: parts[at]} if parts else {},
+            splits={SPLIT: splits[at]} if splits else {},
         )
         for at, (clip_id, path, inside) in enumerate(zip(ids, source.videos, folders, strict=True))
     ]

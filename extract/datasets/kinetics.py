@@ -21,7 +21,7 @@ from heatpool.extract.datasets.source import (
     unique_ids,
 )
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 __all__ = ["list_kinetics"]
 
@@ -31,12 +31,12 @@ _NEEDED = ("youtube_id", "split")
 
 @dataclass(frozen=True)
 class _Entry:
-    """A line of the annotations: class ("" in the held-out test file), where in the video, part."""
+    """A line of the annotations: class ("" in the held-out test file), where in the video, split."""
 
     label: str
     video: str
     start: str
-    part: Part
+    split: Split
 
 
 def list_kinetics(source: Source) -> Listing:
@@ -75,7 +75,7 @@ def list_kinetics(source: Source) -> Listing:
             source.folder / path,
             label=label[entry.label],
             class_name=entry.label,
-            splits={SPLIT: entry.part},
+            splits={SPLIT: entry.split},
         )
         for clip_id, entry, path in zip(ids, chosen, paths, strict=True)
     )
@@ -94,14 +94,14 @@ def _entries(source: Source) -> list[_Entry]:
             absent = [name for name in _NEEDED if name not in row]
             if absent:
                 raise HeatpoolError(f"expected a column {absent[0]} in {path}, got {', '.join(row)}")
-            part = PART_WORDS.get(row["split"].strip().casefold())
-            if part is None:
+            split = PART_WORDS.get(row["split"].strip().casefold())
+            if split is None:
                 raise HeatpoolError(
                     f"expected train, val or test in column split, got {row['split']!r} "
                     f"in line {line} of {path.name}"
                 )
             start = row.get("time_start", "").strip()
-            entries[_Entry(row.get("label", "").strip(), row["youtube_id"].strip(), start, part)] = None
+            entries[_Entry(row.get("label", "").strip(), row["youtube_id"].strip(), start, split)] = None
     return list(entries)
 
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Part
+from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
 
 __all__ = ["VIDEO_SUFFIXES", "Clip", "Manifest", "label_clips", "read_manifest", "read_number"]
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv"})
 
 _COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons")
-_PARTS = {"": Part.NONE, "train": Part.TRAIN, "val": Part.VAL, "test": Part.TEST}
+_PARTS = {"": Split.NONE, "train": Split.TRAIN, "val": Split.VAL, "test": Split.TEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Clip:
         class_name: name of the class, "" when unlabelled.
         columns: subject, camera, setup, repeat as text.
         persons: people the action has, 0 when unknown; extraction keeps at most so many.
-        splits: protocol name to part.
+        splits: protocol name to split.
     """
 
     clip_id: str
@@ -49,7 +49,7 @@ class Clip:
     class_name: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     persons: int = 0
-    splits: Mapping[str, Part] = field(default_factory=dict)
+    splits: Mapping[str, Split] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,14 +155,14 @@ def _parse(
     where = f"line {line} of {manifest.name}"
     if None in row or not row["path"]:
         raise HeatpoolError(f"expected a path and as many values as columns in {where}")
-    parts = []
+    splits = []
     for name in protocols:
         value = (row[name] or "").strip()
         if value not in _PARTS:
             raise HeatpoolError(
                 f"expected train, val, test or nothing in column {name}, got {value!r} in {where}"
             )
-        parts.append(_PARTS[value])
+        splits.append(_PARTS[value])
     video = manifest.parent / row["path"]
     label = read_number(row, "label", where)
     return Clip(
@@ -174,7 +174,7 @@ def _parse(
         class_name=sys.intern(row.get("class_name") or ""),
         columns=share(FIRST_COLUMNS, tuple(row.get(name) or "" for name in FIRST_COLUMNS)),
         persons=int(read_number(row, "persons", where) or 0),
-        splits=share(protocols, tuple(parts)),
+        splits=share(protocols, tuple(splits)),
     )
 
 
@@ -233,7 +233,7 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _row(clip: Clip, folder: str) -> list[str]:
-    names = {part: text for text, part in _PARTS.items()}
+    names = {split: text for text, split in _PARTS.items()}
     path = os.path.abspath(clip.path)
     inside = path.removeprefix(folder) if path.startswith(folder) else path
     return [
@@ -245,5 +245,5 @@ def _row(clip: Clip, folder: str) -> list[str]:
         clip.class_name,
         *(clip.columns.get(name, "") for name in FIRST_COLUMNS),
         str(clip.persons) if clip.persons else "",
-        *(names[part] for part in clip.splits.values()),
+        *(names[split] for split in clip.splits.values()),
     ]

@@ -62,5 +62,5 @@ def _read(spec: DatasetSpec, source: Source, path: str) -> Clip | LeftOut:
         class_name=class_name,
         columns={name: fields.get(name, "") for name in FIRST_COLUMNS},
         persons=spec.count_persons(fields),
-        splits=spec.parts(fields, class_name),
+        splits=spec.splits_of(fields, class_name),
     )

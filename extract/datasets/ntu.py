@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from heatpool.extract.datasets.spec import DatasetSpec, PersonRule, SplitRule, lines_of, numbers
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 __all__ = ["ntu60", "ntu120"]
 
@@ -21,8 +21,8 @@ _TWO_PERSON_ACTIONS = "50-60 106-120"
 def ntu60() -> DatasetSpec:
     """NTU RGB+D 60; of a folder of NTU RGB+D 120 it takes the actions 1 to 60, which are setups 1 to 17."""
     splits = {
-        "xsub": SplitRule("subject", train=numbers(_SUBJECTS_60), rest=Part.TEST),
-        "xview": SplitRule("camera", train=numbers("2 3"), rest=Part.TEST),
+        "xsub": SplitRule("subject", train=numbers(_SUBJECTS_60), rest=Split.TEST),
+        "xview": SplitRule("camera", train=numbers("2 3"), rest=Split.TEST),
     }
     return _ntu("ntu60", 60, splits)
 
@@ -31,8 +31,8 @@ def ntu120() -> DatasetSpec:
     """NTU RGB+D 120."""
     even = frozenset(map(str, range(2, 33, 2)))
     splits = {
-        "xsub": SplitRule("subject", train=numbers(_SUBJECTS_120), rest=Part.TEST),
-        "xset": SplitRule("setup", train=even, rest=Part.TEST),
+        "xsub": SplitRule("subject", train=numbers(_SUBJECTS_120), rest=Split.TEST),
+        "xset": SplitRule("setup", train=even, rest=Split.TEST),
     }
     return _ntu("ntu120", 120, splits)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, Clip, Manifest
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 __all__ = [
     "NO_SUCH_VIDEO", "PART_WORDS", "LeftOut", "Listing", "Source", "annotation_files", "read_lines",
@@ -22,12 +22,12 @@ NO_SUCH_VIDEO = "listed, but there is no such video"
 _NO_VIDEO = "no video, by its name"
 _NO_UNICODE = "its name is not valid Unicode"
 
-PART_WORDS: Mapping[str, Part] = {
-    **dict.fromkeys(("train", "training"), Part.TRAIN),
-    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Part.VAL),
-    **dict.fromkeys(("test", "testing"), Part.TEST),
+PART_WORDS: Mapping[str, Split] = {
+    **dict.fromkeys(("train", "training"), Split.TRAIN),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Split.VAL),
+    **dict.fromkeys(("test", "testing"), Split.TEST),
 }
-"""What data sets call their parts."""
+"""What data sets call their splits."""
 
 
 @dataclass(frozen=True)

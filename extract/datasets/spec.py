@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 
-from heatpool.pool.records import FIRST_COLUMNS, Part
+from heatpool.pool.records import FIRST_COLUMNS, Split
 
 __all__ = ["DatasetSpec", "PersonRule", "SplitRule", "lines_of", "numbers"]
 
@@ -30,40 +30,40 @@ class PersonRule:
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How a protocol splits the clips: by the value of one column, which the parts must not share.
+    """How a protocol splits the clips: by the value of one column, which the splits must not share.
 
     Attributes:
         column: subject, camera, setup or repeat.
         train: values that train.
         val: values that validate.
         test: values that test.
-        rest: part of every other value.
+        rest: split of every other value.
         classes: names of the classes that take part, empty for all.
 
     Raises:
-        ValueError: if the column is not one of a manifest, or a value is in two parts.
+        ValueError: if the column is not one of a manifest, or a value is in two splits.
     """
 
     column: str
     train: frozenset[str] = frozenset()
     val: frozenset[str] = frozenset()
     test: frozenset[str] = frozenset()
-    rest: Part = Part.NONE
+    rest: Split = Split.NONE
     classes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.column not in FIRST_COLUMNS:
             raise ValueError(f"expected a column of {', '.join(FIRST_COLUMNS)}, got {self.column!r}")
         if len(self.train | self.val | self.test) < len(self.train) + len(self.val) + len(self.test):
-            raise ValueError(f"expected each {self.column} in one part, got one in two")
+            raise ValueError(f"expected each {self.column} in one split, got one in two")
 
-    def part(self, value: str, class_name: str) -> Part:
-        """Return the part of a clip with this value of the column, NONE for a class that is not in it."""
+    def split_of(self, value: str, class_name: str) -> Split:
+        """Return the split of a clip with this value of the column, NONE for a class that is not in it."""
         if self.classes and class_name not in self.classes:
-            return Part.NONE
-        for part, values in ((Part.TRAIN, self.train), (Part.VAL, self.val), (Part.TEST, self.test)):
+            return Split.NONE
+        for split, values in ((Split.TRAIN, self.train), (Split.VAL, self.val), (Split.TEST, self.test)):
             if value in values:
-                return part
+                return split
         return self.rest
 
 
@@ -131,10 +131,10 @@ class DatasetSpec:
             return 0
         return self.persons.counts.get(fields[self.persons.field], self.persons.rest)
 
-    def parts(self, fields: Mapping[str, str], class_name: str) -> dict[str, Part]:
-        """Return the part of the clip in each protocol."""
+    def splits_of(self, fields: Mapping[str, str], class_name: str) -> dict[str, Split]:
+        """Return the split of the clip in each protocol."""
         return {
-            name: rule.part(fields.get(rule.column, ""), class_name) for name, rule in self.splits.items()
+            name: rule.split_of(fields.get(rule.column, ""), class_name) for name, rule in self.splits.items()
         }
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from heatpool.extract.datasets.manifest import Clip, Manifest, label_clips, read_number
 from heatpool.extract.datasets.source import NO_SUCH_VIDEO, PART_WORDS, LeftOut, Listing, Source, read_table
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import FIRST_COLUMNS, Part
+from heatpool.pool.records import FIRST_COLUMNS, Split
 
 __all__ = ["list_table"]
 
@@ -46,9 +46,9 @@ def list_table(source: Source) -> Listing:
             continue
         found.add(path)
         values = {name: row[column].strip() for name, column in columns.items()}
-        parts = {name: _part(row[column]) for name, column in protocols.items()}
+        splits = {name: _part(row[column]) for name, column in protocols.items()}
         where = f"line {line} of {table.name}"
-        clips.append(_clip(values, source, path, parts, numbered=numbered, where=where))
+        clips.append(_clip(values, source, path, splits, numbered=numbered, where=where))
     if not clips:
         raise HeatpoolError(
             f"expected videos below {source.folder}, none of the {len(rows)} in {table} is there"
@@ -76,21 +76,21 @@ def _mapping(source: Source, header: Sequence[str]) -> dict[str, str]:
 
 
 def _protocols(rows: Sequence[Mapping[str, str]], taken: set[str]) -> dict[str, str]:
-    """Return protocol name (a valid one) to the column that holds its parts."""
+    """Return protocol name (a valid one) to the column that holds its splits."""
     words = PART_WORDS.keys() | {""}
     values = {name: {row[name].strip().casefold() for row in rows} for name in rows[0] if name not in taken}
     return {name.strip(): name for name, seen in values.items() if seen <= words and seen != {""}}
 
 
-def _part(text: str) -> Part:
-    return PART_WORDS.get(text.strip().casefold(), Part.NONE)
+def _part(text: str) -> Split:
+    return PART_WORDS.get(text.strip().casefold(), Split.NONE)
 
 
 def _clip(
     values: Mapping[str, str],
     source: Source,
     path: str,
-    parts: Mapping[str, Part],
+    splits: Mapping[str, Split],
     *,
     numbered: bool,
     where: str,
@@ -105,7 +105,7 @@ def _clip(
         class_name=class_name if numbered else class_name or label,
         columns={name: values.get(name, "") for name in FIRST_COLUMNS},
         persons=int(read_number(values, "persons", where) or 0),
-        splits=parts,
+        splits=splits,
     )
 
 

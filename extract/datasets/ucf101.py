@@ -10,7 +10,7 @@ from heatpool.extract.datasets.names import list_named
 from heatpool.extract.datasets.source import NO_SUCH_VIDEO, Listing, Source, annotation_files, read_lines
 from heatpool.extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 __all__ = ["list_ucf101", "ucf101"]
 
@@ -35,7 +35,7 @@ def ucf101() -> DatasetSpec:
 
 
 def list_ucf101(source: Source) -> Listing:
-    """List UCF101; with `--annotations` the parts come from the published trainlist and testlist files.
+    """List UCF101; with `--annotations` the splits come from the published trainlist and testlist files.
 
     Raises:
         HeatpoolError: if no file is such a list.
@@ -43,24 +43,24 @@ def list_ucf101(source: Source) -> Listing:
     listing = list_named(ucf101(), source)
     if source.annotations is None:
         return listing
-    parts: dict[str, dict[str, Part]] = {}
+    splits: dict[str, dict[str, Split]] = {}
     for path in annotation_files(source.annotations, ".txt"):
         if match := _LIST.fullmatch(path.name):
-            part = Part.TRAIN if match[1] == "train" else Part.TEST
+            split = Split.TRAIN if match[1] == "train" else Split.TEST
             # Folders and lists disagree on one name: HandstandPushups, v_HandStandPushups_….
-            names = {Path(line.split()[0]).stem.casefold(): part for line in read_lines(path)}
-            parts.setdefault(f"split{int(match[2])}", {}).update(names)
-    if not parts:
+            names = {Path(line.split()[0]).stem.casefold(): split for line in read_lines(path)}
+            splits.setdefault(f"split{int(match[2])}", {}).update(names)
+    if not splits:
         raise HeatpoolError(
             f"expected trainlist01.txt, testlist01.txt, … in {source.annotations}, got none of them"
         )
     clips = [
         replace(
             clip,
-            splits={name: part.get(clip.path.stem.casefold(), Part.NONE) for name, part in parts.items()},
+            splits={name: split.get(clip.path.stem.casefold(), Split.NONE) for name, split in splits.items()},
         )
         for clip in listing.manifest.clips
     ]
     here = {clip.path.stem.casefold() for clip in clips}
-    absent = sorted({stem for part in parts.values() for stem in part} - here)
+    absent = sorted({stem for split in splits.values() for stem in split} - here)
     return listing.with_clips(clips).leaving_out(absent, NO_SUCH_VIDEO)

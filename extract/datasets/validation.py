@@ -1,6 +1,6 @@
 """Parts that a data set does not bring: val out of train, and test for data sets without a protocol.
 
-Whole groups (subjects, cameras, … or videos) move, so that no part shares one with another; which ones
+Whole groups (subjects, cameras, … or videos) move, so that no split shares one with another; which ones
 depends on the clips and the seed alone.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from heatpool.extract.datasets.manifest import Clip
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 __all__ = ["Group", "carve_part", "group_by"]
 
@@ -31,7 +31,7 @@ def carve_part(
     clips: Sequence[Clip],
     protocol: str,
     *,
-    into: Part,
+    into: Split,
     by: Group,
     fraction: float = 0.0,
     values: Iterable[str] = (),
@@ -40,9 +40,9 @@ def carve_part(
     """Move groups of the train part of a protocol into another part.
 
     Args:
-        clips: all clips; those of other parts stay as they are.
+        clips: all clips; those of other splits stay as they are.
         protocol: name of the split.
-        into: part that gets them.
+        into: split that gets them.
         by: what moves as a whole; single videos are drawn within each class.
         fraction: share of the train clips to move, met as nearly as whole groups allow, never all of them.
         values: groups to move instead of a fraction; those without a train clip stay where they are.
@@ -54,7 +54,7 @@ def carve_part(
     Raises:
         HeatpoolError: if a train clip names no group, no clip has a value, or train would be empty.
     """
-    rows = [row for row, clip in enumerate(clips) if clip.splits.get(protocol) == Part.TRAIN]
+    rows = [row for row, clip in enumerate(clips) if clip.splits.get(protocol) == Split.TRAIN]
     groups = {row: str(clips[row].path) if by == "clip" else clips[row].columns.get(by, "") for row in rows}
     if "" in groups.values():
         unnamed = next(clips[row].clip_id for row, group in groups.items() if not group)

@@ -20,7 +20,7 @@ from heatpool.extract.demo.clip import CAMERAS, ClipPlan, render_clip
 from heatpool.extract.demo.motion import ACTIONS, persons_of
 from heatpool.extract.demo.subjects import demo_subjects
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 FORMAT = "heatpool-demo"
 VERSION = 1
@@ -126,19 +126,19 @@ def _length(rng: np.random.Generator, low: int, high: int) -> int:
     return int(np.clip(round(frames), low, high))
 
 
-def xsub_part(subject: int) -> Part:
-    """Part of the cross-subject protocol: people 1-6 train, 7-8 val, 9-10 test."""
-    return Part.VAL if subject in _VAL_SUBJECTS else Part.TEST if subject in _TEST_SUBJECTS else Part.TRAIN
+def xsub_part(subject: int) -> Split:
+    """Split of the cross-subject protocol: people 1-6 train, 7-8 val, 9-10 test."""
+    return Split.VAL if subject in _VAL_SUBJECTS else Split.TEST if subject in _TEST_SUBJECTS else Split.TRAIN
 
 
-def xview_part(subject: int, camera: int) -> Part:
-    """Part of the cross-view protocol: camera 3 is test; of cameras 1, 2 people 7-8 val, the rest train."""
+def xview_part(subject: int, camera: int) -> Split:
+    """Split of the cross-view protocol: camera 3 is test; of cameras 1, 2 people 7-8 val, the rest train."""
     if camera == _TEST_CAMERA:
-        return Part.TEST
-    return Part.VAL if subject in _VAL_SUBJECTS else Part.TRAIN
+        return Split.TEST
+    return Split.VAL if subject in _VAL_SUBJECTS else Split.TRAIN
 
 
-def _part_members(part: Part) -> list[int]:
+def _part_members(part: Split) -> list[int]:
     return [subject for subject in range(1, len(demo_subjects()) + 1) if xsub_part(subject) == part]
 
 

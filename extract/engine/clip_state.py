@@ -119,7 +119,7 @@ class ClipState:
         self._filled[slot, frame] = True
 
     def outcome(self, gaps: Literal["skip", "zeros"]) -> Outcome:
-        """Resample what was seen to T steps and say how it went; `gaps` as in `ExtractOptions`."""
+        """Resample what was seen to T steps and say how it went; `gaps` as in `EngineOptions`."""
         plan, info, filled = self.plan, self.info, self._filled
         persons = int(filled.any(1).sum())
         status, message = Status.OK, ""

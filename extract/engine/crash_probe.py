@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from heatpool.extract.engine.clip_state import ClipJob
-from heatpool.extract.engine.engine import ExtractOptions
+from heatpool.extract.engine.engine import EngineOptions
 from heatpool.extract.video.readahead import decode_ahead
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
@@ -29,7 +29,7 @@ _CRASHES = (
 )  # fmt: skip
 
 
-def find_crashing(jobs: Sequence[ClipJob], options: ExtractOptions) -> dict[int, str]:
+def find_crashing(jobs: Sequence[ClipJob], options: EngineOptions) -> dict[int, str]:
     """Decode clips in a child process; return which of them end it, by position, with the reason.
 
     Clips that merely cannot be read are not among them: the engine says of these what is wrong.
@@ -60,7 +60,7 @@ def find_crashing(jobs: Sequence[ClipJob], options: ExtractOptions) -> dict[int,
     return crashing
 
 
-def _to_json(jobs: Sequence[ClipJob], options: ExtractOptions) -> str:
+def _to_json(jobs: Sequence[ClipJob], options: EngineOptions) -> str:
     sampling = options.sampling
     return json.dumps(
         {

@@ -22,11 +22,11 @@ from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.video.readahead import ClipEnd, ClipStart, decode_ahead
 from heatpool.extract.video.sampling import Sampling
 
-__all__ = ["ClipJob", "ExtractOptions", "Outcome", "extract_clips"]
+__all__ = ["ClipJob", "EngineOptions", "Outcome", "extract_clips"]
 
 
 @dataclass(frozen=True)
-class ExtractOptions:
+class EngineOptions:
     """How clips become features.
 
     Attributes:
@@ -55,7 +55,7 @@ class ExtractOptions:
 
 def extract_clips(
     jobs: Sequence[ClipJob],
-    options: ExtractOptions,
+    options: EngineOptions,
     *,
     poser: Poser[Any],
     rgb: RgbEncoder | None = None,
@@ -66,7 +66,7 @@ def extract_clips(
 
     Args:
         jobs: clips, in order.
-        options: see `ExtractOptions`.
+        options: see `EngineOptions`.
         poser: finds people and answers for the chosen ones.
         rgb: encodes the chosen people's crops; None for features without RGB.
         on_clip: called once for each clip when it is finished.
@@ -84,7 +84,7 @@ def extract_clips(
 class _Engine:
     def __init__(
         self,
-        options: ExtractOptions,
+        options: EngineOptions,
         poser: Poser[Any],
         rgb: RgbEncoder | None,
         on_clip: Callable[[ClipJob, Outcome], None],

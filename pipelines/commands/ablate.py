@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.classify.data.batches import load_parts, split_rows
+from heatpool.classify.data.batches import load_splits, split_rows
 from heatpool.classify.data.cache import LoaderCache, cache_folder
 from heatpool.classify.data.clips import ClipSet
 from heatpool.classify.scores.metrics import evaluate_scores
@@ -23,7 +23,7 @@ from heatpool.classify.training.processes import process_count
 from heatpool.classify.training.recipe import DEMO, HEADS, TrainConfig
 from heatpool.classify.training.stream import train_stream
 from heatpool.extract.datasets import forbidden_columns
-from heatpool.pipelines.options import AblateConfig
+from heatpool.pipelines.options import AblateOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.training.ablate_table import Row, find_rows, summarise, write_tables
@@ -40,7 +40,7 @@ __all__ = ["run"]
 _RESULT = "result.json"
 
 
-def run(config: AblateConfig) -> int:
+def run(config: AblateOptions) -> int:
     """Train every row with every seed, write the tables and print one.
 
     Raises:
@@ -50,8 +50,8 @@ def run(config: AblateConfig) -> int:
     if process_count() > 1:
         raise HeatpoolError("expected one process for an ablation; torchrun is for heatpool train")
     store = open_store(config.features)
-    protocol = pick_protocol(store, config.split)
-    parts = split_rows(store, protocol)
+    protocol = pick_protocol(store, config.protocol)
+    splits = split_rows(store, protocol)
     refuse_leaks(store.index, protocol, disjoint=forbidden_columns())
     rows, groups = find_rows(store), _groups(config, store)
     recipe = _recipe(config, store)
@@ -67,45 +67,47 @@ def run(config: AblateConfig) -> int:
     out = config.out or Path("work_dirs") / f"{store_stem(config.features)}-{protocol}-ablation"
     claim(out, about, resume=config.resume, overwrite=config.overwrite)
     threads = set_threads(config.threads)
-    clips = {part: len(part_rows) for part, part_rows in parts.items()}
+    clips = {split: len(of_split) for split, of_split in splits.items()}
     _say(
         config,
         out,
-        f"{config.model} on {len(rows)} kinds of features of {store.source.name}, split {protocol}, "
-        f"{' / '.join(f'{count} {part}' for part, count in clips.items())} clips, {config.seeds} seeds, into "
-        f"{out}, on {recipe.device}, {threads} threads",
+        f"{config.model} on {len(rows)} kinds of features of {store.source.name}, protocol {protocol}, "
+        f"{' / '.join(f'{count} {split}' for split, count in clips.items())} clips, {config.seeds} seeds, "
+        f"into {out}, on {recipe.device}, {threads} threads",
     )
-    results = _train_rows(config, recipe, store, parts=parts, rows=rows, out=out)
+    results = _train_rows(config, recipe, store, splits=splits, rows=rows, out=out)
     scores = {row.name: [load_scores(path / "scores_test.npz") for path in results[row.name]] for row in rows}
     lines = summarise(store, rows, _read(results), scores, groups=groups)
-    table = write_tables(out, {**about, "clips": clips, "by": config.by or "clip"}, lines)
+    table = write_tables(out, {**about, "clips": clips, "by": config.group_by or "clip"}, lines)
     log_line(out, table)
     print(table)
     return 0
 
 
-def _groups(config: AblateConfig, store: FeatureStore) -> Mapping[str, str] | None:
+def _groups(config: AblateOptions, store: FeatureStore) -> Mapping[str, str] | None:
     """Group of each clip by its id."""
-    if not config.by:
+    if not config.group_by:
         return None
     columns = clip_columns(store)
-    if config.by not in columns:
+    if config.group_by not in columns:
         known = ", ".join(columns) or "none"
-        raise HeatpoolError(f"expected --by to be a column with several values ({known}), got {config.by!r}")
-    return columns[config.by]
+        raise HeatpoolError(
+            f"expected --group-by to be a column with several values ({known}), got {config.group_by!r}"
+        )
+    return columns[config.group_by]
 
 
-def _recipe(config: AblateConfig, store: FeatureStore) -> TrainConfig:
+def _recipe(config: AblateOptions, store: FeatureStore) -> TrainConfig:
     base = HEADS.get(config.model) or (DEMO if store.spec.backbone == "tiny" else TrainConfig())
     return replace(base, device=str(pick_device(config.device)), **config.recipe_changes)
 
 
 def _train_rows(
-    config: AblateConfig,
+    config: AblateOptions,
     recipe: TrainConfig,
     store: FeatureStore,
     *,
-    parts: Mapping[str, np.ndarray],
+    splits: Mapping[str, np.ndarray],
     rows: Sequence[Row],
     out: Path,
 ) -> dict[str, list[Path]]:
@@ -123,10 +125,10 @@ def _train_rows(
                     continue
                 if held != row.input:
                     clips.clear()  # two inputs need not fit into memory at once
-                    clips, held = _load(config, store, parts, row), row.input
+                    clips, held = _load(config, store, splits, row), row.input
                 figures = _train(
                     replace(of_row, seed=seed),
-                    {part: row.take(each) for part, each in clips.items()},
+                    {split: row.take(each) for split, each in clips.items()},
                     folder,
                     progress=progress,
                     name=row.name,
@@ -136,7 +138,7 @@ def _train_rows(
 
 
 def _load(
-    config: AblateConfig, store: FeatureStore, parts: Mapping[str, np.ndarray], row: Row
+    config: AblateOptions, store: FeatureStore, splits: Mapping[str, np.ndarray], row: Row
 ) -> dict[str, ClipSet]:
     """Load what a row reads, keypoints as `heatpool train` has them."""
     cache = LoaderCache(
@@ -145,7 +147,7 @@ def _load(
         limit_bytes=round(config.cache_gb * 1e9),
     )
     arguments = stream_inputs(["keypoints_joint"]).get(row.input, {"input": row.input})
-    return load_parts(store, parts, **arguments, cache=cache)
+    return load_splits(store, splits, **arguments, cache=cache)
 
 
 def _train(
@@ -167,10 +169,10 @@ def _train(
         "best_epoch": best.epoch,
         "parameters": sum(weight.numel() for weight in best.model.parameters()),
     }
-    for part in ("val", "test"):
-        scores = predict_scores(best, clips[part])
-        save_scores(folder / f"scores_{part}.npz", scores)
-        figures[part] = evaluate_scores(scores).named()
+    for split in ("val", "test"):
+        scores = predict_scores(best, clips[split])
+        save_scores(folder / f"scores_{split}.npz", scores)
+        figures[split] = evaluate_scores(scores).named()
     write_json(folder / _RESULT, figures)
     shutil.rmtree(folder / "checkpoints")
     return figures
@@ -183,7 +185,7 @@ def _read(folders: Mapping[str, Iterable[Path]]) -> dict[str, list[dict[str, Any
     }
 
 
-def _say(config: AblateConfig, out: Path, text: str) -> None:
+def _say(config: AblateOptions, out: Path, text: str) -> None:
     log_line(out, text)
     if not config.quiet:
         print(text, file=sys.stderr)

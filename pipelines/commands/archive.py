@@ -7,12 +7,12 @@ from functools import singledispatch
 from typing import Any
 
 from heatpool.pipelines.options import (
-    CardConfig,
-    MergeConfig,
-    PackConfig,
-    SubsetConfig,
-    UnpackConfig,
-    VerifyArchiveConfig,
+    CardOptions,
+    MergeOptions,
+    PackOptions,
+    SubsetOptions,
+    UnpackOptions,
+    VerifyArchiveOptions,
 )
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.archive.card import read_card, store_card
@@ -35,28 +35,28 @@ def run(config: Any) -> int:
     raise TypeError(f"expected a configuration of an archive command, got {type(config).__name__}")
 
 
-@run.register(PackConfig)
-def _pack(config: PackConfig) -> int:
+@run.register(PackOptions)
+def _pack(config: PackOptions) -> int:
     card = read_card(config.card) if config.card else store_card(FeatureStore.open(config.store))
     packed = pack(config.store, config.out, card=card, overwrite=config.overwrite)
     print(_described("packed", packed))
     return 0
 
 
-@run.register(VerifyArchiveConfig)
-def _verify(config: VerifyArchiveConfig) -> int:
+@run.register(VerifyArchiveOptions)
+def _verify(config: VerifyArchiveOptions) -> int:
     print(_described("sound:", verify(open_archive(config.archive))))
     return 0
 
 
-@run.register(UnpackConfig)
-def _unpack(config: UnpackConfig) -> int:
+@run.register(UnpackOptions)
+def _unpack(config: UnpackOptions) -> int:
     print(_described("unpacked", unpack(open_archive(config.archive), config.out)))
     return 0
 
 
-@run.register(CardConfig)
-def _card(config: CardConfig) -> int:
+@run.register(CardOptions)
+def _card(config: CardOptions) -> int:
     text = store_card(FeatureStore.open(config.store))
     if config.out is None:
         print(text, end="")
@@ -72,8 +72,8 @@ def _card(config: CardConfig) -> int:
     return 0
 
 
-@run.register(MergeConfig)
-def _merge(config: MergeConfig) -> int:
+@run.register(MergeOptions)
+def _merge(config: MergeOptions) -> int:
     stores = [FeatureStore.open(location) for location in config.stores]
     with Progress("merge", sum(map(len, stores)), "clips", quiet=config.quiet) as progress:
         merge_stores(stores, config.out, on_clips=progress.step)
@@ -81,12 +81,12 @@ def _merge(config: MergeConfig) -> int:
     return 0
 
 
-@run.register(SubsetConfig)
-def _subset(config: SubsetConfig) -> int:
+@run.register(SubsetOptions)
+def _subset(config: SubsetOptions) -> int:
     store = FeatureStore.open(config.store)
     classes, where = config.class_list, config.where_values
-    rows = store.rows(config.split, config.part, where=where or None, classes=classes or None)
-    given = {"split": config.split, "part": config.part, "classes": classes, "where": where}
+    rows = store.rows(config.protocol, config.split, where=where or None, classes=classes or None)
+    given = {"protocol": config.protocol, "split": config.split, "classes": classes, "where": where}
     with Progress("subset", len(rows), "clips", quiet=config.quiet) as progress:
         subset_store(
             store, config.out, rows=rows, keep_classes=not classes, on_clips=progress.step,

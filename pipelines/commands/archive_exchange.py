@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from heatpool.extract.datasets.manifest import read_manifest
-from heatpool.pipelines.options import ExportConfig, ImportConfig
+from heatpool.pipelines.options import ExportOptions, ImportOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
@@ -37,8 +37,8 @@ def run(config: Any) -> int:
     raise TypeError(f"expected a configuration of export or import, got {type(config).__name__}")
 
 
-@run.register(ExportConfig)
-def _export(config: ExportConfig) -> int:
+@run.register(ExportOptions)
+def _export(config: ExportOptions) -> int:
     store = FeatureStore.open(config.store)
     kind = _pick(config.format, config.out, folder=not config.out.suffix)
     exporter = {
@@ -52,8 +52,8 @@ def _export(config: ExportConfig) -> int:
     return 0
 
 
-@run.register(ImportConfig)
-def _import(config: ImportConfig) -> int:
+@run.register(ImportOptions)
+def _import(config: ImportOptions) -> int:
     if not config.source.exists():
         raise HeatpoolError(f"{config.source}: no such file or folder")
     kind = _pick(config.format, config.source, folder=config.source.is_dir())

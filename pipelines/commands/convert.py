@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from heatpool.pipelines.options import ConvertConfig
+from heatpool.pipelines.options import ConvertOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.derive.convert import convert_store
 from heatpool.pool.store.reader import FeatureStore
@@ -12,7 +12,7 @@ from heatpool.pool.store.reader import FeatureStore
 __all__ = ["run"]
 
 
-def run(config: ConvertConfig) -> int:
+def run(config: ConvertOptions) -> int:
     """Convert a store.
 
     Raises:

@@ -9,14 +9,14 @@ import time
 from heatpool.extract.demo.dataset import DemoSpec
 from heatpool.pipelines.commands import extract, train
 from heatpool.pipelines.extraction.demo_data import render_demo_videos
-from heatpool.pipelines.options import DemoConfig, ExtractConfig, TrainCommandConfig
+from heatpool.pipelines.options import DemoOptions, ExtractOptions, TrainOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["run"]
 
 
-def run(config: DemoConfig) -> int:
+def run(config: DemoOptions) -> int:
     """Render, extract, train, evaluate and report; a demo that was interrupted goes on where it was.
 
     Raises:
@@ -31,7 +31,7 @@ def run(config: DemoConfig) -> int:
     manifest = render_demo_videos(config.out, spec=spec)
     features, run_folder = config.out / "features.zarr", config.out / "run"
     extract.run(
-        ExtractConfig(
+        ExtractOptions(
             videos=manifest,
             out=features,
             shard_clips=32,
@@ -42,9 +42,9 @@ def run(config: DemoConfig) -> int:
         )
     )
     train.run(
-        TrainCommandConfig(
+        TrainOptions(
             features=str(features),
-            split="xsub",
+            protocol="xsub",
             out=run_folder,
             seed=config.seed,
             epochs=2 if config.small else 0,

@@ -12,7 +12,7 @@ from heatpool.extract.datasets import forbidden_columns
 from heatpool.extract.datasets.check_videos import VideoReport, check_videos, look_at_file
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Clip, Manifest
-from heatpool.pipelines.options import DoctorConfig
+from heatpool.pipelines.options import DoctorOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
@@ -32,7 +32,7 @@ _NAMED = 10  # clips or findings that the summary writes out
 _WINDOW_TOLERANCE_S = 0.1
 
 
-def run(config: DoctorConfig) -> int:
+def run(config: DoctorOptions) -> int:
     """Check videos, labels and splits; return 3 when errors were found, else 0.
 
     Raises:
@@ -68,7 +68,7 @@ def _keep_others(out: Path) -> None:
                 raise HeatpoolError(f"{out} exists and is no report of doctor's; give another --out")
 
 
-def _look(manifest: Manifest, config: DoctorConfig) -> dict[Path, VideoReport]:
+def _look(manifest: Manifest, config: DoctorOptions) -> dict[Path, VideoReport]:
     """Report on every video once, however many clips it holds."""
     paths = list(dict.fromkeys(clip.path for clip in manifest.clips))
     if config.metadata_only:

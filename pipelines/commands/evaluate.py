@@ -1,4 +1,4 @@
-"""`heatpool evaluate`: a trained run on a part of a split, of its own store or of another one like it."""
+"""`heatpool evaluate`: a trained run on train, val or test, of its own store or of another one like it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from heatpool.classify.data.cache import LoaderCache
 from heatpool.classify.scores.fuse import fuse_scores
 from heatpool.classify.scores.scores import ClipScores
-from heatpool.pipelines.options import EvaluateConfig
+from heatpool.pipelines.options import EvaluateOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.training.features import (
     clip_columns,
@@ -21,7 +21,7 @@ from heatpool.pipelines.training.features import (
     pick_protocol,
     prepare_cache,
 )
-from heatpool.pipelines.training.figures import figure_lines, results_table, write_part
+from heatpool.pipelines.training.figures import figure_lines, results_table, write_split
 from heatpool.pipelines.training.run_dir import read_seed_folders, read_summary, write_json
 from heatpool.pipelines.training.streams import score_stream, stream_inputs
 from heatpool.pool.errors import HeatpoolError
@@ -30,7 +30,7 @@ from heatpool.pool.store.reader import FeatureStore
 __all__ = ["check_checkpoints", "run", "score_run"]
 
 
-def run(config: EvaluateConfig) -> int:
+def run(config: EvaluateOptions) -> int:
     """Score every stream and their fusion with the run's weights; write scores and tables; print figures.
 
     Of a run with several seeds, each seed is scored, into a folder of its own.
@@ -43,14 +43,14 @@ def run(config: EvaluateConfig) -> int:
     store = open_store(config.features or summaries[0]["features"])
     _check_classes(store, summaries[0]["class_names"])
     protocol = pick_protocol(store, summaries[0]["protocol"])
-    rows = store.rows(protocol=protocol, part=config.part)
+    rows = store.rows(protocol=protocol, split=config.split)
     device = pick_device(config.device)
     set_threads(config.threads)
     own = [name for name in summaries[0]["streams"] if not _is_hpnet(name)]
-    cache = prepare_cache(config, store, {config.part: rows}, stream_inputs(own))
+    cache = prepare_cache(config, store, {config.split: rows}, stream_inputs(own))
     for folder, summary in zip(folders, summaries, strict=True):
         scores = score_run(folder, summary, store, rows, device=device, cache=cache)
-        out = config.out or config.run / f"evaluate-{config.part}"
+        out = config.out or config.run / f"evaluate-{config.split}"
         if len(folders) > 1:
             out = out / folder.name
             print(f"{folder.name}:")
@@ -119,14 +119,19 @@ def score_run(
 
 
 def _write(
-    out: Path, config: EvaluateConfig, scores: Mapping[str, ClipScores], store: FeatureStore, *, protocol: str
+    out: Path,
+    config: EvaluateOptions,
+    scores: Mapping[str, ClipScores],
+    store: FeatureStore,
+    *,
+    protocol: str,
 ) -> str:
     """Write the tables of all scores and `evaluation.json`; return the figures in words."""
     columns = clip_columns(store)
     figures = {
         name: {
-            config.part: write_part(
-                out if name == "fused" else out / name, config.part, each, columns=columns
+            config.split: write_split(
+                out if name == "fused" else out / name, config.split, each, columns=columns
             )
         }
         for name, each in scores.items()
@@ -134,14 +139,14 @@ def _write(
     fused = figures.pop("fused")
     results = {
         "protocol": protocol,
-        "clips": {config.part: fused[config.part]["clips"]},
+        "clips": {config.split: fused[config.split]["clips"]},
         "streams": figures,
         "fused": fused,
         "features": lasting_name(store),
     }
     write_json(out / "evaluation.json", results)
     lines = figure_lines(scores["fused"], name="fused", columns=columns)
-    return "\n".join([results_table(results, part=config.part), *lines, f"tables and scores: {out}"])
+    return "\n".join([results_table(results, split=config.split), *lines, f"tables and scores: {out}"])
 
 
 def _is_hpnet(name: str) -> bool:

@@ -35,7 +35,7 @@ from heatpool.pipelines.extraction.shards import (
     tell_write_errors_once,
 )
 from heatpool.pipelines.extraction.throughput import Throughput
-from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.process.interrupt import stop_on_interrupt
 from heatpool.pipelines.process.malloc import keep_heap
@@ -48,7 +48,7 @@ from heatpool.pool.store.writer import StoreWriter
 __all__ = ["ExtractPlan", "extract", "prepare", "run"]
 
 
-def run(config: ExtractConfig) -> int:
+def run(config: ExtractOptions) -> int:
     """Extract a data set; return 0, or 3 when some clips failed or are truncated.
 
     Raises:
@@ -80,7 +80,7 @@ class ExtractPlan:
     about: str
 
 
-def prepare(config: ExtractConfig) -> ExtractPlan:
+def prepare(config: ExtractOptions) -> ExtractPlan:
     """Find the clips, make the choices that are open and load the networks.
 
     Raises:
@@ -138,7 +138,7 @@ def extract(plan: ExtractPlan) -> None:
         _extract_shards(plan.work, writer, plan.networks)
 
 
-def _places(config: ExtractConfig) -> tuple[Path, Path]:
+def _places(config: ExtractOptions) -> tuple[Path, Path]:
     """Return where the videos are and where the store goes; render the demo set when none are given."""
     if config.videos is None:
         return render_demo_videos(
@@ -148,7 +148,9 @@ def _places(config: ExtractConfig) -> tuple[Path, Path]:
     return config.videos, config.out or folder / "features.zarr"
 
 
-def _spec(config: ExtractConfig, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None) -> StoreSpec:
+def _spec(
+    config: ExtractOptions, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None
+) -> StoreSpec:
     """Say in the store what decides its values. Places of files are left out: they differ by machine."""
     return StoreSpec(
         persons=config.persons,
@@ -241,7 +243,7 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
                 add_to_run_file(work.store, throughput=throughput.facts())
 
 
-def build_in_worker(config: ExtractConfig, manifest: Manifest, threads: int, number: int) -> Networks:
+def build_in_worker(config: ExtractOptions, manifest: Manifest, threads: int, number: int) -> Networks:
     """Build the networks in a worker process, which has its share of the cores and one of the GPUs."""
     set_threads(threads)
     device = pick_device(config.device)

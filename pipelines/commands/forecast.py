@@ -24,7 +24,7 @@ from heatpool.pipelines.extraction.forecast_costs import (
     store_files,
 )
 from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
-from heatpool.pipelines.options import ForecastConfig
+from heatpool.pipelines.options import ForecastOptions
 from heatpool.pipelines.units import say_bytes, say_duration
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Precision, Status
@@ -72,7 +72,7 @@ class _Basis:
     video_source: str
 
 
-def run(config: ForecastConfig) -> int:
+def run(config: ForecastOptions) -> int:
     """Print the forecast.
 
     Raises:
@@ -88,7 +88,7 @@ def run(config: ForecastConfig) -> int:
     return 0
 
 
-def forecast(config: ForecastConfig) -> list[Item]:
+def forecast(config: ForecastOptions) -> list[Item]:
     """Work the forecast out.
 
     Raises:
@@ -98,11 +98,11 @@ def forecast(config: ForecastConfig) -> list[Item]:
     return [*_time(config, known), *_disk(known), _network(known), *_memory(int(config.clips))]
 
 
-def _measured(config: ForecastConfig) -> _Basis:
+def _measured(config: ForecastOptions) -> _Basis:
     """Take what was measured for a backend, refuse what was not."""
     backend, frames = config.backend, config.frames
     assert backend is not None
-    assert frames is not None  # ForecastConfig sees to both
+    assert frames is not None  # ForecastOptions sees to both
     channels = config.channels or CHANNELS.get(backend)
     if channels is None:
         raise HeatpoolError(f"expected --channels with --backend {backend}: those of the map that is tapped")
@@ -145,7 +145,7 @@ def _given_rate(rate: float, frames: float, reads: int) -> tuple[float, str, str
     )
 
 
-def _like(config: ForecastConfig, store: FeatureStore) -> _Basis:
+def _like(config: ForecastOptions, store: FeatureStore) -> _Basis:
     """Take speed and sizes from a store."""
     usable = np.isin(store.status, (Status.OK, Status.TRUNCATED))
     if not usable.any():
@@ -205,7 +205,7 @@ def _video_mb(store: FeatureStore) -> float | None:
     return sum(sizes) / len(store) / 1e6 if len(sizes) == len(paths) else None
 
 
-def _time(config: ForecastConfig, known: _Basis) -> list[Item]:
+def _time(config: ForecastOptions, known: _Basis) -> list[Item]:
     reads = frames_read(known.frames, known.layout.steps)
     clip_s = reads * known.second_a_read
     work_s, workers = known.layout.clips * clip_s, config.workers

@@ -10,31 +10,31 @@ from heatpool.classify.scores.foreign import RawScores
 from heatpool.classify.scores.fuse import fit_fusion, fuse_scores
 from heatpool.classify.scores.metrics import evaluate_scores
 from heatpool.classify.scores.scores import ClipScores, save_scores
-from heatpool.pipelines.options import FuseConfig
+from heatpool.pipelines.options import FuseOptions
 from heatpool.pipelines.report.numbers import right_share
-from heatpool.pipelines.training.figures import write_part
+from heatpool.pipelines.training.figures import write_split
 from heatpool.pipelines.training.run_dir import write_json
 from heatpool.pipelines.training.score_sources import find_labelling, label_scores, read_source
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import PartName
+from heatpool.pool.store.reader import SplitName
 
 __all__ = ["run"]
 
 
-def run(config: FuseConfig) -> int:
+def run(config: FuseOptions) -> int:
     """Read, match, weigh and add scores; print the figures of each source and of the fusion.
 
     Raises:
         HeatpoolError: if a file is damaged, clip ids or classes do not match, or no weights are to be had.
     """
     _check_out(config)
-    scores = _read(config, config.sources, part="test")
+    scores = _read(config, config.sources, split="test")
     weights, fitted_on = _weights(config, scores)
     fused = fuse_scores(scores, weights, add=config.add)
     print(_table({**scores, "fused": fused}, weights))
     if config.out is not None:
         labelled = bool((fused.labels >= 0).all())
-        figures = write_part(config.out, "test", fused) if labelled else None
+        figures = write_split(config.out, "test", fused) if labelled else None
         if not labelled:
             save_scores(config.out / "scores_test.npz", fused)
         about = {
@@ -49,7 +49,7 @@ def run(config: FuseConfig) -> int:
     return 0
 
 
-def _check_out(config: FuseConfig) -> None:
+def _check_out(config: FuseOptions) -> None:
     out = config.out
     if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
@@ -60,16 +60,16 @@ def _check_out(config: FuseConfig) -> None:
     shutil.rmtree(out)
 
 
-def _read(config: FuseConfig, sources: Mapping[str, str], *, part: PartName) -> dict[str, ClipScores]:
+def _read(config: FuseOptions, sources: Mapping[str, str], *, split: SplitName) -> dict[str, ClipScores]:
     """Read sources, and label those that have no labels of their own."""
     read: dict[str, ClipScores | RawScores] = {
-        name: read_source(location, part=part) for name, location in sources.items()
+        name: read_source(location, split=split) for name, location in sources.items()
     }
     labelling = find_labelling(config.labels, config.classes, sources=list(read.values()))
     return {name: label_scores(each, labelling, name=name) for name, each in read.items()}
 
 
-def _weights(config: FuseConfig, scores: Mapping[str, ClipScores]) -> tuple[dict[str, float], str]:
+def _weights(config: FuseOptions, scores: Mapping[str, ClipScores]) -> tuple[dict[str, float], str]:
     """Weight by source, and what they were fitted on ("" if they were given)."""
     if config.weights:
         return config.given_weights, ""
@@ -82,7 +82,7 @@ def _weights(config: FuseConfig, scores: Mapping[str, ClipScores]) -> tuple[dict
                 f"{'is' if len(no_folder) == 1 else 'are'} no run folder, which would bring val scores"
             )
         sources = config.sources
-    val = _read(config, sources, part="val")
+    val = _read(config, sources, split="val")
     shared = set(next(iter(val.values())).clip_ids) & set(next(iter(scores.values())).clip_ids)
     if shared:
         raise HeatpoolError(

@@ -7,9 +7,9 @@ from typing import TextIO
 
 import numpy as np
 
-from heatpool.pipelines.options import InfoConfig
+from heatpool.pipelines.options import InfoOptions
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import RgbSpec, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["describe", "run", "write_table"]
@@ -17,7 +17,7 @@ __all__ = ["describe", "run", "write_table"]
 _BLOCK_CLIPS = 65_536
 
 
-def run(config: InfoConfig) -> int:
+def run(config: InfoOptions) -> int:
     """Print the card of a store, or write its clips as a table.
 
     Raises:
@@ -70,8 +70,8 @@ def describe(store: FeatureStore) -> str:
     if unlabelled:
         lines.append(("unlabelled", f"{unlabelled} clips"))
     for name in store.protocols:
-        parts = store.part(name)
-        lines.append((f"split {name}", _counts({part.name.lower(): parts == part for part in Part})))
+        splits = store.split(name)
+        lines.append((f"split {name}", _counts({split.name.lower(): splits == split for split in Split})))
     sizes = store.bytes_by_array()
     of_features = {name: sizes[name] for name in store.layout.stored}
     of_features["index"] = sum(sizes.values()) - sum(of_features.values())

@@ -14,16 +14,16 @@ from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.manifest import Clip
 from heatpool.extract.datasets.source import Listing, scan
 from heatpool.extract.datasets.validation import carve_part, group_by
-from heatpool.pipelines.options import ManifestConfig
+from heatpool.pipelines.options import ManifestOptions
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 __all__ = ["left_out_path", "run"]
 
 _NAMED = 10  # groups that are written out
 
 
-def run(config: ManifestConfig) -> int:
+def run(config: ManifestOptions) -> int:
     """Write the manifest and say what it holds and what was left out.
 
     Raises:
@@ -56,8 +56,8 @@ def left_out_path(manifest: Path) -> Path:
     return manifest.with_suffix(".left_out.csv")
 
 
-def _with_parts(listing: Listing, config: ManifestConfig) -> tuple[Listing, list[str]]:
-    """Draw the test and val parts that were asked for; return what is to be said about it."""
+def _with_parts(listing: Listing, config: ManifestOptions) -> tuple[Listing, list[str]]:
+    """Draw the test and val splits that were asked for; return what is to be said about it."""
     clips: Sequence[Clip] = listing.manifest.clips
     notes = []
     protocols = listing.manifest.protocols
@@ -67,30 +67,30 @@ def _with_parts(listing: Listing, config: ManifestConfig) -> tuple[Listing, list
                 f"expected no --test-fraction: the data set says what is test ({', '.join(protocols)})"
             )
         protocols = (SPLIT,)
-        clips = [replace(clip, splits={SPLIT: Part.TRAIN}) for clip in clips]
-        clips, note = _carve(clips, SPLIT, Part.TEST, config)
+        clips = [replace(clip, splits={SPLIT: Split.TRAIN}) for clip in clips]
+        clips, note = _carve(clips, SPLIT, Split.TEST, config)
         notes.append(note)
     if (config.val_fraction or config.val_groups) and not protocols:
         raise HeatpoolError("expected --test-fraction too: the data set has no protocol to take val from")
     for protocol in protocols:
-        parts = Counter(clip.splits[protocol] for clip in clips)
+        splits = Counter(clip.splits[protocol] for clip in clips)
         if config.val_fraction or config.val_groups:
-            if parts[Part.VAL]:
-                notes.append(f"  {protocol} has a val part of its own, which is kept")
-            elif not parts[Part.TRAIN]:
+            if splits[Split.VAL]:
+                notes.append(f"  {protocol} has a val split of its own, which is kept")
+            elif not splits[Split.TRAIN]:
                 notes.append(f"  {protocol} has no train clip here to take val from")
             else:
-                clips, note = _carve(clips, protocol, Part.VAL, config)
+                clips, note = _carve(clips, protocol, Split.VAL, config)
                 notes.append(note)
-        elif parts[Part.TRAIN] and not parts[Part.VAL]:
-            notes.append(f"  {protocol} has no val part, which train needs: add --val-fraction 0.05")
+        elif splits[Split.TRAIN] and not splits[Split.VAL]:
+            notes.append(f"  {protocol} has no val split, which train needs: add --val-fraction 0.05")
     return listing.with_clips(clips), notes
 
 
 def _carve(
-    clips: Sequence[Clip], protocol: str, into: Part, config: ManifestConfig
+    clips: Sequence[Clip], protocol: str, into: Split, config: ManifestOptions
 ) -> tuple[list[Clip], str]:
-    values = config.val_groups if into == Part.VAL else ()
+    values = config.val_groups if into == Split.VAL else ()
     by = config.val_by
     if by == "auto":
         by = "subject" if values else group_by(clips)
@@ -99,7 +99,7 @@ def _carve(
         protocol,
         into=into,
         by=by,
-        fraction=config.val_fraction if into == Part.VAL else config.test_fraction,
+        fraction=config.val_fraction if into == Split.VAL else config.test_fraction,
         values=values,
         seed=config.seed,
     )
@@ -114,9 +114,9 @@ def _summary(listing: Listing, out: Path) -> list[str]:
     of = f" of {len(manifest.class_names)}" if classes < len(manifest.class_names) else ""
     lines = [f"{out}: {len(manifest.clips)} clips, {f'{classes}{of} classes' if classes else 'no classes'}"]
     for protocol in manifest.protocols:
-        parts = Counter(clip.splits[protocol] for clip in manifest.clips)
-        sizes = [f"{parts[part]} {part.name.lower()}" for part in (Part.TRAIN, Part.VAL, Part.TEST)]
-        none = f", {parts[Part.NONE]} in no part" if parts[Part.NONE] else ""
+        splits = Counter(clip.splits[protocol] for clip in manifest.clips)
+        sizes = [f"{splits[split]} {split.name.lower()}" for split in (Split.TRAIN, Split.VAL, Split.TEST)]
+        none = f", {splits[Split.NONE]} in no split" if splits[Split.NONE] else ""
         lines.append(f"  {protocol}: {', '.join(sizes)}{none}")
     for reason, count in listing.reasons():
         lines.append(f"  left out {count}: {reason}")

@@ -21,7 +21,7 @@ from heatpool.pipelines.command_table import CLIPS_FAILED
 from heatpool.pipelines.commands.evaluate import check_checkpoints, score_run
 from heatpool.pipelines.commands.extract import ExtractPlan, extract, prepare
 from heatpool.pipelines.drawing.annotate import FilmClip, film_paths, write_films
-from heatpool.pipelines.options import ExtractConfig, PredictConfig
+from heatpool.pipelines.options import ExtractOptions, PredictOptions
 from heatpool.pipelines.process.device import pick_device
 from heatpool.pipelines.training.run_dir import read_seed_folders, read_summary
 from heatpool.pool.errors import HeatpoolError
@@ -62,7 +62,7 @@ class Answer:
     probabilities: tuple[float, ...] = ()
 
 
-def run(config: PredictConfig) -> int:
+def run(config: PredictOptions) -> int:
     """Answer for every clip; return 0, or 3 when some clips failed or are truncated.
 
     Raises:
@@ -78,7 +78,7 @@ def run(config: PredictConfig) -> int:
     with tempfile.TemporaryDirectory(prefix="heatpool-predict-") as scratch:
         plan = _plan(config, summary, Path(scratch) / "features.zarr")
         manifest = plan.work.manifest
-        films = film_paths(config.film, manifest, overwrite=config.overwrite) if config.film else {}
+        films = film_paths(config.annotate, manifest, overwrite=config.overwrite) if config.annotate else {}
         extract(plan)
         store = FeatureStore.open(plan.work.store)
         scores = _scores(config, folders[0], summary, store)
@@ -90,18 +90,18 @@ def run(config: PredictConfig) -> int:
     return CLIPS_FAILED if bad else 0
 
 
-def _plan(config: PredictConfig, summary: Mapping[str, Any], out: Path) -> ExtractPlan:
+def _plan(config: PredictOptions, summary: Mapping[str, Any], out: Path) -> ExtractPlan:
     """Load the networks that made the run's features, and the videos as clips without labels."""
     made = summary.get("extraction", {})
     spec, recorded = made.get("spec", {}), made.get("options", {})
-    known = {field.name for field in fields(ExtractConfig)}
+    known = {field.name for field in fields(ExtractOptions)}
     base = {name: value for name, value in {**spec.get("config", {}), **recorded}.items() if name in known}
     base |= {name: spec[name] for name in ("persons", "steps") if name in spec}
     given = {
         "weights": config.weights, "detector": config.detector, "rgb_weights": config.rgb_weights
     }  # fmt: skip
     base |= {name: value for name, value in given.items() if value is not None}
-    options = ExtractConfig(
+    options = ExtractOptions(
         videos=config.videos,
         out=out,
         boxes=config.boxes,
@@ -127,7 +127,7 @@ def _plan(config: PredictConfig, summary: Mapping[str, Any], out: Path) -> Extra
 
 
 def _scores(
-    config: PredictConfig, folder: Path, summary: Mapping[str, Any], store: FeatureStore
+    config: PredictOptions, folder: Path, summary: Mapping[str, Any], store: FeatureStore
 ) -> ClipScores | None:
     """Return the fused scores of all clips that gave features, None if there are none."""
     rows = store.rows()

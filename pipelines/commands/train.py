@@ -15,7 +15,7 @@ from heatpool.classify.training.recipe import DEMO, HEADS, TrainConfig
 from heatpool.extract.datasets import forbidden_columns
 from heatpool.pipelines.extraction.demo_data import DEMO_FOLDER
 from heatpool.pipelines.extraction.run_file import machine, read_run_file
-from heatpool.pipelines.options import ExtractConfig, TrainCommandConfig
+from heatpool.pipelines.options import ExtractOptions, TrainOptions
 from heatpool.pipelines.process.device import available_cores, pick_device, set_threads
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.report.run_report import report_run
@@ -27,7 +27,7 @@ from heatpool.pipelines.training.features import (
     pick_protocol,
     prepare_cache,
 )
-from heatpool.pipelines.training.figures import results_table, write_part
+from heatpool.pipelines.training.figures import results_table, write_split
 from heatpool.pipelines.training.run_dir import claim, log_line, write_json
 from heatpool.pipelines.training.seeds import seeds_table, write_seeds
 from heatpool.pipelines.training.streams import (
@@ -46,7 +46,7 @@ from heatpool.pool.store.reader import FeatureStore
 __all__ = ["run"]
 
 
-def run(config: TrainCommandConfig) -> int:
+def run(config: TrainOptions) -> int:
     """Train the streams of a store, fuse them, and write figures and report into the run folder.
 
     Raises:
@@ -56,7 +56,7 @@ def run(config: TrainCommandConfig) -> int:
         config = replace(config, quiet=True)
     location = config.features or str(_demo_store(config))
     store = open_store(location)
-    protocol = pick_protocol(store, config.split)
+    protocol = pick_protocol(store, config.protocol)
     out = config.out or Path("work_dirs") / f"{store_stem(location)}-{protocol}"
     recipe = _recipe(config, store)
     device = str(pick_device(config.device))
@@ -66,8 +66,8 @@ def run(config: TrainCommandConfig) -> int:
         claim(out, _resolved(config, recipe, store), resume=config.resume, overwrite=config.overwrite)
     keep_heap()
     threads = set_threads(config.threads or max(available_cores() // process_count(), 1))
-    sizes = {part: len(part_rows) for part, part_rows in rows.items()}
-    clips = " / ".join(f"{size} {part}" for part, size in sizes.items())
+    sizes = {split: len(of_split) for split, of_split in rows.items()}
+    clips = " / ".join(f"{size} {split}" for split, size in sizes.items())
     where = (
         f"{device}, {process_count()} processes" if process_count() > 1 else f"{device}, {threads} threads"
     )
@@ -100,7 +100,7 @@ def run(config: TrainCommandConfig) -> int:
 
 
 def _train_seeds(
-    config: TrainCommandConfig,
+    config: TrainOptions,
     recipe: Any,
     plan: RunPlan,
     *,
@@ -124,7 +124,7 @@ def _train_seeds(
     return seeds_table(write_seeds(plan.out, summaries))
 
 
-def _demo_store(config: TrainCommandConfig) -> Path:
+def _demo_store(config: TrainOptions) -> Path:
     if process_count() > 1:
         raise HeatpoolError("expected --features with torchrun")
     path = DEMO_FOLDER / "features.zarr"
@@ -133,11 +133,11 @@ def _demo_store(config: TrainCommandConfig) -> Path:
             extract,  # the demo's features are made only when they are asked for
         )
 
-        extract.run(ExtractConfig(threads=config.threads, device=config.device, quiet=config.quiet))
+        extract.run(ExtractOptions(threads=config.threads, device=config.device, quiet=config.quiet))
     return path
 
 
-def _recipe(config: TrainCommandConfig, store: FeatureStore) -> Any:
+def _recipe(config: TrainOptions, store: FeatureStore) -> Any:
     """Return the recipe with the user's changes; `auto` is small for stores of the tiny backend."""
     if config.model == "hpnet":
         from heatpool.pipelines.training import hpnet as train_hpnet
@@ -148,11 +148,11 @@ def _recipe(config: TrainCommandConfig, store: FeatureStore) -> Any:
     return replace(base, seed=config.seed, **config.recipe_changes)
 
 
-def _resolved(config: TrainCommandConfig, recipe: Any, store: FeatureStore) -> dict[str, Any]:
+def _resolved(config: TrainOptions, recipe: Any, store: FeatureStore) -> dict[str, Any]:
     """Return all that makes a run what it is."""
     return {
         "features": lasting_name(store),
-        "split": config.split,
+        "split": config.protocol,
         "model": config.model,
         "streams": list(_stream_names(config)),
         "seeds": config.seeds,
@@ -161,9 +161,7 @@ def _resolved(config: TrainCommandConfig, recipe: Any, store: FeatureStore) -> d
     }
 
 
-def _train(
-    config: TrainCommandConfig, recipe: Any, plans: Sequence[RunPlan]
-) -> list[dict[str, StreamResult]]:
+def _train(config: TrainOptions, recipe: Any, plans: Sequence[RunPlan]) -> list[dict[str, StreamResult]]:
     """Train all streams of all seeds; return them by name, seed by seed."""
     if config.model == "hpnet":
         from heatpool.pipelines.training import hpnet as train_hpnet
@@ -189,19 +187,19 @@ def _finish(plan: RunPlan, streams: Mapping[str, StreamResult], columns: Columns
     write_json(plan.out / "fusion.json", {"weights": weights, "fitted_on": "val"})
     fused: dict[str, Any] = {"weights": weights}
     lines: dict[str, dict[str, Any]] = {name: dict(stream.summary) for name, stream in streams.items()}
-    for part in ("val", "test"):
-        scores = {name: stream.scores[part] for name, stream in streams.items()}
+    for split in ("val", "test"):
+        scores = {name: stream.scores[split] for name, stream in streams.items()}
         for name, of_stream in scores.items():
-            lines[name][part] = write_part(plan.out / name, part, of_stream, columns=columns)
-        fused[part] = write_part(plan.out, part, fuse_scores(scores, weights), columns=columns)
+            lines[name][split] = write_split(plan.out / name, split, of_stream, columns=columns)
+        fused[split] = write_split(plan.out, split, fuse_scores(scores, weights), columns=columns)
     return {"streams": lines, "fused": fused}
 
 
-def _stream_names(config: TrainCommandConfig) -> tuple[str, ...]:
+def _stream_names(config: TrainOptions) -> tuple[str, ...]:
     return () if config.model == "hpnet" else config.stream_names
 
 
-def _say(config: TrainCommandConfig, out: Path, text: str) -> None:
+def _say(config: TrainOptions, out: Path, text: str) -> None:
     if is_first_process():
         log_line(out, text)
     if not config.quiet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from heatpool.pipelines.options import VerifyConfig
+from heatpool.pipelines.options import VerifyOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import FolderSource
@@ -19,7 +19,7 @@ _NAMED_SHARDS = 100
 """Pending shards and strays beyond are counted, not named."""
 
 
-def run(config: VerifyConfig) -> int:
+def run(config: VerifyOptions) -> int:
     """Print what is damaged or missing in a store; return 0 when nothing is, else 1.
 
     Raises:
@@ -41,7 +41,7 @@ def run(config: VerifyConfig) -> int:
     return 0 if report.sound else 1
 
 
-def _summary(config: VerifyConfig, report: StoreReport) -> list[str]:
+def _summary(config: VerifyOptions, report: StoreReport) -> list[str]:
     lines = []
     if report.pending:
         clips = sum(len(report.layout.rows(shard)) for shard in report.pending)
@@ -55,7 +55,7 @@ def _summary(config: VerifyConfig, report: StoreReport) -> list[str]:
     return [*lines, f"{config.store}: {report.files} files compared, {verdict}"]
 
 
-def _clips(config: VerifyConfig, problem: Problem) -> str:
+def _clips(config: VerifyOptions, problem: Problem) -> str:
     """Rows of a damaged shard, with the ids of its first and last clip where the index can be read."""
     if problem.shard is None:
         return ""

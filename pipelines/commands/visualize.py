@@ -35,7 +35,7 @@ from heatpool.pipelines.drawing.video_writer import Film, write_png
 from heatpool.pipelines.extraction.backends import build_backbone, build_detector, build_top_down
 from heatpool.pipelines.extraction.choose import choose_networks
 from heatpool.pipelines.extraction.demo_data import is_demo
-from heatpool.pipelines.options import VisualizeConfig
+from heatpool.pipelines.options import VisualizeOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
@@ -45,7 +45,7 @@ __all__ = ["run"]
 _TILE_PX = 480  # longer side of a picture on the sheet
 
 
-def run(config: VisualizeConfig) -> int:
+def run(config: VisualizeOptions) -> int:
     """Draw a video; return 0, or 3 when it is truncated or damaged.
 
     Raises:
@@ -70,7 +70,7 @@ def run(config: VisualizeConfig) -> int:
     return _report(config, sighting, scene)
 
 
-def _with_outputs(config: VisualizeConfig) -> VisualizeConfig:
+def _with_outputs(config: VisualizeOptions) -> VisualizeOptions:
     """Return the options with what is to be written, none of which is in the way."""
     if config.out is None and config.sheet is None:
         config = replace(config, out=Path(f"{config.video.stem}-overlay.mp4"))
@@ -87,7 +87,7 @@ def _with_outputs(config: VisualizeConfig) -> VisualizeConfig:
 
 
 def _watch(
-    config: VisualizeConfig, backbone: PoseBackbone | YoloPose, heat: HeatFile, *, device: torch.device
+    config: VisualizeOptions, backbone: PoseBackbone | YoloPose, heat: HeatFile, *, device: torch.device
 ) -> tuple[Sighting, Scene]:
     """Find the people of the video, choose who fills the slots, pose them."""
     which = _drawn_joints(config.heatmaps, backbone.joints)
@@ -114,7 +114,7 @@ def _watch(
     return sighting, scene
 
 
-def _look(config: VisualizeConfig, poser: Poser[Any]) -> tuple[Sighting, np.ndarray]:
+def _look(config: VisualizeOptions, poser: Poser[Any]) -> tuple[Sighting, np.ndarray]:
     """Return what is in the video, and (M, F) which detection fills a slot in a frame."""
     info = probe(config.video, start_s=config.start_s, end_s=config.end_s)
     frames = -(-info.frames // config.frame_stride)
@@ -144,7 +144,7 @@ def _drawn_joints(heatmaps: str, joints: int) -> list[int]:
     return [names.index(name) for name in wanted]
 
 
-def _draw(config: VisualizeConfig, sighting: Sighting, scene: Scene, heat: HeatFile, *, title: str) -> None:
+def _draw(config: VisualizeOptions, sighting: Sighting, scene: Scene, heat: HeatFile, *, title: str) -> None:
     """Read the video once more and write the film, the sheet, or both."""
     frames, times_s = len(sighting.frames), sighting.time_s
     spread = (np.arange(config.sheet_frames) + 0.5) / config.sheet_frames * frames
@@ -185,7 +185,7 @@ def _views(sighting: Sighting, scene: Scene) -> tuple[View, View]:
     return whole, View.around(boxes_xyxy_px, width_px=width_px, height_px=height_px)
 
 
-def _report(config: VisualizeConfig, sighting: Sighting, scene: Scene) -> int:
+def _report(config: VisualizeOptions, sighting: Sighting, scene: Scene) -> int:
     """Say what was written and seen; return the exit code."""
     damage = sighting.info.damage
     seen = [(slot + 1, int(filled.sum())) for slot, filled in enumerate(scene.filled) if filled.any()]

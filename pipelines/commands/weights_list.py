@@ -10,14 +10,14 @@ from dataclasses import asdict
 
 from heatpool.extract.networks.weight_sources import WEIGHTS, WeightSource
 from heatpool.pipelines.extraction.weights_path import FOLDER_VARIABLE, Shelf
-from heatpool.pipelines.options import WeightsListConfig
+from heatpool.pipelines.options import WeightsListOptions
 
 __all__ = ["run"]
 
 _AT_HAND = "at_hand"
 
 
-def run(config: WeightsListConfig) -> int:
+def run(config: WeightsListOptions) -> int:
     """Print the list."""
     shelf = Shelf.of_machine()
     found = [shelf.find_source(source) for source in WEIGHTS]

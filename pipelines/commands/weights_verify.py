@@ -7,14 +7,14 @@ from pathlib import Path
 from heatpool.extract.networks.weight_sources import WEIGHTS, WeightSource, known_weights
 from heatpool.pipelines.extraction.weights_loading import load_weights
 from heatpool.pipelines.extraction.weights_path import Shelf
-from heatpool.pipelines.options import WeightsVerifyConfig
+from heatpool.pipelines.options import WeightsVerifyOptions
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["run"]
 
 
-def run(config: WeightsVerifyConfig) -> int:
+def run(config: WeightsVerifyOptions) -> int:
     """Verify one file or all at hand; return 1 if any is not what it should be.
 
     Raises:

@@ -61,7 +61,7 @@ def film_paths(folder: Path, manifest: Manifest, *, overwrite: bool) -> dict[Pat
         inside = video.relative_to(manifest.root) if below else Path(video.name)
         film = folder / (inside if inside.suffix == ".mp4" else inside.with_name(f"{inside.name}.mp4"))
         if film in films.values():
-            raise HeatpoolError(f"expected videos of different names for --film, two would become {film}")
+            raise HeatpoolError(f"expected videos of different names for --annotate, two would become {film}")
         if film.exists() and (not overwrite or (video.exists() and film.samefile(video))):
             raise HeatpoolError(f"{film} exists; choose another folder or replace it with --overwrite")
         films[video] = film

@@ -25,7 +25,7 @@ from dask.distributed import Client, Future, KilledWorker, LocalCluster, WorkerP
 from tqdm import tqdm
 
 from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork, is_marked
-from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.interrupt import StopRequest
 from heatpool.pipelines.process.malloc import HEAP_ENVIRONMENT
@@ -236,7 +236,7 @@ class _WorkerRun:
 class _BringWork(WorkerPlugin):
     """Brings to each worker, also to those that come later, what its tasks need."""
 
-    def __init__(self, token: str, config: ExtractConfig, build: Build, *, local: bool) -> None:
+    def __init__(self, token: str, config: ExtractOptions, build: Build, *, local: bool) -> None:
         self._token, self._config, self._build, self._local = token, config, build, local
 
     def setup(self, worker: Any) -> None:

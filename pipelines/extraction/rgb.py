@@ -7,13 +7,13 @@ import torch
 from heatpool.extract.rgb.crops import CropFiles, RgbEncoder
 from heatpool.extract.rgb.networks import DEFAULT_SOURCES, ImageEmbedder
 from heatpool.pipelines.extraction.backends import torch_dtype
-from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.records import RgbSpec
 
 __all__ = ["build_rgb", "describe_rgb"]
 
 
-def build_rgb(config: ExtractConfig, *, device: torch.device) -> RgbEncoder | None:
+def build_rgb(config: ExtractOptions, *, device: torch.device) -> RgbEncoder | None:
     """Return the encoder of a configuration, None without `--rgb`.
 
     Raises:
@@ -30,7 +30,7 @@ def build_rgb(config: ExtractConfig, *, device: torch.device) -> RgbEncoder | No
     )
 
 
-def describe_rgb(config: ExtractConfig, encoder: RgbEncoder | None) -> RgbSpec | None:
+def describe_rgb(config: ExtractOptions, encoder: RgbEncoder | None) -> RgbSpec | None:
     """Return what the store says of its RGB, None when it has none."""
     if config.rgb is None or encoder is None:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import FolderSource
@@ -36,7 +36,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write_run_file(store: Path, config: ExtractConfig, *, videos_root: Path) -> None:
+def write_run_file(store: Path, config: ExtractOptions, *, videos_root: Path) -> None:
     """Write `run.json`: the resolved options, the machine, and the folder that clip paths start from.
 
     Raises:

@@ -20,12 +20,12 @@ from typing import Any
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.engine.batch_size import Memory
 from heatpool.extract.engine.crash_probe import find_crashing
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import Poser
 from heatpool.extract.engine.tracking import SELECTIONS
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.video.sampling import Sampling
-from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.interrupt import StopRequest
 from heatpool.pool.disk.files import clean_leftovers
 from heatpool.pool.disk.locks import clear_dead_locks
@@ -92,7 +92,7 @@ class ShardWork:
     """
 
     store: Path
-    config: ExtractConfig
+    config: ExtractOptions
     manifest: Manifest
 
     def shard(self, number: int) -> Shard:
@@ -100,10 +100,10 @@ class ShardWork:
         rows = StoreWriter.attach(self.store).shard_rows(number)
         return Shard(self.store, number, self.jobs(rows), self.options())
 
-    def options(self) -> ExtractOptions:
+    def options(self) -> EngineOptions:
         """Return how clips become features."""
         config = self.config
-        return ExtractOptions(
+        return EngineOptions(
             persons=config.persons,
             steps=config.steps,
             selection=SELECTIONS[config.person_selection],
@@ -135,7 +135,7 @@ class Shard:
     store: Path
     number: int
     jobs: Sequence[ClipJob]
-    options: ExtractOptions
+    options: EngineOptions
 
     def do(self, networks: Networks, *, on_clip: Callable[[ClipResult], None]) -> ShardCounts:
         """Extract the clips of the shard and write them; `on_clip` hears of each."""

@@ -1,54 +1,59 @@
 """One frozen dataclass a command: its options, defaults and help, for flags, YAML and Python alike."""
 
-from heatpool.pipelines.options.ablate import AblateConfig
+from heatpool.pipelines.options.ablate import AblateOptions
 from heatpool.pipelines.options.archive import (
-    CardConfig,
-    ExportConfig,
-    ImportConfig,
-    MergeConfig,
-    PackConfig,
-    SubsetConfig,
-    UnpackConfig,
-    VerifyArchiveConfig,
+    CardOptions,
+    ExportOptions,
+    ImportOptions,
+    MergeOptions,
+    PackOptions,
+    SubsetOptions,
+    UnpackOptions,
+    VerifyArchiveOptions,
 )
-from heatpool.pipelines.options.data import DoctorConfig, ManifestConfig
-from heatpool.pipelines.options.demo import DemoConfig
-from heatpool.pipelines.options.extract import ExtractConfig
-from heatpool.pipelines.options.forecast import ForecastConfig
-from heatpool.pipelines.options.fuse import CompareConfig, FuseConfig
+from heatpool.pipelines.options.compare import CompareOptions
+from heatpool.pipelines.options.convert import ConvertOptions
+from heatpool.pipelines.options.demo import DemoOptions
+from heatpool.pipelines.options.doctor import DoctorOptions
+from heatpool.pipelines.options.evaluate import EvaluateOptions
+from heatpool.pipelines.options.extract import ExtractOptions
+from heatpool.pipelines.options.forecast import ForecastOptions
+from heatpool.pipelines.options.fuse import FuseOptions
+from heatpool.pipelines.options.info import InfoOptions
+from heatpool.pipelines.options.manifest import ManifestOptions
 from heatpool.pipelines.options.networks import NetworkOptions
-from heatpool.pipelines.options.predict import PredictConfig
-from heatpool.pipelines.options.store import ConvertConfig, InfoConfig, VerifyConfig
-from heatpool.pipelines.options.train import DEFAULT_STREAMS, EvaluateConfig, TrainCommandConfig
-from heatpool.pipelines.options.visualize import VisualizeConfig
-from heatpool.pipelines.options.weights import WeightsListConfig, WeightsVerifyConfig
+from heatpool.pipelines.options.predict import PredictOptions
+from heatpool.pipelines.options.train import DEFAULT_STREAMS, TrainOptions
+from heatpool.pipelines.options.verify import VerifyOptions
+from heatpool.pipelines.options.visualize import VisualizeOptions
+from heatpool.pipelines.options.weights import WeightsListOptions, WeightsVerifyOptions
 
 __all__ = [
     "DEFAULT_STREAMS",
-    "AblateConfig",
-    "CardConfig",
-    "CompareConfig",
-    "ConvertConfig",
-    "DemoConfig",
-    "DoctorConfig",
-    "EvaluateConfig",
-    "ExportConfig",
-    "ExtractConfig",
-    "ForecastConfig",
-    "FuseConfig",
-    "ImportConfig",
-    "InfoConfig",
-    "ManifestConfig",
-    "MergeConfig",
+    "AblateOptions",
+    "CardOptions",
+    "CompareOptions",
+    "ConvertOptions",
+    "DemoOptions",
+    "DoctorOptions",
+    "EvaluateOptions",
+    "ExportOptions",
+    "ExtractOptions",
+    "ForecastOptions",
+    "FuseOptions",
+    "ImportOptions",
+    "InfoOptions",
+    "ManifestOptions",
+    "MergeOptions",
     "NetworkOptions",
-    "PackConfig",
-    "PredictConfig",
-    "SubsetConfig",
-    "TrainCommandConfig",
-    "UnpackConfig",
-    "VerifyArchiveConfig",
-    "VerifyConfig",
-    "VisualizeConfig",
-    "WeightsListConfig",
-    "WeightsVerifyConfig",
+    "PackOptions",
+    "PredictOptions",
+    "SubsetOptions",
+    "TrainOptions",
+    "UnpackOptions",
+    "VerifyArchiveOptions",
+    "VerifyOptions",
+    "VisualizeOptions",
+    "WeightsListOptions",
+    "WeightsVerifyOptions",
 ]

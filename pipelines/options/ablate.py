@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from heatpool.pipelines.options.checks import require_at_least
 
-__all__ = ["AblateConfig"]
+__all__ = ["AblateOptions"]
 
 
 @dataclass(frozen=True)
-class AblateConfig:
+class AblateOptions:
     """What pooling at joints is worth: one classifier on each kind of features a store holds, as a table.
 
     Rows: pooled features; each of several taps alone; the means of the tapped maps (heatpool extract
@@ -20,17 +20,17 @@ class AblateConfig:
 
     Attributes:
         features: feature store, archive (.hpz) or address (https://…, s3://…)
-        split: split protocol of the store; default its only one, else xsub
+        protocol: split protocol of the store; default its only one, else xsub
         model: head of all rows: mlp, tcn, linear (probe) or ctrgcn, with the recipe that heatpool train has
             for it. Means of maps belong to no joint: they are one joint to it
         seeds: trainings a row, from `seed` on: mean, deviation and interval over them
         seed: of weights, batches and augmentation
-        by: column, such as subject, whose values are drawn as a whole for the interval of the difference from
-            pooled; default the clip
+        group_by: column, such as subject, whose values are drawn as a whole for the interval of the
+            difference from pooled; default the clip
         epochs: epochs, 0 = as the recipe says
         batch_size: clips at a time, 0 = as the recipe says
         learning_rate: peak learning rate, 0 = as the recipe says
-        out: folder to write; default work_dirs/<store>-<split>-ablation
+        out: folder to write; default work_dirs/<store>-<protocol>-ablation
         device: auto, cpu, cuda or cuda:0
         threads: CPU threads, 0 = all cores
         cache: as in train
@@ -42,11 +42,11 @@ class AblateConfig:
     """
 
     features: str
-    split: str | None = None
+    protocol: str | None = None
     model: Literal["mlp", "tcn", "linear", "ctrgcn"] = "mlp"
     seeds: int = 5
     seed: int = 0
-    by: str = ""
+    group_by: str = ""
     epochs: int = 0
     batch_size: int = 0
     learning_rate: float = 0.0

@@ -9,19 +9,19 @@ from typing import Literal
 from heatpool.pipelines.options.checks import require_at_least
 
 __all__ = [
-    "CardConfig",
-    "ExportConfig",
-    "ImportConfig",
-    "MergeConfig",
-    "PackConfig",
-    "SubsetConfig",
-    "UnpackConfig",
-    "VerifyArchiveConfig",
+    "CardOptions",
+    "ExportOptions",
+    "ImportOptions",
+    "MergeOptions",
+    "PackOptions",
+    "SubsetOptions",
+    "UnpackOptions",
+    "VerifyArchiveOptions",
 ]
 
 
 @dataclass(frozen=True)
-class PackConfig:
+class PackOptions:
     """Pack a finished feature store into one file, the same bytes each time.
 
     Attributes:
@@ -38,7 +38,7 @@ class PackConfig:
 
 
 @dataclass(frozen=True)
-class VerifyArchiveConfig:
+class VerifyArchiveOptions:
     """Read an archive whole and find any changed bit.
 
     Attributes:
@@ -49,7 +49,7 @@ class VerifyArchiveConfig:
 
 
 @dataclass(frozen=True)
-class UnpackConfig:
+class UnpackOptions:
     """Unpack an archive into a new feature store, checking every byte.
 
     Attributes:
@@ -62,7 +62,7 @@ class UnpackConfig:
 
 
 @dataclass(frozen=True)
-class CardConfig:
+class CardOptions:
     """Show the data card of a store or archive, or write it to a file to be edited.
 
     Attributes:
@@ -77,7 +77,7 @@ class CardConfig:
 
 
 @dataclass(frozen=True)
-class MergeConfig:
+class MergeOptions:
     """Join feature stores of the same network and configuration into one.
 
     Attributes:
@@ -96,14 +96,14 @@ class MergeConfig:
 
 
 @dataclass(frozen=True)
-class SubsetConfig:
+class SubsetOptions:
     """Make a feature store of some clips of another; only clips with features are taken.
 
     Attributes:
         store: feature store, archive or address
         out: store to make
-        split: split protocol: take the clips that have a part in it
-        part: of these, one part only
+        protocol: split protocol: take the clips that have a split in it
+        split: of these, the clips of train, val or test only
         classes: class names, or numbers, separated by commas; the others are dropped from the class list
         where: values of manifest columns to take, such as subject=P001,P002 or subject=P001;camera=C1,C2
         quiet: print problems only
@@ -111,15 +111,15 @@ class SubsetConfig:
 
     store: str
     out: Path
-    split: str | None = None
-    part: Literal["train", "val", "test"] | None = None
+    protocol: str | None = None
+    split: Literal["train", "val", "test"] | None = None
     classes: str = ""
     where: str = ""
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        if self.part and not self.split:
-            raise ValueError(f"expected --split with --part {self.part}")
+        if self.split and not self.protocol:
+            raise ValueError(f"expected --protocol with --split {self.split}")
         if not all(name and values for name, values in self.where_values.items()):
             raise ValueError(f"expected --where such as subject=P001,P002, got {self.where!r}")
 
@@ -140,7 +140,7 @@ def _words(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class ExportConfig:
+class ExportOptions:
     """Write a feature store in another file format.
 
     Attributes:
@@ -158,7 +158,7 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
-class ImportConfig:
+class ImportOptions:
     """Make a feature store from another file format; nothing in the file is ever run.
 
     Attributes:

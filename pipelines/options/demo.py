@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DemoConfig"]
+__all__ = ["DemoOptions"]
 
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoOptions:
     """The whole pipeline on the embedded data set: render videos, extract, train, evaluate, report.
 
     Attributes:

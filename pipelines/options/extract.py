@@ -9,11 +9,11 @@ from typing import Literal
 from heatpool.pipelines.options.checks import require_at_least
 from heatpool.pipelines.options.networks import NetworkOptions
 
-__all__ = ["ExtractConfig"]
+__all__ = ["ExtractOptions"]
 
 
 @dataclass(frozen=True)
-class ExtractConfig(NetworkOptions):
+class ExtractOptions(NetworkOptions):
     """Stage one: pool features of every clip of a data set into a Zarr store.
 
     Attributes:

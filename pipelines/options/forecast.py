@@ -8,11 +8,11 @@ from typing import Literal
 
 from heatpool.pipelines.options.checks import require_at_least
 
-__all__ = ["ForecastConfig"]
+__all__ = ["ForecastOptions"]
 
 
 @dataclass(frozen=True)
-class ForecastConfig:
+class ForecastOptions:
     """What stage one of a large data set will take: time, disk, files, network, memory, and why.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Options of the commands that work on score files."""
+"""Options of `heatpool fuse`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from heatpool.pipelines.options.checks import require_at_least
-
-__all__ = ["CompareConfig", "FuseConfig"]
+__all__ = ["FuseOptions"]
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -21,7 +19,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class FuseConfig:
+class FuseOptions:
     """Fuse the scores of any runs, ours or others': a weighted sum, clips matched by their ids.
 
     Attributes:
@@ -91,35 +89,3 @@ class FuseConfig:
                 f"expected --weights with {len(self.scores)} numbers such as {example}, got {self.weights!r}"
             )
         return dict(zip(self.sources, weights, strict=True))
-
-
-@dataclass(frozen=True)
-class CompareConfig:
-    """Compare two runs on the same clips: the difference of their accuracies and how sure it is.
-
-    Attributes:
-        first: run folder (also of several seeds) or .npz of scores
-        second: the same; the difference is the second's accuracy minus the first's
-        part: part whose scores are compared
-        stream: of run folders: fused, or one stream such as pooled_joint
-        by: column whose values are drawn as a whole, such as subject; default the clip. Clips of one subject
-            are alike, so intervals by subject are wider and truer
-        features: feature store with that column; default the one of the first run
-        draws: of the bootstrap
-        seed: of the draws
-        out: JSON file for the figures; without it they are printed only
-    """
-
-    first: Path
-    second: Path
-    part: Literal["train", "val", "test"] = "test"
-    stream: str = "fused"
-    by: str = ""
-    features: str | None = None
-    draws: int = 10_000
-    seed: int = 0
-    out: Path | None = None
-
-    def __post_init__(self) -> None:
-        require_at_least(self, 100, "draws")
-        require_at_least(self, 0, "seed")

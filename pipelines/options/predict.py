@@ -7,18 +7,18 @@ from pathlib import Path
 
 from heatpool.pipelines.options.checks import require_at_least
 
-__all__ = ["PredictConfig"]
+__all__ = ["PredictOptions"]
 
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictOptions:
     """Say what people do in videos: extract features as those of a trained run, and classify them.
 
     Attributes:
         run: run folder of heatpool train
         videos: video, folder of videos or manifest CSV
         out: file for the answers, .csv or .json; without it they are printed only
-        film: folder for annotated videos, one a video: people, best classes, the window under way
+        annotate: folder for annotated videos, one a video: people, best classes, the window under way
         top: classes to name for each clip
         window_s: cut videos into clips of so many seconds and answer for each, 0 = whole videos
         stride_s: seconds from one window to the next; default the window's length
@@ -35,7 +35,7 @@ class PredictConfig:
     run: Path
     videos: Path
     out: Path | None = None
-    film: Path | None = None
+    annotate: Path | None = None
     top: int = 3
     window_s: float = 0.0
     stride_s: float = 0.0

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from heatpool.pipelines.options.checks import require_at_least
 
-__all__ = ["DEFAULT_STREAMS", "EvaluateConfig", "TrainCommandConfig"]
+__all__ = ["DEFAULT_STREAMS", "TrainOptions"]
 
 DEFAULT_STREAMS = ("pooled_joint", "keypoints_joint")
 _INPUTS = ("pooled", "keypoints")
@@ -21,13 +21,13 @@ _STREAMS = (
 
 
 @dataclass(frozen=True)
-class TrainCommandConfig:
+class TrainOptions:
     """Stage two: train a classifier a stream on cached features, fuse them, evaluate, report.
 
     Attributes:
         features: feature store, archive (.hpz) or address (https://…, s3://…); without it the demo's,
             which is made if it is not there
-        split: split protocol of the store; default its only one, else xsub
+        protocol: split protocol of the store; default its only one, else xsub
         streams: what to train on, with commas between: joint, bone, joint_motion, bone_motion of `input`, or
             with the input in front, such as pooled_joint,keypoints_bone; default pooled_joint,keypoints_joint
         input: what streams without an input are made of: pooled = features at the joints (default),
@@ -38,7 +38,7 @@ class TrainCommandConfig:
         rgb_weights: X-CLIP for --rgb crops, folder or hub name; default microsoft/xclip-base-patch16
         text: of hpnet: CLIP or X-CLIP that embeds the class names, folder or hub name; learned = free
             vectors, from the labels alone; default with --rgb crops that of --rgb-weights, else learned
-        out: run folder; default work_dirs/<store>-<split>
+        out: run folder; default work_dirs/<store>-<protocol>
         recipe: of ctrgcn and hpnet: paper = as published, small = narrow, minutes on a CPU; auto = small for
             the tiny backend
         epochs: epochs, 0 = as the recipe says
@@ -61,7 +61,7 @@ class TrainCommandConfig:
     """
 
     features: str | None = None
-    split: str | None = None
+    protocol: str | None = None
     streams: tuple[str, ...] | str = ()
     input: Literal["pooled", "keypoints"] | None = None
     model: Literal["ctrgcn", "linear", "mlp", "tcn", "hpnet"] = "ctrgcn"
@@ -129,30 +129,3 @@ class TrainCommandConfig:
         if not names:
             return (f"{self.input}_joint",) if self.input else DEFAULT_STREAMS
         return tuple(f"{self.input or 'pooled'}_{name}" if name in _STREAMS else name for name in names)
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """Score a trained run on a part of a split, on its own store or another one like it.
-
-    Attributes:
-        run: run folder of heatpool train
-        features: feature store, archive or address; default what it was trained on
-        part: part of the split
-        out: folder for scores and tables; default <run>/evaluate-<part>
-        cache: as in train
-        cache_dir: as in train
-        cache_gb: as in train
-        device: auto, cpu, cuda or cuda:0
-        threads: CPU threads, 0 = all cores
-    """
-
-    run: Path
-    features: str | None = None
-    part: Literal["train", "val", "test"] = "test"
-    out: Path | None = None
-    cache: Literal["ram", "disk", "none"] = "ram"
-    cache_dir: Path | None = None
-    cache_gb: float = 100.0
-    device: str = "auto"
-    threads: int = 0

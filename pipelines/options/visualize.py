@@ -8,11 +8,11 @@ from pathlib import Path
 from heatpool.pipelines.options.checks import require_at_least
 from heatpool.pipelines.options.networks import NetworkOptions
 
-__all__ = ["VisualizeConfig"]
+__all__ = ["VisualizeOptions"]
 
 
 @dataclass(frozen=True)
-class VisualizeConfig(NetworkOptions):
+class VisualizeOptions(NetworkOptions):
     """Draw people, joints, heatmaps and the pooled features' energy over a video.
 
     Attributes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["WeightsListConfig", "WeightsVerifyConfig"]
+__all__ = ["WeightsListOptions", "WeightsVerifyOptions"]
 
 
 @dataclass(frozen=True)
-class WeightsListConfig:
+class WeightsListOptions:
     """List the official weights of every backend: AP, size, licence, SHA-256, source, and which are at hand.
 
     Attributes:
@@ -20,7 +20,7 @@ class WeightsListConfig:
 
 
 @dataclass(frozen=True)
-class WeightsVerifyConfig:
+class WeightsVerifyOptions:
     """Check weights: SHA-256 against the published one where it is known, then load them for real.
 
     Attributes:

@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from heatpool.pipelines.report.numbers import published_bytes
 from heatpool.pipelines.report.svg import histogram
-from heatpool.pool.records import Part, Status
+from heatpool.pool.records import Split, Status
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["Card", "Failure", "make_card"]
 
-_PARTS = ((Part.TRAIN, "train"), (Part.VAL, "val"), (Part.TEST, "test"), (Part.NONE, "in no part"))
+_PARTS = ((Split.TRAIN, "train"), (Split.VAL, "val"), (Split.TEST, "test"), (Split.NONE, "in no split"))
 _STATUSES = (
     (Status.OK, "ok"), (Status.TRUNCATED, "truncated"), (Status.NO_PERSON, "no person"),
     (Status.FAILED, "failed"), (Status.PENDING, "pending"),
@@ -41,8 +41,8 @@ class Card:
         clips: N.
         usable: clips with features.
         classes: K.
-        statuses: names of the columns of `parts`.
-        parts: (part, clips by status, sum) per part that has clips, and the sum of all.
+        statuses: names of the columns of `splits`.
+        splits: (split, clips by status, sum) per split that has clips, and the sum of all.
         persons: (people, clips with features) in rising order.
         lengths: chart of the frames per clip, None when there is nothing to compare.
         length_text: the lengths in words.
@@ -62,7 +62,7 @@ class Card:
     usable: int
     classes: int
     statuses: tuple[str, ...]
-    parts: tuple[tuple[str, tuple[int, ...], int], ...]
+    splits: tuple[tuple[str, tuple[int, ...], int], ...]
     persons: tuple[tuple[int, int], ...]
     lengths: Markup | None
     length_text: str
@@ -96,7 +96,7 @@ def make_card(store: FeatureStore, *, protocol: str) -> Card:
         usable=int(usable.sum()),
         classes=len(store.class_names),
         statuses=tuple(name for _, name in statuses),
-        parts=_parts(store.part(protocol), status, [code for code, _ in statuses]),
+        splits=_parts(store.split(protocol), status, [code for code, _ in statuses]),
         persons=tuple(sorted(Counter(store.persons[usable].tolist()).items())),
         lengths=lengths,
         length_text=length_text,
@@ -114,10 +114,10 @@ def make_card(store: FeatureStore, *, protocol: str) -> Card:
 
 
 def _parts(
-    parts: np.ndarray, status: np.ndarray, codes: list[Status]
+    splits: np.ndarray, status: np.ndarray, codes: list[Status]
 ) -> tuple[tuple[str, tuple[int, ...], int], ...]:
-    rows = [(name, parts == code) for code, name in _PARTS if (parts == code).any()]
-    rows.append(("all", np.ones(len(parts), bool)))
+    rows = [(name, splits == code) for code, name in _PARTS if (splits == code).any()]
+    rows.append(("all", np.ones(len(splits), bool)))
     return tuple(
         (name, tuple(int((status[inside] == code).sum()) for code in codes), int(inside.sum()))
         for name, inside in rows

@@ -11,7 +11,7 @@ import yaml
 
 from heatpool.classify.training.recipe import HEADS, TrainConfig
 from heatpool.pipelines.extraction.run_file import read_run_file
-from heatpool.pipelines.options import DEFAULT_STREAMS, ExtractConfig, TrainCommandConfig
+from heatpool.pipelines.options import DEFAULT_STREAMS, ExtractOptions, TrainOptions
 from heatpool.pipelines.report.run import Run
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -28,7 +28,7 @@ def command_lines(run: Run, store: FeatureStore) -> list[str]:
         HeatpoolError: if a file of options is damaged.
     """
     options = read_run_file(store).get("options", {})
-    lines = [_line("extract", _changed(ExtractConfig, options))] if options else []
+    lines = [_line("extract", _changed(ExtractOptions, options))] if options else []
     try:
         config = yaml.safe_load(run.config_text) or {}
     except yaml.YAMLError as error:
@@ -49,7 +49,7 @@ def command_lines(run: Run, store: FeatureStore) -> list[str]:
         paper = recipe.get("width") == TrainConfig().width
         chosen |= {
             "features": config.get("features", store.source.name),
-            "split": run.protocol,
+            "protocol": run.protocol,
             "streams": () if own else ",".join(names),
             "model": model,
             "out": str(run.folder),
@@ -60,7 +60,7 @@ def command_lines(run: Run, store: FeatureStore) -> list[str]:
             "seed": recipe.get("seed", 0),
             "seeds": config.get("seeds", 1),
         }
-        lines.append(_line("train", _changed(TrainCommandConfig, chosen)))
+        lines.append(_line("train", _changed(TrainOptions, chosen)))
     return lines
 
 

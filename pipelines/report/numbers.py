@@ -101,11 +101,11 @@ def count_agreement(streams: Mapping[str, ClipScores]) -> Agreement:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A manifest column of which no value in the test part occurs in the other parts.
+    """A manifest column of which no value in the test split occurs in the other splits.
 
     Attributes:
         column: name, such as subject.
-        values: of the test part, sorted.
+        values: of the test split, sorted.
     """
 
     column: str
@@ -115,7 +115,7 @@ class HeldOut:
 def find_held_out(
     columns: Mapping[str, Sequence[str]], *, learned: np.ndarray, test: np.ndarray
 ) -> list[HeldOut]:
-    """Find out from the manifest what the test part keeps apart from all that was learned from.
+    """Find out from the manifest what the test split keeps apart from all that was learned from.
 
     Args:
         columns: by name, N values, "" where unknown.
@@ -123,7 +123,7 @@ def find_held_out(
         test: (n,) rows of the test clips.
 
     Returns:
-        The columns known for every one of these clips whose test values occur in no other part.
+        The columns known for every one of these clips whose test values occur in no other split.
     """
     found = []
     for name, values in columns.items():

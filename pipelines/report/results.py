@@ -23,7 +23,7 @@ from heatpool.pipelines.report.numbers import (
 from heatpool.pipelines.report.run import Run, StreamRecord
 from heatpool.pipelines.report.svg import Line, Row, bar_chart, confusion_chart, line_chart
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["ClassLine", "Curves", "Result", "Results", "find_rows", "make_results"]
@@ -43,9 +43,9 @@ class Result:
         name: of the stream, or `fused`.
         meaning: what goes in, in words.
         colour: of its bars.
-        top1: on the test part.
-        metrics: on the test part.
-        val: on the val part, None without one.
+        top1: on the test split.
+        metrics: on the test split.
+        val: on the val split, None without one.
         best_epoch: None for the fusion.
         epochs: first and last number in metrics.csv, None for the fusion.
         weight: in the fusion, None when not fused.
@@ -92,9 +92,9 @@ class Results:
         bars: chart of their top-1.
         agreement: which stream is right on how many clips, None for one stream.
         fused_gains: clips only the fusion has right, and clips it misses though every stream has them.
-        held_out: what the test part keeps apart.
-        parts: clips in train, val and test that have features.
-        unscored: clips of the test part without features, hence not counted.
+        held_out: what the test split keeps apart.
+        splits: clips in train, val and test that have features.
+        unscored: clips of the test split without features, hence not counted.
         curves: per stream.
         confusion: chart of the main result.
         pairs: (true, predicted, clips) most frequent mistakes of the main result.
@@ -108,7 +108,7 @@ class Results:
     agreement: Agreement | None
     fused_gains: tuple[int, int] | None
     held_out: tuple[HeldOut, ...]
-    parts: tuple[int, int, int]
+    splits: tuple[int, int, int]
     unscored: int
     curves: tuple[Curves, ...]
     confusion: Markup
@@ -149,10 +149,10 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
     results = _results(run)
     main = next(result for result in results if result.name == run.main_name)
     scores = run.test_scores
-    part_rows = {part: store.rows(run.protocol, part) for part in (Part.TRAIN, Part.VAL, Part.TEST)}
+    split_rows = {split: store.rows(run.protocol, split) for split in (Split.TRAIN, Split.VAL, Split.TEST)}
     names = scores[main.name].class_names
     streams = {stream.name: stream.test for stream in run.streams}
-    planned = int((store.part(run.protocol) == Part.TEST).sum())
+    planned = int((store.split(run.protocol) == Split.TEST).sum())
     return Results(
         main=main,
         results=results,
@@ -162,21 +162,21 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
         held_out=tuple(
             find_held_out(
                 store.index.columns,
-                learned=np.concatenate([part_rows[Part.TRAIN], part_rows[Part.VAL]]),
+                learned=np.concatenate([split_rows[Split.TRAIN], split_rows[Split.VAL]]),
                 test=rows,
             )
         ),
-        parts=(len(part_rows[Part.TRAIN]), len(part_rows[Part.VAL]), len(rows)),
-        unscored=planned - int((store.part(run.protocol)[rows] == Part.TEST).sum()),
+        splits=(len(split_rows[Split.TRAIN]), len(split_rows[Split.VAL]), len(rows)),
+        unscored=planned - int((store.split(run.protocol)[rows] == Split.TEST).sum()),
         curves=tuple(_curves(stream) for stream in run.streams),
         confusion=confusion_chart(
-            main.metrics.confusion, names, label=f"Confusion matrix of {main.name} on the test part"
+            main.metrics.confusion, names, label=f"Confusion matrix of {main.name} on the test split"
         ),
         pairs=tuple(
             (names[true], names[guess], clips)
             for true, guess, clips in confused_pairs(main.metrics.confusion)
         ),
-        classes=_classes(results, main, store, part_rows),
+        classes=_classes(results, main, store, split_rows),
         notices=_notices(run, results),
     )
 
@@ -187,7 +187,7 @@ def _bars(results: tuple[Result, ...]) -> Markup:
         for r in results
     ]
     said = ", ".join(f"{row.name} {row.share:.1%}" for row in rows)
-    return bar_chart(rows, label=f"Top-1 accuracy on the test part with 95 % intervals: {said}")
+    return bar_chart(rows, label=f"Top-1 accuracy on the test split with 95 % intervals: {said}")
 
 
 def _results(run: Run) -> tuple[Result, ...]:
@@ -263,11 +263,11 @@ def _curves(stream: StreamRecord) -> Curves:
 
 
 def _classes(
-    results: tuple[Result, ...], main: Result, store: FeatureStore, part_rows: Mapping[Part, np.ndarray]
+    results: tuple[Result, ...], main: Result, store: FeatureStore, split_rows: Mapping[Split, np.ndarray]
 ) -> tuple[ClassLine, ...]:
     counts = [
         np.bincount(labels[labels >= 0], minlength=len(store.class_names))
-        for labels in (store.label[rows] for rows in part_rows.values())
+        for labels in (store.label[rows] for rows in split_rows.values())
     ]
     lines = [
         ClassLine(
@@ -303,6 +303,6 @@ def _notices(run: Run, results: tuple[Result, ...]) -> tuple[str, ...]:
             )
     if all(result.val is None for result in results):
         notices.append(
-            "The run has no scores of a val part, so nothing shows on what epoch and weights were chosen."
+            "The run has no scores of a val split, so nothing shows on what epoch and weights were chosen."
         )
     return tuple(notices)

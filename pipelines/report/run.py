@@ -24,8 +24,8 @@ class StreamRecord:
         name: such as pooled_joint.
         curves: columns of metrics.csv by name, one value an epoch.
         best_epoch: epoch whose weights were scored, as metrics.csv counts.
-        test: scores of the test part.
-        val: scores of the val part, None without one.
+        test: scores of the test split.
+        val: scores of the val split, None without one.
         facts: what summary.json says of the stream besides (seconds, parameters, ...).
     """
 
@@ -74,13 +74,13 @@ class Run:
 
     @property
     def test_scores(self) -> dict[str, ClipScores]:
-        """Scores of the test part by name: the streams, then `fused`."""
+        """Scores of the test split by name: the streams, then `fused`."""
         scores = {stream.name: stream.test for stream in self.streams}
         return scores if self.fused_test is None else scores | {"fused": self.fused_test}
 
     @property
     def val_scores(self) -> dict[str, ClipScores]:
-        """Scores of the val part by name, as far as there are any."""
+        """Scores of the val split by name, as far as there are any."""
         named = {stream.name: stream.val for stream in self.streams} | {"fused": self.fused_val}
         return {name: scores for name, scores in named.items() if scores is not None}
 

@@ -11,7 +11,7 @@ from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.records import PoseBackbone
 from heatpool.pipelines.extraction.backends import build_backbone
 from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
-from heatpool.pipelines.options import ExtractConfig
+from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.report.write import write_report
 from heatpool.pool.store.reader import FeatureStore
 
@@ -47,7 +47,7 @@ def _backbone(store: FeatureStore) -> PoseBackbone | None:
     brings_own = name == "tiny"
     if name == "yolo-pose" or not (brings_own or (weights and Path(weights).exists())):
         return None
-    config = ExtractConfig(
+    config = ExtractOptions(
         backend=cast(Any, name),
         weights=None if brings_own else weights,
         tap=None if brings_own else store.spec.tap,

@@ -82,7 +82,7 @@ def make_trust(
     """Work out calibration, groups and spread.
 
     Args:
-        scores: of the test part, by result.
+        scores: of the test split, by result.
         main: the result that stands first.
         columns: value by clip id, by manifest column.
         seeds: content of seeds.json, empty for one seed.

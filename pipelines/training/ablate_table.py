@@ -101,13 +101,13 @@ def summarise(
         store: the features.
         rows: what was compared, the first is what the others are compared with.
         results: one a seed by name of the row: seed, best_epoch, parameters, figures of val and test.
-        scores: of the test part, one a seed by name of the row.
+        scores: of the test split, one a seed by name of the row.
         groups: group by clip id, drawn as a whole for the interval of the difference; None draws clips.
     """
     sizes, clips = store.bytes_by_array(), len(store.rows())
     lines = []
     for row in rows:
-        stored = sum(sizes[part] for part in store.layout.parts(row.input))
+        stored = sum(sizes[split] for split in store.layout.parts(row.input))
         share = (row.stop - row.first) / store.layout.features[row.input].item_shape[-1]
         line: dict[str, Any] = {
             "name": row.name,
@@ -167,7 +167,7 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
         + " |"
         for row in cells
     ]
-    clips = ", ".join(f"{count} {part}" for part, count in about["clips"].items())
+    clips = ", ".join(f"{count} {split}" for split, count in about["clips"].items())
     notes = (
         f"{about['model']} on {PurePath(about['features']).name}, split {about['split']}: {clips} clips, "
         f"{len(about['seeds'])} seeds. Test accuracy at the epoch that is best on val, mean ± standard "

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.classify.data.batches import load_parts
+from heatpool.classify.data.batches import load_splits
 from heatpool.classify.data.cache import LoaderCache, cache_folder, cached_bytes
-from heatpool.pipelines.options import EvaluateConfig, TrainCommandConfig
+from heatpool.pipelines.options import EvaluateOptions, TrainOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import is_remote
@@ -57,10 +57,10 @@ def pick_protocol(store: FeatureStore, asked: str | None) -> str:
             "train, val and test, and extract with it"
         )
     if asked is None and len(names) > 1 and "xsub" not in names:
-        raise HeatpoolError(f"expected --split, one of {', '.join(names)}")
+        raise HeatpoolError(f"expected --protocol, one of {', '.join(names)}")
     protocol = asked or (names[0] if len(names) == 1 else "xsub")
     if protocol not in names:
-        raise HeatpoolError(f"expected --split to be one of {', '.join(names)}, got {protocol!r}")
+        raise HeatpoolError(f"expected --protocol to be one of {', '.join(names)}, got {protocol!r}")
     return protocol
 
 
@@ -81,7 +81,7 @@ def clip_columns(store: FeatureStore) -> Columns:
 
 
 def prepare_cache(
-    config: TrainCommandConfig | EvaluateConfig,
+    config: TrainOptions | EvaluateOptions,
     store: FeatureStore,
     rows: Mapping[str, np.ndarray],
     inputs: Mapping[str, Mapping[str, Any]],
@@ -91,8 +91,8 @@ def prepare_cache(
     Args:
         config: of train or evaluate.
         store: opened feature store.
-        rows: (n,) rows of each part that is needed.
-        inputs: arguments of `load_parts` by stream.
+        rows: (n,) rows of each split that is needed.
+        inputs: arguments of `load_splits` by stream.
 
     Raises:
         HeatpoolError: if a shard is damaged, or the features do not fit on the disk.
@@ -104,10 +104,10 @@ def prepare_cache(
     )
     if cache.mode != "disk":
         return cache
-    quiet = isinstance(config, TrainCommandConfig) and config.quiet
+    quiet = isinstance(config, TrainOptions) and config.quiet
     with Progress("cache", len(store.rows()) * len(inputs), "clips", quiet=quiet) as progress:
         for arguments in inputs.values():
-            load_parts(store, rows, **arguments, cache=replace(cache, on_clips=progress.step))
+            load_splits(store, rows, **arguments, cache=replace(cache, on_clips=progress.step))
     if not quiet:
         held = cached_bytes(cache.folder)
         print(f"cache: {sum(held.values()) / 1e9:.3g} GB in {cache.folder}", file=sys.stderr)

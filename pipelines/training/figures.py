@@ -17,33 +17,33 @@ from heatpool.classify.scores.metrics import (
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.pipelines.report.numbers import confused_pairs, right_share
 from heatpool.pipelines.training.features import Columns
-from heatpool.pool.store.reader import PartName
+from heatpool.pool.store.reader import SplitName
 
-__all__ = ["figure_lines", "results_table", "write_part"]
+__all__ = ["figure_lines", "results_table", "write_split"]
 
 _PAIRS = 20
 
 
-def write_part(
-    folder: Path, part: PartName, scores: ClipScores, *, columns: Columns | None = None
+def write_split(
+    folder: Path, split: SplitName, scores: ClipScores, *, columns: Columns | None = None
 ) -> dict[str, float | int]:
-    """Write scores, confusion matrix and tables of a part; return its named figures.
+    """Write scores, confusion matrix and tables of a split; return its named figures.
 
     Args:
         folder: of the stream or run.
-        part: goes into the file names.
+        split: goes into the file names.
         scores: labelled.
-        columns: each makes a table `by_<column>_<part>.csv`.
+        columns: each makes a table `by_<column>_<split>.csv`.
     """
     metrics, calibration = evaluate_scores(scores), calibrate(scores)
-    save_scores(folder / f"scores_{part}.npz", scores)
-    write_confusion_csv(folder / f"confusion_{part}.csv", metrics)
-    write_confusion_png(folder / f"confusion_{part}.png", metrics, title=f"{folder.name}, {part}")
+    save_scores(folder / f"scores_{split}.npz", scores)
+    write_confusion_csv(folder / f"confusion_{split}.csv", metrics)
+    write_confusion_png(folder / f"confusion_{split}.png", metrics, title=f"{folder.name}, {split}")
     per_class = [(row.name, row.clips, _fraction(row.accuracy)) for row in metrics.per_class]
-    _write_csv(folder / f"per_class_{part}.csv", ["class_name", "clips", "accuracy"], per_class)
-    _write_csv(folder / f"confused_{part}.csv", ["true", "predicted", "clips"], _pairs(metrics))
+    _write_csv(folder / f"per_class_{split}.csv", ["class_name", "clips", "accuracy"], per_class)
+    _write_csv(folder / f"confused_{split}.csv", ["true", "predicted", "clips"], _pairs(metrics))
     _write_csv(
-        folder / f"calibration_{part}.csv",
+        folder / f"calibration_{split}.csv",
         ["confidence_above", "confidence_to", "clips", "mean_confidence", "accuracy"],
         [
             (*map(_fraction, (row.low, row.high)), row.clips, *map(_fraction, (row.confidence, row.accuracy)))
@@ -52,7 +52,7 @@ def write_part(
     )
     for name, values in (columns or {}).items():
         _write_csv(
-            folder / f"by_{name}_{part}.csv",
+            folder / f"by_{name}_{split}.csv",
             [name, "clips", "acc/top1", "low", "high", "acc/mean_class"],
             _group_rows(scores, values),
         )
@@ -85,12 +85,12 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
         writer.writerows(rows)
 
 
-def results_table(summary: Mapping[str, Any], *, part: PartName = "test") -> str:
-    """Return the figures of a part as aligned lines, in per cent."""
-    results = {name: stream[part] for name, stream in summary["streams"].items()}
+def results_table(summary: Mapping[str, Any], *, split: SplitName = "test") -> str:
+    """Return the figures of a split as aligned lines, in per cent."""
+    results = {name: stream[split] for name, stream in summary["streams"].items()}
     if summary["fused"]:
-        results["fused"] = summary["fused"][part]
-    head = f"{part}, {summary['clips'][part]} clips"
+        results["fused"] = summary["fused"][split]
+    head = f"{split}, {summary['clips'][split]} clips"
     width = max(18, *(len(name) for name in results))
     lines = [f"{head:<{width}} {'top-1':>7} {'top-5':>7} {'mean class':>11}"]
     for name, figures in results.items():

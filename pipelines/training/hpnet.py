@@ -26,11 +26,11 @@ from heatpool.classify.training.loop import EpochReport, Training
 from heatpool.classify.training.processes import process_count
 from heatpool.extract.networks.transformers import load_pretrained
 from heatpool.extract.rgb.networks import DEFAULT_SOURCES
-from heatpool.pipelines.options import TrainCommandConfig
+from heatpool.pipelines.options import TrainOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.training.streams import RunPlan, StreamLog, StreamResult, side_by_side
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import FeatureStore, PartName
+from heatpool.pool.store.reader import FeatureStore, SplitName
 
 __all__ = ["recipe", "score", "train_seeds"]
 
@@ -45,7 +45,7 @@ _TEXT_CLASSES = {
 }
 
 
-def recipe(config: TrainCommandConfig, store: FeatureStore) -> HPNetConfig:
+def recipe(config: TrainOptions, store: FeatureStore) -> HPNetConfig:
     """Return the recipe for a store with the user's changes; `auto` is small for stores of the tiny backend.
 
     Raises:
@@ -67,14 +67,14 @@ def recipe(config: TrainCommandConfig, store: FeatureStore) -> HPNetConfig:
     )
 
 
-def _rgb_input(config: TrainCommandConfig, store: FeatureStore) -> RgbInput:
+def _rgb_input(config: TrainOptions, store: FeatureStore) -> RgbInput:
     if config.rgb != "auto":
         return config.rgb
     return "embeddings" if "rgb" in store.layout.features else "none"
 
 
 def train_seeds(
-    config: TrainCommandConfig, resolved: HPNetConfig, plans: Sequence[RunPlan]
+    config: TrainOptions, resolved: HPNetConfig, plans: Sequence[RunPlan]
 ) -> list[dict[str, StreamResult]]:
     """Train HP-Net for each seed; scores of its auxiliary heads go into files beside its own.
 
@@ -104,11 +104,11 @@ def train_seeds(
         )
 
 
-def _train_in_turn(jobs: Sequence[tuple[TrainCommandConfig, RunPlan]]) -> list[dict[str, StreamResult]]:
+def _train_in_turn(jobs: Sequence[tuple[TrainOptions, RunPlan]]) -> list[dict[str, StreamResult]]:
     return [_train_seed(config, plan) for config, plan in jobs]
 
 
-def _train_seed(config: TrainCommandConfig, plan: RunPlan) -> dict[str, StreamResult]:
+def _train_seed(config: TrainOptions, plan: RunPlan) -> dict[str, StreamResult]:
     store = FeatureStore.open(plan.location)
     resolved = recipe(config, store)
     resolved = replace(resolved, shared=replace(resolved.shared, seed=plan.seed, device=plan.device))
@@ -161,13 +161,13 @@ def _result(
     folder: Path,
     modalities: tuple[str, ...],
 ) -> StreamResult:
-    scores: dict[PartName, ClipScores] = {}
-    parts: tuple[PartName, ...] = ("val", "test")
-    for part in parts:
-        heads = predict_hpnet(best, clips[part])
-        scores[part] = heads.pop(_NAME)
+    scores: dict[SplitName, ClipScores] = {}
+    splits: tuple[SplitName, ...] = ("val", "test")
+    for split in splits:
+        heads = predict_hpnet(best, clips[split])
+        scores[split] = heads.pop(_NAME)
         for stream, of_head in heads.items():
-            save_scores(folder / f"scores_{part}_{stream}.npz", of_head)
+            save_scores(folder / f"scores_{split}_{stream}.npz", of_head)
     return StreamResult(
         scores=scores,
         summary={
@@ -277,7 +277,7 @@ def _modalities(resolved: HPNetConfig, store: FeatureStore, clips: dict[str, Mod
     if not resolved.text:
         text = "no text network was given (--text), class embeddings are learned from the labels alone"
     lines = [f"HP-Net, RGB: {rgb}", f"HP-Net, text: {text}"]
-    for part, of_part in clips.items():
-        if of_part.without_rgb:
-            lines.append(f"HP-Net, RGB: missing in {of_part.without_rgb} of {len(of_part)} {part} clips")
+    for split, of_split in clips.items():
+        if of_split.without_rgb:
+            lines.append(f"HP-Net, RGB: missing in {of_split.without_rgb} of {len(of_split)} {split} clips")
     return tuple(lines)

@@ -17,12 +17,12 @@ from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, read_manifest
 from heatpool.extract.datasets.source import read_lines
 from heatpool.extract.datasets.spec import DatasetSpec
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import FeatureStore, PartName
+from heatpool.pool.store.reader import FeatureStore, SplitName
 
 __all__ = ["Labelling", "find_labelling", "label_scores", "read_source"]
 
 
-def read_source(location: str, *, part: PartName = "test") -> ClipScores | RawScores:
+def read_source(location: str, *, split: SplitName = "test") -> ClipScores | RawScores:
     """Read scores from a run folder, an .npz of ours, a pickled dict, or .npy parts (a pattern is expanded).
 
     Raises:
@@ -30,7 +30,7 @@ def read_source(location: str, *, part: PartName = "test") -> ClipScores | RawSc
     """
     path = Path(location)
     if path.is_dir():
-        return load_scores(path / f"scores_{part}.npz")
+        return load_scores(path / f"scores_{split}.npz")
     if path.suffix == ".npz":
         return load_scores(path)
     if path.suffix in (".pkl", ".pickle"):

@@ -54,11 +54,11 @@ def write_seeds(out: Path, summaries: Sequence[Mapping[str, Any]]) -> dict[str, 
     """Write `seeds.json` of a run folder from the summaries of its seeds; return what it holds."""
     figures = {
         name: {
-            part: {
-                figure: asdict(over_seeds([_result(summary, name)[part][figure] for summary in summaries]))
+            split: {
+                figure: asdict(over_seeds([_result(summary, name)[split][figure] for summary in summaries]))
                 for figure in _FIGURES
             }
-            for part in ("val", "test")
+            for split in ("val", "test")
         }
         for name in (*summaries[0]["streams"], "fused")
     }
@@ -71,14 +71,14 @@ def _result(summary: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return summary["fused"] if name == "fused" else summary["streams"][name]
 
 
-def seeds_table(content: Mapping[str, Any], *, part: str = "test") -> str:
+def seeds_table(content: Mapping[str, Any], *, split: str = "test") -> str:
     """Return the figures of `seeds.json` as aligned lines, in per cent."""
     names = content["figures"]
     width = max(18, *map(len, names))
-    head = f"{part}, {len(content['seeds'])} seeds"
+    head = f"{split}, {len(content['seeds'])} seeds"
     lines = [f"{head:<{width}} {'top-1':>14} {'95 % interval':>17} {'mean class':>14}"]
-    for name, parts in names.items():
-        top1, mean_class = (parts[part][figure] for figure in ("acc/top1", "acc/mean_class"))
+    for name, splits in names.items():
+        top1, mean_class = (splits[split][figure] for figure in ("acc/top1", "acc/mean_class"))
         low, high = top1["interval"]
         interval = f"{100 * low:.1f} to {100 * high:.1f} %"
         lines.append(f"{name:<{width}} {_spread(top1):>14} {interval:>17} {_spread(mean_class):>14}")

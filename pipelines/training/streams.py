@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from heatpool.classify.data.batches import load_clips, load_parts
+from heatpool.classify.data.batches import load_clips, load_splits
 from heatpool.classify.data.cache import LoaderCache
 from heatpool.classify.data.clips import ClipSet
 from heatpool.classify.data.streams import STREAMS, StreamName
@@ -29,7 +29,7 @@ from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.training.run_dir import log_line
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import FeatureStore, PartName
+from heatpool.pool.store.reader import FeatureStore, SplitName
 
 __all__ = [
     "RunPlan", "StreamJob", "StreamLog", "StreamResult", "score_stream", "side_by_side", "stream_inputs",
@@ -40,7 +40,7 @@ _INPUTS: dict[str, dict[str, Any]] = {
     "pooled": {"input": "pooled"},
     "keypoints": {"input": "keypoints", "keypoints_frame": "image"},
 }
-"""Arguments of `load_parts` by input."""
+"""Arguments of `load_splits` by input."""
 
 
 _Job = TypeVar("_Job")
@@ -88,7 +88,7 @@ class StreamResult:
         summary: its line in summary.json, but for figures: best_epoch, epochs, seconds, parameters, ...
     """
 
-    scores: dict[PartName, ClipScores]
+    scores: dict[SplitName, ClipScores]
     summary: dict[str, Any]
 
 
@@ -120,7 +120,7 @@ def stream_source(name: str) -> tuple[str, StreamName]:
 
 
 def stream_inputs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return arguments of `load_parts` for each input that some streams need."""
+    """Return arguments of `load_splits` for each input that some streams need."""
     return {source: _INPUTS[source] for source in dict.fromkeys(stream_source(name)[0] for name in names)}
 
 
@@ -257,7 +257,7 @@ def _train_in_turn(jobs: Sequence[StreamJob], *, progress: Progress | None = Non
             clips.clear()  # two inputs need not fit into memory at once
             store = FeatureStore.open(job.plan.location)
             held = source
-            clips = load_parts(store, job.plan.rows, **_INPUTS[source], cache=job.plan.cache)
+            clips = load_splits(store, job.plan.rows, **_INPUTS[source], cache=job.plan.cache)
         results.append(_train_one(job, clips, progress))
     return results
 

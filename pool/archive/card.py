@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part, Status
+from heatpool.pool.records import Split, Status
 from heatpool.pool.sources.archive_format import CARD
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
@@ -93,10 +93,10 @@ def _classes(store: FeatureStore) -> str:
 def _splits(store: FeatureStore) -> str:
     lines = []
     for protocol in store.protocols:
-        counts = np.bincount(store.part(protocol), minlength=len(Part))
-        parts = (part for part in Part if part != Part.NONE)
+        counts = np.bincount(store.split(protocol), minlength=len(Split))
+        splits = (split for split in Split if split != Split.NONE)
         lines.append(
-            f"- split {protocol}: " + ", ".join(f"{counts[part]} {part.name.lower()}" for part in parts)
+            f"- split {protocol}: " + ", ".join(f"{counts[split]} {split.name.lower()}" for split in splits)
         )
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from heatpool.pool.derive.build import (
 )
 from heatpool.pool.disk.files import clean_leftovers, flush_tree, temp_name
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Part, Precision, Status, StoreSpec
+from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Precision, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["MANIFEST_NAME", "export_published", "import_published"]
@@ -97,7 +97,7 @@ def _fill_slots(pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def _write_manifest(store: FeatureStore, rows: np.ndarray, files: Sequence[str], path: Path) -> None:
     index = store.index_of(rows)
     columns = [name for name in FIRST_COLUMNS if name in index.columns]
-    parts = {part: "" if part == Part.NONE else part.name.lower() for part in Part}
+    splits = {split: "" if split == Split.NONE else split.name.lower() for split in Split}
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["clip_id", "path", "label", "class_name", *columns, *index.splits])
@@ -112,7 +112,7 @@ def _write_manifest(store: FeatureStore, rows: np.ndarray, files: Sequence[str],
                     label if known else "",
                     index.class_names[label] if known else "",
                     *(index.columns[column][place] for column in columns),
-                    *(parts[Part(values[place])] for values in index.splits.values()),
+                    *(splits[Split(values[place])] for values in index.splits.values()),
                 ]
             )
 

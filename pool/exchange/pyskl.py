@@ -19,7 +19,7 @@ from heatpool.pool.derive.build import OnClips, make_features, new_store, refuse
 from heatpool.pool.disk.files import temp_name
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle, load_plain_pickle, plain_array
-from heatpool.pool.records import ClipIndex, ClipResult, Part, Precision, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, ClipResult, Precision, Split, Status, StoreSpec
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.reader import FeatureStore
@@ -97,11 +97,11 @@ def _annotate(keypoints: np.ndarray, size_px: tuple[int, int], name: str, label:
 
 def _split_lists(index: ClipIndex) -> dict[str, list[str]]:
     lists = {}
-    for protocol, parts in index.splits.items():
-        for part in (Part.TRAIN, Part.VAL, Part.TEST):
-            if (parts == part).any():
-                chosen = np.flatnonzero(parts == part).tolist()
-                lists[f"{protocol}_{part.name.lower()}"] = [index.clip_id[row] for row in chosen]
+    for protocol, splits in index.splits.items():
+        for split in (Split.TRAIN, Split.VAL, Split.TEST):
+            if (splits == split).any():
+                chosen = np.flatnonzero(splits == split).tolist()
+                lists[f"{protocol}_{split.name.lower()}"] = [index.clip_id[row] for row in chosen]
     return lists
 
 
@@ -120,7 +120,7 @@ def import_pyskl(
     """Make a store of keypoints from a PYSKL pickle. It has no pooled features.
 
     Clips are resampled to `steps`; of more people, the `persons` with the highest scores stay. PYSKL
-    reports on its part `val`: a protocol without a part `test` gets it as `test`.
+    reports on its split `val`: a protocol without a split `test` gets it as `test`.
 
     Args:
         path: pickle file.
@@ -202,9 +202,9 @@ def _index(clips: Sequence[_Annotation], split: Mapping[str, Any], class_names: 
         protocol, _, word = str(key).rpartition("_")
         protocol = protocol or "split"
         last = word == "val" and f"{str(key)[:-3]}test" not in split
-        part = Part.TEST if last else Part[word.upper()]
-        parts = splits.setdefault(protocol, np.zeros(len(clips), np.uint8))
-        parts[[row[name] for name in names if name in row]] = part
+        of_split = Split.TEST if last else Split[word.upper()]
+        of_protocol = splits.setdefault(protocol, np.zeros(len(clips), np.uint8))
+        of_protocol[[row[name] for name in names if name in row]] = of_split
     return ClipIndex(tuple(row), tuple(row), label, class_names, splits=splits)
 
 

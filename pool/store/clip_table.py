@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Part, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, Split, Status, StoreSpec
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root, spec_from_attributes
 from heatpool.pool.store.index import split_array
 from heatpool.pool.store.index_reader import IndexReader
 from heatpool.pool.store.journal import merge_results
 from heatpool.pool.store.layout import FINISHED, RESULT_DTYPES, Layout
-from heatpool.pool.store.selection import PartName, Wanted, as_part, in_classes, in_column
+from heatpool.pool.store.selection import SplitName, Wanted, as_split, in_classes, in_column
 
 __all__ = ["Rows", "StoreIndex"]
 
@@ -120,8 +120,8 @@ class StoreIndex:
         """Names of the manifest columns (subject, camera, ...)."""
         return tuple(self.attributes["columns"])
 
-    def part(self, protocol: str) -> np.ndarray:
-        """(N,) uint8 of `Part` for one split protocol.
+    def split(self, protocol: str) -> np.ndarray:
+        """(N,) uint8 of `Split` for one split protocol.
 
         Raises:
             HeatpoolError: if the store has no such protocol.
@@ -143,7 +143,7 @@ class StoreIndex:
     def rows(
         self,
         protocol: str | None = None,
-        part: Part | PartName | None = None,
+        split: Split | SplitName | None = None,
         *,
         where: Mapping[str, Wanted] | None = None,
         classes: Sequence[str | int] | None = None,
@@ -153,20 +153,20 @@ class StoreIndex:
 
         Args:
             protocol: split protocol; None for all clips of the store.
-            part: `train`, `val` or `test`; None for every clip that has a part in the protocol.
+            split: `train`, `val` or `test`; None for every clip that has a split in the protocol.
             where: per manifest column the text it must have, or several of which any will do.
             classes: class names or numbers; None for all clips, labelled or not.
             usable: keep only clips with features (status ok or truncated).
 
         Raises:
-            HeatpoolError: if the protocol, part, a column, a value in it or a class does not exist.
+            HeatpoolError: if the protocol, split, a column, a value in it or a class does not exist.
         """
         keep = np.ones(len(self), bool)
         if protocol is not None:
-            parts = self.part(protocol)
-            keep &= parts != Part.NONE if part is None else parts == as_part(part)
-        elif part is not None:
-            raise HeatpoolError(f"expected a split protocol with part {part!r}, got none")
+            splits = self.split(protocol)
+            keep &= splits != Split.NONE if split is None else splits == as_split(split)
+        elif split is not None:
+            raise HeatpoolError(f"expected a split protocol with split {split!r}, got none")
         for column, wanted in (where or {}).items():
             keep &= in_column(self._index, self._known("column", column, self.columns), wanted)
         if classes is not None:
@@ -195,8 +195,8 @@ class StoreIndex:
             "class_name": _words([*self.class_names, ""])[label],
             **{name: index.column(name, wanted) for name in self.columns},
         }
-        parts = _words(["" if part == Part.NONE else part.name.lower() for part in Part])
-        table |= {name: parts[index.array(split_array(name), wanted)] for name in self.protocols}
+        splits = _words(["" if split == Split.NONE else split.name.lower() for split in Split])
+        table |= {name: splits[index.array(split_array(name), wanted)] for name in self.protocols}
         for name in RESULT_DTYPES:
             table[name] = getattr(self, name)[number]
         table["status"] = _words([status.name.lower() for status in Status])[table["status"]]

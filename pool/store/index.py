@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Part, Status
+from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.store.differences import shorten
 from heatpool.pool.store.layout import (
     FEATURE_NAMES,
@@ -67,9 +67,9 @@ def create_index(group: zarr.Group, index: ClipIndex) -> None:
     )  # fmt: skip
     for name, values in index.columns.items():
         _create_column(group, name, values)
-    for protocol, parts in index.splits.items():
-        attributes = {"description": f"part of the clip in split protocol {protocol}", **_flags(Part)}
-        _create_filled(group, split_array(protocol), parts, 0, attributes)
+    for protocol, splits in index.splits.items():
+        attributes = {"description": f"split of the clip in split protocol {protocol}", **_flags(Split)}
+        _create_filled(group, split_array(protocol), splits, 0, attributes)
     group.attrs.update({"columns": list(index.columns), "splits": list(index.splits)})
 
 
@@ -87,7 +87,7 @@ def create_results(group: zarr.Group, results: Mapping[str, np.ndarray]) -> None
         _create_filled(group, name, values, 0, described[name])
 
 
-def _flags(codes: type[Status] | type[Part]) -> dict[str, object]:
+def _flags(codes: type[Status] | type[Split]) -> dict[str, object]:
     """CF attributes of a coded array."""
     return {
         "flag_values": [int(code) for code in codes],

@@ -16,10 +16,10 @@ from heatpool.pool.sources.locate import find_source
 from heatpool.pool.store.clip_table import Rows, StoreIndex
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
-from heatpool.pool.store.selection import PartName
+from heatpool.pool.store.selection import SplitName
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
 
-__all__ = ["FeatureStore", "PartName"]
+__all__ = ["FeatureStore", "SplitName"]
 
 
 class FeatureStore(StoreIndex):

@@ -8,23 +8,23 @@ from typing import Literal
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 from heatpool.pool.store.differences import shorten
 from heatpool.pool.store.index_reader import IndexReader
 
-__all__ = ["PartName", "Wanted", "as_part", "in_classes", "in_column"]
+__all__ = ["SplitName", "Wanted", "as_split", "in_classes", "in_column"]
 
-PartName = Literal["train", "val", "test"]
+SplitName = Literal["train", "val", "test"]
 Wanted = str | Sequence[str]
 """A text, or several of which any will do."""
 
 
-def as_part(part: Part | PartName) -> Part:
-    """The code of a part's name. Raises HeatpoolError for another word."""
+def as_split(split: Split | SplitName) -> Split:
+    """The code of a split's name. Raises HeatpoolError for another word."""
     try:
-        return part if isinstance(part, Part) else Part[part.upper()]
+        return split if isinstance(split, Split) else Split[split.upper()]
     except KeyError:
-        raise HeatpoolError(f"expected part train, val or test, got {part!r}") from None
+        raise HeatpoolError(f"expected split train, val or test, got {split!r}") from None
 
 
 def in_classes(labels: np.ndarray, class_names: Sequence[str], wanted: Sequence[str | int]) -> np.ndarray:

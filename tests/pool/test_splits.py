@@ -7,14 +7,14 @@ import pytest
 
 from heatpool.extract.datasets import forbidden_columns
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Part
+from heatpool.pool.records import ClipIndex, Split
 from heatpool.pool.splits import check_labels, check_split, find_leaks, refuse_leaks
 
-N, TRAIN, VAL, TEST = Part
+N, TRAIN, VAL, TEST = Split
 
 
 def index(
-    parts: Sequence[Part],
+    parts: Sequence[Split],
     *,
     labels: Sequence[int] | None = None,
     paths: Sequence[str] | None = None,

@@ -10,7 +10,7 @@ from heatpool.classify.data.batches import batches, clip_batch, load_clips, samp
 from heatpool.classify.data.clips import ChannelStats, ClipSet, channel_stats
 from heatpool.classify.data.keypoints import person_frame
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Part, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 
@@ -106,7 +106,7 @@ def test_split_rows_and_its_refusals(tmp_path: Path) -> None:
     }
     with pytest.raises(HeatpoolError, match="xsub"):
         split_rows(good, "xview")
-    empty = make_store(tmp_path / "b.zarr", labels=[0, 1], parts=[Part.TRAIN, Part.TEST])
+    empty = make_store(tmp_path / "b.zarr", labels=[0, 1], parts=[Split.TRAIN, Split.TEST])
     with pytest.raises(HeatpoolError, match="val part of xsub has no usable clip"):
         split_rows(empty, "xsub")
     unlabelled = make_store(tmp_path / "c.zarr", labels=[0, -1, -1, 0], parts=[1, 1, 1, 2])

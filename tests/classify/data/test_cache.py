@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from heatpool.classify.data import cache as cache_module
-from heatpool.classify.data.batches import clip_batch, load_clips, load_parts
+from heatpool.classify.data.batches import clip_batch, load_clips, load_splits
 from heatpool.classify.data.cache import FeatureRows, LoaderCache, cache_folder, cached_bytes
 from heatpool.classify.data.clips import ClipSet, channel_stats
 from heatpool.pool.errors import HeatpoolError
@@ -82,7 +82,7 @@ def test_parts_of_a_split_decode_every_shard_once_in_order(
 ) -> None:
     parts = {"train": np.array([3, 0]), "val": np.array([1, 4]), "test": np.array([2])}
     cache = replace(disk(tmp_path), mode=mode)
-    clips = load_parts(store, parts, cache=cache)
+    clips = load_splits(store, parts, cache=cache)
     for part in clips.values():
         for _ in range(5):
             clip_batch(part, torch.arange(len(part)), window=4, stats=None)

@@ -12,23 +12,23 @@ from heatpool.extract.datasets.kinetics import list_kinetics
 from heatpool.extract.datasets.source import Listing, Source, unique_ids
 from heatpool.extract.datasets.table import list_table
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 FOLDER = Path("videos")
 _KINETICS_HEADER = "label,youtube_id,time_start,time_end,split,is_cc\n"
 
 
-def by_id(listing: Listing) -> dict[str, tuple[int, str, Part]]:
+def by_id(listing: Listing) -> dict[str, tuple[int, str, Split]]:
     return {
-        clip.clip_id: (clip.label, clip.class_name, clip.splits.get("split", Part.NONE))
+        clip.clip_id: (clip.label, clip.class_name, clip.splits.get("split", Split.NONE))
         for clip in listing.manifest.clips
     }
 
 
 def test_kinetics_goes_by_its_csv_files(tmp_path: Path) -> None:
     """400 classes, 5 train, 2 val and 1 test clip each; the videos of each tenth line are gone."""
-    paths, want = [], Counter[Part]()
-    for part, word, count in ((Part.TRAIN, "train", 5), (Part.VAL, "val", 2), (Part.TEST, "test", 1)):
+    paths, want = [], Counter[Split]()
+    for part, word, count in ((Split.TRAIN, "train", 5), (Split.VAL, "val", 2), (Split.TEST, "test", 1)):
         lines = []
         for at in range(400 * count):
             video, name = f"{word[1]}-_{at:08}", f"class {at % 400:03}"
@@ -39,7 +39,7 @@ def test_kinetics_goes_by_its_csv_files(tmp_path: Path) -> None:
         (tmp_path / f"{word}.csv").write_text(_KINETICS_HEADER + "".join(lines))
     listing = list_kinetics(Source(FOLDER, tuple(paths), annotations=tmp_path))
     assert Counter(clip.splits["split"] for clip in listing.manifest.clips) == want
-    assert want == {Part.TRAIN: 1800, Part.VAL: 720, Part.TEST: 360}
+    assert want == {Split.TRAIN: 1800, Split.VAL: 720, Split.TEST: 360}
     assert len(listing.manifest.class_names) == 400
     assert listing.reasons() == [("listed, but there is no such video", 320)]
     clip = listing.manifest.clips[0]
@@ -61,9 +61,9 @@ def test_kinetics_ids_may_repeat_and_start_with_a_dash(tmp_path: Path) -> None:
     )
     listing = list_kinetics(Source(FOLDER, paths, annotations=annotations))
     assert by_id(listing) == {
-        "-abcdefghij_000030_000040": (0, "clap", Part.TRAIN),
-        "x/_abcdefghij": (0, "clap", Part.VAL),
-        "y/_abcdefghij": (0, "clap", Part.VAL),
+        "-abcdefghij_000030_000040": (0, "clap", Split.TRAIN),
+        "x/_abcdefghij": (0, "clap", Split.VAL),
+        "y/_abcdefghij": (0, "clap", Split.VAL),
     }
     assert [(each.path, each.reason) for each in listing.left_out] == [
         ("x/-abcdefghij.mp4", "the annotations do not name it just once"),
@@ -110,7 +110,11 @@ def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
         ("3", "wave", 1),
     ]
     assert [clip.columns["subject"] for clip in clips] == ["7", "8", ""]
-    assert [clip.splits for clip in clips] == [{"fold": Part.TRAIN}, {"fold": Part.VAL}, {"fold": Part.NONE}]
+    assert [clip.splits for clip in clips] == [
+        {"fold": Split.TRAIN},
+        {"fold": Split.VAL},
+        {"fold": Split.NONE},
+    ]
     assert [(each.path, each.reason) for each in listing.left_out] == [
         ("5.mp4", "the table does not name it"),
         ("4.mp4", "listed, but there is no such video"),
@@ -164,10 +168,10 @@ def test_sub_folders_name_classes() -> None:
 def test_uppermost_folders_may_be_parts() -> None:
     listing = list_paths("train/wave/a.mp4", "train/clap/a.mp4", "Validation/wave/b.mp4", "test/wave/c.mp4")
     assert by_id(listing) == {
-        "Validation/wave/b": (1, "wave", Part.VAL),
-        "test/wave/c": (1, "wave", Part.TEST),
-        "train/clap/a": (0, "clap", Part.TRAIN),
-        "train/wave/a": (1, "wave", Part.TRAIN),
+        "Validation/wave/b": (1, "wave", Split.VAL),
+        "test/wave/c": (1, "wave", Split.TEST),
+        "train/clap/a": (0, "clap", Split.TRAIN),
+        "train/wave/a": (1, "wave", Split.TRAIN),
     }
     assert list_paths("train/a.mp4", "train/b.mp4").manifest.class_names == ("train",)  # trains, of a station
 

@@ -19,7 +19,7 @@ from heatpool.extract.datasets.spec import DatasetSpec, SplitRule, lines_of, num
 from heatpool.extract.datasets.uav_human import uav_human
 from heatpool.extract.datasets.ucf101 import list_ucf101, ucf101
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 from tests.extract.datasets import dataset_names as names
 
 FOLDER = Path("videos")
@@ -31,7 +31,7 @@ def list_names(spec: DatasetSpec, paths: Sequence[str], *, keep_missing: bool = 
 
 def sizes(listing: Listing, protocol: str) -> tuple[int, int, int]:
     counts = Counter(clip.splits[protocol] for clip in listing.manifest.clips)
-    return counts[Part.TRAIN], counts[Part.VAL], counts[Part.TEST]
+    return counts[Split.TRAIN], counts[Split.VAL], counts[Split.TEST]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_an_ntu_clip_is_read_from_its_name() -> None:
     assert clip.path == FOLDER / "deep/S018C002P045R001A106_rgb.avi"
     assert (clip.label, clip.class_name, clip.persons) == (105, "hit with object", 2)
     assert clip.columns == {"subject": "45", "camera": "2", "setup": "18", "repeat": "1"}
-    assert clip.splits == {"xsub": Part.TRAIN, "xset": Part.TRAIN}
+    assert clip.splits == {"xsub": Split.TRAIN, "xset": Split.TRAIN}
     clips = list_names(ntu60(), [f"S001C001P003R001A{a:03}.avi" for a in (1, 49, 50, 60)]).manifest.clips
     assert [clip.persons for clip in clips] == [1, 1, 2, 2]
 
@@ -112,7 +112,7 @@ def test_a_smarthome_clip_is_read_from_its_name() -> None:
     (clip,) = list_names(smarthome(), ["mp4/Drink.Fromcup_p02_r00_v02_c03.mp4"]).manifest.clips
     assert (clip.clip_id, clip.class_name) == ("Drink.Fromcup_p02_r00_v02_c03", "Drink.Fromcup")
     assert (clip.columns["subject"], clip.columns["camera"], clip.persons) == ("2", "3", 0)
-    assert clip.splits == {"cs": Part.TEST, "cv1": Part.NONE, "cv2": Part.TRAIN}
+    assert clip.splits == {"cs": Split.TEST, "cv1": Split.NONE, "cv2": Split.TRAIN}
 
 
 def test_uav_human_has_its_published_sizes() -> None:
@@ -143,7 +143,7 @@ def test_ucf101_has_its_published_sizes() -> None:
     assert sizes(listing, "split1") == (9_537, 0, 3_783)
     for protocol, first in (("split2", 8), ("split3", 15)):
         tests = {
-            clip.columns["subject"] for clip in listing.manifest.clips if clip.splits[protocol] == Part.TEST
+            clip.columns["subject"] for clip in listing.manifest.clips if clip.splits[protocol] == Split.TEST
         }
         assert tests == {str(group) for group in range(first, first + 7)}
     odd = [clip for clip in listing.manifest.clips if clip.path.parent.name == "HandstandPushups"]
@@ -156,8 +156,8 @@ def test_ucf101_parts_may_come_from_the_published_lists(tmp_path: Path) -> None:
     paths = ("Archery/v_Archery_g09_c01.avi", "HandstandPushups/v_HandstandPushups_g01_c01.avi")
     listing = list_ucf101(Source(FOLDER, paths, annotations=tmp_path))
     assert [clip.splits for clip in listing.manifest.clips] == [
-        {"split1": Part.TEST},  # by groups it would be the other way round
-        {"split1": Part.TRAIN},
+        {"split1": Split.TEST},  # by groups it would be the other way round
+        {"split1": Split.TRAIN},
     ]
     assert [(each.path, each.reason) for each in listing.left_out] == [
         ("v_archery_g09_c02", "listed, but there is no such video")

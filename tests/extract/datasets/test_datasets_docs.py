@@ -11,7 +11,7 @@ import pytest
 
 from heatpool.extract.datasets import DATASETS, SPECS
 from heatpool.extract.datasets.manifest import read_manifest
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 from tests.paths import ROOT
 
 DOCUMENT = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
@@ -34,9 +34,9 @@ def test_a_new_data_set_is_one_record(
     exec(compile(code, "docs/datasets.md", "exec"), {})
     manifest = read_manifest(tmp_path / "gym.csv")
     assert Counter(clip.splits["xsub"] for clip in manifest.clips) == {
-        Part.TRAIN: 24,
-        Part.VAL: 3,
-        Part.TEST: 9,
+        Split.TRAIN: 24,
+        Split.VAL: 3,
+        Split.TEST: 9,
     }
     clip = next(clip for clip in manifest.clips if clip.clip_id == "spot_p08_cam1_take1")
     assert (clip.label, clip.class_name, clip.persons) == (2, "help a lifter", 2)
@@ -75,6 +75,6 @@ def test_the_commands_are_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if words[0] == "manifest":
             assert cli.main(words) == 0
             parts = Counter(clip.splits["split"] for clip in read_manifest(tmp_path / "clips.csv").clips)
-            assert parts == {Part.TRAIN: 14, Part.VAL: 2, Part.TEST: 4}
+            assert parts == {Split.TRAIN: 14, Split.VAL: 2, Split.TEST: 4}
         else:
             assert cli._parse(words, words[0])  # the options are there

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from heatpool.extract.datasets.manifest import Clip, Manifest, read_manifest
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -34,8 +34,8 @@ def test_index_carries_splits_and_columns(tmp_path: Path) -> None:
     assert index.class_names == ("clap", "wave")
     assert index.path == ("a.mp4", "b.mp4")
     assert index.columns["subject"] == ("7", "8")
-    assert index.splits["xsub"].tolist() == [Part.TRAIN, Part.NONE]
-    assert index.splits["xview"].tolist() == [Part.TEST, Part.VAL]
+    assert index.splits["xsub"].tolist() == [Split.TRAIN, Split.NONE]
+    assert index.splits["xview"].tolist() == [Split.TEST, Split.VAL]
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ names = st.text(
 @given(
     ids=st.lists(names, min_size=1, max_size=5, unique=True),
     window=st.tuples(st.floats(0, 100), st.none() | st.floats(101, 1e4)),
-    parts=st.lists(st.sampled_from(Part), min_size=5, max_size=5),
+    parts=st.lists(st.sampled_from(Split), min_size=5, max_size=5),
     labels=st.lists(st.integers(0, 1), min_size=5, max_size=5),
 )
 def test_round_trip_through_the_file(
     tmp_path_factory: pytest.TempPathFactory,
     ids: list[str],
     window: tuple[float, float | None],
-    parts: list[Part],
+    parts: list[Split],
     labels: list[int],
 ) -> None:
     folder = tmp_path_factory.mktemp("manifest")

@@ -15,7 +15,7 @@ from heatpool.extract.demo.clip import stage_clip
 from heatpool.extract.demo.dataset import DemoSpec, render_demo, xsub_part, xview_part
 from heatpool.extract.demo.motion import persons_of
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Part
+from heatpool.pool.records import Split
 
 SPEC = DemoSpec.small()
 
@@ -78,7 +78,7 @@ def test_manifest_reads_back(demo: Path) -> None:
     assert (first.label, first.class_name, first.persons) == (0, "wave_left_hand", 1)
     assert (first.columns["subject"], first.columns["camera"]) == ("01-ada", "2")
     parts = {clip.columns["subject"][:2]: clip.splits["xsub"] for clip in manifest.clips}
-    assert parts == {"01": Part.TRAIN, "07": Part.VAL, "09": Part.TEST}
+    assert parts == {"01": Split.TRAIN, "07": Split.VAL, "09": Split.TEST}
 
 
 def test_resume_renders_only_what_is_missing(demo: Path) -> None:
@@ -131,15 +131,15 @@ def test_full_set_has_the_promised_size_and_lengths() -> None:
 
 
 def test_no_person_is_in_two_parts() -> None:
-    seen: dict[Part, set[int]] = {Part.TRAIN: set(), Part.VAL: set(), Part.TEST: set()}
+    seen: dict[Split, set[int]] = {Split.TRAIN: set(), Split.VAL: set(), Split.TEST: set()}
     for plan in DemoSpec().clips():
         assert (plan.partner > 0) == (persons_of(plan.action) == 2)
         assert plan.partner != plan.subject
         seen[xsub_part(plan.subject)] |= {plan.subject, plan.partner or plan.subject}
-        assert (xview_part(plan.subject, plan.camera) == Part.TEST) == (plan.camera == 3)
-    assert [len(seen[part]) for part in (Part.TRAIN, Part.VAL, Part.TEST)] == [6, 2, 2]
-    assert not seen[Part.TRAIN] & seen[Part.VAL]
-    assert not (seen[Part.TRAIN] | seen[Part.VAL]) & seen[Part.TEST]
+        assert (xview_part(plan.subject, plan.camera) == Split.TEST) == (plan.camera == 3)
+    assert [len(seen[part]) for part in (Split.TRAIN, Split.VAL, Split.TEST)] == [6, 2, 2]
+    assert not seen[Split.TRAIN] & seen[Split.VAL]
+    assert not (seen[Split.TRAIN] | seen[Split.VAL]) & seen[Split.TEST]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from heatpool.extract.engine.batch_size import BatchHalver, Memory
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.records import PoseBatch
 from heatpool.pool.errors import HeatpoolError
@@ -105,7 +105,7 @@ def test_the_engine_gives_the_same_in_smaller_batches(
         frame[32:64, 2 * step : 2 * step + 24] = 250
         frames.append(frame)
     jobs = [ClipJob(at, make_video(frames, f"{at}.mp4")) for at in range(3)]
-    options = ExtractOptions(persons=1, steps=8, frame_batch=4, person_batch=5)
+    options = EngineOptions(persons=1, steps=8, frame_batch=4, person_batch=5)
     memory, small = Memory(), SmallDevice()
     large = extract_clips(jobs, options, poser=TopDown(BrightDetector(), AnalyticBackbone(), device="cpu"))
     poser = TopDown(BrightDetector(), small, device="cpu")

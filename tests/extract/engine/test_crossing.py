@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.tracking import SELECTIONS
 from heatpool.extract.records import Detections, Frame
@@ -48,7 +48,7 @@ class ColourDetector:
 def centres_x(make_video: VideoMaker, selection: str) -> np.ndarray:
     """Box centres (M, T) as fractions of the frame width, NaN where the slot is empty."""
     poser = TopDown(ColourDetector(), AnalyticBackbone(), device="cpu")
-    options = ExtractOptions(persons=2, steps=STEPS, selection=SELECTIONS[selection])
+    options = EngineOptions(persons=2, steps=STEPS, selection=SELECTIONS[selection])
     features = extract_clips([ClipJob(0, make_video(crossing()))], options, poser=poser)[0].features
     assert features is not None
     centre = (features.boxes[..., 0] + features.boxes[..., 2]) / 2

@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.records import PoseBatch
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.records import Status
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
 
-OPTIONS = ExtractOptions(persons=2, steps=8, frame_batch=4, person_batch=5)
+OPTIONS = EngineOptions(persons=2, steps=8, frame_batch=4, person_batch=5)
 
 
 def poser(detector: BrightDetector | None = None, backbone: AnalyticBackbone | None = None) -> TopDown:
@@ -36,7 +36,7 @@ def walker(count: int, *, bright: int = 250, hidden: range = range(0)) -> list[n
     return frames
 
 
-def extract(*paths: Path, options: ExtractOptions = OPTIONS) -> list[Outcome]:
+def extract(*paths: Path, options: EngineOptions = OPTIONS) -> list[Outcome]:
     jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
     return extract_clips(jobs, options, poser=poser())
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import OneStage
 from heatpool.extract.networks.ultralytics import LoadedModel, load_ultralytics
 from heatpool.extract.networks.yolo_pose import YoloPose
@@ -127,7 +127,7 @@ def test_features_are_read_where_the_joints_are(checkpoint: Path) -> None:
 def test_a_clip_goes_through_the_engine(checkpoint: Path, make_video: VideoMaker) -> None:
     backbone = build(checkpoint)
     frames = [np.random.default_rng(at).integers(0, 255, (96, 128, 3), dtype=np.uint8) for at in range(6)]
-    options = ExtractOptions(persons=2, steps=4)
+    options = EngineOptions(persons=2, steps=4)
     jobs = [ClipJob(0, make_video(frames)), ClipJob(1, make_video(gray_frames(5), "b.mp4"))]
     outcomes = extract_clips(jobs, options, poser=OneStage(backbone))
     assert outcomes[0].result.status in (Status.OK, Status.NO_PERSON)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, Outcome, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.records import Detections, Frame
 from heatpool.extract.rgb.crops import CropFiles, FrameKeeper, crop_square, middle_frames, people_boxes
@@ -141,7 +141,7 @@ def test_large_frames_are_kept_smaller_and_cut_at_the_same_place() -> None:
 
 # Through the engine, with real video files.
 
-OPTIONS = ExtractOptions(persons=2, steps=8, frame_batch=4, person_batch=6)
+OPTIONS = EngineOptions(persons=2, steps=8, frame_batch=4, person_batch=6)
 
 
 class MeanColours:
@@ -169,7 +169,7 @@ def walker(count: int, *, level: int = 250, hidden: range = range(0)) -> list[np
     return frames
 
 
-def extract(*paths: Path, rgb: object, options: ExtractOptions = OPTIONS, detector=None) -> list[Outcome]:  # type: ignore[no-untyped-def]
+def extract(*paths: Path, rgb: object, options: EngineOptions = OPTIONS, detector=None) -> list[Outcome]:  # type: ignore[no-untyped-def]
     poser = TopDown(detector or BrightDetector(), AnalyticBackbone(), device="cpu")
     jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
     return extract_clips(jobs, options, poser=poser, rgb=rgb)  # type: ignore[arg-type]
@@ -193,7 +193,7 @@ def test_batches_are_filled_across_clips_and_change_nothing(make_video: VideoMak
     wanted = None
     for person_batch, batches in ((1, [1] * 5), (6, [2, 2, 1]), (64, [5])):
         encoder = MeanColours()
-        options = ExtractOptions(persons=2, steps=8, frame_batch=4, person_batch=person_batch)
+        options = EngineOptions(persons=2, steps=8, frame_batch=4, person_batch=person_batch)
         got = [rgb_of(outcome) for outcome in extract(*paths, rgb=encoder, options=options)]
         assert encoder.batches == batches
         wanted = wanted or got
@@ -234,7 +234,7 @@ def test_two_people_share_a_crop(make_video: VideoMaker) -> None:
 
 def test_a_missed_frame_is_cut_where_the_person_was(make_video: VideoMaker) -> None:
     # 9 frames, all read; the middle frame of the three, number 4, shows nobody.
-    options = ExtractOptions(persons=1, steps=9, frame_batch=4, person_batch=6)
+    options = EngineOptions(persons=1, steps=9, frame_batch=4, person_batch=6)
     values = rgb_of(extract(make_video(walker(9, hidden=range(4, 5))), rgb=MeanColours(), options=options)[0])
     assert (values[[0, 2]] > 235).all()
     assert (values[1] < 20).all()  # the black place itself, not a copy of another frame

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heatpool.extract.datasets.manifest import Clip, Manifest
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.video.reader import VideoInfo, probe
 from heatpool.extract.video.sampling import Sampling, cut_windows, windows
@@ -44,7 +44,7 @@ def test_a_sampled_clip_is_the_clip_of_those_frames(make_video: VideoMaker) -> N
     frames = gray_frames(40)
     for at, frame in enumerate(frames):
         frame[10:30, at : at + 12] = 250
-    options = ExtractOptions(persons=1, steps=8, sampling=Sampling(frame_stride=4))
+    options = EngineOptions(persons=1, steps=8, sampling=Sampling(frame_stride=4))
     poser = TopDown(BrightDetector(), AnalyticBackbone(), device="cpu")
     outcome = extract_clips([ClipJob(0, make_video(frames))], options, poser=poser)[0]
     assert outcome.features is not None

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from heatpool.pipelines.cli import main
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Part, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 CLIPS, STEPS = 240, 4
-PARTS = (Part.TRAIN, Part.TEST, Part.VAL, Part.TEST)
+PARTS = (Split.TRAIN, Split.TEST, Split.VAL, Split.TEST)
 
 
 def make_store(

@@ -59,7 +59,7 @@ def test_only_the_rows_that_hold_the_class_find_it(finished: Path) -> None:
 )
 def test_every_row_reads_its_own_array(carrier: str, rows: set[str], tmp_path: Path) -> None:
     store = make_store(tmp_path / "features.zarr", carrier=carrier)
-    assert ablate(store, tmp_path / "out", "--by", "subject") == 0
+    assert ablate(store, tmp_path / "out", "--group-by", "subject") == 0
     right = {name for name, line in table_of(tmp_path / "out").items() if line["acc/top1"]["mean"] > 0.9}
     assert right == rows
 
@@ -155,9 +155,9 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     plain = make_store(tmp_path / "plain.zarr", taps=(), map_mean=False)
-    assert ablate(plain, out, "--split", "xview") == 1
-    assert "expected --split to be one of xsub, got 'xview'" in said(capsys)
-    assert ablate(plain, out, "--by", "camera") == 1
+    assert ablate(plain, out, "--protocol", "xview") == 1
+    assert "expected --protocol to be one of xsub, got 'xview'" in said(capsys)
+    assert ablate(plain, out, "--group-by", "camera") == 1
     assert "expected --by to be a column with several values (subject), got 'camera'" in said(capsys)
     assert ablate(make_store(tmp_path / "none.zarr", labelled=False), out) == 1
     assert "all 240 clips are unlabelled" in said(capsys)

@@ -86,13 +86,13 @@ def test_subset_and_merge(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert run("archive", "merge", *parts, "--out", tmp_path / "c.zarr") == 0
     merged = FeatureStore.open(tmp_path / "c.zarr")
     assert merged.column("subject") == ("s1",) * 3 + ("s2",) * 3
-    assert run("archive", "subset", store, "--out", tmp_path / "d.zarr", "--split", "xsub", "--part", "val",
+    assert run("archive", "subset", store, "--out", tmp_path / "d.zarr", "--protocol", "xsub", "--split", "val",
                "--classes", "sit down,2") == 0  # fmt: skip
     assert FeatureStore.open(tmp_path / "d.zarr").clip_ids([0]) == ("clip_0002",)
     capsys.readouterr()
     assert run("archive", "merge", store, store, "--out", tmp_path / "e.zarr", "--quiet") == 1
     assert "11 clip ids are in several stores" in error_line(capsys)
-    for wrong in (["--part", "val"], ["--where", "subject"], ["--where", "=s1"]):
+    for wrong in (["--split", "val"], ["--where", "subject"], ["--where", "=s1"]):
         with pytest.raises(SystemExit) as stop:
             run("archive", "subset", store, "--out", tmp_path / "f.zarr", *wrong)
         assert stop.value.code == 2
@@ -107,7 +107,7 @@ def test_export_and_import(folder: Path, tmp_path: Path, name: str) -> None:
     rows = before.rows()
     assert after.clip_ids(after.rows()) == before.clip_ids(rows)
     assert after.label[after.rows()].tolist() == before.label[rows].tolist()
-    assert after.part("xsub")[after.rows()].tolist() == before.part("xsub")[rows].tolist()
+    assert after.split("xsub")[after.rows()].tolist() == before.split("xsub")[rows].tolist()
     array = "keypoints" if name == "x.pkl" else "pooled"
     np.testing.assert_allclose(
         after.read(after.rows(), (array,))[array], before.read(rows, (array,))[array], atol=2e-6
@@ -124,7 +124,7 @@ def test_import_takes_labels_from_a_manifest_and_names_from_a_file(tmp_path: Pat
         == 0
     )
     store = FeatureStore.open(tmp_path / "a.zarr")
-    assert (store.class_names, store.part("my").tolist()) == (("wave",), [3])
+    assert (store.class_names, store.split("my").tolist()) == (("wave",), [3])
     clip = {
         "frame_dir": "c", "label": 1, "img_shape": (10, 20), "keypoint": np.ones((1, 2, 17, 2)),
         "keypoint_score": np.ones((1, 2, 17)),

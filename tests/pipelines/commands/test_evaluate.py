@@ -67,7 +67,8 @@ def test_compare_by_hand(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     first = with_mistakes(run, tmp_path / "a.npz", (0, 1, 2))
     second = with_mistakes(run, tmp_path / "b.npz", (2, 3))
     assert (
-        main(["compare", str(first), str(second), "--draws", "500", "--out", str(tmp_path / "c.json")]) == 0
+        main(["compare", str(first), str(second), "--n-bootstrap", "500", "--out", str(tmp_path / "c.json")])
+        == 0
     )
     out = capsys.readouterr().out
     assert "8 clips" in out
@@ -86,13 +87,13 @@ def test_compare_by_subject_takes_the_column_from_the_runs_store(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     second = with_mistakes(run, tmp_path / "b.npz", (0,))
-    assert main(["compare", str(run), str(second), "--by", "subject", "--draws", "100"]) == 0
+    assert main(["compare", str(run), str(second), "--group-by", "subject", "--n-bootstrap", "100"]) == 0
     out = capsys.readouterr().out
     assert "100 draws of 2 subjects" in out
     assert "2 subjects are few" in out
-    assert main(["compare", str(run), str(second), "--by", "weather"]) == 1
+    assert main(["compare", str(run), str(second), "--group-by", "weather"]) == 1
     assert "(subject, camera), got 'weather'" in capsys.readouterr().err
-    assert main(["compare", str(second), str(run), "--by", "subject"]) == 1
+    assert main(["compare", str(second), str(run), "--group-by", "subject"]) == 1
     assert "expected --features" in capsys.readouterr().err
 
 

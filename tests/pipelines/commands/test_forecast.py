@@ -19,7 +19,7 @@ from heatpool.pipelines.extraction.forecast_costs import (
     journal_bytes,
     store_files,
 )
-from heatpool.pipelines.options import ForecastConfig
+from heatpool.pipelines.options import ForecastOptions
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
 from heatpool.pool.store.layout import Layout
@@ -27,7 +27,7 @@ from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 from tests.paths import ROOT
 
-GPU = ForecastConfig(
+GPU = ForecastOptions(
     1e6, frames=300, backend="hrnet-simcc", device="cuda", frames_per_second=400, workers=8, video_mb=1.7,
     persons=1,
 )  # fmt: skip
@@ -91,15 +91,15 @@ def test_measured_costs_count_frames_that_are_read_and_people(monkeypatch: pytes
     monkeypatch.setattr(
         "heatpool.pipelines.commands.forecast.THREAD_COSTS", {"tiny": ThreadCost(frame_ms=4, person_ms=3)}
     )
-    config = ForecastConfig(100, frames=300, backend="tiny", persons=1.5)
+    config = ForecastOptions(100, frames=300, backend="tiny", persons=1.5)
     assert by_name(forecast(config))["work"] == pytest.approx(100 * 128 * (4 + 1.5 * 3) / 1000)  # 2 T frames
-    short = ForecastConfig(100, frames=50, backend="tiny", persons=1.5)
+    short = ForecastOptions(100, frames=50, backend="tiny", persons=1.5)
     assert by_name(forecast(short))["work"] == pytest.approx(100 * 50 * 8.5 / 1000)  # all of them
 
 
 def test_u1_has_two_more_files_a_shard_and_another_ratio() -> None:
     f2, u1 = (
-        by_name(forecast(ForecastConfig(64, frames=64, backend="hrnet-simcc", persons=1, precision=each)))
+        by_name(forecast(ForecastOptions(64, frames=64, backend="hrnet-simcc", persons=1, precision=each)))
         for each in ("f2", "u1")
     )
     assert u1["files"] - f2["files"] == 2 + 2  # two more arrays: a file and a zarr.json each
@@ -113,26 +113,26 @@ def test_what_nobody_measured_counts_in_full() -> None:
     assert sizes["pooled"] == 10 * 1.5 * 64 * 17 * 768 * 2
     assert sizes["keypoints"] == 10 * 1.5 * 64 * 17 * 3 * 2 / 2
     assert sizes["time_s"] == 10 * 64 * 4
-    items = {item.name: item for item in forecast(ForecastConfig(10, frames=9, backend="vitpose"))}
+    items = {item.name: item for item in forecast(ForecastOptions(10, frames=9, backend="vitpose"))}
     assert "nobody measured" in items["features"].source
 
 
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (ForecastConfig(10, frames=9, backend="tiny", device="cuda"), "nobody measured tiny on a GPU"),
-        (ForecastConfig(10, frames=9, backend="onnx", channels=8), "nobody measured onnx on a CPU"),
-        (ForecastConfig(10, frames=9, backend="onnx"), "expected --channels with --backend onnx"),
+        (ForecastOptions(10, frames=9, backend="tiny", device="cuda"), "nobody measured tiny on a GPU"),
+        (ForecastOptions(10, frames=9, backend="onnx", channels=8), "nobody measured onnx on a CPU"),
+        (ForecastOptions(10, frames=9, backend="onnx"), "expected --channels with --backend onnx"),
     ],
 )
-def test_nothing_is_invented(config: ForecastConfig, said: str) -> None:
+def test_nothing_is_invented(config: ForecastOptions, said: str) -> None:
     with pytest.raises(HeatpoolError, match=said):
         forecast(config)
 
 
 def test_a_store_of_the_users_own(tmp_path: Path) -> None:
     store = make_store(tmp_path / "a.zarr", clips=8, shard_clips=3)
-    again = by_name(forecast(ForecastConfig(8, like=tmp_path / "a.zarr", shard_clips=3)))
+    again = by_name(forecast(ForecastOptions(8, like=tmp_path / "a.zarr", shard_clips=3)))
     assert again["files"] == sum(path.is_file() for path in store.path.rglob("*"))
     assert again["features"] == pytest.approx(
         sum(store.bytes_by_array()[name] for name in store.layout.stored)
@@ -142,7 +142,7 @@ def test_a_store_of_the_users_own(tmp_path: Path) -> None:
     journal = sum(path.stat().st_size for path in (store.path / "journal").iterdir())
     assert again["journal"] == pytest.approx(journal, rel=0.1)  # the last shard is shorter
     # 10 frames at T = 4 read 8; at T = 5 the steps sit at 0.5, 2.5, … and read all 10.
-    more = by_name(forecast(ForecastConfig(80, like=tmp_path / "a.zarr", steps=5, persons=3)))
+    more = by_name(forecast(ForecastOptions(80, like=tmp_path / "a.zarr", steps=5, persons=3)))
     assert more["work"] == pytest.approx(10 * 80 * 10 / 8)
     pooled = store.bytes_by_array()["pooled"] / 12 * 3 / 4 * 5  # of 12 people of 4 steps
     rest = more["features"] - 80 * pooled
@@ -155,8 +155,8 @@ def test_a_store_without_a_run_needs_the_rate(tmp_path: Path) -> None:
     with pytest.raises(
         HeatpoolError, match="expected the speed of workers in run.json of .*--frames-per-second"
     ):
-        forecast(ForecastConfig(10, like=store.path))
-    found = by_name(forecast(ForecastConfig(10, like=store.path, frames_per_second=50)))
+        forecast(ForecastOptions(10, like=store.path))
+    found = by_name(forecast(ForecastOptions(10, like=store.path, frames_per_second=50)))
     assert found["work"] == pytest.approx(10 * 10 / 50)
     assert np.isnan(found["videos read"])
 

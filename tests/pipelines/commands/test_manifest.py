@@ -12,8 +12,8 @@ import pytest
 from heatpool.extract.datasets import DATASETS
 from heatpool.extract.datasets.manifest import read_manifest
 from heatpool.pipelines import cli
-from heatpool.pipelines.options import ManifestConfig
-from heatpool.pool.records import Part
+from heatpool.pipelines.options import ManifestOptions
+from heatpool.pool.records import Split
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -40,12 +40,12 @@ def ntu(folder: Path) -> Path:
     return folder
 
 
-def parts(path: Path, protocol: str) -> dict[Part, int]:
+def parts(path: Path, protocol: str) -> dict[Split, int]:
     return dict(Counter(clip.splits[protocol] for clip in read_manifest(path).clips))
 
 
 def test_the_options_name_every_data_set() -> None:
-    assert set(get_args(get_type_hints(ManifestConfig)["dataset"])) == DATASETS.keys()
+    assert set(get_args(get_type_hints(ManifestOptions)["dataset"])) == DATASETS.keys()
 
 
 def test_official_splits_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,8 +68,8 @@ def test_official_splits_and_what_is_left_out(tmp_path: Path, capsys: pytest.Cap
 def test_val_comes_out_of_train_by_subject(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, videos = tmp_path / "ntu60.csv", ntu(tmp_path / "v")
     assert manifest("--dataset", "ntu60", "--videos", videos, "--out", out, "--val-fraction", "0.3") == 0
-    assert parts(out, "xsub") == {Part.TRAIN: 16, Part.VAL: 8, Part.TEST: 16}
-    assert parts(out, "xview") == {Part.TRAIN: 14, Part.VAL: 6, Part.TEST: 20}
+    assert parts(out, "xsub") == {Split.TRAIN: 16, Split.VAL: 8, Split.TEST: 16}
+    assert parts(out, "xview") == {Split.TRAIN: 14, Split.VAL: 6, Split.TEST: 20}
     first = out.read_bytes()
     assert "xsub: val took 2 subjects out of train: " in capsys.readouterr().err
     options = ("--dataset", "ntu60", "--videos", videos, "--out", out, "--overwrite")
@@ -77,7 +77,7 @@ def test_val_comes_out_of_train_by_subject(tmp_path: Path, capsys: pytest.Captur
     assert out.read_bytes() == first
     assert manifest(*options, "--val-subjects", "2, 5") == 0
     assert {
-        clip.columns["subject"] for clip in read_manifest(out).clips if clip.splits["xsub"] == Part.VAL
+        clip.columns["subject"] for clip in read_manifest(out).clips if clip.splits["xsub"] == Split.VAL
     } == {
         "2",
         "5",
@@ -93,8 +93,8 @@ def test_a_val_part_of_its_own_is_kept(tmp_path: Path, capsys: pytest.CaptureFix
         manifest("--dataset", "smarthome", "--videos", tmp_path / "v", "--out", out, "--val-fraction", "0.5")
         == 0
     )
-    assert parts(out, "cs") == {Part.TRAIN: 2, Part.VAL: 1, Part.TEST: 1}
-    assert parts(out, "cv1") == {Part.TRAIN: 2, Part.VAL: 2}  # by subject: camera 1 only trains
+    assert parts(out, "cs") == {Split.TRAIN: 2, Split.VAL: 1, Split.TEST: 1}
+    assert parts(out, "cv1") == {Split.TRAIN: 2, Split.VAL: 2}  # by subject: camera 1 only trains
     assert "cs has a val part of its own, which is kept" in capsys.readouterr().err
 
 
@@ -106,7 +106,7 @@ def test_a_folder_gets_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert labels == {
         (label, part): count
         for label in (0, 1)
-        for part, count in zip(Part, (0, 6, 2, 2), strict=True)
+        for part, count in zip(Split, (0, 6, 2, 2), strict=True)
         if count
     }
     assert not (tmp_path / "clips.left_out.csv").exists()

@@ -1,4 +1,4 @@
-"""`heatpool predict --film`: what is drawn is what was answered, frame by frame."""
+"""`heatpool predict --annotate`: what is drawn is what was answered, frame by frame."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_film_shows_the_answers_of_the_table(run: Path, tmp_path: Path) -> Non
     levels = np.concatenate([np.linspace(30, 220, 25), np.linspace(220, 30, 26)])
     video = make_clip(tmp_path / "new" / "long.mp4", levels)
     out, films = tmp_path / "answers.csv", tmp_path / "films"
-    assert predict(run, video, "--window-s", "1", "--stride-s", "0.5", "--out", out, "--film", films) == 0
+    assert predict(run, video, "--window-s", "1", "--stride-s", "0.5", "--out", out, "--annotate", films) == 0
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["start_s"] for row in rows] == ["0.0", "0.5", "1.0", "1.04"]
@@ -77,7 +77,7 @@ def test_a_folder_gets_a_film_a_video_whatever_their_shape(
     make_clip(tmp_path / "in" / "wide.mp4", np.linspace(40, 200, 9), size_px=(128, 64), fps=10)
     make_clip(tmp_path / "in" / "more" / "tall.avi", np.linspace(40, 200, 7), size_px=(48, 96))
     (tmp_path / "in" / "text.mp4").write_text("no video")
-    assert predict(run, tmp_path / "in", "--film", tmp_path / "films", "--top", "1") == 3
+    assert predict(run, tmp_path / "in", "--annotate", tmp_path / "films", "--top", "1") == 3
     said = capsys.readouterr()
     assert said.out.count("\n") == 3
     assert "no film of" in said.err
@@ -102,7 +102,7 @@ def test_a_truncated_video_is_drawn_as_far_as_it_goes(
     noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(24)]
     cut = make_video(noise, "cut.avi", codec="mpeg4", gop=4)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    assert predict(run, cut, "--film", tmp_path / "films") == 3
+    assert predict(run, cut, "--annotate", tmp_path / "films") == 3
     said = capsys.readouterr().out
     assert "(truncated: header claims 24 frames" in said
     promised = probe(cut).frames
@@ -117,16 +117,16 @@ def test_films_in_the_way_are_said_before_the_work(
     video = make_clip(tmp_path / "in" / "a.mp4", np.linspace(40, 200, 9))
     before = video.read_bytes()
     for more in ((), ("--overwrite",)):  # never the video itself
-        assert predict(run, video, "--film", tmp_path / "in", "--out", tmp_path / "a.csv", *more) == 1
+        assert predict(run, video, "--annotate", tmp_path / "in", "--out", tmp_path / "a.csv", *more) == 1
         assert "a.mp4 exists; choose another folder or replace it with --overwrite" in capsys.readouterr().err
     assert video.read_bytes() == before
     assert not (tmp_path / "a.csv").exists()
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.mp4").write_text("in the way")
-    assert predict(run, video, "--film", tmp_path / "films", "--overwrite") == 0
+    assert predict(run, video, "--annotate", tmp_path / "films", "--overwrite") == 0
     assert probe(tmp_path / "films" / "a.mp4").frames == 9
     (tmp_path / "file").write_text("a file")
-    assert predict(run, video, "--film", tmp_path / "file") == 1
+    assert predict(run, video, "--annotate", tmp_path / "file") == 1
     assert "cannot write" in capsys.readouterr().err
 
 

@@ -133,8 +133,8 @@ def test_missing_labels_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_an_unknown_split_lists_those_there_are(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(store, tmp_path / "run", "--split", "xview") == 1
-    assert "expected --split to be one of xsub, got 'xview'" in said(capsys)
+    assert train(store, tmp_path / "run", "--protocol", "xview") == 1
+    assert "expected --protocol to be one of xsub, got 'xview'" in said(capsys)
 
 
 def test_another_kind_of_features_is_refused(

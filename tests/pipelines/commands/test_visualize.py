@@ -20,7 +20,7 @@ from heatpool.pipelines.drawing.overlay import PERSON_COLOURS
 from heatpool.pipelines.drawing.pictures import EnergyChart, draw_frame, draw_sheet, drawn_size
 from heatpool.pipelines.drawing.scene import HeatFile, Scene
 from heatpool.pipelines.drawing.video_writer import Film
-from heatpool.pipelines.options import VisualizeConfig
+from heatpool.pipelines.options import VisualizeOptions
 from heatpool.pool.errors import HeatpoolError
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker, gray_frames
 from tests.extract.video.test_reader import rotate_in_header
@@ -282,4 +282,4 @@ def test_files_in_the_way_and_wrong_options_are_said_before_the_work(
 )
 def test_options_are_checked(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        VisualizeConfig(Path("clip.mp4"), **options)  # type: ignore[arg-type]
+        VisualizeOptions(Path("clip.mp4"), **options)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from heatpool.extract.networks.weight_sources import WEIGHTS, known_weights
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.extraction.choose import choose_networks, has_connection
 from heatpool.pipelines.extraction.weights_path import FOLDER_VARIABLE, Shelf
-from heatpool.pipelines.options import ExtractConfig, NetworkOptions
+from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker, gray_frames
@@ -248,6 +248,6 @@ def test_records_are_well_formed() -> None:
 
 
 def test_every_command_with_networks_has_their_options() -> None:
-    assert issubclass(ExtractConfig, NetworkOptions)
+    assert issubclass(ExtractOptions, NetworkOptions)
     with pytest.raises(TypeError):
         NetworkOptions("tiny")  # type: ignore[misc]

@@ -17,13 +17,13 @@ import torch
 
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.extract.records import CropSpec, PoseBatch
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Part, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 
 CLASSES = ("wave", "sit & stand", "<b>jump</b>")
 LABELS = (0, 1, 2, 1, 0, 1, 1, 0, 2)
-PARTS = (Part.TRAIN, Part.TRAIN, Part.VAL, Part.VAL, *[Part.TEST] * 5)
+PARTS = (Split.TRAIN, Split.TRAIN, Split.VAL, Split.VAL, *[Split.TEST] * 5)
 SUBJECTS = ("s1", "s1", "s2", "s2", "s3", "s3", "s4", "s4", "s4")
 CLIP_IDS = (*(f"clip{row}" for row in range(8)), "<script>alert(1)</script>")
 STEPS, WIDTH, HEIGHT, FRAMES, FPS = 8, 64, 48, 16, 8

@@ -15,7 +15,7 @@ from heatpool.classify.scores.scores import save_scores
 from heatpool.classify.training.recipe import TrainConfig
 from heatpool.pipelines.cli import _parse as parse
 from heatpool.pipelines.extraction.run_file import write_run_file
-from heatpool.pipelines.options import ExtractConfig, TrainCommandConfig
+from heatpool.pipelines.options import ExtractOptions, TrainOptions
 from heatpool.pipelines.report import write_report
 from heatpool.pipelines.report.commands import command_lines
 from heatpool.pipelines.report.run import read_run
@@ -284,7 +284,7 @@ def test_commands_parse_to_what_was_run(tmp_path: Path) -> None:
     store = make_store(tmp_path / "my features.zarr")
     run = make_run(tmp_path / "run", streams=["keypoints_joint"])
     assert command_lines(read_run(run), store) == []
-    extraction = ExtractConfig(
+    extraction = ExtractOptions(
         videos=tmp_path / "clips.csv", out=store.path, backend="tiny", detector="full-frame", steps=8,
         quiet=True, source="drawn 'here'",
     )  # fmt: skip
@@ -295,8 +295,8 @@ def test_commands_parse_to_what_was_run(tmp_path: Path) -> None:
     )
     extract, train = (shlex.split(line) for line in command_lines(read_run(run), store))
     assert parse(extract[1:], "extract") == replace(extraction, quiet=False)
-    assert parse(train[1:], "train") == TrainCommandConfig(
-        features=str(store.path), split="xsub", streams="keypoints_joint", out=run, recipe="paper", epochs=3,
+    assert parse(train[1:], "train") == TrainOptions(
+        features=str(store.path), protocol="xsub", streams="keypoints_joint", out=run, recipe="paper", epochs=3,
         batch_size=64, learning_rate=0.02, seed=7,
     )  # fmt: skip
     page = Page(write_report(run, store, videos_root=None, backbone=None))

@@ -18,7 +18,7 @@ import yaml
 from heatpool.classify.scores.scores import load_scores
 from heatpool.classify.training.checkpoint import load_model
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.options import TrainCommandConfig
+from heatpool.pipelines.options import TrainOptions
 from heatpool.pipelines.training import streams
 from heatpool.pipelines.training.seeds import over_seeds
 from tests.paths import ROOT
@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_names_of_streams() -> None:
     def names(**options: object) -> tuple[str, ...]:
-        return TrainCommandConfig(**options).stream_names  # type: ignore[arg-type]
+        return TrainOptions(**options).stream_names  # type: ignore[arg-type]
 
     assert names() == ("pooled_joint", "keypoints_joint")
     assert names(input="keypoints") == ("keypoints_joint",)
@@ -58,20 +58,20 @@ def test_names_of_streams() -> None:
 )
 def test_wrong_streams_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        TrainCommandConfig(**options)  # type: ignore[arg-type]
+        TrainOptions(**options)  # type: ignore[arg-type]
 
 
 def test_four_streams_are_read_once_and_fused(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = []
-    load = streams.load_parts
+    load = streams.load_splits
 
     def counted(*words: object, **options: object) -> object:
         reads.append(options["input"])
         return load(*words, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(streams, "load_parts", counted)
+    monkeypatch.setattr(streams, "load_splits", counted)
     four = ("--model", "tcn", "--streams", "joint,bone,joint_motion,keypoints_bone_motion")
     assert train(store, tmp_path / "run", *four, *FAST) == 0
     assert sorted(reads) == ["keypoints", "pooled"]
@@ -143,7 +143,7 @@ def test_several_seeds_are_summarised(
     for seed, summary in zip((4, 5), summaries, strict=True):
         again = json.loads((run / "evaluate-test" / f"seed_{seed}" / "evaluation.json").read_text())
         assert again["fused"]["test"] == summary["fused"]["test"]
-    assert main(["compare", str(run), str(single), "--draws", "100"]) == 0
+    assert main(["compare", str(run), str(single), "--n-bootstrap", "100"]) == 0
     out = capsys.readouterr().out
     assert "2 and 1 seeds" in out
     assert "McNemar's test is of two single seeds" in out

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from heatpool.pipelines.cli import main
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Part, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 STEPS, CHANNELS, CLIPS = 16, 6, 36
@@ -35,7 +35,7 @@ def clip(row: int) -> ClipFeatures:
 
 
 def make_store(path: Path, *, labelled: bool = True, channels: int = CHANNELS) -> Path:
-    parts = [(Part.TRAIN, Part.TRAIN, Part.VAL, Part.TEST)[(row // 2) % 4] for row in range(CLIPS)]
+    parts = [(Split.TRAIN, Split.TRAIN, Split.VAL, Split.TEST)[(row // 2) % 4] for row in range(CLIPS)]
     labels = [0 if rising(row) else 1 for row in range(CLIPS)] if labelled else [-1] * CLIPS
     index = ClipIndex(
         clip_id=tuple(f"clip {row}" for row in range(CLIPS)),

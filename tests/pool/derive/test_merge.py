@@ -7,7 +7,7 @@ import pytest
 
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Part, Status
+from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
@@ -25,7 +25,7 @@ def other_store(path: Path, *, clips: int = 5, finish: bool = True, **changes) -
         label=np.array([0, 1, -1, 1, 0], np.int32)[:clips],
         class_names=("stand up", "jump"),
         columns={"camera": ("c9",) * clips, "place": ("hall",) * clips},
-        splits={"xset": np.full(clips, Part.TEST, np.uint8)},
+        splits={"xset": np.full(clips, Split.TEST, np.uint8)},
     )
     with StoreWriter.create(path, spec=spec, index=index, shard_clips=2) as writer:
         write_pending(writer, spec, limit=None if finish else 1)
@@ -44,8 +44,8 @@ def test_a_merged_store_holds_every_clip_as_stored(tmp_path: Path, precision: st
     assert c.label[11:].tolist() == [2, 3, -1, 3, 2]
     assert c.column("camera")[10:12] == ("c1", "c9")
     assert c.column("place")[10:12] == ("", "hall")
-    assert c.part("xset").tolist() == [0] * 11 + [3] * 5
-    assert c.part("xsub")[11:].tolist() == [0] * 5
+    assert c.split("xset").tolist() == [0] * 11 + [3] * 5
+    assert c.split("xsub")[11:].tolist() == [0] * 5
     assert c.results(np.arange(16)) == a.results(np.arange(11)) + b.results(np.arange(5))
     assert (c.spec.licence, c.spec.source) == ("CC BY 4.0; CC0", "drawn for this test")
     assert c.spec.config["derived_from"] == {"merge": [store_digest(a.source), store_digest(b.source)]}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
-from heatpool.pool.records import Part, Status
+from heatpool.pool.records import Split, Status
 from heatpool.pool.store.reader import FeatureStore
 from tests.pool.store.store_cases import make_store
 
@@ -42,8 +42,8 @@ def test_keypoints_labels_and_splits_come_in(tmp_path: Path) -> None:
     assert store.class_names == ("sit", "stand")
     assert store.status.tolist() == [Status.OK, Status.OK, Status.NO_PERSON]
     assert store.frames.tolist() == [4, 9, 4]
-    assert store.part("xsub").tolist() == [Part.TRAIN, Part.TEST, Part.NONE]  # PYSKL reports on its val
-    assert store.part("odd").tolist() == [Part.NONE, Part.TRAIN, Part.NONE]
+    assert store.split("xsub").tolist() == [Split.TRAIN, Split.TEST, Split.NONE]  # PYSKL reports on its val
+    assert store.split("odd").tolist() == [Split.NONE, Split.TRAIN, Split.NONE]
     arrays = store.read([0, 1], ("pooled", "keypoints", "mask"))
     assert not arrays["pooled"].any()
     assert arrays["mask"].any(2).tolist() == [[True, True], [True, False]]
@@ -69,7 +69,7 @@ def test_a_store_of_keypoints_goes_out_and_comes_back(tmp_path_factory, people, 
     path = write(folder / "x.pkl", clips, xsub_train=[], xsub_val=["clip 0 é"], xsub_test=[])
     import_pyskl(path, folder / "a.zarr", steps=frames, persons=3)
     a = FeatureStore.open(folder / "a.zarr")
-    assert a.part("xsub")[0] == Part.VAL
+    assert a.split("xsub")[0] == Split.VAL
     assert export_pyskl(a, folder / "y.pkl") == sum(count > 0 for count in people)
     if not any(people):
         return

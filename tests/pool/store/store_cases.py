@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Part, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
 from heatpool.pool.store.verify import Check
 from heatpool.pool.store.writer import StoreWriter
 
@@ -29,7 +29,7 @@ def make_index(clips: int) -> ClipIndex:
         label=(number % 4 - 1).astype(np.int32),
         class_names=("wave", "sit down", "stand up"),
         columns={"subject": tuple(("", "s1", "s2")[i % 3] for i in number), "camera": ("c1",) * clips},
-        splits={"xsub": (number % 4).astype(np.uint8), "xview": np.full(clips, Part.TRAIN, np.uint8)},
+        splits={"xsub": (number % 4).astype(np.uint8), "xview": np.full(clips, Split.TRAIN, np.uint8)},
     )
 
 

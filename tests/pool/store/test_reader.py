@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, ClipResult, Part, Status
+from heatpool.pool.records import ClipIndex, ClipResult, Split, Status
 from heatpool.pool.store.index import MAX_CATEGORIES
 from heatpool.pool.store.layout import FEATURE_NAMES
 from heatpool.pool.store.reader import FeatureStore
@@ -67,7 +67,7 @@ def test_selection_by_split_part_and_status(finished: Path) -> None:
     assert store.rows().tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 10]
     assert store.rows(usable=False).tolist() == list(range(CLIPS))
     assert store.rows("xsub", "train").tolist() == [1, 5]
-    assert store.rows("xsub", Part.TRAIN, usable=False).tolist() == [1, 5, 9]
+    assert store.rows("xsub", Split.TRAIN, usable=False).tolist() == [1, 5, 9]
     assert store.rows("xsub").tolist() == [1, 2, 3, 5, 6, 7, 10]
     assert store.rows("xview", "test").tolist() == []
     assert store.rows().dtype == np.int64
@@ -76,7 +76,7 @@ def test_selection_by_split_part_and_status(finished: Path) -> None:
     with pytest.raises(HeatpoolError, match="expected part train, val or test, got 'dev'"):
         store.rows("xsub", "dev")
     with pytest.raises(HeatpoolError, match="expected a split protocol with part 'train'"):
-        store.rows(part="train")
+        store.rows(split="train")
 
 
 def test_index_spec_and_results_come_back(finished: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.detectors import FullFrame
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone, load_hrnet_backbone
@@ -144,7 +144,7 @@ def test_a_checkpoint_by_path_extracts_a_video(
     assert len(backbone.weights_sha256) == 64
     rng = np.random.default_rng(0)
     video = make_video([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(6)])
-    options = ExtractOptions(persons=1, steps=4, person_batch=4)
+    options = EngineOptions(persons=1, steps=4, person_batch=4)
     outcome = extract_clips([ClipJob(0, video)], options, poser=TopDown(FullFrame(), backbone, device="cpu"))[
         0
     ]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from heatpool.extract.engine.engine import ClipJob, ExtractOptions, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.tracking import select_first
 from heatpool.extract.networks.crops import crop_affines
@@ -90,7 +90,7 @@ def test_a_whole_clip_gives_the_published_features(
     detector = BoxesFile(boxes_csv(tmp_path / "boxes.csv", boxes), videos=[VIDEO], root=tmp_path)
     backbone = HRNetBackbone(network, batchnorm=batchnorm)
     poser = TopDown(detector, backbone, device="cpu", crop_aspect="published")
-    options = ExtractOptions(selection=select_first, gaps="zeros", person_batch=8)
+    options = EngineOptions(selection=select_first, gaps="zeros", person_batch=8)
     outcome = extract_clips([ClipJob(0, VIDEO, persons=1)], options, poser=poser)[0]
     assert outcome.features is not None
 
@@ -118,7 +118,7 @@ def test_published_gaps_count_as_zeros(
     video = make_video(frames)
     pooled = {}
     for gaps in ("skip", "zeros"):
-        options = ExtractOptions(persons=1, steps=2, selection=select_first, gaps=gaps)
+        options = EngineOptions(persons=1, steps=2, selection=select_first, gaps=gaps)
         poser = TopDown(detector, backbone, device="cpu")
         outcome = extract_clips([ClipJob(0, video)], options, poser=poser)[0]
         assert outcome.features is not None

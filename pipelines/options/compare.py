@@ -1,0 +1,43 @@
+"""Options of `heatpool compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from heatpool.pipelines.options.checks import require_at_least
+
+__all__ = ["CompareOptions"]
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Compare two runs on the same clips: the difference of their accuracies and how sure it is.
+
+    Attributes:
+        first: run folder (also of several seeds) or .npz of scores
+        second: the same; the difference is the second's accuracy minus the first's
+        split: whose scores are compared
+        stream: of run folders: fused, or one stream such as pooled_joint
+        group_by: column whose values are drawn as a whole, such as subject; default the clip. Clips
+            of one subject are alike, so intervals by subject are wider and truer
+        features: feature store with that column; default the one of the first run
+        n_bootstrap: draws of the bootstrap
+        seed: of the draws
+        out: JSON file for the figures; without it they are printed only
+    """
+
+    first: Path
+    second: Path
+    split: Literal["train", "val", "test"] = "test"
+    stream: str = "fused"
+    group_by: str = ""
+    features: str | None = None
+    n_bootstrap: int = 10_000
+    seed: int = 0
+    out: Path | None = None
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 100, "n_bootstrap")
+        require_at_least(self, 0, "seed")
