@@ -86,8 +86,8 @@ def test_subset_and_merge(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert run("archive", "merge", *parts, "--out", tmp_path / "c.zarr") == 0
     merged = FeatureStore.open(tmp_path / "c.zarr")
     assert merged.column("subject") == ("s1",) * 3 + ("s2",) * 3
-    assert run("archive", "subset", store, "--out", tmp_path / "d.zarr", "--protocol", "xsub", "--split", "val",
-               "--classes", "sit down,2") == 0  # fmt: skip
+    assert run("archive", "subset", store, "--out", tmp_path / "d.zarr", "--protocol", "xsub",
+               "--split", "val", "--classes", "sit down,2") == 0  # fmt: skip
     assert FeatureStore.open(tmp_path / "d.zarr").clip_ids([0]) == ("clip_0002",)
     capsys.readouterr()
     assert run("archive", "merge", store, store, "--out", tmp_path / "e.zarr", "--quiet") == 1

@@ -12,7 +12,8 @@ import torch
 
 from heatpool.pipelines.cli import main
 from heatpool.pool.store.reader import FeatureStore
-from tests.extract.networks.hrnet.hrnet_cases import SHARED, paper_network
+from tests.extract.networks.hrnet.hrnet_cases import paper_network
+from tests.paths import SHARED
 
 VIDEO = SHARED / "videos" / "ntu" / "S001C001P001R001A001_rgb.avi"
 

@@ -296,7 +296,8 @@ def test_commands_parse_to_what_was_run(tmp_path: Path) -> None:
     extract, train = (shlex.split(line) for line in command_lines(read_run(run), store))
     assert parse(extract[1:], "extract") == replace(extraction, quiet=False)
     assert parse(train[1:], "train") == TrainOptions(
-        features=str(store.path), protocol="xsub", streams="keypoints_joint", out=run, recipe="paper", epochs=3,
+        features=str(store.path), protocol="xsub", streams="keypoints_joint", out=run, recipe="paper",
+        epochs=3,
         batch_size=64, learning_rate=0.02, seed=7,
     )  # fmt: skip
     page = Page(write_report(run, store, videos_root=None, backbone=None))

@@ -9,7 +9,8 @@ import torch
 from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm
 from heatpool.extract.networks.hrnet.network import TAPS, HRNetSimCC
 from tests.classify.deterministic_weights import array
-from tests.extract.networks.hrnet.hrnet_cases import GOLDEN, SHARED, narrow, narrow_crops, paper_network
+from tests.extract.networks.hrnet.hrnet_cases import narrow, narrow_crops, paper_network
+from tests.paths import GOLDEN, SHARED
 
 PUBLISHED = "hrnet_w48_simcc_256x192"
 TOLERANCE = 1e-5  # of an output's largest value; 1.3e-6 seen, the published outputs are float32 too

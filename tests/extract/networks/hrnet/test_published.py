@@ -21,7 +21,8 @@ from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.records import CropSpec
 from heatpool.pool.resample import ResamplePlan
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker, gray_frames
-from tests.extract.networks.hrnet.hrnet_cases import SHARED, paper_network
+from tests.extract.networks.hrnet.hrnet_cases import paper_network
+from tests.paths import SHARED
 
 CROP = CropSpec(height_px=256, width_px=192)
 VIDEO = SHARED / "videos" / "ntu" / "S001C001P001R001A001_rgb.avi"
