@@ -166,7 +166,7 @@ def measure(root: Path, clips: int, count: int) -> None:
     store = make_store(root / "store.zarr", clips)
     export_hdf5(store, root / "h5" / "features.h5")
     export_published(store, root / "npy")
-    names = list(store.clip_ids(np.arange(clips)))
+    names = list(store.clips.clip_ids(np.arange(clips)))
     array = zarr.open_group(root / "store.zarr", mode="r")["pooled"]
     file = h5py.File(root / "h5" / "features.h5", "r")
     few = max(count // 10, 2)

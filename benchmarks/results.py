@@ -126,7 +126,7 @@ def _heatpool(commands: list[list[str]], *words: object, made: Path) -> None:
 def _clip_bytes(store: FeatureStore, *arrays: str) -> float:
     """Mean bytes on disk of some arrays of a clip that has features."""
     sizes = store.bytes_by_array()
-    usable = int(np.isin(store.status, (Status.OK, Status.TRUNCATED)).sum())
+    usable = int(np.isin(store.clips.status, (Status.OK, Status.TRUNCATED)).sum())
     return sum(sizes[name] for name in arrays) / usable
 
 
@@ -184,7 +184,7 @@ def _what_was_run(commands: Sequence[Sequence[str]], store: FeatureStore, runs: 
     machine, clips, spec = summary["machine"], summary["clips"], store.spec
     gpus = ", ".join(machine["gpus"]) or "no GPU"
     said = [
-        f"- Data: {spec.source or store.source.name}: {len(store)} clips of {len(store.class_names)} "
+        f"- Data: {spec.source or store.source.name}: {len(store)} clips of {len(store.clips.class_names)} "
         f"classes; split {summary['protocol']}, {clips['train']} train, {clips['val']} val, {clips['test']} "
         "test clips.",
         f"- Features: {spec.backbone}, tap {spec.tap}: {spec.persons} persons x {spec.steps} steps x "

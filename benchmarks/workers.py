@@ -71,7 +71,7 @@ def extract(videos: Path, out: Path, workers: int, options: list[str]) -> Timing
     # Workers finish about together: once each has had its first, the rest is the steady part.
     shard_s = (ends_s[-1] - ends_s[abreast - 1]) / (shards - abreast)
     clips_per_s = clips / shards / shard_s
-    frames = float(store.frames.sum())
+    frames = float(store.clips.frames.sum())
     start_s = seconds - shards * shard_s
     each_s = tuple(end - begin for begin, end in pairwise(ends_s)) if abreast == 1 else ()
     return Timing(seconds, shard_s, clips_per_s, frames / clips * clips_per_s, start_s, each_s)

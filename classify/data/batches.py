@@ -70,18 +70,18 @@ def split_rows(store: FeatureStore, protocol: str) -> dict[str, np.ndarray]:
     splits = {}
     for split in (Split.TRAIN, Split.VAL, Split.TEST):
         name = split.name.lower()
-        rows = store.rows(protocol, split)
+        rows = store.clips.rows(protocol, split)
         if len(rows) == 0:
-            planned = int((store.split(protocol) == split).sum())
+            planned = int((store.clips.split(protocol) == split).sum())
             raise HeatpoolError(
                 f"the {name} split of {protocol} has no usable clip ({planned} planned); "
                 "choose another protocol, or fill this split in the manifest and extract again"
             )
-        missing = rows[store.label[rows] < 0]
+        missing = rows[store.clips.label[rows] < 0]
         if len(missing):
             raise HeatpoolError(
                 f"{len(missing)} of {len(rows)} clips in the {name} split of {protocol} have no label, "
-                f"for example {store.clip_ids(missing[:1])[0]!r}; "
+                f"for example {store.clips.clip_ids(missing[:1])[0]!r}; "
                 "label them in the manifest, or leave their split empty, and extract again"
             )
         splits[name] = rows
@@ -174,7 +174,7 @@ def _decode(store: FeatureStore, kind: str, rows: np.ndarray) -> np.ndarray:
         values = store.read(rows, (name,))[name]
         return values.reshape(*values.shape[:2], *_with_joints(values.shape[2:]))
     arrays = store.read(rows, ("keypoints", "mask"))
-    aspect = store.width_px[rows] / np.maximum(store.height_px[rows], 1)
+    aspect = store.clips.width_px[rows] / np.maximum(store.clips.height_px[rows], 1)
     clips = zip(arrays["keypoints"], arrays["mask"], aspect, strict=True)
     return np.stack([person_frame(clip, seen, aspect=float(ratio)) for clip, seen, ratio in clips])
 
@@ -200,7 +200,7 @@ def _clip_set(
     clip, slot = np.searchsorted(ascending, persons.row[people]), persons.slot[people]
     empty = np.flatnonzero(np.bincount(clip, minlength=len(rows)) == 0)
     if len(empty):
-        name = store.clip_ids(ascending[empty[:1]])[0]
+        name = store.clips.clip_ids(ascending[empty[:1]])[0]
         raise HeatpoolError(
             f"{len(empty)} clips have no person at all, for example {name!r}; leave them out of the split"
         )
@@ -218,9 +218,9 @@ def _clip_set(
     else:
         chosen = FeatureRows(features.__getitem__, torch.from_numpy(people), tuple(features.shape[1:]))
     clips = ClipSet(
-        clip_ids=store.clip_ids(ascending),
-        labels=torch.from_numpy(store.label[ascending].astype(np.int64)),
-        class_names=store.class_names,
+        clip_ids=store.clips.clip_ids(ascending),
+        labels=torch.from_numpy(store.clips.label[ascending].astype(np.int64)),
+        class_names=store.clips.class_names,
         features=chosen,
         mask=torch.from_numpy(persons.mask[people]),
         clip_of_person=torch.from_numpy(clip),

@@ -167,7 +167,7 @@ class LoaderCache:
 
     def _build(self, entry: Path, store: FeatureStore, item_shape: ItemShape, decode: Decode) -> None:
         clean_leftovers(self.folder)
-        persons = find_persons(store, store.rows())
+        persons = find_persons(store, store.clips.rows())
         size = _bytes_of(persons, item_shape)
         self._make_room(size)
         aside = self.folder / temp_name("cache")

@@ -52,7 +52,7 @@ def run(config: AblateOptions) -> int:
     store = open_store(config.features)
     protocol = pick_protocol(store, config.protocol)
     splits = split_rows(store, protocol)
-    refuse_leaks(store.index, protocol, disjoint=forbidden_columns())
+    refuse_leaks(store.clips.index, protocol, disjoint=forbidden_columns())
     rows, groups = find_rows(store), _groups(config, store)
     recipe = _recipe(config, store)
     about = {

@@ -85,7 +85,7 @@ def _merge(config: MergeOptions) -> int:
 def _subset(config: SubsetOptions) -> int:
     store = FeatureStore.open(config.store)
     classes, where = config.class_list, config.where_values
-    rows = store.rows(config.protocol, config.split, where=where or None, classes=classes or None)
+    rows = store.clips.rows(config.protocol, config.split, where=where or None, classes=classes or None)
     given = {"protocol": config.protocol, "split": config.split, "classes": classes, "where": where}
     with Progress("subset", len(rows), "clips", quiet=config.quiet) as progress:
         subset_store(

@@ -74,7 +74,7 @@ def _import(config: ImportOptions) -> int:
             importer(config.source, config.out, **options)
     if not config.quiet:
         store = FeatureStore.open(config.out)
-        print(f"{config.out}: {len(store)} clips, {len(store.rows())} with features", file=sys.stderr)
+        print(f"{config.out}: {len(store)} clips, {len(store.clips.rows())} with features", file=sys.stderr)
     return 0
 
 

@@ -69,7 +69,7 @@ def _groups(config: CompareOptions, scores: ClipScores) -> dict[str, str] | None
                 f"expected --features, a store with the column {config.group_by}, with score files"
             )
         location = read_summary(read_seed_folders(config.first)[0])["features"]
-    index = FeatureStore.open(location).index
+    index = FeatureStore.open(location).clips.index
     if config.group_by not in index.columns:
         known = ", ".join(index.columns) or "none"
         raise HeatpoolError(f"expected --by to be a column of {location} ({known}), got {config.group_by!r}")

@@ -43,7 +43,7 @@ def run(config: EvaluateOptions) -> int:
     store = open_store(config.features or summaries[0]["features"])
     _check_classes(store, summaries[0]["class_names"])
     protocol = pick_protocol(store, summaries[0]["protocol"])
-    rows = store.rows(protocol=protocol, split=config.split)
+    rows = store.clips.rows(protocol=protocol, split=config.split)
     device = pick_device(config.device)
     set_threads(config.threads)
     own = [name for name in summaries[0]["streams"] if not _is_hpnet(name)]
@@ -60,9 +60,9 @@ def run(config: EvaluateOptions) -> int:
 
 def _check_classes(store: FeatureStore, known: Sequence[str]) -> None:
     """Refuse a store whose labels mean something else than the run's."""
-    if list(store.class_names) == list(known):
+    if list(store.clips.class_names) == list(known):
         return
-    strange = [name for name in store.class_names if name not in known]
+    strange = [name for name in store.clips.class_names if name not in known]
     said = "some are missing, or they are numbered otherwise"
     if strange:
         said = f"the run does not know {', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"

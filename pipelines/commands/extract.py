@@ -255,7 +255,7 @@ def build_in_worker(config: ExtractOptions, manifest: Manifest, threads: int, nu
 
 def _report(out: Path, *, seconds: float, quiet: bool) -> int:
     """Say how it went; return the exit code."""
-    status = FeatureStore.open(out).status
+    status = FeatureStore.open(out).clips.status
     counts = {each: int((status == each).sum()) for each in Status}
     if not counts[Status.OK] and not counts[Status.TRUNCATED]:
         raise HeatpoolError(f"no clip gave features; reasons are in {out / 'failures.csv'}")

@@ -147,11 +147,11 @@ def _given_rate(rate: float, frames: float, reads: int) -> tuple[float, str, str
 
 def _like(config: ForecastOptions, store: FeatureStore) -> _Basis:
     """Take speed and sizes from a store."""
-    usable = np.isin(store.status, (Status.OK, Status.TRUNCATED))
+    usable = np.isin(store.clips.status, (Status.OK, Status.TRUNCATED))
     if not usable.any():
         raise HeatpoolError(f"{store.source.name} holds no clip with features; expected some for --like")
-    counts, spec = store.frames[usable], store.spec
-    people = float(store.persons[usable].mean())
+    counts, spec = store.clips.frames[usable], store.spec
+    people = float(store.clips.persons[usable].mean())
     frames = config.frames or float(counts.mean())
     persons, steps = config.persons or people, config.steps or spec.steps
     reads = frames_read(frames, steps)
@@ -200,7 +200,7 @@ def _video_mb(store: FeatureStore) -> float | None:
     root = videos_root(store)
     if root is None:
         return None
-    paths = {root / path for path in store.index.path}
+    paths = {root / path for path in store.clips.index.path}
     sizes = [path.stat().st_size for path in paths if path.is_file()]
     return sum(sizes) / len(store) / 1e6 if len(sizes) == len(paths) else None
 

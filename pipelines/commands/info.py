@@ -41,7 +41,7 @@ def write_table(store: FeatureStore, file: TextIO) -> None:
     """Write `FeatureStore.table` as CSV, a block of clips at a time, so that any store fits in memory."""
     table = csv.writer(file, lineterminator="\n")
     for first in range(0, max(len(store), 1), _BLOCK_CLIPS):
-        columns = store.table(np.arange(first, min(first + _BLOCK_CLIPS, len(store))))
+        columns = store.clips.table(np.arange(first, min(first + _BLOCK_CLIPS, len(store))))
         if first == 0:
             table.writerow(columns)
         table.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
@@ -49,8 +49,8 @@ def write_table(store: FeatureStore, file: TextIO) -> None:
 
 def describe(store: FeatureStore) -> str:
     """Return shape, statuses, classes, splits, bytes and provenance of a store as aligned lines."""
-    spec, names, clips = store.spec, store.class_names, max(len(store), 1)
-    status = store.status
+    spec, names, clips = store.spec, store.clips.class_names, max(len(store), 1)
+    status = store.clips.status
     usable = np.isin(status, (Status.OK, Status.TRUNCATED))
     lines = [
         ("store", store.source.name),
@@ -60,17 +60,17 @@ def describe(store: FeatureStore) -> str:
             f"(N, M, T, V, C) = ({len(store)}, {spec.persons}, {spec.steps}, {spec.joints}, {spec.channels})"
             f", precision {spec.precision}",
         ),
-        ("persons", _counts({f"with {count}": store.persons == count for count in range(spec.persons + 1)})),
+        ("persons", _counts({f"with {count}": store.clips.persons == count for count in range(spec.persons + 1)})),
     ]
     if usable.any():
-        frames = store.frames[usable]
+        frames = store.clips.frames[usable]
         lines.append(("frames", f"{frames.min()} to {frames.max()}, mean {frames.mean():.0f}"))
     lines.append(("classes", f"{len(names)}: {_short(names)}"))
-    unlabelled = int((store.label < 0).sum())
+    unlabelled = int((store.clips.label < 0).sum())
     if unlabelled:
         lines.append(("unlabelled", f"{unlabelled} clips"))
-    for name in store.protocols:
-        splits = store.split(name)
+    for name in store.clips.protocols:
+        splits = store.clips.split(name)
         lines.append((f"split {name}", _counts({split.name.lower(): splits == split for split in Split})))
     sizes = store.bytes_by_array()
     of_features = {name: sizes[name] for name in store.layout.stored}

@@ -130,7 +130,7 @@ def _scores(
     config: PredictOptions, folder: Path, summary: Mapping[str, Any], store: FeatureStore
 ) -> ClipScores | None:
     """Return the fused scores of all clips that gave features, None if there are none."""
-    rows = store.rows()
+    rows = store.clips.rows()
     if not len(rows):
         return None
     device = pick_device(config.device)
@@ -153,7 +153,7 @@ def _answers(plan: ExtractPlan, store: FeatureStore, scores: ClipScores | None, 
             best = np.argsort(-of_clip, kind="stable")[:top]
             answer = replace(
                 answer,
-                labels=tuple(store.class_names[label] for label in best),
+                labels=tuple(store.clips.class_names[label] for label in best),
                 probabilities=tuple(round(float(of_clip[label]), 4) for label in best),
             )
         answers.append(answer)

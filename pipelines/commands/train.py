@@ -61,7 +61,7 @@ def run(config: TrainOptions) -> int:
     recipe = _recipe(config, store)
     device = str(pick_device(config.device))
     rows = split_rows(store, protocol)
-    refuse_leaks(store.index, protocol, disjoint=forbidden_columns())
+    refuse_leaks(store.clips.index, protocol, disjoint=forbidden_columns())
     if is_first_process():
         claim(out, _resolved(config, recipe, store), resume=config.resume, overwrite=config.overwrite)
     keep_heap()
@@ -84,7 +84,7 @@ def run(config: TrainOptions) -> int:
     about = {
         "model": config.model,
         "protocol": protocol,
-        "class_names": list(store.class_names),
+        "class_names": list(store.clips.class_names),
         "clips": sizes,
         "features": lasting_name(store),
         "extraction": {"spec": asdict(store.spec), "options": read_run_file(store).get("options", {})},

@@ -61,7 +61,7 @@ def _clips(config: VerifyOptions, problem: Problem) -> str:
         return ""
     first, last = problem.rows[0], problem.rows[-1]
     try:
-        names = " to ".join(FeatureStore.open(config.store).clip_ids([first, last]))
+        names = " to ".join(FeatureStore.open(config.store).clips.clip_ids([first, last]))
     except HeatpoolError:  # the index is damaged too, and a line of its own says so
         names = "ids unknown"
     return f" (clips {first} to {last}: {names})"

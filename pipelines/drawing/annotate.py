@@ -140,7 +140,7 @@ def write_films(
     Raises:
         HeatpoolError: if a film cannot be written.
     """
-    usable = set(store.rows().tolist())
+    usable = set(store.clips.rows().tolist())
     with Progress("film", len(films), "videos", quiet=quiet) as progress:
         for video, film in films.items():
             rows = [row for row, clip in enumerate(manifest.clips) if clip.path == video]
@@ -163,7 +163,7 @@ def write_films(
 
 def _tell_gaps(video: Path, store: FeatureStore, rows: Sequence[int]) -> None:
     """Say when people will be drawn now and then only."""
-    steps_s = [float(store.frames[row] / store.fps[row] / store.spec.steps) for row in rows if store.fps[row]]
+    steps_s = [float(store.clips.frames[row] / store.clips.fps[row] / store.spec.steps) for row in rows if store.clips.fps[row]]
     if max(steps_s, default=0.0) > _GAP_S:
         print(
             f"{video.name}: its features lie {max(steps_s):.1f} s apart, people are drawn only near them; "

@@ -84,24 +84,24 @@ def make_card(store: FeatureStore, *, protocol: str) -> Card:
     Raises:
         HeatpoolError: if the store lacks the protocol or cannot be read.
     """
-    spec, status = store.spec, store.status
+    spec, status = store.spec, store.clips.status
     usable = np.isin(status, (Status.OK, Status.TRUNCATED))
     statuses = [(code, name) for code, name in _STATUSES if (status == code).any()]
     arrays, total = _arrays(store, max(int(usable.sum()), 1))
     bad = np.flatnonzero((status != Status.OK) & (status != Status.PENDING))
-    lengths, length_text = _lengths(store.frames[usable], store.fps[usable])
-    sizes = Counter(zip(store.width_px[usable].tolist(), store.height_px[usable].tolist(), strict=True))
+    lengths, length_text = _lengths(store.clips.frames[usable], store.clips.fps[usable])
+    sizes = Counter(zip(store.clips.width_px[usable].tolist(), store.clips.height_px[usable].tolist(), strict=True))
     return Card(
         clips=len(store),
         usable=int(usable.sum()),
-        classes=len(store.class_names),
+        classes=len(store.clips.class_names),
         statuses=tuple(name for _, name in statuses),
-        splits=_parts(store.split(protocol), status, [code for code, _ in statuses]),
-        persons=tuple(sorted(Counter(store.persons[usable].tolist()).items())),
+        splits=_parts(store.clips.split(protocol), status, [code for code, _ in statuses]),
+        persons=tuple(sorted(Counter(store.clips.persons[usable].tolist()).items())),
         lengths=lengths,
         length_text=length_text,
         sizes=tuple((width, height, clips) for (width, height), clips in sizes.most_common(4)),
-        columns=tuple((name, len(set(values) - {""})) for name, values in store.index.columns.items()),
+        columns=tuple((name, len(set(values) - {""})) for name, values in store.clips.index.columns.items()),
         arrays=arrays,
         total_bytes=total,
         clip_bytes=total / max(int(usable.sum()), 1),
@@ -176,7 +176,7 @@ def _provenance(store: FeatureStore) -> tuple[tuple[str, str], ...]:
 def _failures(store: FeatureStore, rows: np.ndarray) -> tuple[Failure, ...]:
     """Why clips failed."""
     names = dict(_STATUSES)
-    ids = store.clip_ids(rows)
+    ids = store.clips.clip_ids(rows)
     return tuple(
         Failure(clip_id, names[result.status], result.message)
         for clip_id, result in zip(ids, store.results(rows), strict=True)

@@ -123,7 +123,7 @@ def find_rows(scores: ClipScores, store: FeatureStore) -> np.ndarray:
     Raises:
         HeatpoolError: if a clip is not there or has another label or class list.
     """
-    place = {clip_id: row for row, clip_id in enumerate(store.index.clip_id)}
+    place = {clip_id: row for row, clip_id in enumerate(store.clips.index.clip_id)}
     missing = [clip_id for clip_id in scores.clip_ids if clip_id not in place]
     if missing:
         raise HeatpoolError(
@@ -131,7 +131,7 @@ def find_rows(scores: ClipScores, store: FeatureStore) -> np.ndarray:
             f"clips, for example {missing[0]!r}"
         )
     rows = np.array([place[clip_id] for clip_id in scores.clip_ids], np.int64)
-    if scores.class_names != store.class_names or (store.label[rows] != scores.labels).any():
+    if scores.class_names != store.clips.class_names or (store.clips.label[rows] != scores.labels).any():
         raise HeatpoolError(
             f"expected the store the run was trained on, {store.source.name} has other labels"
         )
@@ -149,10 +149,10 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
     results = _results(run)
     main = next(result for result in results if result.name == run.main_name)
     scores = run.test_scores
-    split_rows = {split: store.rows(run.protocol, split) for split in (Split.TRAIN, Split.VAL, Split.TEST)}
+    split_rows = {split: store.clips.rows(run.protocol, split) for split in (Split.TRAIN, Split.VAL, Split.TEST)}
     names = scores[main.name].class_names
     streams = {stream.name: stream.test for stream in run.streams}
-    planned = int((store.split(run.protocol) == Split.TEST).sum())
+    planned = int((store.clips.split(run.protocol) == Split.TEST).sum())
     return Results(
         main=main,
         results=results,
@@ -161,13 +161,13 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
         fused_gains=_fused_gains(run),
         held_out=tuple(
             find_held_out(
-                store.index.columns,
+                store.clips.index.columns,
                 learned=np.concatenate([split_rows[Split.TRAIN], split_rows[Split.VAL]]),
                 test=rows,
             )
         ),
         splits=(len(split_rows[Split.TRAIN]), len(split_rows[Split.VAL]), len(rows)),
-        unscored=planned - int((store.split(run.protocol)[rows] == Split.TEST).sum()),
+        unscored=planned - int((store.clips.split(run.protocol)[rows] == Split.TEST).sum()),
         curves=tuple(_curves(stream) for stream in run.streams),
         confusion=confusion_chart(
             main.metrics.confusion, names, label=f"Confusion matrix of {main.name} on the test split"
@@ -266,8 +266,8 @@ def _classes(
     results: tuple[Result, ...], main: Result, store: FeatureStore, split_rows: Mapping[Split, np.ndarray]
 ) -> tuple[ClassLine, ...]:
     counts = [
-        np.bincount(labels[labels >= 0], minlength=len(store.class_names))
-        for labels in (store.label[rows] for rows in split_rows.values())
+        np.bincount(labels[labels >= 0], minlength=len(store.clips.class_names))
+        for labels in (store.clips.label[rows] for rows in split_rows.values())
     ]
     lines = [
         ClassLine(

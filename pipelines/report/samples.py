@@ -163,7 +163,7 @@ def make_samples(
         device: of the backbone.
         count: how many clips.
     """
-    places = choose_clips(scores, store.persons[rows], count=count)
+    places = choose_clips(scores, store.clips.persons[rows], count=count)
     features = store.read(rows[places], ("pooled", "keypoints", "boxes", "mask", "time_s"))
     sources = _Sources(videos_root, backbone, device)
     return [
@@ -175,13 +175,13 @@ def make_samples(
 def _make_sample(
     scores: ClipScores, place: int, store: FeatureStore, row: int, clip: _Clip, sources: _Sources
 ) -> Sample:
-    strip, heat, missing = _draw(clip, store.index.path[row], sources)
+    strip, heat, missing = _draw(clip, store.clips.index.path[row], sources)
     chances = np.exp(scores.log_probabilities()[place])
     names = scores.class_names
     return Sample(
         clip_id=scores.clip_ids[place],
-        facts=tuple((name, values[row]) for name, values in store.index.columns.items() if values[row]),
-        persons=int(store.persons[row]),
+        facts=tuple((name, values[row]) for name, values in store.clips.index.columns.items() if values[row]),
+        persons=int(store.clips.persons[row]),
         true=names[scores.labels[place]],
         top=tuple((names[k], float(chances[k])) for k in np.argsort(-chances, kind="stable")[:3]),
         strip=strip,

@@ -104,7 +104,7 @@ def summarise(
         scores: of the test split, one a seed by name of the row.
         groups: group by clip id, drawn as a whole for the interval of the difference; None draws clips.
     """
-    sizes, clips = store.bytes_by_array(), len(store.rows())
+    sizes, clips = store.bytes_by_array(), len(store.clips.rows())
     lines = []
     for row in rows:
         stored = sum(sizes[split] for split in store.layout.parts(row.input))

@@ -31,12 +31,12 @@ def open_store(location: str) -> FeatureStore:
         HeatpoolError: if there is no such store.
     """
     store = FeatureStore.open(location)
-    usable = store.rows()
+    usable = store.clips.rows()
     if not len(usable):
         raise HeatpoolError(
             f"{store.source.name} holds no extracted clip yet; run heatpool extract … --resume"
         )
-    if not (store.label[usable] >= 0).any():
+    if not (store.clips.label[usable] >= 0).any():
         raise HeatpoolError(
             f"expected labels in {store.source.name}, all {len(usable)} clips are unlabelled: extract from "
             "a manifest with a class_name column, or from a folder with one sub-folder a class"
@@ -50,7 +50,7 @@ def pick_protocol(store: FeatureStore, asked: str | None) -> str:
     Raises:
         HeatpoolError: if it does not exist, there is none, or the choice is open.
     """
-    names = list(store.protocols)
+    names = list(store.clips.protocols)
     if not names:
         raise HeatpoolError(
             f"expected a split in {store.source.name}: give the manifest a column (any name) that holds "
@@ -72,7 +72,7 @@ def lasting_name(store: FeatureStore) -> str:
 
 def clip_columns(store: FeatureStore) -> Columns:
     """Return the columns that tell a store's clips apart, by clip id."""
-    index = store.index
+    index = store.clips.index
     return {
         name: dict(zip(index.clip_id, values, strict=True))
         for name, values in index.columns.items()
@@ -105,7 +105,7 @@ def prepare_cache(
     if cache.mode != "disk":
         return cache
     quiet = isinstance(config, TrainOptions) and config.quiet
-    with Progress("cache", len(store.rows()) * len(inputs), "clips", quiet=quiet) as progress:
+    with Progress("cache", len(store.clips.rows()) * len(inputs), "clips", quiet=quiet) as progress:
         for arguments in inputs.values():
             load_splits(store, rows, **arguments, cache=replace(cache, on_clips=progress.step))
     if not quiet:

@@ -113,7 +113,7 @@ def _train_seed(config: TrainOptions, plan: RunPlan) -> dict[str, StreamResult]:
     resolved = recipe(config, store)
     resolved = replace(resolved, shared=replace(resolved.shared, seed=plan.seed, device=plan.device))
     clips = load_modal_parts(store, plan.rows, rgb=resolved.rgb, input="pooled", cache=plan.cache)
-    text = _label_text(resolved, store.class_names, plan.out / _TEXT_FILE)
+    text = _label_text(resolved, store.clips.class_names, plan.out / _TEXT_FILE)
     model, shape = _network(resolved, clips["train"], text)
     modalities = _modalities(resolved, store, clips)
     for line in modalities:

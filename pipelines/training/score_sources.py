@@ -101,7 +101,7 @@ def _read_labels(labels: str) -> tuple[Sequence[str], np.ndarray, tuple[str, ...
         index = read_manifest(Path(labels)).index()
         return index.clip_id, index.label, index.class_names
     store = FeatureStore.open(labels)
-    return store.clip_ids(np.arange(len(store))), store.label, store.class_names
+    return store.clips.clip_ids(np.arange(len(store))), store.clips.label, store.clips.class_names
 
 
 def _protocol_classes(spec: DatasetSpec, count: int) -> tuple[str, ...]:

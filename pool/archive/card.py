@@ -47,7 +47,7 @@ def _decode(data: bytes, name: str) -> str:
 def draft_card(store: FeatureStore) -> str:
     """A card in Markdown from what the store knows; it says where a person should add something."""
     spec, attributes = store.spec, store.attributes
-    usable = len(store.rows())
+    usable = len(store.clips.rows())
     sizes = f"({len(store)}, {spec.persons}, {spec.steps}, {spec.joints}, {spec.channels})"
     sections = [
         "# Pooled heatmap features",
@@ -56,7 +56,7 @@ def draft_card(store: FeatureStore) -> str:
         f"- {len(store)} clips, {usable} of them with features ({_statuses(store)})\n"
         f"- `pooled` (clip, person, step, joint, channel) = {sizes}, precision {spec.precision}; keypoints "
         f"({spec.skeleton}), boxes, mask, times{', means of the tapped maps' if spec.map_mean else ''}\n"
-        f"- {len(store.class_names)} classes{_classes(store)}\n" + _splits(store),
+        f"- {len(store.clips.class_names)} classes{_classes(store)}\n" + _splits(store),
         "## How they were made",
         f"- pose network: {spec.backbone}, pooled from {spec.tap}\n"
         f"- its weights: {f'SHA-256 {spec.weights_sha256}' if spec.weights_sha256 else 'none'}\n"
@@ -78,12 +78,12 @@ def draft_card(store: FeatureStore) -> str:
 
 
 def _statuses(store: FeatureStore) -> str:
-    counts = np.bincount(store.status, minlength=len(Status))
+    counts = np.bincount(store.clips.status, minlength=len(Status))
     return ", ".join(f"{counts[each]} {each.name.lower()}" for each in Status if counts[each])
 
 
 def _classes(store: FeatureStore) -> str:
-    names = store.class_names
+    names = store.clips.class_names
     if not names:
         return ""
     rest = f", … {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
@@ -92,8 +92,8 @@ def _classes(store: FeatureStore) -> str:
 
 def _splits(store: FeatureStore) -> str:
     lines = []
-    for protocol in store.protocols:
-        counts = np.bincount(store.split(protocol), minlength=len(Split))
+    for protocol in store.clips.protocols:
+        counts = np.bincount(store.clips.split(protocol), minlength=len(Split))
         splits = (split for split in Split if split != Split.NONE)
         lines.append(
             f"- split {protocol}: " + ", ".join(f"{counts[split]} {split.name.lower()}" for split in splits)

@@ -47,7 +47,7 @@ def convert_store(
     spec = replace(store.spec, precision=precision, config=config)
     shard_clips = store.layout.shard_clips
     with StoreWriter.create(
-        out, spec=spec, index=store.index, shard_clips=shard_clips, overwrite=overwrite
+        out, spec=spec, index=store.clips.index, shard_clips=shard_clips, overwrite=overwrite
     ) as writer:
         for shard in recorded_shards(store.source, store.layout):
             rows = store.layout.rows(shard)

@@ -53,7 +53,7 @@ def merge_stores(
                 f"{other.source.name}: cannot be merged into {first.source.name}: {difference}"
             )
     for store in stores:
-        pending = int((store.status == Status.PENDING).sum())
+        pending = int((store.clips.status == Status.PENDING).sum())
         if pending:
             raise HeatpoolError(
                 f"{store.source.name}: expected a complete store, {pending} clips are pending; "
@@ -66,7 +66,7 @@ def merge_stores(
     config = _derived(first.spec, {"merge": [store_digest(store.source) for store in stores]})
     spec = replace(first.spec, config=config, **texts)
     everything = [(store, np.arange(len(store))) for store in stores]
-    _copy_clips(everything, out, spec=spec, index=_join([store.index for store in stores]), on_clips=on_clips)
+    _copy_clips(everything, out, spec=spec, index=_join([store.clips.index for store in stores]), on_clips=on_clips)
 
 
 def subset_store(
@@ -93,7 +93,7 @@ def subset_store(
     """
     if len(rows) == 0:
         raise HeatpoolError(f"{store.source.name}: no usable clip is left by this choice")
-    index = store.index_of(rows)
+    index = store.clips.index_of(rows)
     if not keep_classes:
         used = np.unique(index.label[index.label >= 0])
         number = np.full(len(index.class_names) + 1, -1, np.int32)  # the last entry is for label -1

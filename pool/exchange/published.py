@@ -55,8 +55,8 @@ def export_published(store: FeatureStore, out: str | Path, *, on_clips: OnClips 
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         try:
-            usable = store.rows()
-            files = _file_names(store.clip_ids(usable), usable)
+            usable = store.clips.rows()
+            files = _file_names(store.clips.clip_ids(usable), usable)
             of_row = dict(zip(usable.tolist(), files, strict=True))
             for rows, arrays in store.iter_shards(("pooled", "mask")):
                 for place, row in enumerate(rows.tolist()):
@@ -95,7 +95,7 @@ def _fill_slots(pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _write_manifest(store: FeatureStore, rows: np.ndarray, files: Sequence[str], path: Path) -> None:
-    index = store.index_of(rows)
+    index = store.clips.index_of(rows)
     columns = [name for name in FIRST_COLUMNS if name in index.columns]
     splits = {split: "" if split == Split.NONE else split.name.lower() for split in Split}
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -52,10 +52,10 @@ def export_pyskl(store: FeatureStore, out: str | Path, *, on_clips: OnClips = la
     held = store.attributes["config"].get("arrays")
     if held is not None and "keypoints" not in held:
         raise HeatpoolError(f"{store.source.name}: expected keypoints, got {', '.join(held)} only")
-    usable = store.rows()
-    index = store.index_of(usable)
+    usable = store.clips.rows()
+    index = store.clips.index_of(usable)
     place = {row: number for number, row in enumerate(usable.tolist())}
-    width_px, height_px = store.width_px, store.height_px
+    width_px, height_px = store.clips.width_px, store.clips.height_px
     annotations: list[dict[str, Any]] = []
     for rows, arrays in store.iter_shards(("keypoints", "mask")):
         for keypoints, mask, row in zip(arrays["keypoints"], arrays["mask"], rows.tolist(), strict=True):

@@ -35,12 +35,12 @@ def describe_store(store: FeatureStore) -> str:
     """Root attributes and class names as JSON."""
     skipped = ("columns", "splits")
     attributes = {name: value for name, value in store.attributes.items() if name not in skipped}
-    return json.dumps({"attributes": attributes, "class_names": list(store.class_names)}, ensure_ascii=False)
+    return json.dumps({"attributes": attributes, "class_names": list(store.clips.class_names)}, ensure_ascii=False)
 
 
 def index_tables(store: FeatureStore) -> dict[str, Table]:
     """Everything of a store that is one value per clip: arrays (N,) and N texts, by name."""
-    index, results = store.index, store.results(np.arange(len(store)))
+    index, results = store.clips.index, store.results(np.arange(len(store)))
     tables: dict[str, Table] = {"clip_id": index.clip_id, "path": index.path, "label": index.label}
     tables |= {f"columns/{name}": values for name, values in index.columns.items()}
     tables |= {f"splits/{name}": values for name, values in index.splits.items()}

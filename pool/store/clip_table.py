@@ -18,12 +18,12 @@ from heatpool.pool.store.journal import merge_results
 from heatpool.pool.store.layout import FINISHED, RESULT_DTYPES, Layout
 from heatpool.pool.store.selection import SplitName, Wanted, as_split, in_classes, in_column
 
-__all__ = ["Rows", "StoreIndex"]
+__all__ = ["Rows", "ClipTable"]
 
 Rows = Sequence[int] | np.ndarray
 
 
-class StoreIndex:
+class ClipTable:
     """Provenance, index and results of a store; each array is read when it is first asked for.
 
     Attributes:

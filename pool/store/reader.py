@@ -13,7 +13,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
-from heatpool.pool.store.clip_table import Rows, StoreIndex
+from heatpool.pool.store.clip_table import ClipTable, Rows
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
 from heatpool.pool.store.selection import SplitName
@@ -22,7 +22,7 @@ from heatpool.pool.store.shard_reader import FeatureReader, check_names
 __all__ = ["FeatureStore", "SplitName"]
 
 
-class FeatureStore(StoreIndex):
+class FeatureStore:
     """A feature store opened for reading. Opening reads one small file; everything else is lazy.
 
     Use `FeatureStore.open(location)`. An unfinished store can be read too: its `status` and the other
@@ -33,7 +33,21 @@ class FeatureStore(StoreIndex):
         attributes: root attributes as stored (format, provenance, configuration).
         spec: sizes and provenance.
         layout: sizes and division into shards.
+        clips: the table of clips: ids, labels, splits, outcomes; choose rows with `clips.rows`.
     """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.clips = ClipTable(source)
+        self.attributes, self.spec, self.layout = self.clips.attributes, self.clips.spec, self.clips.layout
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last shard was written and the results gathered (clips may still be pending)."""
+        return self.clips.finished
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.source,)
@@ -62,10 +76,10 @@ class FeatureStore(StoreIndex):
 
     @cached_property
     def _features(self) -> FeatureReader:
-        return FeatureReader(self.source, self.layout, self._index.group, is_written=self._has_results)
+        return FeatureReader(self.source, self.layout, self.clips._index.group, is_written=self._has_results)
 
     def _has_results(self, rows: range) -> bool:
-        return self.finished and bool((self.status[rows.start : rows.stop] != Status.PENDING).any())
+        return self.finished and bool((self.clips.status[rows.start : rows.stop] != Status.PENDING).any())
 
     def read(self, rows: Rows, arrays: Iterable[str] = ("pooled",)) -> dict[str, np.ndarray]:
         """Features of `rows`, in that order. They are the same dtypes whatever the store's precision.
@@ -87,7 +101,7 @@ class FeatureStore(StoreIndex):
         names = (arrays,) if isinstance(arrays, str) else tuple(arrays)
         check_names(names, tuple(self.layout.features))
         specs, read = self.layout.features, self._features.read
-        wanted = self._check_rows(rows)
+        wanted = self.clips._check_rows(rows)
         out = {name: np.empty((len(wanted), *specs[name].item_shape), specs[name].dtype) for name in names}
         for shard, places in self._by_shard(wanted):
             for name in names:
@@ -96,7 +110,7 @@ class FeatureStore(StoreIndex):
 
     def clip(self, row: int) -> ClipFeatures | None:
         """Features of one clip as float32, None for a clip without. Raises as `read`."""
-        if self.status[self._check_rows([row])[0]] not in (Status.OK, Status.TRUNCATED):
+        if self.clips.status[self.clips._check_rows([row])[0]] not in (Status.OK, Status.TRUNCATED):
             return None
         arrays = {name: values[0] for name, values in self.read([row], self.layout.features).items()}
         as_float32 = {name: values.astype("f4") for name, values in arrays.items() if values.dtype == "f2"}
@@ -107,7 +121,7 @@ class FeatureStore(StoreIndex):
 
         Raises as `read`.
         """
-        wanted = self._check_rows(rows)
+        wanted = self.clips._check_rows(rows)
         out = {
             name: np.empty((len(wanted), *spec.item_shape), spec.dtype)
             for name, spec in self.layout.stored.items()
@@ -123,7 +137,7 @@ class FeatureStore(StoreIndex):
         Raises:
             HeatpoolError: if a shard's journal record is damaged.
         """
-        wanted = self._check_rows(rows)
+        wanted = self.clips._check_rows(rows)
         out = [ClipResult(Status.PENDING)] * len(wanted)
         for shard, places in self._by_shard(wanted):
             record = read_record(self.source, self.layout, shard)
@@ -154,7 +168,7 @@ class FeatureStore(StoreIndex):
 
     def bytes_by_array(self) -> dict[str, int]:
         """Bytes of each array with its metadata; lists their folders, or takes the recorded sizes."""
-        sizes = dict.fromkeys(sorted(self._index.group.array_keys()), 0)
+        sizes = dict.fromkeys(sorted(self.clips._index.group.array_keys()), 0)
         for name in sizes:
             sizes[name] = sum(self.source.size(f"{name}/{key}") or 0 for key in self.source.keys(name))
         if not any(sizes.values()):  # an address whose folders cannot be listed

@@ -156,7 +156,7 @@ def test_rgb_comes_in_the_order_of_the_rows(tmp_path: Path) -> None:
     rows = np.array([10, 1, 6])
     store = rgb_store(tmp_path / "embeddings.zarr", EMBEDDINGS)
     loaded = load_modal_parts(store, {"train": rows}, rgb="embeddings")["train"]
-    assert loaded.clips.clip_ids == store.clip_ids(rows)
+    assert loaded.clips.clip_ids == store.clips.clip_ids(rows)
     assert isinstance(loaded.rgb, torch.Tensor)
     np.testing.assert_array_equal(loaded.rgb, [embeddings(row) for row in rows])
     assert loaded.rgb_source == {"rgb": "clip", "rgb_frames": 3, "rgb_weights_sha256": "cd" * 32}

@@ -85,10 +85,10 @@ def test_subset_and_merge(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
         assert run("archive", "subset", store, "--out", parts[-1], "--quiet", *more) == 0
     assert run("archive", "merge", *parts, "--out", tmp_path / "c.zarr") == 0
     merged = FeatureStore.open(tmp_path / "c.zarr")
-    assert merged.column("subject") == ("s1",) * 3 + ("s2",) * 3
+    assert merged.clips.column("subject") == ("s1",) * 3 + ("s2",) * 3
     assert run("archive", "subset", store, "--out", tmp_path / "d.zarr", "--protocol", "xsub",
                "--split", "val", "--classes", "sit down,2") == 0  # fmt: skip
-    assert FeatureStore.open(tmp_path / "d.zarr").clip_ids([0]) == ("clip_0002",)
+    assert FeatureStore.open(tmp_path / "d.zarr").clips.clip_ids([0]) == ("clip_0002",)
     capsys.readouterr()
     assert run("archive", "merge", store, store, "--out", tmp_path / "e.zarr", "--quiet") == 1
     assert "11 clip ids are in several stores" in error_line(capsys)
@@ -104,13 +104,13 @@ def test_export_and_import(folder: Path, tmp_path: Path, name: str) -> None:
     assert run("archive", "export", store, out) == 0
     assert run("archive", "import", out, tmp_path / "y.zarr", "--steps", 4) == 0
     before, after = FeatureStore.open(store), FeatureStore.open(tmp_path / "y.zarr")
-    rows = before.rows()
-    assert after.clip_ids(after.rows()) == before.clip_ids(rows)
-    assert after.label[after.rows()].tolist() == before.label[rows].tolist()
-    assert after.split("xsub")[after.rows()].tolist() == before.split("xsub")[rows].tolist()
+    rows = before.clips.rows()
+    assert after.clips.clip_ids(after.clips.rows()) == before.clips.clip_ids(rows)
+    assert after.clips.label[after.clips.rows()].tolist() == before.clips.label[rows].tolist()
+    assert after.clips.split("xsub")[after.clips.rows()].tolist() == before.clips.split("xsub")[rows].tolist()
     array = "keypoints" if name == "x.pkl" else "pooled"
     np.testing.assert_allclose(
-        after.read(after.rows(), (array,))[array], before.read(rows, (array,))[array], atol=2e-6
+        after.read(after.clips.rows(), (array,))[array], before.read(rows, (array,))[array], atol=2e-6
     )
 
 
@@ -124,7 +124,7 @@ def test_import_takes_labels_from_a_manifest_and_names_from_a_file(tmp_path: Pat
         == 0
     )
     store = FeatureStore.open(tmp_path / "a.zarr")
-    assert (store.class_names, store.split("my").tolist()) == (("wave",), [3])
+    assert (store.clips.class_names, store.clips.split("my").tolist()) == (("wave",), [3])
     clip = {
         "frame_dir": "c", "label": 1, "img_shape": (10, 20), "keypoint": np.ones((1, 2, 17, 2)),
         "keypoint_score": np.ones((1, 2, 17)),
@@ -134,7 +134,7 @@ def test_import_takes_labels_from_a_manifest_and_names_from_a_file(tmp_path: Pat
     arguments = ["--class-names", tmp_path / "names.txt", "--persons", 1, "--licence", "CC0"]
     assert run("archive", "import", tmp_path / "k.pkl", tmp_path / "k.zarr", *arguments) == 0
     store = FeatureStore.open(tmp_path / "k.zarr")
-    assert (store.class_names, store.spec.licence) == (("sit", "stand"), "CC0")
+    assert (store.clips.class_names, store.spec.licence) == (("sit", "stand"), "CC0")
 
 
 def test_import_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

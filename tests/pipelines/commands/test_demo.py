@@ -31,8 +31,8 @@ def test_videos_become_a_report(tmp_path: Path) -> None:
     assert "open out/run/report.html" in done.stderr
     store = FeatureStore.open(tmp_path / "out" / "features.zarr")
     assert len(store) == 9
-    assert (store.status == Status.OK).all()
-    assert (store.persons >= 1).all()
+    assert (store.clips.status == Status.OK).all()
+    assert (store.clips.persons >= 1).all()
     summary = json.loads((tmp_path / "out" / "run" / "summary.json").read_text())
     assert summary["clips"] == {"train": 3, "val": 3, "test": 3}
     page = (tmp_path / "out" / "run" / "report.html").read_text(encoding="utf-8")
@@ -75,8 +75,8 @@ def assert_predictions_are_the_runs_own(folder: Path) -> None:
 def assert_joints_lie_on_people(store: FeatureStore, videos: Path) -> None:
     """Stored joints of one-person clips lie where the person was drawn: the whole geometry at once."""
     near = []
-    for row in np.flatnonzero(store.persons == 1):
-        truth = np.load(videos / f"{store.index.clip_id[row]}.npz")
+    for row in np.flatnonzero(store.clips.persons == 1):
+        truth = np.load(videos / f"{store.clips.index.clip_id[row]}.npz")
         if truth["joints_xy_px"].shape[1] != 1:
             continue
         arrays = store.read(np.array([row]), arrays=("keypoints", "time_s"))

@@ -77,11 +77,11 @@ def test_a_folder_becomes_a_store(videos: Path, options: list[str | Path], tmp_p
     assert "5 ok, 1 failed" in done.stderr
     assert "Traceback" not in done.stderr
     store = FeatureStore.open(out)
-    assert store.index.clip_id == ("a/0", "a/2", "a/4", "a/text", "b/1", "b/3")
-    assert store.index.class_names == ("a", "b")
-    failed = store.index.clip_id.index("a/text")
-    assert store.status[failed] == Status.FAILED
-    assert store.frames.tolist() == [9, 11, 13, 0, 10, 12]
+    assert store.clips.index.clip_id == ("a/0", "a/2", "a/4", "a/text", "b/1", "b/3")
+    assert store.clips.index.class_names == ("a", "b")
+    failed = store.clips.index.clip_id.index("a/text")
+    assert store.clips.status[failed] == Status.FAILED
+    assert store.clips.frames.tolist() == [9, 11, 13, 0, 10, 12]
     with (out / "failures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["clip_id"] for row in rows] == ["a/text"]
@@ -206,7 +206,7 @@ def test_real_people_through_a_real_network(tmp_path: Path) -> None:
     store = FeatureStore.open(out)
     spec = store.spec
     assert (len(store), spec.persons, spec.steps, spec.joints, spec.channels) == (2, 2, 64, 17, 128)
-    assert store.persons.tolist() == [1, 2]
+    assert store.clips.persons.tolist() == [1, 2]
     drink = store.read(np.array([0]), arrays=("pooled", "keypoints", "mask"))
     assert not drink["pooled"][0, 1].any()
     assert drink["mask"][0].all(1).tolist() == [True, False]
@@ -231,12 +231,12 @@ def test_a_truncated_real_video_gives_what_is_there(tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert "1 truncated" in done.stderr
     store = FeatureStore.open(out)
-    assert store.status.tolist() == [Status.TRUNCATED]
-    assert 30 < store.frames[0] < 74  # of 74
+    assert store.clips.status.tolist() == [Status.TRUNCATED]
+    assert 30 < store.clips.frames[0] < 74  # of 74
     read = store.read(np.array([0]), arrays=("pooled", "mask"))
     assert read["mask"][0, 0].all()
     assert read["pooled"][0, 0].any((1, 2)).all()
     with (out / "failures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["truncated"]
-    assert f"{store.frames[0]}" in rows[0]["message"]
+    assert f"{store.clips.frames[0]}" in rows[0]["message"]

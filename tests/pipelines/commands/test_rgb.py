@@ -46,7 +46,7 @@ def crops(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_crops_show_the_people(crops: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = FeatureStore.open(crops)
-    assert (store.status == Status.OK).all()
+    assert (store.clips.status == Status.OK).all()
     arrays = store.read([0, 1], ("rgb_jpeg", "boxes", "mask"))
     assert arrays["rgb_jpeg"].shape[:2] == (2, 8)
     for slots in arrays["rgb_jpeg"]:

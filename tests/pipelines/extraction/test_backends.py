@@ -51,7 +51,7 @@ def test_yolo_pose(videos: Path, tmp_path: Path) -> None:
     store = extract(tmp_path, "--backend", "yolo-pose", *weights, "--tap", "p3,p4")
     assert (store.spec.backbone, store.spec.tap, store.spec.channels) == ("yolo-pose", "p3+p4", 64 + 128)
     assert store.spec.weights_sha256 == hashlib.sha256((tmp_path / "pose.pt").read_bytes()).hexdigest()
-    assert (store.status == Status.OK).all()
+    assert (store.clips.status == Status.OK).all()
     assert np.abs(store.read(np.arange(4))["pooled"]).max() > 0
 
 
@@ -110,7 +110,7 @@ def test_vitpose_with_a_detector_by_checkpoint(videos: Path, tmp_path: Path) -> 
         "layer1,last",
     )
     assert (store.spec.tap, store.spec.channels) == ("layer1+last", 48)
-    assert (store.status == Status.OK).all()
+    assert (store.clips.status == Status.OK).all()
 
 
 def test_hrnet_by_the_authors_kind_of_checkpoint(make_video: VideoMaker, tmp_path: Path) -> None:
@@ -137,16 +137,16 @@ def test_workers_give_the_bytes_of_the_plain_loop(plain: list[str | Path], tmp_p
         files = [sorted((store.path / name).glob("c.*")) for store in (one, two)]
         assert [path.name for path in files[0]] == [path.name for path in files[1]]
         assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
-    assert np.array_equal(one.status, two.status)
+    assert np.array_equal(one.clips.status, two.clips.status)
 
 
 def test_windows_become_clips(plain: list[str | Path], tmp_path: Path) -> None:
     store = extract(
         tmp_path, *plain, "--window-s", "0.16", "--stride-s", "0.08"
     )  # 4 frames, every 2 of 25 a second
-    assert store.index.clip_id[:2] == ("0@0.00-0.16", "0@0.08-0.24")
-    assert set(store.frames.tolist()) <= {4, 5}
-    assert (store.status == Status.OK).all()
+    assert store.clips.index.clip_id[:2] == ("0@0.00-0.16", "0@0.08-0.24")
+    assert set(store.clips.frames.tolist()) <= {4, 5}
+    assert (store.clips.status == Status.OK).all()
 
 
 def test_other_frames_need_another_store(

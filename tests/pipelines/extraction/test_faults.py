@@ -76,9 +76,9 @@ def failures(store: Path) -> list[tuple[str, str]]:
 def is_marked_and_the_others_are_there(out: Path, plain: Path) -> None:
     assert failures(out) == [("b/01", "decoding 01.mp4 ends the process (SIGSEGV)")]
     store, whole = FeatureStore.open(out), FeatureStore.open(plain)
-    bad = store.index.clip_id.index("b/01")
-    assert store.status.tolist() == [Status.FAILED if row == bad else Status.OK for row in range(CLIPS)]
-    rows = store.rows()
+    bad = store.clips.index.clip_id.index("b/01")
+    assert store.clips.status.tolist() == [Status.FAILED if row == bad else Status.OK for row in range(CLIPS)]
+    rows = store.clips.rows()
     assert len(rows) == CLIPS - 1
     for array in ("pooled", "keypoints", "mask"):
         assert (store.read(rows, arrays=(array,))[array] == whole.read(rows, arrays=(array,))[array]).all()
@@ -188,7 +188,7 @@ def test_a_clip_that_hangs_costs_its_time_alone(
     assert failures(tmp_path / "x.zarr") == [
         ("a/hangs", "reading hangs.mp4 took more than 3 s (--clip-seconds)")
     ]
-    assert len(FeatureStore.open(tmp_path / "x.zarr").rows()) == CLIPS
+    assert len(FeatureStore.open(tmp_path / "x.zarr").clips.rows()) == CLIPS
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_three_hundred_damaged_videos(tmp_path: Path) -> None:
     assert heatpool("verify", out).returncode == 0
     store = FeatureStore.open(out)
     assert len(store) == MUTANTS + 7 + 3 * len(films)
-    results = dict(zip(store.index.clip_id, store.results(range(len(store))), strict=True))
+    results = dict(zip(store.clips.index.clip_id, store.results(range(len(store))), strict=True))
     for name, result in results.items():
         what = f"{name}, {made.get(name)}: {result}"
         assert result.status != Status.PENDING, what
@@ -98,7 +98,7 @@ def test_three_hundred_damaged_videos(tmp_path: Path) -> None:
     assert heatpool("extract", "--videos", alone, "--out", plain, *OPTIONS).returncode == 0
     expected = FeatureStore.open(plain).read(range(len(films)), ARRAYS)
     for turn in ("first", "middle", "last"):
-        found = store.read([store.index.clip_id.index(name) for name in whole(turn)], ARRAYS)
+        found = store.read([store.clips.index.clip_id.index(name) for name in whole(turn)], ARRAYS)
         for array in ARRAYS:
             if turn == "last":  # shares shards, and so batches, with damaged clips: sums in another order
                 np.testing.assert_allclose(found[array], expected[array], rtol=2e-2, atol=2e-3)

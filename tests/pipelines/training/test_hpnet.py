@@ -35,7 +35,7 @@ def rgb_clip(row: int, rgb: RgbSpec) -> ClipFeatures:
 
 
 def rgb_store(path: Path, rgb: RgbSpec) -> Path:
-    index = FeatureStore.open(make_store(path.with_name("plain.zarr"))).index
+    index = FeatureStore.open(make_store(path.with_name("plain.zarr"))).clips.index
     spec = StoreSpec(2, STEPS, 17, CHANNELS, "tiny", "tap", "ab" * 32, {}, rgb=rgb)
     writer = StoreWriter.create(path, spec=spec, index=index, shard_clips=CLIPS)
     results = [ClipResult(Status.OK, STEPS, 25.0, 64, 48, 1)] * CLIPS

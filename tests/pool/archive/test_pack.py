@@ -76,8 +76,8 @@ def test_a_store_is_read_straight_out_of_its_archive(folder: Path) -> None:
     for (rows_a, a), (rows_b, b) in zip(plain.iter_shards(), packed.iter_shards(), strict=True):
         np.testing.assert_array_equal(rows_a, rows_b)
         np.testing.assert_array_equal(a["pooled"], b["pooled"])
-    assert packed.status.tolist() == plain.status.tolist()
-    assert packed.index.columns == plain.index.columns
+    assert packed.clips.status.tolist() == plain.clips.status.tolist()
+    assert packed.clips.index.columns == plain.clips.index.columns
     assert store_digest(packed.source) == store_digest(plain.source)
     with pytest.raises(HeatpoolError, match=r"s\.hpz"):
         _ = packed.path

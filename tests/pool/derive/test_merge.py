@@ -39,13 +39,13 @@ def test_a_merged_store_holds_every_clip_as_stored(tmp_path: Path, precision: st
     a, b = FeatureStore.open(tmp_path / "a.zarr"), other_store(tmp_path / "b.zarr", precision=precision)
     merge_stores([a, b], tmp_path / "c.zarr")
     c = FeatureStore.open(tmp_path / "c.zarr")
-    assert c.index.clip_id == a.index.clip_id + b.index.clip_id
-    assert c.class_names == ("wave", "sit down", "stand up", "jump")
-    assert c.label[11:].tolist() == [2, 3, -1, 3, 2]
-    assert c.column("camera")[10:12] == ("c1", "c9")
-    assert c.column("place")[10:12] == ("", "hall")
-    assert c.split("xset").tolist() == [0] * 11 + [3] * 5
-    assert c.split("xsub")[11:].tolist() == [0] * 5
+    assert c.clips.index.clip_id == a.clips.index.clip_id + b.clips.index.clip_id
+    assert c.clips.class_names == ("wave", "sit down", "stand up", "jump")
+    assert c.clips.label[11:].tolist() == [2, 3, -1, 3, 2]
+    assert c.clips.column("camera")[10:12] == ("c1", "c9")
+    assert c.clips.column("place")[10:12] == ("", "hall")
+    assert c.clips.split("xset").tolist() == [0] * 11 + [3] * 5
+    assert c.clips.split("xsub")[11:].tolist() == [0] * 5
     assert c.results(np.arange(16)) == a.results(np.arange(11)) + b.results(np.arange(5))
     assert (c.spec.licence, c.spec.source) == ("CC BY 4.0; CC0", "drawn for this test")
     assert c.spec.config["derived_from"] == {"merge": [store_digest(a.source), store_digest(b.source)]}
@@ -90,23 +90,23 @@ def test_an_unfinished_store_is_not_merged(tmp_path: Path) -> None:
 def test_a_subset_keeps_what_was_chosen(tmp_path: Path, precision: str) -> None:
     make_store(tmp_path / "a.zarr", spec=make_spec(precision=precision)).close()
     store = FeatureStore.open(tmp_path / "a.zarr")
-    rows = store.rows(where={"subject": ["s1"]}, classes=["wave", 2])
+    rows = store.clips.rows(where={"subject": ["s1"]}, classes=["wave", 2])
     assert rows.tolist() == [1, 7]  # 4 and 10 are of other classes, or failed
     subset_store(
         store, tmp_path / "b.zarr", rows=rows, keep_classes=False, choice={"where": {"subject": ["s1"]}}
     )
     part = FeatureStore.open(tmp_path / "b.zarr")
-    assert part.class_names == ("wave", "stand up")
-    assert part.label.tolist() == [0, 1]
-    assert part.clip_ids([0, 1]) == ("clip_0001", "clip_0007")
-    assert part.status.tolist() == [Status.OK] * 2
+    assert part.clips.class_names == ("wave", "stand up")
+    assert part.clips.label.tolist() == [0, 1]
+    assert part.clips.clip_ids([0, 1]) == ("clip_0001", "clip_0007")
+    assert part.clips.status.tolist() == [Status.OK] * 2
     derived = {"subset": {"of": store_digest(store.source), "where": {"subject": ["s1"]}}}
     assert part.spec.config["derived_from"] == derived
     for name in ARRAYS:
         np.testing.assert_array_equal(part.read([0, 1], (name,))[name], store.read(rows, (name,))[name])
     subset_store(part, tmp_path / "c.zarr", rows=np.array([1]))
     twice = FeatureStore.open(tmp_path / "c.zarr")
-    assert twice.class_names == ("wave", "stand up")
+    assert twice.clips.class_names == ("wave", "stand up")
     assert twice.spec.config["derived_from"]["before"] == derived
 
 

@@ -41,9 +41,9 @@ def test_a_copied_person_is_stored_once_and_copied_again(tmp_path: Path) -> None
     folder = write_folder(tmp_path / "npy", one=clip_of(0, 1, 1), two=clip_of(1, 1, 2), zero=clip_of(2, 1, 0))
     import_published(folder, tmp_path / "s.zarr", licence="theirs")
     store = FeatureStore.open(tmp_path / "s.zarr")
-    assert store.clip_ids([0, 1, 2]) == ("one", "two", "zero")
-    assert store.persons.tolist() == [1, 2, 1]
-    assert store.label.tolist() == [-1] * 3
+    assert store.clips.clip_ids([0, 1, 2]) == ("one", "two", "zero")
+    assert store.clips.persons.tolist() == [1, 2, 1]
+    assert store.clips.label.tolist() == [-1] * 3
     assert store.spec.licence == "theirs"
     pooled = store.read([0, 1])["pooled"]
     assert not pooled[0, 1].any()
@@ -133,8 +133,8 @@ def test_failed_clips_stay_behind(tmp_path: Path) -> None:
 def test_the_published_features_come_in(tmp_path: Path) -> None:
     import_published(PUBLISHED, tmp_path / "s.zarr")
     store = FeatureStore.open(tmp_path / "s.zarr")
-    assert store.clip_ids([0, 1]) == ("S001C001P001R001A001", "S001C001P001R001A050")
-    assert store.persons.tolist() == [1, 2]  # drink water alone, punch each other
+    assert store.clips.clip_ids([0, 1]) == ("S001C001P001R001A001", "S001C001P001R001A050")
+    assert store.clips.persons.tolist() == [1, 2]  # drink water alone, punch each other
     export_published(store, tmp_path / "out")
     for path in sorted(PUBLISHED.glob("*.npy")):
         np.testing.assert_array_equal(

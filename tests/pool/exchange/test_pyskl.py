@@ -37,13 +37,13 @@ def test_keypoints_labels_and_splits_come_in(tmp_path: Path) -> None:
     path = write(tmp_path / "x.pkl", clips, xsub_train=["a", "gone"], xsub_val=["b"], odd_train=["b"])
     import_pyskl(path, tmp_path / "s.zarr", steps=4, class_names=("sit", "stand"))
     store = FeatureStore.open(tmp_path / "s.zarr")
-    assert store.clip_ids([0, 1, 2]) == ("a", "b", "none")
-    assert store.label.tolist() == [1, 0, 0]
-    assert store.class_names == ("sit", "stand")
-    assert store.status.tolist() == [Status.OK, Status.OK, Status.NO_PERSON]
-    assert store.frames.tolist() == [4, 9, 4]
-    assert store.split("xsub").tolist() == [Split.TRAIN, Split.TEST, Split.NONE]  # PYSKL reports on its val
-    assert store.split("odd").tolist() == [Split.NONE, Split.TRAIN, Split.NONE]
+    assert store.clips.clip_ids([0, 1, 2]) == ("a", "b", "none")
+    assert store.clips.label.tolist() == [1, 0, 0]
+    assert store.clips.class_names == ("sit", "stand")
+    assert store.clips.status.tolist() == [Status.OK, Status.OK, Status.NO_PERSON]
+    assert store.clips.frames.tolist() == [4, 9, 4]
+    assert store.clips.split("xsub").tolist() == [Split.TRAIN, Split.TEST, Split.NONE]  # PYSKL reports on its val
+    assert store.clips.split("odd").tolist() == [Split.NONE, Split.TRAIN, Split.NONE]
     arrays = store.read([0, 1], ("pooled", "keypoints", "mask"))
     assert not arrays["pooled"].any()
     assert arrays["mask"].any(2).tolist() == [[True, True], [True, False]]
@@ -69,15 +69,15 @@ def test_a_store_of_keypoints_goes_out_and_comes_back(tmp_path_factory, people, 
     path = write(folder / "x.pkl", clips, xsub_train=[], xsub_val=["clip 0 é"], xsub_test=[])
     import_pyskl(path, folder / "a.zarr", steps=frames, persons=3)
     a = FeatureStore.open(folder / "a.zarr")
-    assert a.split("xsub")[0] == Split.VAL
+    assert a.clips.split("xsub")[0] == Split.VAL
     assert export_pyskl(a, folder / "y.pkl") == sum(count > 0 for count in people)
     if not any(people):
         return
     import_pyskl(folder / "y.pkl", folder / "b.zarr", steps=frames, persons=3)
     b = FeatureStore.open(folder / "b.zarr")
-    rows = a.rows()
-    assert b.clip_ids(range(len(b))) == a.clip_ids(rows)
-    before, after = a.read(rows, ("keypoints", "mask")), b.read(b.rows(), ("keypoints", "mask"))
+    rows = a.clips.rows()
+    assert b.clips.clip_ids(range(len(b))) == a.clips.clip_ids(rows)
+    before, after = a.read(rows, ("keypoints", "mask")), b.read(b.clips.rows(), ("keypoints", "mask"))
     np.testing.assert_array_equal(after["mask"], before["mask"])
     np.testing.assert_allclose(after["keypoints"], before["keypoints"], atol=2e-6, rtol=1e-3)
 

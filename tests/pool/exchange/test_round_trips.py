@@ -96,7 +96,7 @@ def test_any_store_comes_back_byte_for_byte(tmp_path_factory, suffix: str, case:
     importer(folder / f"a{suffix}", folder / "b.zarr")
     back = FeatureStore.open(folder / "b.zarr")
     assert store_digest(back.source) == store_digest(store.source)
-    assert back.index.columns == store.index.columns
+    assert back.clips.index.columns == store.clips.index.columns
     shutil.rmtree(folder)
 
 
@@ -118,8 +118,8 @@ def test_other_programs_read_the_files(store: FeatureStore, tmp_path: Path) -> N
         assert file["splits/xsub"][:4].tolist() == [0, 1, 2, 3]
     with np.load(tmp_path / "s.npz", allow_pickle=False) as file:
         np.testing.assert_array_equal(file["pooled"], pooled)
-        assert file["columns/subject"].tolist() == list(store.column("subject"))
-        assert file["label"].tolist() == store.label.tolist()
+        assert file["columns/subject"].tolist() == list(store.clips.column("subject"))
+        assert file["label"].tolist() == store.clips.label.tolist()
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -37,8 +37,8 @@ def same(remote: FeatureStore, plain: FeatureStore) -> None:
     rows = [0, 10, 6]
     for name in ("pooled", "keypoints", "mask", "time_s"):
         np.testing.assert_array_equal(remote.read(rows, (name,))[name], plain.read(rows, (name,))[name])
-    assert remote.status.tolist() == plain.status.tolist()
-    assert remote.index.clip_id == plain.index.clip_id
+    assert remote.clips.status.tolist() == plain.clips.status.tolist()
+    assert remote.clips.index.clip_id == plain.clips.index.clip_id
     assert remote.results([4]) == plain.results([4])
     assert store_digest(remote.source) == store_digest(plain.source)
     assert sum(remote.bytes_by_array().values()) > 0

@@ -64,39 +64,39 @@ def test_iter_shards_gives_every_row_once_in_order(finished: Path) -> None:
 
 def test_selection_by_split_part_and_status(finished: Path) -> None:
     store = FeatureStore.open(finished)  # rows 4 and 9 failed, 6 is truncated; xsub is row % 4
-    assert store.rows().tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 10]
-    assert store.rows(usable=False).tolist() == list(range(CLIPS))
-    assert store.rows("xsub", "train").tolist() == [1, 5]
-    assert store.rows("xsub", Split.TRAIN, usable=False).tolist() == [1, 5, 9]
-    assert store.rows("xsub").tolist() == [1, 2, 3, 5, 6, 7, 10]
-    assert store.rows("xview", "test").tolist() == []
-    assert store.rows().dtype == np.int64
+    assert store.clips.rows().tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 10]
+    assert store.clips.rows(usable=False).tolist() == list(range(CLIPS))
+    assert store.clips.rows("xsub", "train").tolist() == [1, 5]
+    assert store.clips.rows("xsub", Split.TRAIN, usable=False).tolist() == [1, 5, 9]
+    assert store.clips.rows("xsub").tolist() == [1, 2, 3, 5, 6, 7, 10]
+    assert store.clips.rows("xview", "test").tolist() == []
+    assert store.clips.rows().dtype == np.int64
     with pytest.raises(HeatpoolError, match="expected a split protocol of xsub, xview, got 'xset'"):
-        store.rows("xset")
+        store.clips.rows("xset")
     with pytest.raises(HeatpoolError, match="expected part train, val or test, got 'dev'"):
-        store.rows("xsub", "dev")
+        store.clips.rows("xsub", "dev")
     with pytest.raises(HeatpoolError, match="expected a split protocol with part 'train'"):
-        store.rows(split="train")
+        store.clips.rows(split="train")
 
 
 def test_index_spec_and_results_come_back(finished: Path) -> None:
     store, want = FeatureStore.open(finished), make_index(CLIPS)
     assert store.spec == make_spec()
-    assert (store.index.clip_id, store.index.path) == (want.clip_id, want.path)
-    assert store.index.class_names == store.class_names == want.class_names
-    assert store.index.columns == want.columns
-    np.testing.assert_array_equal(store.index.label, want.label)
+    assert (store.clips.index.clip_id, store.clips.index.path) == (want.clip_id, want.path)
+    assert store.clips.index.class_names == store.clips.class_names == want.class_names
+    assert store.clips.index.columns == want.columns
+    np.testing.assert_array_equal(store.clips.index.label, want.label)
     for protocol, parts in want.splits.items():
-        np.testing.assert_array_equal(store.index.splits[protocol], parts)
-    assert store.column("subject") == want.columns["subject"]
-    assert store.clip_ids([3, 1]) == ("clip_0003", "clip_0001")
-    assert store.clip_ids([]) == ()
+        np.testing.assert_array_equal(store.clips.index.splits[protocol], parts)
+    assert store.clips.column("subject") == want.columns["subject"]
+    assert store.clips.clip_ids([3, 1]) == ("clip_0003", "clip_0001")
+    assert store.clips.clip_ids([]) == ()
     results = [make_clip(store.spec, row)[1] for row in range(CLIPS)]
     for name in ("status", "frames", "fps", "width_px", "height_px", "persons"):
         values = np.array([getattr(r, name) for r in results], getattr(store, name).dtype)
         np.testing.assert_array_equal(getattr(store, name), values, err_msg=name)
     with pytest.raises(HeatpoolError, match="expected a column of subject, camera, got 'light'"):
-        store.column("light")
+        store.clips.column("light")
 
 
 def test_repr_shows_shapes(finished: Path) -> None:
@@ -157,18 +157,18 @@ def test_open_refuses_forged_attributes(finished: Path, tmp_path: Path, name: st
 def test_an_unfinished_store_tells_the_true_status(tmp_path: Path) -> None:
     spec = make_spec()
     writer = StoreWriter.create(tmp_path / "a.zarr", spec=spec, index=make_index(CLIPS), shard_clips=4)
-    assert FeatureStore.open(writer.path).status.tolist() == [0] * CLIPS
+    assert FeatureStore.open(writer.path).clips.status.tolist() == [0] * CLIPS
     write_pending(writer, spec, limit=1)
     store = FeatureStore.open(writer.path)
     assert not store.finished
-    assert store.status.tolist() == [1, 1, 1, 1] + [0] * 7
-    assert store.rows().tolist() == [0, 1, 2, 3]
+    assert store.clips.status.tolist() == [1, 1, 1, 1] + [0] * 7
+    assert store.clips.rows().tolist() == [0, 1, 2, 3]
     writer.finish()
     assert FeatureStore.open(writer.path).finished
     # A shard written again after `finish` is believed too, before the next `finish`.
     failed = [ClipResult(Status.FAILED, message="gone")] * 4
     writer.write_shard(0, [None] * 4, failed)
-    assert FeatureStore.open(writer.path).status.tolist() == [4] * 4 + [0] * 7
+    assert FeatureStore.open(writer.path).clips.status.tolist() == [4] * 4 + [0] * 7
 
 
 def test_missing_or_broken_files_are_errors_never_zeros(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_missing_or_broken_index_files_are_errors(tmp_path: Path, name: str) -> 
         change()
         store = FeatureStore.open(path)
         with pytest.raises(HeatpoolError, match=f"damaged, cannot read array {name}"):
-            store.status if name == "status" else store.index  # noqa: B018
+            store.clips.status if name == "status" else store.clips.index  # noqa: B018
 
 
 def test_an_absent_person_costs_only_its_index_entry(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_column_of_many_values_is_stored_as_strings(tmp_path: Path) -> None:
     index = ClipIndex(values, values, np.full(count, -1, np.int32), (), {"take": values})
     path = tmp_path / "a.zarr"
     StoreWriter.create(path, spec=make_spec(), index=index)
-    assert FeatureStore.open(path).column("take") == values
+    assert FeatureStore.open(path).clips.column("take") == values
     assert "take 17" not in (path / "zarr.json").read_text()
 
 

@@ -94,7 +94,7 @@ def test_round_trip_of_any_store(precision: Precision, data: st.DataObject) -> N
         assert verify_store(path).sound
         store = FeatureStore.open(path)
         assert store.spec == spec
-        for found in (store.index, store.index_of(range(clips))):
+        for found in (store.clips.index, store.clips.index_of(range(clips))):
             assert (found.clip_id, found.path) == (index.clip_id, index.path)
             assert (found.columns, found.class_names) == (index.columns, index.class_names)
             np.testing.assert_array_equal(found.label, index.label)

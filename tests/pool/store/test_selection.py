@@ -28,24 +28,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 
 
 def test_rows_by_column_and_class(store: FeatureStore) -> None:
-    assert store.rows(where={"subject": "s1"}).tolist() == [1, 7, 10]
-    assert store.rows(where={"subject": "s1"}, usable=False).tolist() == [1, 4, 7, 10]
-    assert store.rows(where={"subject": ["s1", "s2"], "camera": "c1"}).tolist() == [1, 2, 5, 7, 8, 10]
-    assert store.rows(where={"subject": ""}).tolist() == [0, 3, 6]
-    assert store.rows(classes=["wave"]).tolist() == store.rows(classes=[0]).tolist() == [1, 5]
-    assert store.rows(classes=["wave", 2]).tolist() == [1, 3, 5, 7]
-    assert store.rows("xsub", "val", where={"subject": "s1"}, classes=["sit down"]).tolist() == [10]
-    assert store.rows(classes=[]).tolist() == []
+    assert store.clips.rows(where={"subject": "s1"}).tolist() == [1, 7, 10]
+    assert store.clips.rows(where={"subject": "s1"}, usable=False).tolist() == [1, 4, 7, 10]
+    assert store.clips.rows(where={"subject": ["s1", "s2"], "camera": "c1"}).tolist() == [1, 2, 5, 7, 8, 10]
+    assert store.clips.rows(where={"subject": ""}).tolist() == [0, 3, 6]
+    assert store.clips.rows(classes=["wave"]).tolist() == store.clips.rows(classes=[0]).tolist() == [1, 5]
+    assert store.clips.rows(classes=["wave", 2]).tolist() == [1, 3, 5, 7]
+    assert store.clips.rows("xsub", "val", where={"subject": "s1"}, classes=["sit down"]).tolist() == [10]
+    assert store.clips.rows(classes=[]).tolist() == []
 
 
 def test_rows_refuse_what_does_not_exist(store: FeatureStore) -> None:
     with pytest.raises(HeatpoolError, match="expected a column of subject, camera, got 'light'"):
-        store.rows(where={"light": "on"})
+        store.clips.rows(where={"light": "on"})
     with pytest.raises(HeatpoolError, match=r"values of subject among \['s1', 's2'\], got \['s3'\]"):
-        store.rows(where={"subject": ["s1", "s3"]})
+        store.clips.rows(where={"subject": ["s1", "s3"]})
     for wrong in ("jump", 3, -1, 0.5):
         with pytest.raises(HeatpoolError, match="expected classes among"):
-            store.rows(classes=[wrong])
+            store.clips.rows(classes=[wrong])
 
 
 def test_rows_by_a_column_of_many_values(tmp_path: Path) -> None:
@@ -53,31 +53,31 @@ def test_rows_by_a_column_of_many_values(tmp_path: Path) -> None:
     index = ClipIndex(values, values, np.full(len(values), -1, np.int32), (), {"take": values})
     StoreWriter.create(tmp_path / "a.zarr", spec=make_spec(), index=index).close()
     store = FeatureStore.open(tmp_path / "a.zarr")
-    assert store.rows(where={"take": ["take 17", "take 3"]}, usable=False).tolist() == [3, 17]
+    assert store.clips.rows(where={"take": ["take 17", "take 3"]}, usable=False).tolist() == [3, 17]
     with pytest.raises(HeatpoolError, match=r"expected values of take, got \['take x'\]"):
-        store.rows(where={"take": "take x"}, usable=False)
+        store.clips.rows(where={"take": "take x"}, usable=False)
 
 
 def test_the_table_holds_index_and_results(store: FeatureStore) -> None:
-    table, index = store.table(), make_index(CLIPS)
+    table, index = store.clips.table(), make_index(CLIPS)
     assert table["clip_id"].tolist() == list(index.clip_id)
     assert table["subject"].tolist() == list(index.columns["subject"])
     assert table["class_name"].tolist()[:5] == ["", "wave", "sit down", "stand up", ""]
     assert table["xsub"].tolist()[:5] == ["", "train", "val", "test", ""]
     assert table["status"].tolist()[4:7] == ["failed", "ok", "truncated"]
-    assert table["frames"].tolist() == store.frames.tolist()
-    some = store.table([7, 2])
+    assert table["frames"].tolist() == store.clips.frames.tolist()
+    some = store.clips.table([7, 2])
     assert list(some) == list(table)
     for name, values in table.items():
         np.testing.assert_array_equal(some[name], values[[7, 2]], err_msg=name)
 
 
 def test_the_index_of_some_clips(store: FeatureStore) -> None:
-    index = store.index_of([7, 2])
+    index = store.clips.index_of([7, 2])
     assert (index.clip_id, index.label.tolist()) == (("clip_0007", "clip_0002"), [2, 1])
     assert index.columns == {"subject": ("s1", "s2"), "camera": ("c1", "c1")}
     assert index.splits["xsub"].tolist() == [3, 2]
-    assert index.class_names == store.class_names
+    assert index.class_names == store.clips.class_names
 
 
 def test_one_clip_as_a_record(store: FeatureStore) -> None:
@@ -103,7 +103,7 @@ def test_results_with_their_messages(tmp_path: Path) -> None:
 def test_stored_arrays_make_the_same_store(tmp_path: Path, precision: str) -> None:
     spec = make_spec(precision=precision)
     source = FeatureStore.open(make_store(tmp_path / "a.zarr", clips=CLIPS, spec=spec).path)
-    writer = StoreWriter.create(tmp_path / "b.zarr", spec=spec, index=source.index, shard_clips=4)
+    writer = StoreWriter.create(tmp_path / "b.zarr", spec=spec, index=source.clips.index, shard_clips=4)
     for shard in writer.pending_shards():
         rows = writer.shard_rows(shard)
         writer.write_stored(shard, source.read_stored(rows), source.results(rows))
@@ -143,7 +143,7 @@ def test_pending_clips_stay_pending_in_a_conversion(tmp_path: Path) -> None:
     (writer.path / "journal/0000001.json").unlink()
     writer.finish()
     convert_store(FeatureStore.open(writer.path), tmp_path / "b.zarr", precision="u1")
-    assert FeatureStore.open(tmp_path / "b.zarr").status.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 1, 4, 1]
+    assert FeatureStore.open(tmp_path / "b.zarr").clips.status.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 1, 4, 1]
     assert StoreWriter.attach(tmp_path / "b.zarr").pending_shards() == [1]
 
 
@@ -154,7 +154,7 @@ def test_info_writes_the_table(
     assert cli.main(["info", str(store.path), "--csv", str(out)]) == 0
     with out.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["clip_id"] for row in rows] == list(store.index.clip_id)
+    assert [row["clip_id"] for row in rows] == list(store.clips.index.clip_id)
     assert rows[3] | {"class_name": "stand up", "xsub": "test", "status": "ok", "frames": "103"} == rows[3]
     assert cli.main(["info", str(store.path), "--csv", str(out)]) == 1
     assert "already exists" in capsys.readouterr().err
@@ -164,7 +164,7 @@ def test_info_writes_the_table(
 
 def read_all(path: Path) -> None:
     store = FeatureStore.open(path)
-    assert store.status.size
+    assert store.clips.status.size
     store.read([0])
 
 

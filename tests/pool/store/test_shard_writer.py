@@ -125,9 +125,9 @@ def test_finish_writes_results_and_failures(tmp_path: Path) -> None:
             ["clip_0003", "videos/clip_0003.mp4", "truncated", "ends\nearly"],
         ]
     store = FeatureStore.open(writer.path)
-    assert store.status.tolist() == [1, 4, 2, 3, 0]
-    assert store.frames.tolist() == [10, 0, 40, 7, 0]
-    assert store.persons.tolist() == [1, 0, 0, 2, 0]
+    assert store.clips.status.tolist() == [1, 4, 2, 3, 0]
+    assert store.clips.frames.tolist() == [10, 0, 40, 7, 0]
+    assert store.clips.persons.tolist() == [1, 0, 0, 2, 0]
     counts = json.loads((writer.path / "finished.json").read_text())["clips"]
     assert counts == {"pending": 1, "ok": 1, "no_person": 1, "truncated": 1, "failed": 1}
 

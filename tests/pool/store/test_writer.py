@@ -95,12 +95,12 @@ def test_a_store_without_clips_is_a_store(tmp_path: Path, precision: str) -> Non
     assert writer.pending_shards() == []
     writer.finish()
     store = FeatureStore.open(writer.path)
-    assert (len(store), store.status.size, store.rows("xsub", "train").size) == (0, 0, 0)
-    assert (store.index.clip_id, store.index.columns) == ((), {"subject": ()})
+    assert (len(store), store.clips.status.size, store.clips.rows("xsub", "train").size) == (0, 0, 0)
+    assert (store.clips.index.clip_id, store.clips.index.columns) == ((), {"subject": ()})
     assert store.read([])["pooled"].shape == (0, 2, 4, 3, 5)
     assert list(store.iter_shards()) == []
     assert verify_store(writer.path).sound
-    assert {name: len(values) for name, values in store.table().items()}.keys() >= {
+    assert {name: len(values) for name, values in store.clips.table().items()}.keys() >= {
         "clip_id",
         "subject",
         "xsub",

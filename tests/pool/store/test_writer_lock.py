@@ -99,7 +99,7 @@ def test_two_writers_of_a_shard_take_turns(tmp_path: Path) -> None:
     write_pending(writer, make_spec())
     writer.finish()
     assert verify_store(path).sound
-    assert FeatureStore.open(path).status.tolist() == [1, 1, 1, 1, 4, 1, 3, 1, 1, 4, 1]
+    assert FeatureStore.open(path).clips.status.tolist() == [1, 1, 1, 1, 4, 1, 3, 1, 1, 4, 1]
 
 
 def test_a_writer_that_lost_its_shard_changes_nothing(tmp_path: Path) -> None:
