@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
-from heatpool.pipelines.extraction.run_file import machine
+from heatpool.pipelines.process.machine import machine
 
 __all__ = ["block_names", "describe_machine", "replace_block", "tables"]
 

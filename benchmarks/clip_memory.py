@@ -33,11 +33,11 @@ def measure(clips: int, frames: int) -> str:
     options = EngineOptions(steps=8 if clips > 1 else 64)
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder) / "long.mp4", frames, source=None, width_px=640, height_px=480)
-        poser = TopDown(FullFrame(), load_tiny_backbone(), device="cpu")
+        estimator = TopDown(FullFrame(), load_tiny_backbone(), device="cpu")
         before, begun = largest_resident_mb(), time.perf_counter()
         jobs = [ClipJob(clip, video) for clip in range(clips)]
         for first in range(0, clips, SHARD):
-            extract_clips(jobs[first : first + SHARD], options, poser=poser)
+            extract_clips(jobs[first : first + SHARD], options, estimator=estimator)
         seconds = time.perf_counter() - begun
     return f"| {clips} | {frames} | {before:.0f} | {largest_resident_mb():.0f} | {seconds:.1f} |"
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from heatpool.extract.demo.dataset import DemoSpec, render_demo
-from heatpool.extract.demo.samples import render_sample
+from heatpool.extract.demo.stills import render_still
 from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.pipelines.process.device import available_cores
 
@@ -33,7 +33,7 @@ def make_video(path: Path, frames: int, *, source: Path | None, width_px: int, h
         pictures = [each.rgb for each in iter_frames(source, np.arange(min(info.frames, 60)), info=info)]
     else:
         rng = np.random.default_rng(0)
-        pictures = [render_sample(rng).rgb for _ in range(8)]
+        pictures = [render_still(rng).rgb for _ in range(8)]
     pictures = [cv2.resize(picture, (width_px, height_px)) for picture in pictures]
     to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
     with av.open(str(path), "w") as container:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from ultralytics.nn.tasks import DetectionModel
 
-from heatpool.extract.engine.estimators import OneStage, Poser, TopDown
+from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
@@ -19,11 +19,11 @@ from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
 from heatpool.extract.networks.ultralytics import LoadedModel
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.yolo_pose import YoloPose
-from heatpool.extract.records import Detections, Frame, FramePeople, PoseBackbone
+from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone
 from tests.classify.deterministic_weights import fill_
 from tests.fixtures.torchvision_shim import install
 
-__all__ = ["BACKENDS", "CPU", "fixed_box", "hrnet", "poser", "yolo", "yolo_pose"]
+__all__ = ["BACKENDS", "CPU", "estimator", "fixed_box", "hrnet", "yolo", "yolo_pose"]
 
 BACKENDS = ("tiny", "yolo-pose", "vitpose", "hrnet-simcc")
 CPU = torch.device("cpu")
@@ -48,12 +48,12 @@ class FixedBox(UltralyticsDetector):
 class FixedPerson(YoloPose):
     """Runs the real network and then answers with one person, whose joints lie on the diagonal of its box."""
 
-    def estimate(self, frames: Sequence[Frame]) -> list[FramePeople]:
+    def estimate(self, frames: Sequence[Frame]) -> list[FramePersons]:
         """Return the one person of each frame."""
         super().estimate(frames)
         joints = np.linspace(PLACE[:2], PLACE[2:], self.joints, dtype=np.float32)
         return [
-            FramePeople(
+            FramePersons(
                 Detections(fixed_box(*frame.rgb.shape[1::-1]), np.ones(1, np.float32)),
                 (joints * frame.rgb.shape[1::-1])[None].astype(np.float32),
                 np.ones((1, self.joints), np.float32),
@@ -64,7 +64,9 @@ class FixedPerson(YoloPose):
         ]
 
 
-def poser(backend: str, *, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Poser[Any]:
+def estimator(
+    backend: str, *, device: torch.device = CPU, dtype: torch.dtype = torch.float32
+) -> PoseEstimator[Any]:
     """Return a backend as `heatpool extract` builds it."""
     if backend == "yolo-pose":
         return OneStage(yolo_pose(device=device, dtype=dtype))

@@ -93,8 +93,8 @@ def extract(
         gaps="zeros" if variant.person_selection == "first" else "skip",
         person_batch=8,
     )
-    poser = TopDown(detector, backbone, device="cpu", crop_aspect=variant.crop_aspect)
-    features = extract_clips([ClipJob(clip, video)], options, poser=poser)[0].features
+    estimator = TopDown(detector, backbone, device="cpu", crop_aspect=variant.crop_aspect)
+    features = extract_clips([ClipJob(clip, video)], options, estimator=estimator)[0].features
     if features is None:
         raise SystemExit(f"nobody found in {video}: are its boxes in the file?")
     return features

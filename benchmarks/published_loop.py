@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from ultralytics.utils.nms import non_max_suppression
 
-from benchmarks.networks import CPU, fixed_box, hrnet, poser, yolo, yolo_pose
+from benchmarks.networks import CPU, estimator, fixed_box, hrnet, yolo, yolo_pose
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.crops import crop_affines
 from heatpool.extract.networks.detectors import letterbox
@@ -58,7 +58,7 @@ class _PlainTopDown:
     """The same loop with another network, as heatpool loads it, in eval mode and at batch 1."""
 
     def __init__(self, backend: str, device: torch.device) -> None:
-        found = poser(backend, device=device)
+        found = estimator(backend, device=device)
         assert isinstance(found, TopDown)
         self._detector, self._backbone, self._device = found._detector, found._backbone, device
         spec = self._backbone.crop

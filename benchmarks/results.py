@@ -24,10 +24,10 @@ from heatpool.classify.scores.calibration import calibrate
 from heatpool.classify.scores.fuse import fit_fusion, fuse_scores
 from heatpool.classify.scores.metrics import evaluate_scores
 from heatpool.classify.scores.scores import load_scores
-from heatpool.pipelines.extraction.demo_data import DEMO_FOLDER
-from heatpool.pipelines.report.numbers import Share
-from heatpool.pipelines.training.run_dir import read_seed_folders, read_summary
-from heatpool.pipelines.training.seeds import over_seeds
+from heatpool.classify.scores.shares import Share
+from heatpool.pipelines.extraction.places import DEMO_FOLDER
+from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
+from heatpool.pipelines.runs.seeds import over_seeds
 from heatpool.pool.records import Status
 from heatpool.pool.store.reader import FeatureStore
 

@@ -22,10 +22,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.material import make_video
-from benchmarks.networks import BACKENDS, poser
+from benchmarks.networks import BACKENDS, estimator
 from benchmarks.published_loop import Step, published_loop, published_step
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
-from heatpool.extract.engine.estimators import Poser
+from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.pipelines.process.malloc import keep_heap
 
 STEPS = 64
@@ -52,10 +52,10 @@ class Side:
     run: Callable[[Path], object]
 
 
-def ours(video: Path, network: Poser) -> np.ndarray:
+def ours(video: Path, network: PoseEstimator) -> np.ndarray:
     """Extract with the engine. Returns (STEPS, V, C)."""
     options = EngineOptions(persons=1, steps=STEPS, frame_batch=32, person_batch=32)
-    features = extract_clips([ClipJob(0, video)], options, poser=network)[0].features
+    features = extract_clips([ClipJob(0, video)], options, estimator=network)[0].features
     assert features is not None
     return features.pooled[0]
 
@@ -89,7 +89,7 @@ def sides(backend: str, step: Step, device: torch.device, dtypes: Iterable[torch
     for dtype in dtypes:
         if backend == "tiny" and dtype != torch.float32:
             continue
-        network = poser(backend, device=device, dtype=dtype)
+        network = estimator(backend, device=device, dtype=dtype)
         yield Side(f"heatpool, {str(dtype)[6:]}", dtype, 2 * STEPS, lambda video: ours(video, network))  # noqa: B023
 
 

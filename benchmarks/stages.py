@@ -29,12 +29,12 @@ import torch
 
 from benchmarks.material import demo_manifest, make_video
 from benchmarks.networks import BACKENDS
-from benchmarks.networks import poser as build_poser
+from benchmarks.networks import estimator as build_estimator
 from heatpool.extract.datasets.manifest import read_manifest
-from heatpool.extract.engine import estimators as posers
+from heatpool.extract.engine import estimators
 from heatpool.extract.engine.clip_state import ClipState
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
-from heatpool.extract.engine.estimators import OneStage, Poser, TopDown
+from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.video import readahead
 from heatpool.extract.video import reader as video
 from heatpool.pipelines.process.malloc import keep_heap
@@ -69,16 +69,18 @@ class Shares:
         return wrapped
 
     def counted(self, pose: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap `Poser.pose` so that people are counted."""
+        """Wrap `PoseEstimator.pose` so that people are counted."""
 
-        def wrapped(poser: Poser[Any], chosen: Sequence[Any]) -> Any:
+        def wrapped(estimator: PoseEstimator[Any], chosen: Sequence[Any]) -> Any:
             self.people += len(chosen)
-            return pose(poser, chosen)
+            return pose(estimator, chosen)
 
         return wrapped
 
 
-def profile(poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> tuple[Shares, float, float]:
+def profile(
+    estimator: PoseEstimator[Any], jobs: Sequence[ClipJob], folder: Path
+) -> tuple[Shares, float, float]:
     """Extract and write clips; return processor seconds by stage, those in all, and seconds on the clock."""
     shares = Shares()
     with ExitStack() as stack:
@@ -88,46 +90,46 @@ def profile(poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> tuple[S
 
         wrap("decode", readahead, "_decode_clips")  # all that decoding threads do, converting included
         wrap("convert", video, "_convert")
-        wrap("crop", posers, "crop_boxes")
-        wrap("crop", posers, "normalise_crops")
+        wrap("crop", estimators, "crop_boxes")
+        wrap("crop", estimators, "normalise_crops")
         wrap("pool", ClipState, "outcome")
-        stack.enter_context(patch.object(type(poser), "pose", shares.counted(type(poser).pose)))
-        if isinstance(poser, TopDown):
-            wrap("detect", type(poser._detector), "detect")
-            wrap("pose", type(poser._backbone), "forward")
+        stack.enter_context(patch.object(type(estimator), "pose", shares.counted(type(estimator).pose)))
+        if isinstance(estimator, TopDown):
+            wrap("detect", type(estimator._detector), "detect")
+            wrap("pose", type(estimator._backbone), "forward")
             wrap("pool", TopDown, "_pool")
         else:
-            wrap("pose", type(poser), "look")
+            wrap("pose", type(estimator), "detect")
         process, thread, begun = time.process_time(), time.thread_time(), time.perf_counter()
-        outcomes = extract_clips(jobs, EngineOptions(), poser=poser)
+        outcomes = extract_clips(jobs, EngineOptions(), estimator=estimator)
         extracted = time.process_time()
         # The networks have one thread, this one: what neither it nor decoding threads did, FFmpeg's own did.
         mine = time.thread_time() - thread + shares.seconds["decode"]
         shares.seconds["decode"] += extracted - process - mine - shares.seconds["convert"]
-        write(outcomes, poser, folder)
+        write(outcomes, estimator, folder)
         shares.seconds["write"] = time.process_time() - extracted
         total, seconds = time.process_time() - process, time.perf_counter() - begun
     return shares, total, seconds
 
 
-def write(outcomes: Sequence[Outcome], poser: Poser[Any], folder: Path) -> None:
+def write(outcomes: Sequence[Outcome], estimator: PoseEstimator[Any], folder: Path) -> None:
     """Write the clips as one shard of a store."""
-    spec = StoreSpec(2, 64, poser.joints, poser.channels, "benchmark", "", "", {})
+    spec = StoreSpec(2, 64, estimator.joints, estimator.channels, "benchmark", "", "", {})
     names = tuple(map(str, range(len(outcomes))))
     index = ClipIndex(names, names, np.full(len(names), -1, np.int32), ())
     with StoreWriter.create(folder / "a.zarr", spec=spec, index=index, overwrite=True) as writer:
         writer.write_shard(0, [each.features for each in outcomes], [each.result for each in outcomes])
 
 
-def row(backend: str, poser: Poser[Any], jobs: Sequence[ClipJob], folder: Path) -> list[str]:
+def row(backend: str, estimator: PoseEstimator[Any], jobs: Sequence[ClipJob], folder: Path) -> list[str]:
     """Return the table's cells of a backend; a few frames of a clip warm it up."""
-    extract_clips([replace(jobs[0], end_s=0.2)], EngineOptions(), poser=poser)
-    shares, total, seconds = profile(poser, jobs, folder)
+    extract_clips([replace(jobs[0], end_s=0.2)], EngineOptions(), estimator=estimator)
+    shares, total, seconds = profile(estimator, jobs, folder)
     known = [shares.seconds[stage] for stage in STAGES]
     spent = [*known, total - sum(known)]
     of_people = sum(shares.seconds[stage] for stage in ("crop", "pose", "pool"))
     of_frames = total - of_people
-    if isinstance(poser, OneStage):
+    if isinstance(estimator, OneStage):
         of_frames, of_people = total, 0.0  # one pass, however many people there are
     return [
         backend,
@@ -162,7 +164,7 @@ def main() -> None:
                 size = {"width_px": 1920, "height_px": 1080}
                 clip = make_video(folder / "clip.mp4", options.frames, source=options.video, **size)
                 jobs = [ClipJob(0, clip)]
-            print(f"| {' | '.join(row(backend, build_poser(backend), jobs, folder))} |", flush=True)
+            print(f"| {' | '.join(row(backend, build_estimator(backend), jobs, folder))} |", flush=True)
 
 
 if __name__ == "__main__":

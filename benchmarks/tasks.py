@@ -44,7 +44,7 @@ class NoWork(ShardWork):
 
     def shard(self, number: int) -> Shard:
         """Return one that takes no time."""
-        shard = super().shard(number % math.ceil(len(self.manifest.clips) / self.config.shard_clips))
+        shard = super().shard(number % math.ceil(len(self.manifest.clips) / self.options.shard_clips))
         return NoShard(shard.store, number, shard.jobs, shard.options)
 
 
@@ -58,7 +58,7 @@ class NoShard(Shard):
 
 def no_networks(threads: int, number: int) -> Networks:
     """Build nothing."""
-    return Networks(poser=None)  # type: ignore[arg-type]
+    return Networks(estimator=None)  # type: ignore[arg-type]
 
 
 def make_manifest(folder: Path, clips: int) -> Manifest:

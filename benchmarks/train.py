@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.published_ctrgcn import PublishedCTRGCN
-from heatpool.classify.networks.ctrgcn import CTRGCN, PUBLISHED_LAYERS
-from heatpool.classify.networks.graph import HPNET_GRAPH
+from heatpool.classify.networks.ctrgcn import CTRGCN
+from heatpool.classify.networks.graph import HPNET_GRAPH, PUBLISHED_LAYERS
 from heatpool.classify.networks.graphconv import relation_channels
 from heatpool.pipelines.process.malloc import keep_heap
 

@@ -15,12 +15,13 @@ from torch import Tensor
 from heatpool.pool.records import check_array
 
 __all__ = [
+    "Backbone",
     "CropSpec",
     "Detections",
     "Detector",
     "Frame",
     "FrameBackbone",
-    "FramePeople",
+    "FramePersons",
     "PoseBackbone",
     "PoseBatch",
 ]
@@ -51,7 +52,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """People found in one frame, most confident first.
+    """Persons found in one frame, most confident first.
 
     Attributes:
         boxes_xyxy_px: (D, 4) float32, x1 < x2 and y1 < y2.
@@ -99,7 +100,7 @@ class CropSpec:
 
 @dataclass(frozen=True, eq=False)
 class PoseBatch:
-    """What a pose network says about a batch of crops.
+    """A pose network's answer for a batch of crops.
 
     Attributes:
         joints_xy_px: (B, V, 2) float32 tensor, in crop pixels.
@@ -124,16 +125,15 @@ class PoseBatch:
             raise ValueError(f"expected heatmaps ({batch}, {joints}, h, w), got {tuple(self.heatmaps.shape)}")
 
 
-class PoseBackbone(Protocol):
-    """A top-down pose network with one or more inner feature maps exposed.
+class Backbone(Protocol):
+    """A pose network with one or more inner feature maps exposed.
 
     Attributes:
         name: of the backend, as on the command line.
-        tap: names of the feature maps that `forward` returns, joined by "+".
+        tap: names of the feature maps that are pooled, joined by "+".
         tap_channels: channels of each of these maps.
-        channels: C, all of them.
+        channels: C of the pooled vectors: all of them.
         joints: V.
-        crop: how crops must be prepared.
         weights_sha256: hex digest of the weights file.
     """
 
@@ -142,8 +142,17 @@ class PoseBackbone(Protocol):
     tap_channels: tuple[int, ...]
     channels: int
     joints: int
-    crop: CropSpec
     weights_sha256: str
+
+
+class PoseBackbone(Backbone, Protocol):
+    """A top-down pose network: it works on crops.
+
+    Attributes:
+        crop: how crops must be prepared.
+    """
+
+    crop: CropSpec
 
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run the network on normalised crops, (B, 3, height, width) float."""
@@ -151,11 +160,11 @@ class PoseBackbone(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class FramePeople:
-    """What a one-stage network says of a frame: people with joints and pooled features at once.
+class FramePersons:
+    """A one-stage network's answer for a frame: persons with joints and pooled features at once.
 
     Attributes:
-        detections: D people, most confident first.
+        detections: D persons, most confident first.
         joints_xy_px: (D, V, 2) float32, in frame pixels.
         scores: (D, V) float32 in [0, 1].
         pooled: (D, V, C) float32.
@@ -176,33 +185,17 @@ class FramePeople:
         check_array("map_mean", self.map_mean, (count, self.pooled.shape[2]), np.float32)
 
 
-class FrameBackbone(Protocol):
-    """A one-stage pose network: no separate detector, no crops.
+class FrameBackbone(Backbone, Protocol):
+    """A one-stage pose network: no separate detector, no crops."""
 
-    Attributes:
-        name: of the backend, as on the command line.
-        tap: names of the feature maps that are pooled, joined by "+".
-        tap_channels: channels of each of these maps.
-        channels: C of the pooled vectors: all of them.
-        joints: V.
-        weights_sha256: hex digest of the weights file.
-    """
-
-    name: str
-    tap: str
-    tap_channels: tuple[int, ...]
-    channels: int
-    joints: int
-    weights_sha256: str
-
-    def estimate(self, frames: Sequence[Frame]) -> list[FramePeople]:
-        """Return the people of each frame, in the order of `frames`."""
+    def estimate(self, frames: Sequence[Frame]) -> list[FramePersons]:
+        """Return the persons of each frame, in the order of `frames`."""
         ...
 
 
 class Detector(Protocol):
-    """Finds people in frames."""
+    """Finds persons in frames."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Return the people of each frame, in the order of `frames`."""
+        """Return the persons of each frame, in the order of `frames`."""
         ...

@@ -1,149 +1,185 @@
 """The program `heatpool`: options from flags or YAML, one clear line for each error, exit codes.
 
-Exit codes: 0 good; 1 error; 2 usage; 3 finished, but some clips failed; 130 interrupted.
+Exit codes: 0 good; 1 error; 2 usage; 3 finished, but some clips failed; 130 interrupted; 141 nobody reads on.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
+import select
 import sys
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, NoReturn, get_type_hints
+from typing import Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter
-
-from heatpool.pipelines.command_table import COMMANDS, GROUPS, Command
+from heatpool.pipelines.command_table import COMMANDS, GROUPS, SECTIONS
+from heatpool.pipelines.exit_codes import ERROR, GOOD, INTERRUPTED, PIPE_CLOSED, USAGE
+from heatpool.pipelines.options.fields import OptionError, as_plain, did_you_mean
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["main"]
+__all__ = ["main", "read_command"]
+
+_HELP = {"-h", "--help"}
+_PRINT_CONFIG = {"--print-config", "--print_config"}
+_EXTRAS = {"onnx": "onnx", "onnxruntime": "onnx", "transformers": "hf", "obstore": "s3"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code."""
+    """Run a command line and return its exit code.
+
+    Raises:
+        SystemExit: with 2, after a line that says what is wrong with the command line.
+    """
     # Threads that wait for each other must sleep, not spin: with one core taken by something else, spinning
     # made the networks ten times slower here. OpenMP reads this when torch is imported, which is below.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    name = _named(arguments)
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = _command_name(words)
+    program = f"heatpool {name}".strip()
     try:
-        config = _parse(arguments, name)
-        run: Callable[[Any], int] = import_module(COMMANDS[name].module).run
-        return run(config)
+        code = _run(name, words)
+        sys.stdout.flush()
+    except OptionError as error:
+        print(f"{program}: {error}; see --help", file=sys.stderr)
+        raise SystemExit(USAGE) from None
     except HeatpoolError as error:
-        print(f"heatpool {name}: {error}", file=sys.stderr)
-        return 1
+        print(f"{program}: {error}", file=sys.stderr)
+        return ERROR
+    except ImportError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"{program}: {error.name} is not installed: pip install 'heatpool[{extra}]'", file=sys.stderr)
+        return ERROR
     except KeyboardInterrupt:
-        print(f"heatpool {name}: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
+        print(f"{program}: interrupted; what was finished is kept", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        if not _stdout_is_closed():
+            raise
+        return PIPE_CLOSED
+    return code
 
 
-def _named(arguments: Sequence[str]) -> str:
-    """Return the command that a command line begins with, empty if there is none."""
-    words = [word for word in arguments[:2] if not word.startswith("-")]
-    return next((name for name in (" ".join(words[:2]), "".join(words[:1])) if name in COMMANDS), "")
+def read_command(words: Sequence[str]) -> Any:
+    """Return the options that a command line asks for, command first.
+
+    Raises:
+        OptionError: if it asks for what there is not.
+    """
+    name = _command_name(words)
+    return COMMANDS[name].parser(name).read(words[len(name.split()) :])
 
 
-class _Parser(ArgumentParser):
-    """An argument parser that answers bad usage with one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        text = " ".join(str(message).split())
-        print(f"{self.prog.split(' [')[0]}: {text}; see --help", file=sys.stderr)
-        raise SystemExit(2)
-
-
-class _Formatter(DefaultHelpFormatter):
-    """Help with options as people type them, and examples as they are written."""
-
-    def _format_action_invocation(self, action: Any) -> str:
-        return super()._format_action_invocation(action).replace("_", "-")
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(indent + line for line in text.splitlines())
-
-
-def _parse(arguments: Sequence[str], name: str) -> Any:
-    parser = _Parser(
-        prog=f"heatpool {name}".strip(),
-        description="Actions from pooled heatmap features.",
-        formatter_class=_Formatter,
-    )
-    commands = parser.add_subcommands(required=True)
-    groups = {group: _group(commands, group) for group in GROUPS}
-    for each, command in COMMANDS.items():
-        group, _, word = each.rpartition(" ")
-        target = groups[group] if group else commands
-        target.add_subcommand(word, _subparser(each, command), help=_summary(command.config))
-    parsed = parser.parse_args(_spell(arguments, name))
-    for word in name.split():
-        parsed = parsed[word]
-    values = parsed.as_dict()
-    values.pop("config", None)
-    try:
-        return COMMANDS[name].config(**values)
-    except ValueError as error:
-        parser.error(str(error))
-
-
-def _group(commands: Any, group: str) -> Any:
-    """Add a group of commands; return what its commands are added to."""
-    parser = _Parser(prog=f"heatpool {group}", description=GROUPS[group], formatter_class=_Formatter)
-    commands.add_subcommand(group, parser, help=GROUPS[group])
-    return parser.add_subcommands(required=True)
-
-
-def _subparser(name: str, command: Command) -> ArgumentParser:
-    parser = _Parser(
-        prog=f"heatpool {name}",
-        usage=f"heatpool {name} [options]",
-        description=_summary(command.config),
-        epilog="examples:\n" + "\n".join(f"  {line}" for line in command.examples.splitlines()),
-    )
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
-    parser.add_class_arguments(command.config, as_group=False)
-    return parser
-
-
-def _summary(config: type[Any]) -> str:
-    return (config.__doc__ or "").splitlines()[0]
-
-
-def _spell(arguments: Sequence[str], name: str) -> list[str]:
-    """Let options be written with dashes, switches without a value, and some options without their names."""
-    if not name:
-        return list(arguments)
+def _run(name: str, words: Sequence[str]) -> int:
+    if name not in COMMANDS:
+        return _run_none(name, words)
     command = COMMANDS[name]
-    hints = get_type_hints(command.config)
-    switches = {field.name for field in fields(command.config) if hints[field.name] is bool}
-    start = len(name.split())
-    spelled, bare = list(arguments[:start]), list[str]()
-    words = deque(arguments[start:])
-    while words:
-        option, equals, value = words.popleft().partition("=")
-        if not option.startswith("--"):
-            word = option + equals + value
-            (spelled if word.startswith("-") else bare).append(word)
-            continue
-        key = option[2:].replace("-", "_")
-        has_value = bool(words) and not words[0].startswith("--")
-        if key in switches and not equals and not (has_value and words[0].lower() in ("true", "false")):
-            spelled.append(f"--{key}=true")
-        elif equals:
-            spelled.append(f"--{key}={value}")
-        else:
-            spelled.append(f"--{key}")
-            if has_value:
-                spelled.append(words.popleft())
-    return spelled + _name_words(bare, command.bare.split())
+    parser = command.parser(name)
+    words = words[len(name.split()) :]
+    if _HELP & set(words):
+        print(parser.help(), end="")
+        return GOOD
+    options = parser.read([word for word in words if word not in _PRINT_CONFIG])
+    if _PRINT_CONFIG & set(words):
+        import yaml  # only here
+
+        print(yaml.safe_dump(as_plain(options), sort_keys=False), end="")
+        return GOOD
+    with _logs_on_stderr(quiet=getattr(options, "quiet", False)):
+        run: Callable[[Any], int] = import_module(f"heatpool.pipelines.commands.{command.module}").run
+        return run(options)
 
 
-def _name_words(words: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Give words without dashes the options that they stand for; words too many stay as they are."""
-    if names and names[0].endswith("...") and words:
-        return [f"--{names[0].removesuffix('...')}={json.dumps(words)}"]
-    named = [f"--{name}={word}" for name, word in zip(names, words, strict=False)]
-    return named + list(words[len(named) :])
+def _command_name(words: Sequence[str]) -> str:
+    """Return the command that a command line begins with, or the group, empty if there is none."""
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if name in COMMANDS or name in GROUPS:
+            return name
+    return ""
+
+
+def _run_none(group: str, words: Sequence[str]) -> int:
+    """Answer a command line without command.
+
+    Raises:
+        OptionError: if it asks for what there is not.
+    """
+    words = words[len(group.split()) :]
+    if _HELP & set(words[:1]):
+        print(_help_of_group(group) if group else _help())
+        return GOOD
+    if words[:1] == ["--version"] and not group:
+        import heatpool
+
+        print(f"heatpool {heatpool.__version__}")
+        return GOOD
+    known = [name.removeprefix(f"{group} ") for name in COMMANDS if name.startswith(f"{group} ".lstrip())]
+    if not words:
+        raise OptionError(f"expected a command: {', '.join(known)}")
+    if words[0].startswith("-"):
+        raise OptionError(f"expected a command before {words[0]}")
+    near = did_you_mean(words[0], known if group else [*known, *GROUPS])
+    raise OptionError(f"unknown command {words[0]!r}{near}")
+
+
+def _help() -> str:
+    lines = [
+        "usage: heatpool COMMAND [options]",
+        "",
+        "Actions from pooled heatmap features: extract once, train often.",
+    ]
+    for title, names in SECTIONS.items():
+        lines += ["", f"{title}:", *_lines(names)]
+    lines += [
+        "",
+        "further:",
+        "  --version       Say the version",
+        "  COMMAND --help  Explain a command, with examples",
+    ]
+    return "\n".join(lines)
+
+
+def _help_of_group(group: str) -> str:
+    names = [name for name in COMMANDS if name.startswith(f"{group} ")]
+    return "\n".join([f"usage: heatpool {group} COMMAND [options]", "", GROUPS[group], "", *_lines(names)])
+
+
+def _lines(names: Sequence[str]) -> list[str]:
+    return [f"  {name:16}{COMMANDS[name].summary.rstrip('.')}" for name in names]
+
+
+@contextmanager
+def _logs_on_stderr(*, quiet: bool) -> Iterator[None]:
+    """Show what the package logs, as plain lines."""
+    logger, handler = logging.getLogger("heatpool"), _StderrHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes above the progress bars, if there are any."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm = sys.modules.get("tqdm")  # without it, nobody draws bars
+        (tqdm.tqdm.write if tqdm else print)(self.format(record), file=sys.stderr)
+
+
+def _stdout_is_closed() -> bool:
+    """Tell whether a broken pipe is that of stdout, not one to a worker; if so, quiet what is yet to come."""
+    stdout = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(stdout, 0)  # errors are told anyway
+    closed = bool(poll.poll(0))
+    if closed:  # Python flushes once more at shutdown
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return closed

@@ -162,9 +162,10 @@ class ClipIndex:
         class_names: names in label order.
         columns: free text per clip (subject, camera, ...), "" when unknown.
         splits: per protocol (xsub, xview, ...) an (N,) uint8 array of `Split`.
+        disjoint: per protocol that has a rule the column whose values train and test must not share.
 
     Raises:
-        ValueError: if lengths differ, ids repeat or a label has no class name.
+        ValueError: if lengths differ, ids repeat, a label has no class name or a rule is no pair of texts.
     """
 
     clip_id: tuple[str, ...]
@@ -173,6 +174,7 @@ class ClipIndex:
     class_names: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     splits: Mapping[str, np.ndarray] = field(default_factory=dict)
+    disjoint: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.clip_id)
@@ -195,6 +197,8 @@ class ClipIndex:
                 raise ValueError(
                     f"expected splits 0 to {max(Split)} in split {name}, got {int(splits.max())}"
                 )
+        if not all(isinstance(text, str) for rule in self.disjoint.items() for text in rule):
+            raise ValueError(f"expected a column per protocol in disjoint, got {self.disjoint!r:.80}")
 
     def __len__(self) -> int:
         return len(self.clip_id)

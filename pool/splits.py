@@ -1,5 +1,8 @@
 """What is wrong with labels and splits: unseen classes, empty splits, and what splits share but must not.
 
+What train and test of a protocol must not share is the rule of the data set it comes from, and travels
+with the clips (`ClipIndex.disjoint`); the name of a protocol says nothing.
+
 The checks take a `ClipIndex`, so that they serve a manifest (`Manifest.index()`) and a feature store alike.
 """
 
@@ -15,7 +18,7 @@ import numpy as np
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Split
 
-__all__ = ["Finding", "check_labels", "check_split", "find_leaks", "refuse_leaks"]
+__all__ = ["Finding", "check_labels", "check_split", "find_leaks", "refuse_leaks", "require_labels"]
 
 _NAMED = 5  # values that a message writes out
 _PAIRS = ((Split.TRAIN, Split.TEST), (Split.VAL, Split.TEST), (Split.TRAIN, Split.VAL))
@@ -43,7 +46,7 @@ def check_labels(index: ClipIndex) -> list[Finding]:
     findings = []
     unlabelled = np.flatnonzero(index.label < 0)
     if len(unlabelled):
-        message = f"{len(unlabelled)} of {len(index)} clips have no label"
+        message = _unlabelled(index.label)
         findings.append(Finding("warning", "unlabelled", message, _rows(unlabelled)))
     labels: dict[str, list[int]] = defaultdict(list)
     for label, name in enumerate(index.class_names):
@@ -55,6 +58,23 @@ def check_labels(index: ClipIndex) -> list[Finding]:
     return findings
 
 
+def require_labels(labels: np.ndarray, clip_ids: Sequence[str], what: str) -> None:
+    """Raise HeatpoolError unless every clip has a label.
+
+    Args:
+        labels: (N,) class numbers, -1 = unlabelled.
+        clip_ids: N ids, to name one.
+        what: what needs them, to begin the line with, such as `cannot evaluate`.
+    """
+    missing = np.flatnonzero(labels < 0)
+    if len(missing):
+        raise HeatpoolError(f"{what}: {_unlabelled(labels)}, such as {clip_ids[int(missing[0])]!r}")
+
+
+def _unlabelled(labels: np.ndarray) -> str:
+    return f"{int((labels < 0).sum())} of {len(labels)} clips have no label"
+
+
 def check_split(
     index: ClipIndex, protocol: str, *, contents: Sequence[str] = (), disjoint: str | None = None
 ) -> list[Finding]:
@@ -64,7 +84,7 @@ def check_split(
         index: clips.
         protocol: name of the split.
         contents: N digests of the videos' contents, "" = unknown; to find one video under two names.
-        disjoint: column whose values train and test must not share; None when no rule is known.
+        disjoint: column whose values train and test must not share; default: by the rule of the index.
 
     Returns:
         What was found.
@@ -74,7 +94,7 @@ def check_split(
         if not (split == each).any():
             say = "; train needs one: heatpool manifest --val-fraction" if each == Split.VAL else ""
             message = f"{protocol} has no {each.name.lower()} clip{say}"
-            findings.append(Finding("warning", "empty_part", message))
+            findings.append(Finding("warning", "empty_split", message))
     trained = np.unique(index.label[split == Split.TRAIN])
     unseen = (split > Split.TRAIN) & (index.label >= 0) & ~np.isin(index.label, trained)
     if unseen.any():
@@ -92,14 +112,15 @@ def find_leaks(
     """Find what the splits of a protocol share but must not.
 
     The same video in two splits is an error, under one path or under two (`contents`). So is a value of the
-    column `disjoint` that test shares with train or val, and a subject that train and val share (a val split
-    carved by subject shares cameras with train by design). Without a rule, shared subjects are a warning.
+    column of the protocol's rule that test shares with train or val, and, if that is the subject, one that
+    train and val share (a val split carved by subject shares cameras with train by design). Without a rule,
+    shared subjects are a warning.
 
     Args:
         index: clips.
         protocol: name of the split.
         contents: N digests of the videos' contents, "" = unknown.
-        disjoint: column by which the protocol splits.
+        disjoint: column by which the protocol splits; default: by the rule of the index.
 
     Returns:
         What was found; `rows` are the clips that share a value.
@@ -110,6 +131,7 @@ def find_leaks(
     if protocol not in index.splits:
         known = ", ".join(index.splits) or "none"
         raise HeatpoolError(f"expected a split protocol of {known}, got {protocol!r}")
+    disjoint = disjoint or index.disjoint.get(protocol)
     findings = []
     for name, values in (("video", index.path), ("content", contents)):
         for splits, shared, rows in _shared(index.splits[protocol], values):
@@ -131,15 +153,15 @@ def find_leaks(
     return findings
 
 
-def refuse_leaks(index: ClipIndex, protocol: str, *, disjoint: Mapping[str, str]) -> None:
+def refuse_leaks(index: ClipIndex, protocol: str, disjoint: Mapping[str, str] | None = None) -> None:
     """Raise HeatpoolError if the splits of a protocol share a video, or what its rule forbids.
 
     Args:
         index: clips of a manifest or a store.
         protocol: name of the split.
-        disjoint: protocol to the column that its splits must not share (`datasets.forbidden_columns()`).
+        disjoint: protocol to the column that its splits must not share: in place of the index's own rule.
     """
-    for finding in find_leaks(index, protocol, disjoint=disjoint.get(protocol)):
+    for finding in find_leaks(index, protocol, disjoint=(disjoint or {}).get(protocol)):
         if finding.level == "error":
             raise HeatpoolError(f"the split leaks: {finding.message}; heatpool doctor lists the clips")
 

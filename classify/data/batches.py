@@ -6,9 +6,9 @@ Axis letters: N clips, M person slots, P persons present (packed), T steps, W wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,20 +16,13 @@ from torch import Tensor
 
 from heatpool.classify.data.cache import FeatureRows, LoaderCache, Persons
 from heatpool.classify.data.clips import ChannelStats, ClipSet, InputName
-from heatpool.classify.data.keypoints import person_frame
+from heatpool.classify.data.rgb import RgbInput, load_rgb, rgb_source
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Split
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore
 
-__all__ = [
-    "Batch", "KeypointsFrame", "batches", "clip_batch", "load_clips", "load_splits", "sample_time",
-    "split_rows",
-]  # fmt: skip
-
-KeypointsFrame = Literal["person", "image"]
-Absent = Literal["skip", "copy"]
+__all__ = ["Batch", "batches", "clip_batch", "load_clips", "load_splits", "sample_time"]
 
 _TEST_CROP = 0.95
 
@@ -54,52 +47,16 @@ class Batch:
         return len(self.labels)
 
 
-def split_rows(store: FeatureStore, protocol: str) -> dict[str, np.ndarray]:
-    """Return the usable rows of each split of a protocol.
-
-    Args:
-        store: opened feature store.
-        protocol: name of the split, such as xsub.
-
-    Returns:
-        {"train": (n,) int64, "val": ..., "test": ...}, none of them empty, all labelled.
-
-    Raises:
-        HeatpoolError: if the protocol is unknown, a split is empty or has clips without a label.
-    """
-    splits = {}
-    for split in (Split.TRAIN, Split.VAL, Split.TEST):
-        name = split.name.lower()
-        rows = store.clips.rows(protocol, split)
-        if len(rows) == 0:
-            planned = int((store.clips.split(protocol) == split).sum())
-            raise HeatpoolError(
-                f"the {name} split of {protocol} has no usable clip ({planned} planned); "
-                "choose another protocol, or fill this split in the manifest and extract again"
-            )
-        missing = rows[store.clips.label[rows] < 0]
-        if len(missing):
-            raise HeatpoolError(
-                f"{len(missing)} of {len(rows)} clips in the {name} split of {protocol} have no label, "
-                f"for example {store.clips.clip_ids(missing[:1])[0]!r}; "
-                "label them in the manifest, or leave their split empty, and extract again"
-            )
-        splits[name] = rows
-    return splits
-
-
 def load_clips(
     store: FeatureStore,
     rows: np.ndarray,
     *,
     input: InputName = "pooled",
-    keypoints_frame: KeypointsFrame = "person",
-    absent: Absent = "skip",
+    rgb: RgbInput = "none",
     cache: LoaderCache | None = None,
 ) -> ClipSet:
     """Make the clips of `rows` ((N,) int64, distinct) ready for random reading; see `load_splits`."""
-    options: dict[str, Any] = {"input": input, "keypoints_frame": keypoints_frame, "absent": absent}
-    return load_splits(store, {"all": rows}, **options, cache=cache)["all"]
+    return load_splits(store, {"all": rows}, input=input, rgb=rgb, cache=cache)["all"]
 
 
 def load_splits(
@@ -107,8 +64,7 @@ def load_splits(
     splits: Mapping[str, np.ndarray],
     *,
     input: InputName = "pooled",
-    keypoints_frame: KeypointsFrame = "person",
-    absent: Absent = "skip",
+    rgb: RgbInput = "none",
     cache: LoaderCache | None = None,
 ) -> dict[str, ClipSet]:
     """Make the splits of a protocol ready for random reading; every shard is decoded once, in order.
@@ -117,9 +73,7 @@ def load_splits(
         store: opened feature store.
         splits: (N,) int64 distinct rows of the store each; every result is in its rows' order.
         input: "pooled" vectors, "keypoints" (x, y, score), or "map_mean": vectors of no joint, V = 1.
-        keypoints_frame: "image" as stored, or "person" as `person_frame` makes them.
-        absent: "skip" leaves empty slots out; "copy" fills them with the clip's first person, as the
-            published loaders do.
+        rgb: what to read of the pixels besides; it is kept in memory.
         cache: where decoded features are kept; by default in memory.
 
     Returns:
@@ -132,29 +86,34 @@ def load_splits(
     for rows in splits.values():
         if len(rows) == 0 or len(np.unique(rows)) != len(rows):
             raise ValueError(f"expected distinct rows, got {len(np.unique(rows))} among {len(rows)}")
-    kind = f"keypoints-{keypoints_frame}" if input == "keypoints" else input
     _check_input(store, input)
+    pixels = rgb_source(store, rgb)
     needed = np.unique(np.concatenate(list(splits.values())))
     persons, features = (cache or LoaderCache()).open(
         store,
         needed,
-        kind=kind,
+        kind="keypoints-image" if input == "keypoints" else input,  # as caches on disk have been called
         item_shape=_with_joints(store.layout.features[input].item_shape[1:]),
-        decode=partial(_decode, store, kind),
+        decode=partial(_decode, store, input),
     )
-    source = {
+    source: dict[str, str | int] = {
         "input": input,
         "skeleton": store.spec.skeleton,
         "backbone": store.spec.backbone,
         "tap": store.spec.tap,
         "weights_sha256": store.spec.weights_sha256,
+        **({"keypoints_frame": "image"} if input == "keypoints" else {}),  # checkpoints compare it
+        **pixels,
     }
-    if input == "keypoints":
-        source["keypoints_frame"] = keypoints_frame
-    return {
-        name: _clip_set(store, rows, persons, features, absent=absent, input=input, source=source)
-        for name, rows in splits.items()
-    }
+    loaded = {}
+    for name, rows in splits.items():
+        ascending = np.sort(rows)
+        clips = _clip_set(store, ascending, persons, features, input=input, source=source)
+        if not np.array_equal(rows, ascending):
+            clips = clips.subset(np.searchsorted(ascending, rows))
+        held, missing = load_rgb(store, rows, rgb)
+        loaded[name] = replace(clips, rgb=held, without_rgb=missing)
+    return loaded
 
 
 def _check_input(store: FeatureStore, input: InputName) -> None:
@@ -167,16 +126,10 @@ def _check_input(store: FeatureStore, input: InputName) -> None:
         raise HeatpoolError(f"{store.source.name}: holds no {input}, only {others}; choose other --streams")
 
 
-def _decode(store: FeatureStore, kind: str, rows: np.ndarray) -> np.ndarray:
+def _decode(store: FeatureStore, name: InputName, rows: np.ndarray) -> np.ndarray:
     """Features (n, M, T, V, C) of ascending rows of one shard, as they are cached."""
-    if kind != "keypoints-person":
-        name = kind.partition("-")[0]
-        values = store.read(rows, (name,))[name]
-        return values.reshape(*values.shape[:2], *_with_joints(values.shape[2:]))
-    arrays = store.read(rows, ("keypoints", "mask"))
-    aspect = store.clips.width_px[rows] / np.maximum(store.clips.height_px[rows], 1)
-    clips = zip(arrays["keypoints"], arrays["mask"], aspect, strict=True)
-    return np.stack([person_frame(clip, seen, aspect=float(ratio)) for clip, seen, ratio in clips])
+    values = store.read(rows, (name,))[name]
+    return values.reshape(*values.shape[:2], *_with_joints(values.shape[2:]))
 
 
 def _with_joints(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -190,46 +143,36 @@ def _clip_set(
     persons: Persons,
     features: Tensor | FeatureRows,
     *,
-    absent: Absent,
     input: InputName,
-    source: Mapping[str, str],
+    source: Mapping[str, str | int],
 ) -> ClipSet:
-    """The clips of `rows` among cached persons."""
-    ascending = np.sort(rows)
-    people = np.flatnonzero(np.isin(persons.row, ascending))
-    clip, slot = np.searchsorted(ascending, persons.row[people]), persons.slot[people]
+    """The clips of ascending `rows` among cached persons."""
+    chosen = np.flatnonzero(np.isin(persons.row, rows))
+    clip = np.searchsorted(rows, persons.row[chosen])
     empty = np.flatnonzero(np.bincount(clip, minlength=len(rows)) == 0)
     if len(empty):
-        name = store.clips.clip_ids(ascending[empty[:1]])[0]
+        name = store.clips.clip_ids(rows[empty[:1]])[0]
         raise HeatpoolError(
             f"{len(empty)} clips have no person at all, for example {name!r}; leave them out of the split"
         )
-    if absent == "copy":
-        first = people[np.searchsorted(clip, np.arange(len(rows)))]
-        slots = np.repeat(first[:, None], store.spec.persons, axis=1)  # (N, M)
-        slots[clip, slot] = people
-        clip, slot = (each.ravel() for each in np.indices(slots.shape))
-        people = slots.ravel()
-    chosen: Tensor | FeatureRows
-    if isinstance(features, FeatureRows):
-        chosen = features.take(torch.from_numpy(people))
-    elif len(people) == len(features) and (np.diff(people) == 1).all():
-        chosen = features
-    else:
-        chosen = FeatureRows(features.__getitem__, torch.from_numpy(people), tuple(features.shape[1:]))
-    clips = ClipSet(
-        clip_ids=store.clips.clip_ids(ascending),
-        labels=torch.from_numpy(store.clips.label[ascending].astype(np.int64)),
+    if len(chosen) < len(features):  # other splits have the rest: show ours without copying them
+        where = torch.from_numpy(chosen)
+        if isinstance(features, FeatureRows):
+            features = features.take(where)
+        else:
+            features = FeatureRows(features.__getitem__, where, tuple(features.shape[1:]))
+    return ClipSet(
+        clip_ids=store.clips.clip_ids(rows),
+        labels=torch.from_numpy(store.clips.label[rows].astype(np.int64)),
         class_names=store.clips.class_names,
-        features=chosen,
-        mask=torch.from_numpy(persons.mask[people]),
+        features=features,
+        mask=torch.from_numpy(persons.mask[chosen]),
         clip_of_person=torch.from_numpy(clip),
-        slot=torch.from_numpy(slot),
+        slot=torch.from_numpy(persons.slot[chosen]),
         persons=store.spec.persons,
         input=input,
         source=source,
     )
-    return clips if np.array_equal(rows, ascending) else clips.subset(np.searchsorted(ascending, rows))
 
 
 def sample_time(values: Tensor, positions: Tensor) -> Tensor:
@@ -283,7 +226,7 @@ def clip_batch(
     Returns:
         A batch of joint features.
     """
-    people, owner = clips.people_of(chosen)
+    persons, owner = clips.persons_of(chosen)
     steps, count = clips.features.shape[1], len(chosen)
     share = torch.full((count,), _TEST_CROP)
     place = torch.full((count,), 0.5)
@@ -295,7 +238,7 @@ def clip_batch(
     centres = (torch.arange(window) + 0.5) / window
     positions = (place * (steps - length))[:, None] + length[:, None] * centres - 0.5  # (B, W)
     positions = positions[owner]
-    features, mask = clips.features[people], clips.mask[people]
+    features, mask = clips.features[persons], clips.mask[persons]
     x = sample_time(features, positions)
     if stats is not None:
         seen = sample_time(mask.half(), positions)[..., None, None]
@@ -307,7 +250,7 @@ def clip_batch(
         x += noise_std * torch.randn(x.shape, generator=generator)
     if generator is not None and offset_std:
         x += offset_std * torch.randn(len(x), 1, *x.shape[2:], generator=generator)
-    return Batch(x=x, clip=owner, slot=clips.slot[people], labels=clips.labels[chosen])
+    return Batch(x=x, clip=owner, slot=clips.slot[persons], labels=clips.labels[chosen])
 
 
 def batches(count: int, *, size: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:

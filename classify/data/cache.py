@@ -19,7 +19,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from heatpool.pool.disk.files import clean_leftovers, flush_tree, temp_name
+from heatpool.pool.disk.atomic import atomic_folder
+from heatpool.pool.disk.files import clean_leftovers
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.digests import store_digest
 
@@ -136,7 +137,7 @@ class LoaderCache:
             return self._open_disk(store, kind, item_shape, decode)
         persons = find_persons(store, rows)
         if self.mode == "none":
-            fetch = _reader(persons, decode, store.layout.shard_clips)
+            fetch = _StoreReader(persons, decode, store.layout.shard_clips)
             return persons, FeatureRows(fetch, torch.arange(len(persons)), item_shape)
         needed, free = _bytes_of(persons, item_shape), psutil.virtual_memory().available
         if needed > free:
@@ -170,10 +171,7 @@ class LoaderCache:
         persons = find_persons(store, store.clips.rows())
         size = _bytes_of(persons, item_shape)
         self._make_room(size)
-        aside = self.folder / temp_name("cache")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        try:
+        with atomic_folder(entry) as aside:
             for name in ("row", "slot", "mask"):
                 np.save(aside / f"{name}.npy", getattr(persons, name), allow_pickle=False)
             (aside / _FEATURES).touch()
@@ -189,10 +187,6 @@ class LoaderCache:
                 "bytes": size,
             }
             (aside / _INFO).write_text(json.dumps(info) + "\n", encoding="utf-8")
-            flush_tree(aside)
-            os.rename(aside, entry)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _make_room(self, size: int) -> None:
         """Remove caches, the one unused for longest first, until `size` more bytes are within the limit."""
@@ -271,20 +265,23 @@ def _fill(
             on_clips(len(rows))
 
 
-def _reader(persons: Persons, decode: Decode, shard_clips: int) -> Callable[[Tensor], Tensor]:
-    """Fetch persons straight from the store."""
+@dataclass(frozen=True, eq=False)
+class _StoreReader:
+    """Fetches persons straight from the store; a class, so that it can be sent to another process."""
 
-    def fetch(positions: Tensor) -> Tensor:
+    persons: Persons
+    decode: Decode
+    shard_clips: int
+
+    def __call__(self, positions: Tensor) -> Tensor:
         wanted, place = np.unique(positions.numpy(), return_inverse=True)
-        part = Persons(persons.row[wanted], persons.slot[wanted], persons.mask[wanted])
+        row, slot, mask = (each[wanted] for each in (self.persons.row, self.persons.slot, self.persons.mask))
         blocks = []
-        for rows in _by_shard(np.unique(part.row), shard_clips):
-            first, stop = np.searchsorted(part.row, [rows[0], rows[-1] + 1])
-            chosen = decode(rows)[np.searchsorted(rows, part.row[first:stop]), part.slot[first:stop]]
-            blocks.append(chosen * part.mask[first:stop, :, None, None])
+        for rows in _by_shard(np.unique(row), self.shard_clips):
+            first, stop = np.searchsorted(row, [rows[0], rows[-1] + 1])
+            chosen = self.decode(rows)[np.searchsorted(rows, row[first:stop]), slot[first:stop]]
+            blocks.append(chosen * mask[first:stop, :, None, None])
         return torch.from_numpy(np.concatenate(blocks).astype(np.float16)[place])
-
-    return fetch
 
 
 def _open_entry(entry: Path, item_shape: ItemShape) -> tuple[Persons, Tensor] | None:
@@ -295,13 +292,13 @@ def _open_entry(entry: Path, item_shape: ItemShape) -> tuple[Persons, Tensor] | 
             name: np.load(entry / f"{name}.npy", allow_pickle=False) for name in ("row", "slot", "mask")
         }
         persons = Persons(**arrays)
-        sound = (
+        intact = (
             (entry / _FEATURES).stat().st_size == info["bytes"] == _bytes_of(persons, item_shape)
             and persons.row.shape == persons.slot.shape == persons.mask.shape[:1]
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
-    if not sound:
+    if not intact:
         return None
     os.utime(entry)  # its turn to make room comes later
     shape = (len(persons), *item_shape)

@@ -1,6 +1,7 @@
-"""Clips in memory: the packed features of the persons that are there, with labels.
+"""Clips in memory: the packed features of the persons that are there, with labels and RGB.
 
-Axis letters: N clips, M person slots, P persons present (packed), T steps, V joints, C channels.
+Axis letters: N clips, M person slots, P persons present (packed), T steps, V joints, C channels, F frames,
+D values an embedding.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from heatpool.classify.data.cache import FeatureRows
+from heatpool.classify.data.rgb import StoredCrops
 
 __all__ = ["ChannelStats", "ClipSet", "InputName", "channel_stats"]
 
@@ -35,8 +37,10 @@ class ClipSet:
         slot: (P,) int64, the person's slot in the store.
         persons: M, slots of the store.
         input: which array of the store the features are.
-        source: what they are made of (backbone, tap, frame of reference, ...), to be compared
-            between training and prediction.
+        source: what they are made of (backbone, tap, ..., and of RGB), to be compared between training and
+            prediction.
+        rgb: (N, F, D) float16 embeddings or the crops; None without RGB.
+        without_rgb: clips whose RGB is missing; zeros stand in.
 
     Raises:
         ValueError: if a shape, dtype or index is not as stated.
@@ -51,18 +55,20 @@ class ClipSet:
     slot: Tensor
     persons: int
     input: InputName
-    source: Mapping[str, str] = field(default_factory=dict)
+    source: Mapping[str, str | int] = field(default_factory=dict)
+    rgb: Tensor | StoredCrops | None = None
+    without_rgb: int = 0
 
     def __post_init__(self) -> None:
         if self.features.ndim != 4 or self.features.dtype != torch.float16:
             got = f"{tuple(self.features.shape)} {self.features.dtype}"
             raise ValueError(f"expected features (P, T, V, C) float16, got {got}")
-        people, clips = len(self.features), len(self.clip_ids)
+        persons, clips = len(self.features), len(self.clip_ids)
         expected = {
             "labels": (self.labels, (clips,), torch.int64),
             "mask": (self.mask, tuple(self.features.shape[:2]), torch.bool),
-            "clip_of_person": (self.clip_of_person, (people,), torch.int64),
-            "slot": (self.slot, (people,), torch.int64),
+            "clip_of_person": (self.clip_of_person, (persons,), torch.int64),
+            "slot": (self.slot, (persons,), torch.int64),
         }
         for name, (tensor, shape, dtype) in expected.items():
             if tuple(tensor.shape) != shape or tensor.dtype != dtype:
@@ -75,8 +81,10 @@ class ClipSet:
         counts = torch.bincount(self.clip_of_person, minlength=clips)
         if len(counts) != clips or (counts == 0).any() or (self.clip_of_person.diff() < 0).any():
             raise ValueError("expected clip_of_person ascending with every clip present, got otherwise")
-        if people and not 0 <= int(self.slot.min()) <= int(self.slot.max()) < self.persons:
+        if persons and not 0 <= int(self.slot.min()) <= int(self.slot.max()) < self.persons:
             raise ValueError(f"expected slots from 0 to {self.persons - 1}, got others")
+        if self.rgb is not None and len(self.rgb) != clips:
+            raise ValueError(f"expected RGB of {clips} clips, got {len(self.rgb)}")
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -85,7 +93,7 @@ class ClipSet:
         shape = tuple(self.features.shape)
         return f"ClipSet({len(self)} clips, {self.input} (P,T,V,C)={shape}, {len(self.class_names)} classes)"
 
-    def people_of(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+    def persons_of(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Return the persons of the chosen clips.
 
         Args:
@@ -105,22 +113,17 @@ class ClipSet:
     def subset(self, clips: np.ndarray) -> ClipSet:
         """Return the clips at positions `clips` ((B,) integers, each once), in that order."""
         chosen = torch.from_numpy(np.asarray(clips, np.int64))
-        people, owner = self.people_of(chosen)
-        return ClipSet(
+        persons, owner = self.persons_of(chosen)
+        features, rgb = self.features, self.rgb
+        return replace(
+            self,
             clip_ids=tuple(self.clip_ids[clip] for clip in chosen.tolist()),
             labels=self.labels[chosen],
-            class_names=self.class_names,
-            features=(
-                self.features.take(people)
-                if isinstance(self.features, FeatureRows)
-                else self.features[people]
-            ),
-            mask=self.mask[people],
+            features=features.take(persons) if isinstance(features, FeatureRows) else features[persons],
+            mask=self.mask[persons],
             clip_of_person=owner,
-            slot=self.slot[people],
-            persons=self.persons,
-            input=self.input,
-            source=self.source,
+            slot=self.slot[persons],
+            rgb=rgb if rgb is None else rgb[chosen],
         )
 
     def of_tap(self, tap: str, *, first: int, stop: int) -> ClipSet:
@@ -129,7 +132,7 @@ class ClipSet:
         part: Tensor | FeatureRows
         if isinstance(rows, FeatureRows):
             shape = (*rows.shape[1:-1], stop - first)
-            part = FeatureRows(lambda people: rows[people][..., first:stop], torch.arange(len(rows)), shape)
+            part = FeatureRows(lambda persons: rows[persons][..., first:stop], torch.arange(len(rows)), shape)
         else:
             part = rows[..., first:stop]
         return replace(self, features=part, source={**self.source, "tap": tap})
@@ -157,7 +160,7 @@ class ChannelStats:
 def channel_stats(clips: ClipSet) -> ChannelStats:
     """Return mean and std of each channel over seen steps, joints and persons; constant channels get std 1.
 
-    Compute it on the training part only.
+    Compute it on the training split only.
     """
     count, channels = 0, clips.features.shape[-1]
     total = torch.zeros(channels, dtype=torch.float64)

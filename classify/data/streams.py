@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from heatpool.classify.networks.graph import JointGraph
+
+if TYPE_CHECKING:  # recipes name streams, and are read where torch is not needed
+    from torch import Tensor
 
 __all__ = ["STREAMS", "StreamName", "bone", "make_stream", "motion"]
 
@@ -32,7 +32,7 @@ def bone(joint: Tensor, graph: JointGraph) -> Tensor:
     """
     if joint.shape[-2] != graph.joints:
         raise ValueError(f"expected {graph.joints} joints on axis -2, got shape {tuple(joint.shape)}")
-    return joint - joint[..., torch.from_numpy(graph.parents()).to(joint.device), :]
+    return joint - joint[..., graph.parents(), :]
 
 
 def motion(stream: Tensor) -> Tensor:
@@ -46,8 +46,8 @@ def motion(stream: Tensor) -> Tensor:
 
     Source: HP-Net and CTR-GCN, motion streams.
     """
-    moved = torch.zeros_like(stream)
-    torch.sub(stream[..., 1:, :, :], stream[..., :-1, :, :], out=moved[..., :-1, :, :])
+    moved = stream.roll(-1, dims=-3).sub_(stream)
+    moved[..., -1:, :, :] = 0
     return moved
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatpool.classify.hpnet.recipe import HPNetConfig
+from heatpool.classify.hpnet.recipe import HPNetRecipe
 
 __all__ = ["Blend", "draw_blend"]
 
@@ -54,21 +54,21 @@ class Blend:
         return self.mix(torch.nn.functional.one_hot(labels, classes).float())
 
 
-def draw_blend(config: HPNetConfig, clips: int, random: np.random.Generator) -> Blend | None:
+def draw_blend(recipe: HPNetRecipe, clips: int, random: np.random.Generator) -> Blend | None:
     """Draw how a batch is mixed; None where the recipe does not mix.
 
     Args:
-        config: recipe.
+        recipe: recipe.
         clips: B.
         random: source of every choice.
     """
-    cutmix = config.cutmix > 0 and config.rgb == "crops"
-    if not (cutmix or config.mixup > 0):
+    cutmix = recipe.cutmix > 0 and recipe.rgb == "crops"
+    if not (cutmix or recipe.mixup > 0):
         return None
-    if cutmix and config.mixup > 0:
-        cutmix = random.random() < config.cutmix_share
+    if cutmix and recipe.mixup > 0:
+        cutmix = random.random() < recipe.cutmix_share
     partner = torch.from_numpy(random.permutation(clips))
-    strength = config.cutmix if cutmix else config.mixup
+    strength = recipe.cutmix if cutmix else recipe.mixup
     share = float(random.beta(strength, strength))
     if not cutmix:
         return Blend(partner, share)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatpool.classify.hpnet.recipe import HPNetConfig
+from heatpool.classify.hpnet.recipe import HPNetRecipe
 
 __all__ = ["augment", "normalise"]
 
@@ -27,24 +27,24 @@ def normalise(pictures: Tensor) -> Tensor:
     return scaled.permute(0, 1, 4, 2, 3)
 
 
-def augment(pictures: Tensor, config: HPNetConfig, random: np.random.Generator) -> Tensor:
+def augment(pictures: Tensor, recipe: HPNetRecipe, random: np.random.Generator) -> Tensor:
     """Mirror and recolour crops, all frames of a clip alike (the published script recolours each by itself).
 
     Brightness and contrast change by up to 40 %, saturation by up to 20 %, hue by up to a tenth of a turn.
 
     Args:
         pictures: (B, F, H, W, 3) uint8.
-        config: probabilities.
+        recipe: probabilities.
         random: source of every choice.
 
     Returns:
         (B, F, H, W, 3) float32 in [0, 255].
     """
-    return torch.stack([_augment_clip(clip, config, random) for clip in pictures.float()])
+    return torch.stack([_augment_clip(clip, recipe, random) for clip in pictures.float()])
 
 
-def _augment_clip(clip: Tensor, config: HPNetConfig, random: np.random.Generator) -> Tensor:
-    flip, jitter, grey = random.random(3) < (config.flip, config.colour_jitter, config.grey)
+def _augment_clip(clip: Tensor, recipe: HPNetRecipe, random: np.random.Generator) -> Tensor:
+    flip, jitter, grey = random.random(3) < (recipe.flip, recipe.colour_jitter, recipe.grey)
     brightness, contrast, saturation = 1 + random.uniform(-1, 1, 3) * (_BRIGHTNESS, _CONTRAST, _SATURATION)
     turn = random.uniform(-_HUE, _HUE)
     if flip:

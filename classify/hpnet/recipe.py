@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import get_args
 
-from heatpool.classify.training.recipe import DEMO, TrainConfig
+from heatpool.classify.data.rgb import RgbInput
+from heatpool.classify.training.recipe import DEMO, Recipe
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["SMALL", "HPNetConfig", "RgbInput", "config_from"]
+__all__ = ["SMALL", "HPNetRecipe"]
 
-RgbInput = Literal["none", "embeddings", "crops"]
-
-_SHARED = TrainConfig(
+_SHARED = Recipe(
     epochs=30,
-    batch=4,
+    batch_size=4,
     accumulation=4,
     optimizer="adamw",
-    lr=8e-6,
+    learning_rate=8e-6,
     weight_decay=1e-3,
     schedule="cosine",
     warmup_epochs=5,
@@ -28,13 +26,13 @@ _SHARED = TrainConfig(
 
 
 @dataclass(frozen=True)
-class HPNetConfig:
+class HPNetRecipe:
     """Recipe of HP-Net; the defaults are the published one, where HP-Net states nothing that of X-CLIP.
 
-    Learning rates are multiples of `shared.lr`: 1 for the image network, `new_rate` for what X-CLIP adds to
+    Learning rates are multiples of `shared.learning_rate`: 1 for the image network, `new_rate` for what X-CLIP adds to
     CLIP (messages between frames, their integration), `skeleton_rate` and `text_rate` for what HP-Net adds to
     X-CLIP: the skeleton networks; the refinement of texts, learned texts and the stand-in for video.
-    They warm up linearly and fall as a cosine to a hundredth of `shared.lr`, step by step.
+    They warm up linearly and fall as a cosine to a hundredth of `shared.learning_rate`, step by step.
 
     Attributes:
         shared: what HP-Net has in common with one stream; its `stream` and the values of SGD and of the step
@@ -60,7 +58,7 @@ class HPNetConfig:
         HeatpoolError: if a value makes no sense.
     """
 
-    shared: TrainConfig = field(default=_SHARED)
+    shared: Recipe = field(default=_SHARED)
     rgb: RgbInput = "embeddings"
     image: str = ""
     text: str = ""
@@ -96,11 +94,11 @@ class HPNetConfig:
         }
         broken = [rule for rule, holds in rules.items() if not holds]
         if broken:
-            raise HeatpoolError(f"HP-Net configuration: {'; '.join(broken)}")
+            raise HeatpoolError(f"HP-Net recipe: {'; '.join(broken)}")
 
 
-SMALL = HPNetConfig(
-    shared=replace(DEMO, lr=2e-6),
+SMALL = HPNetRecipe(
+    shared=replace(DEMO, learning_rate=2e-6),
     new_rate=500.0,
     text_rate=500.0,
     eps=1e-8,
@@ -108,22 +106,3 @@ SMALL = HPNetConfig(
     cutmix=0.0,
 )
 """Preset for some hundred clips on a CPU: narrow skeleton networks, nothing pretrained to be careful with."""
-
-
-def config_from(values: Mapping[str, Any]) -> HPNetConfig:
-    """Return the configuration that `asdict` and JSON turned into plain lists and numbers.
-
-    Raises:
-        HeatpoolError: if a key is unknown or a value makes no sense.
-    """
-    for known, given in ((HPNetConfig, values), (TrainConfig, values["shared"])):
-        unknown = set(given) - {each.name for each in fields(known)}
-        if unknown:
-            raise HeatpoolError(f"the checkpoint's configuration has unknown keys: {sorted(unknown)}")
-    plain = {name: _tuples(value) for name, value in values.items() if name != "shared"}
-    shared = {name: _tuples(value) for name, value in values["shared"].items()}
-    return HPNetConfig(shared=TrainConfig(**shared), **plain)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value

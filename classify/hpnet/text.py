@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from heatpool.classify.training.checkpoint import write_atomic
+from heatpool.pool.disk.atomic import write_bytes
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["LabelText", "embed_labels", "load_label_text", "save_label_text", "tokenise"]
@@ -90,7 +90,7 @@ def embed_labels(model: Any, tokenizer: Any, class_names: Sequence[str], *, sour
 def save_label_text(path: Path, text: LabelText) -> None:
     """Write embeddings and what they are of into one .safetensors file."""
     about = {"class_names": list(text.class_names), "source": text.source, "logit_scale": text.logit_scale}
-    write_atomic(path, save({"embeddings": text.embeddings}, {"about": json.dumps(about)}))
+    write_bytes(path, save({"embeddings": text.embeddings}, {"about": json.dumps(about)}), overwrite=True)
 
 
 def load_label_text(path: Path) -> LabelText:

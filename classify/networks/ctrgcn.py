@@ -12,16 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from heatpool.classify.networks.graph import PUBLISHED_LAYERS
 from heatpool.classify.networks.graphconv import GraphConvUnit
 from heatpool.classify.networks.normact import norm_act
 from heatpool.classify.networks.pointwise import matrix, max_time, project
 
-__all__ = ["CTRGCN", "PUBLISHED_LAYERS", "pack_persons"]
-
-PUBLISHED_LAYERS: tuple[tuple[int, int], ...] = (
-    (1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1),
-)  # fmt: skip
-"""(channels as a multiple of the width, stride in time) of the ten published layers."""
+__all__ = ["CTRGCN", "pack_persons"]
 
 _KERNEL = 5
 _DILATIONS = (1, 2)

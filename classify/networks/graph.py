@@ -1,4 +1,4 @@
-"""Joint graphs: bones for the bone streams and the adjacency that CTR-GCN starts from."""
+"""Joint graphs: bones for the bone streams and the adjacency that CTR-GCN starts from; its published layers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["COCO17_GRAPH", "GRAPHS", "HPNET_GRAPH", "POINT_GRAPH", "JointGraph"]
+__all__ = ["COCO17_GRAPH", "GRAPHS", "HPNET_GRAPH", "POINT_GRAPH", "PUBLISHED_LAYERS", "JointGraph"]
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -89,3 +89,8 @@ POINT_GRAPH = JointGraph(name="point", joints=1, bones=(), links=(), centre=0)
 
 GRAPHS = {graph.name: graph for graph in (HPNET_GRAPH, COCO17_GRAPH, POINT_GRAPH)}
 """The graphs a configuration may name."""
+
+PUBLISHED_LAYERS: tuple[tuple[int, int], ...] = (
+    (1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1),
+)  # fmt: skip
+"""(channels as a multiple of the width, stride in time) of the ten published layers."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from heatpool.classify.scores.scores import ClipScores
-from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["Calibration", "ReliabilityRow", "calibrate"]
 
@@ -23,7 +22,7 @@ class ReliabilityRow:
         high: of the bin.
         clips: in it.
         confidence: mean probability of their best class; None without clips.
-        accuracy: share of them that is right; None without clips.
+        accuracy: share of them that is correct; None without clips.
     """
 
     low: float
@@ -35,12 +34,12 @@ class ReliabilityRow:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether a classifier is as sure as it is right.
+    """Whether a classifier is as sure as it is correct.
 
     Attributes:
         ece: expected calibration error: mean over clips of |accuracy - confidence| of their bin.
         confidence: mean probability of the best class.
-        log_loss: mean of -log of the right class's probability.
+        log_loss: mean of -log of the true class's probability.
         rows: reliability table, bins of equal width.
     """
 
@@ -62,17 +61,13 @@ def calibrate(scores: ClipScores, *, bins: int = _BINS) -> Calibration:
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2.
     """
-    labels = scores.labels
-    if len(labels) == 0 or (labels < 0).any():
-        raise HeatpoolError(
-            f"cannot calibrate: {int((labels < 0).sum())} of {len(labels)} clips lack a label"
-        )
+    labels = scores.require_labels("cannot calibrate")
     logs = scores.log_probabilities()
-    confidence, right = np.exp(logs.max(1)), logs.argmax(1) == labels
+    confidence, correct = np.exp(logs.max(1)), logs.argmax(1) == labels
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     clips = np.bincount(place, minlength=bins)
-    sure, hits = (np.bincount(place, weights=each, minlength=bins) for each in (confidence, right))
+    sure, hits = (np.bincount(place, weights=each, minlength=bins) for each in (confidence, correct))
     rows = tuple(
         ReliabilityRow(
             low=float(edges[number]),

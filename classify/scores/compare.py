@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.stats import binomtest
 
 from heatpool.classify.scores.scores import ClipScores, align_scores
 from heatpool.pool.errors import HeatpoolError
@@ -40,25 +39,29 @@ class Difference:
 
 @dataclass(frozen=True)
 class PairedCounts:
-    """On how many clips which of two classifiers is right.
+    """On how many clips which of two classifiers is correct.
 
     Attributes:
-        both_right: clips that both have right.
-        only_first: clips that only the first has right.
-        only_second: clips that only the second has right.
-        both_wrong: clips that neither has right.
+        both_correct: clips.
+        only_first_correct: clips.
+        only_second_correct: clips.
+        both_wrong: clips.
     """
 
-    both_right: int
-    only_first: int
-    only_second: int
+    both_correct: int
+    only_first_correct: int
+    only_second_correct: int
     both_wrong: int
 
     @property
     def mcnemar_p(self) -> float:
-        """Two-sided p of McNemar's exact test that both are equally often right (McNemar 1947)."""
-        odd = self.only_first + self.only_second
-        return float(binomtest(self.only_first, odd).pvalue) if odd else 1.0
+        """Two-sided p of McNemar's exact test that both are equally often correct (McNemar 1947)."""
+        odd = self.only_first_correct + self.only_second_correct
+        few = min(self.only_first_correct, self.only_second_correct)
+        # twice the chance of so few heads of `odd` fair coins; by logarithms, for binomials become huge
+        whole = math.lgamma(odd + 1) - odd * math.log(2)
+        heads = (math.exp(whole - math.lgamma(k + 1) - math.lgamma(odd - k + 1)) for k in range(few + 1))
+        return min(1.0, 2 * math.fsum(heads))
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def compare_scores(
 
     The interval is that of a paired bootstrap: clips (or whole groups of them) are drawn with
     replacement, the same for both classifiers, and percentiles of the difference are taken. Of several
-    seeds each clip counts with the share of seeds that have it right.
+    seeds each clip counts with the share of seeds that are correct.
 
     Args:
         first: labelled scores, one set a seed.
@@ -110,11 +113,9 @@ def compare_scores(
     named = {f"first {n}": each for n, each in enumerate(first)}
     aligned = align_scores(named | {f"second {n}": each for n, each in enumerate(second)})
     sets = list(aligned.values())
-    labels = sets[0].labels
-    if len(labels) == 0 or (labels < 0).any():
-        raise HeatpoolError(f"cannot compare: {int((labels < 0).sum())} of {len(labels)} clips have no label")
-    right = np.stack([each.scores.argmax(1) == labels for each in sets])  # (seeds of both, N)
-    shares = right[: len(first)].mean(0), right[len(first) :].mean(0)
+    labels = sets[0].require_labels("cannot compare")
+    correct = np.stack([each.scores.argmax(1) == labels for each in sets])  # (seeds of both, N)
+    shares = correct[: len(first)].mean(0), correct[len(first) :].mean(0)
     place, count = _group_places(sets[0].clip_ids, groups)
     intervals = _intervals(shares, labels, place, count=count, draws=draws, seed=seed)
     figures = zip(*(_figures(share, labels) for share in shares), intervals, strict=True)
@@ -122,21 +123,21 @@ def compare_scores(
         name: Difference(one, other, interval)
         for name, (one, other, interval) in zip(("acc/top1", "acc/mean_class"), figures, strict=True)
     }
-    return Comparison(len(labels), count, differences, _count(*right) if len(right) == 2 else None)
+    return Comparison(len(labels), count, differences, _count(*correct) if len(correct) == 2 else None)
 
 
 def _count(first: np.ndarray, second: np.ndarray) -> PairedCounts:
-    """Compare what is right (N,) bool clip by clip."""
+    """Compare what is correct (N,) bool clip by clip."""
     return PairedCounts(
-        both_right=int((first & second).sum()),
-        only_first=int((first & ~second).sum()),
-        only_second=int((second & ~first).sum()),
+        both_correct=int((first & second).sum()),
+        only_first_correct=int((first & ~second).sum()),
+        only_second_correct=int((second & ~first).sum()),
         both_wrong=int((~first & ~second).sum()),
     )
 
 
 def _figures(share: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Top-1 and mean class accuracy of clips that count as right by `share` (N,)."""
+    """Top-1 and mean class accuracy of clips that count as correct by `share` (N,)."""
     clips = np.bincount(labels)
     hits = np.bincount(labels, weights=share)
     return float(share.mean()), float((hits[clips > 0] / clips[clips > 0]).mean())
@@ -168,17 +169,19 @@ def _intervals(
     seed: int,
 ) -> list[tuple[float, float]]:
     """Intervals of the differences of top-1 and of mean class accuracy."""
-    shape = (count, int(labels.max()) + 1)
-    clips = csr_matrix((np.ones(len(labels)), (place, labels)), shape)  # by group and class
-    gain = csr_matrix((shares[1] - shares[0], (place, labels)), shape)
+    # clips and gains by class and group, those that occur only: of many clips most pairs do not
+    pairs, where = np.unique(labels * count + place, return_inverse=True)
+    clips, gain = np.bincount(where), np.bincount(where, weights=shares[1] - shares[0])
+    group = pairs % count
+    begins = np.flatnonzero(np.diff(pairs // count, prepend=-1))  # of each class
     rng = np.random.default_rng(seed)
     top1, mean_class = [], []
     for begin in range(0, draws, _CHUNK):
         size = min(_CHUNK, draws - begin)
         drawn = rng.integers(count, size=(size, count)) + count * np.arange(size)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
-        gains, totals = times @ gain, times @ clips  # (size, K)
-        top1.append(gains.sum(1) / totals.sum(1))
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)[:, group]
+        gains, totals = (np.add.reduceat(times * each, begins, axis=1) for each in (gain, clips))
+        top1.append(gains.sum(1) / totals.sum(1))  # (size, K) each
         occurs = totals > 0
         by_class = np.divide(gains, totals, out=np.zeros_like(gains), where=occurs)
         mean_class.append(by_class.sum(1) / occurs.sum(1))

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
-from heatpool.classify.scores.scores import ClipScores, align_scores
+from heatpool.classify.scores.scores import ClipScores, align_scores, log_softmax
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["Addend", "FusionWeights", "fit_fusion", "fuse_scores"]
@@ -19,6 +17,7 @@ Addend = Literal["log-probabilities", "scores"]
 
 _RIDGE = 1e-2
 """Pull towards plain addition; makes the fit strictly convex and finite when val is separable."""
+_ROUNDS, _TOLERANCE = 100, 1e-9
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class FusionWeights:
 
     Attributes:
         weights: non-negative weight by stream name, at least one positive.
-        val_loss: mean log loss of the fused scores on the part they were fitted on.
+        val_loss: mean log loss of the fused scores on the split they were fitted on.
         val_top1: their top-1 accuracy there, fraction.
 
     Raises:
@@ -81,7 +80,7 @@ def fit_fusion(sets: Mapping[str, ClipScores]) -> FusionWeights:
     """Find the weights with the least log loss; the problem is convex, so they are the best there are.
 
     Args:
-        sets: scores of the val part by stream name. Never of test.
+        sets: scores of the val split by stream name. Never of test.
 
     Returns:
         Weights by stream name.
@@ -90,27 +89,66 @@ def fit_fusion(sets: Mapping[str, ClipScores]) -> FusionWeights:
         HeatpoolError: if clips or classes do not match or a clip has no label.
     """
     aligned = align_scores(dict(sets))
-    labels = next(iter(aligned.values())).labels
-    if len(labels) == 0 or (labels < 0).any():
-        raise HeatpoolError(
-            f"fusion needs labelled clips: {int((labels < 0).sum())} of {len(labels)} have none"
-        )
+    labels = next(iter(aligned.values())).require_labels("cannot fit fusion weights")
     logs = np.stack([scores.log_probabilities() for scores in aligned.values()])  # (S, N, K)
-    start = np.full(len(logs), 1 / len(logs))
-    rows = np.arange(len(labels))
-
-    def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        logp = log_softmax(np.tensordot(weights, logs, 1), axis=1)
-        expected = (logs * np.exp(logp)).sum(2)  # (S, N), the model's mean of each stream's log probability
-        gradient = (expected - logs[:, rows, labels]).mean(1)
-        away = weights - start
-        return -logp[rows, labels].mean() + _RIDGE * (away @ away), gradient + 2 * _RIDGE * away
-
-    solved = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(logs))
-    weights = solved.x if solved.x.max() > 0 else start
-    logp = log_softmax(np.tensordot(weights, logs, 1), axis=1)
+    loss = _FusionLoss(logs, labels)
+    weights = _minimise(loss, loss.start)
+    if weights.max() == 0:
+        weights = loss.start
+    logp = log_softmax(np.tensordot(weights, logs, 1))
     return FusionWeights(
         weights={name: float(weight) for name, weight in zip(aligned, weights, strict=True)},
-        val_loss=float(-logp[rows, labels].mean()),
+        val_loss=float(-logp[loss.rows, labels].mean()),
         val_top1=float((logp.argmax(1) == labels).mean()),
     )
+
+
+class _FusionLoss:
+    """Mean log loss of the fused scores, as a function of the weights (S,), and a ridge.
+
+    Args:
+        logs: (S, N, K) log probabilities of the streams.
+        labels: (N,).
+    """
+
+    def __init__(self, logs: np.ndarray, labels: np.ndarray) -> None:
+        self.logs, self.labels, self.rows = logs, labels, np.arange(len(labels))
+        self.start = np.full(len(logs), 1 / len(logs))
+
+    def __call__(self, weights: np.ndarray) -> float:
+        logp = log_softmax(np.tensordot(weights, self.logs, 1))
+        return float(-logp[self.rows, self.labels].mean() + _RIDGE * ((weights - self.start) ** 2).sum())
+
+    def slopes(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient (S,) and second derivatives (S, S)."""
+        share = np.exp(log_softmax(np.tensordot(weights, self.logs, 1)))  # (N, K)
+        expected = (self.logs * share).sum(2)  # (S, N), each stream's mean log probability under the fused
+        gradient = (expected - self.logs[:, self.rows, self.labels]).mean(1)
+        products = np.einsum("snk,tnk,nk->st", self.logs, self.logs, share, optimize=True)
+        curvature = (products - expected @ expected.T) / len(self.rows)
+        ridge = 2 * _RIDGE
+        return gradient + ridge * (weights - self.start), curvature + ridge * np.eye(len(weights))
+
+
+def _minimise(loss: _FusionLoss, start: np.ndarray) -> np.ndarray:
+    """Return the weights >= 0 with the least loss, by projected Newton steps.
+
+    Source: Bertsekas, SIAM J. Control and Optimization 20(2), 1982.
+    """
+    weights, value = start, loss(start)
+    for _ in range(_ROUNDS):
+        gradient, curvature = loss.slopes(weights)
+        if np.abs(weights - np.maximum(weights - gradient, 0)).max() < _TOLERANCE:
+            break
+        free = (weights > 0) | (gradient < 0)  # the others would only be pushed further below zero
+        step = np.zeros_like(weights)
+        step[free] = np.linalg.solve(curvature[np.ix_(free, free)], gradient[free])
+        for rate in 0.5 ** np.arange(30):
+            moved = np.maximum(weights - rate * step, 0)
+            lower = loss(moved)
+            if lower <= value - 1e-4 * float(gradient @ (weights - moved)):
+                break
+        else:
+            break  # no step lowers the loss any more: it is as exact as float64
+        weights, value = moved, lower
+    return weights

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
 
 from heatpool.classify.scores.scores import ClipScores
-from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["ClassRow", "Metrics", "evaluate_scores", "write_confusion_csv", "write_confusion_png"]
 
@@ -26,7 +22,7 @@ class ClassRow:
     Attributes:
         name: of the class.
         clips: that truly belong to it.
-        accuracy: share of them that is right (recall); None without clips.
+        accuracy: share of them that is correct (recall); None without clips.
         confused_with: class that most of the wrong ones were taken for, "" if none is wrong.
         confused_clips: how many.
     """
@@ -44,9 +40,9 @@ class Metrics:
 
     Attributes:
         clips: N.
-        top1: share of clips whose best class is right.
+        top1: share of clips whose best class is correct.
         top5: share of clips whose class is among the best five (1.0 for five classes or fewer).
-        mean_class: mean over the classes that occur of the share of their clips that is right.
+        mean_class: mean over the classes that occur of the share of their clips that is correct.
         per_class: one row per class, in label order.
         confusion: (K, K) int64 counts, true class by row, predicted by column.
     """
@@ -69,23 +65,19 @@ def evaluate_scores(scores: ClipScores) -> Metrics:
     Raises:
         HeatpoolError: if there is no clip or one without a label.
     """
-    labels, count = scores.labels, len(scores.class_names)
-    if len(labels) == 0 or (labels < 0).any():
-        unlabelled = int((labels < 0).sum())
-        raise HeatpoolError(f"cannot evaluate: {unlabelled} of {len(labels)} clips have no label")
-    predicted = scores.scores.argmax(1)
-    confusion = confusion_matrix(labels, predicted, labels=np.arange(count)).astype(np.int64)
-    support, right = confusion.sum(1), confusion.diagonal()
+    labels, count = scores.require_labels("cannot evaluate"), len(scores.class_names)
+    pairs = labels * count + scores.scores.argmax(1)
+    confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
+    support, correct = confusion.sum(1), confusion.diagonal()
     occurs = support > 0
-    top5 = 1.0
-    if count > _TOP:
-        top5 = float(top_k_accuracy_score(labels, scores.scores, k=_TOP, labels=np.arange(count)))
-    wrong = confusion - np.diag(right)
+    # of equal scores the last classes come first, as scikit-learn's top_k_accuracy_score has it
+    best = np.argsort(scores.scores, axis=1, kind="stable")[:, -_TOP:]
+    wrong = confusion - np.diag(correct)
     rows = tuple(
         ClassRow(
             name=name,
             clips=int(support[k]),
-            accuracy=float(right[k] / support[k]) if occurs[k] else None,
+            accuracy=float(correct[k] / support[k]) if occurs[k] else None,
             confused_with=scores.class_names[wrong[k].argmax()] if wrong[k].any() else "",
             confused_clips=int(wrong[k].max()),
         )
@@ -93,9 +85,9 @@ def evaluate_scores(scores: ClipScores) -> Metrics:
     )
     return Metrics(
         clips=len(labels),
-        top1=float(accuracy_score(labels, predicted)),
-        top5=top5,
-        mean_class=float((right[occurs] / support[occurs]).mean()),
+        top1=float(correct.sum() / len(labels)),
+        top5=float((best == labels[:, None]).any(1).mean()),
+        mean_class=float((correct[occurs] / support[occurs]).mean()),
         per_class=rows,
         confusion=confusion,
     )
@@ -114,6 +106,10 @@ def write_confusion_csv(path: Path, metrics: Metrics) -> None:
 
 def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> None:
     """Draw the confusion matrix, each row as shares of its class; up to 30 classes with counts and names."""
+    # drawn once a run, imported only then: matplotlib takes longer to load than a head takes to train
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     names = [row.name for row in metrics.per_class]
     shares = metrics.confusion / np.maximum(metrics.confusion.sum(1, keepdims=True), 1)
     size = min(4 + 0.42 * len(names), 18)

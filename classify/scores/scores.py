@@ -1,8 +1,7 @@
-"""Scores of every clip of a part, kept by clip id in `scores_<part>.npz`."""
+"""Scores of every clip of a split, kept by clip id in `scores_<split>.npz`. Light: numpy, no torch."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Literal, get_args
 from zipfile import BadZipFile
 
 import numpy as np
-from scipy.special import log_softmax
 
+from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.splits import require_labels
 
-__all__ = ["ClipScores", "ScoreKind", "align_scores", "load_scores", "save_scores"]
+__all__ = ["ClipScores", "ScoreKind", "align_scores", "load_scores", "log_softmax", "save_scores"]
 
 ScoreKind = Literal["logits", "probabilities"]
 
@@ -68,7 +68,21 @@ class ClipScores:
         scores = self.scores.astype(np.float64)
         if self.kind == "probabilities":
             scores = np.log(np.maximum(scores, 1e-12))
-        return log_softmax(scores, axis=1)
+        return log_softmax(scores)
+
+    def require_labels(self, what: str) -> np.ndarray:
+        """Return the labels (N,).
+
+        Args:
+            what: what needs them, to begin a refusal with, such as "cannot evaluate".
+
+        Raises:
+            HeatpoolError: if there is no clip, or one without a label.
+        """
+        if not len(self):
+            raise HeatpoolError(f"{what}: there is no clip")
+        require_labels(self.labels, self.clip_ids, what)
+        return self.labels
 
     def take(self, places: np.ndarray) -> ClipScores:
         """Return the clips at `places` ((B,) integers), in that order."""
@@ -86,11 +100,15 @@ class ClipScores:
         return {value: self.take(np.flatnonzero(own == value)) for value in sorted(set(own) - {""})}
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log probabilities of logits along the last axis."""
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
 def save_scores(path: Path, scores: ClipScores) -> None:
     """Write a .npz (clip_id, scores, labels, class_names, kind), whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    with atomic_file(path, overwrite=True) as aside, aside.open("wb") as file:
         np.savez_compressed(
             file,
             clip_id=np.array(scores.clip_ids, dtype=np.str_),
@@ -99,7 +117,6 @@ def save_scores(path: Path, scores: ClipScores) -> None:
             class_names=np.array(scores.class_names, dtype=np.str_),
             kind=np.array(scores.kind, dtype=np.str_),
         )
-    os.replace(part, path)
 
 
 def load_scores(path: Path) -> ClipScores:
@@ -149,7 +166,7 @@ def align_scores(sets: dict[str, ClipScores]) -> dict[str, ClipScores]:
         if odd:
             raise HeatpoolError(
                 f"streams {lead_name} and {name} score different clips: {len(odd)} are in one only, "
-                f"for example {odd[0]!r}; evaluate both on the same part"
+                f"for example {odd[0]!r}; evaluate both on the same split"
             )
         place = {clip: number for number, clip in enumerate(scores.clip_ids)}
         aligned[name] = scores.take(np.array([place[clip] for clip in lead.clip_ids], np.int64))

@@ -1,295 +1,248 @@
-"""The training loop that single streams, small heads and HP-Net share: epochs, checkpoints, resuming.
+"""The training loop that single streams, small heads and HP-Net share: epochs, steps, validation.
 
-It runs in one process, or as one of several that `torchrun` started: accelerate lets them exchange gradients.
+It runs in one process, or as one of several that `torchrun` started, which exchange gradients.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from heatpool.classify.data.batches import batches
-from heatpool.classify.training.checkpoint import write_atomic
-from heatpool.classify.training.recipe import TrainConfig
+from heatpool.classify.data.clips import ClipSet, channel_stats
+from heatpool.classify.training.architecture import Architecture, NetworkShape, Trained
+from heatpool.classify.training.checkpoint import check_compatible
+from heatpool.classify.training.history import EpochReport, RunFiles, Training
+from heatpool.classify.training.predict import on_device, predict_logits
+from heatpool.classify.training.processes import Processes
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.splits import require_labels
 
-__all__ = ["EpochReport", "Learner", "Training", "run_training"]
-
-_FIELDS = ("epoch", "lr", "train/loss", "train/acc", "val/loss", "val/acc/top1")
-_STATE = "last_state.pt"
+__all__ = ["summed_losses", "train_network"]
 
 
-@dataclass(frozen=True)
-class EpochReport:
-    """How an epoch (counted from 0) went.
-
-    Attributes:
-        epoch: which.
-        epochs: of how many.
-        figures: lr, train/loss, train/acc, val/loss, val/acc/top1 (fractions).
-        best_epoch: the best so far by val top-1, ties by val loss.
-        resumed: an earlier process did it.
-    """
-
-    epoch: int
-    epochs: int
-    figures: dict[str, float]
-    best_epoch: int
-    resumed: bool = False
-
-
-@dataclass(frozen=True)
-class Training:
-    """A finished training.
-
-    Attributes:
-        best: weights file of the best epoch on val.
-        last: weights file of the last epoch.
-        history: one report per epoch.
-        seconds: time that its epochs took, those before a resumption included.
-    """
-
-    best: Path
-    last: Path
-    history: tuple[EpochReport, ...]
-    seconds: float
-
-
-class Learner(Protocol):
-    """What a training is of: its clips, network, recipe and files.
-
-    Attributes:
-        config: the recipe.
-        clips: number of training clips.
-        optimizer: of the network's parameters.
-        identity: what must be equal between a run and its resumption, of plain values.
-    """
-
-    config: TrainConfig
-    clips: int
-    optimizer: torch.optim.Optimizer
-    identity: dict[str, Any]
-
-    @property
-    def network(self) -> nn.Module:
-        """What is trained."""
-
-    @property
-    def objective(self) -> nn.Module:
-        """Holds the network; of what `batch` returns it makes the mean loss and the number of right clips."""
-
-    def batch(
-        self, chosen: Tensor, *, generator: torch.Generator, random: np.random.Generator
-    ) -> dict[str, Any]:
-        """Arguments of the objective for the clips at positions (B,), on the training's device."""
-
-    def set_rate(self, epoch: int, done: float) -> float:
-        """Set the rates of a step after which the share `done` of an epoch is over; return the largest."""
-
-    def validate(self) -> tuple[float, int, int]:
-        """Return the summed loss, the right clips and all clips of this process' share of val."""
-
-    def save(self, path: Path, *, epoch: int, figures: dict[str, float]) -> None:
-        """Write the weights and all that it takes to use them."""
-
-
-class _Loop:
-    """State of a training between epochs."""
-
-    def __init__(self, learner: Learner, accelerator: Accelerator, out_dir: Path) -> None:
-        self.learner, self.accelerator, self.config = learner, accelerator, learner.config
-        device, dtype = accelerator.device.type, getattr(torch, learner.config.dtype)
-        self.autocast = torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
-        # gradients of float16 would vanish without a scale; disabled, it does nothing
-        self.scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
-        self.folder, self.metrics_path = out_dir / "checkpoints", out_dir / "metrics.csv"
-        self.history: list[EpochReport] = []
-        self.seconds = 0.0
-        self.objective: Any = accelerator.prepare(learner.objective)
-
-    def run_epoch(self, epoch: int) -> EpochReport:
-        """Train one epoch, score val, and keep the checkpoints."""
-        started = time.perf_counter()
-        figures = {**self._train_epoch(epoch), **self._validate()}
-        past = [
-            (-each.figures["val/acc/top1"], each.figures["val/loss"], each.epoch) for each in self.history
-        ]
-        best = min([*past, (-figures["val/acc/top1"], figures["val/loss"], epoch)])[2]
-        report = EpochReport(epoch, self.config.epochs, figures, best)
-        self.history.append(report)
-        self.seconds += time.perf_counter() - started
-        if self.accelerator.is_main_process:
-            self._save(report)
-        return report
-
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
-        # every random number of an epoch comes from the seed, the epoch and the process, so resuming needs
-        # no generator state and an epoch that was broken off is repeated exactly
-        config, process = self.config, self.accelerator.process_index
-        seed = config.seed * 1_000_003 + epoch
-        generator = torch.Generator().manual_seed(seed)
-        order = list(batches(self.learner.clips, size=config.batch, generator=generator))
-        if process:  # all share the order, none another's augmentation
-            seed += process * 1_000_000_007
-            generator.manual_seed(seed)
-        random = np.random.default_rng(seed)
-        self.objective.train()
-        # sums stay on the device: reading them at every step would make it wait for the CPU
-        sums = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device)
-        rate = 0.0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # dropout
-            for first in range(0, len(order), config.accumulation):
-                group = order[first : first + config.accumulation]
-                done = (first + len(group)) / len(order)
-                rate = max(rate, self.learner.set_rate(epoch, done))
-                sums += self._step(group, generator, random)
-        loss, right = (self.accelerator.reduce(sums, "sum") / self.learner.clips).tolist()
-        if not math.isfinite(loss):
-            raise HeatpoolError(
-                f"training diverged: the loss became {loss} in epoch {epoch}; use a lower --learning-rate "
-                f"than {config.lr}"
-            )
-        return {"lr": rate, "train/loss": loss, "train/acc": right}
-
-    def _step(
-        self, group: Sequence[Tensor], generator: torch.Generator, random: np.random.Generator
-    ) -> Tensor:
-        """Add the gradients of some batches and take a step; return (2,): summed loss, right clips."""
-        accelerator, processes = self.accelerator, self.accelerator.num_processes
-        optimizer = self.learner.optimizer
-        optimizer.zero_grad(set_to_none=True)
-        sums = torch.zeros(2, dtype=torch.float64, device=accelerator.device)
-        for number, chosen in enumerate(group, 1):
-            mine = chosen.tensor_split(processes)[accelerator.process_index]
-            share = len(mine) * processes / len(chosen)  # gradients are averaged over processes
-            if not len(mine):
-                mine = chosen[:1]  # with weight 0: every process takes part in every exchange
-            batch = self.learner.batch(mine, generator=generator, random=random)
-            with nullcontext() if number == len(group) else accelerator.no_sync(self.objective):
-                with self.autocast:
-                    loss, right = self.objective(**batch)
-                self.scaler.scale(loss * (share / len(group))).backward()
-            if share:
-                sums += torch.stack([loss.detach().double() * len(mine), right.double()])
-        if self.config.grad_clip:
-            self.scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.grad_clip)
-        self.scaler.step(optimizer)
-        self.scaler.update()
-        return sums
-
-    def _validate(self) -> dict[str, float]:
-        if self.accelerator.num_processes > 1:  # running statistics differ between processes
-            for buffer in self.learner.network.buffers():
-                broadcast(buffer)
-        sums = torch.tensor(self.learner.validate(), dtype=torch.float64, device=self.accelerator.device)
-        loss, right, clips = self.accelerator.reduce(sums, "sum").tolist()
-        return {"val/loss": loss / clips, "val/acc/top1": right / clips}
-
-    def _save(self, report: EpochReport) -> None:
-        """Write best, last, metrics and, as the last file, the state that a resumed run starts from."""
-        names = ["best", "last"] if report.best_epoch == report.epoch else ["last"]
-        for name in names:
-            path = self.folder / f"{name}.safetensors"
-            self.learner.save(path, epoch=report.epoch, figures=report.figures)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _FIELDS)
-        writer.writeheader()
-        writer.writerows({"epoch": past.epoch, **past.figures} for past in self.history)
-        write_atomic(self.metrics_path, text.getvalue().encode())
-        state = {
-            "model": self.learner.network.state_dict(),
-            "optimizer": self.learner.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "history": [{"epoch": p.epoch, "best_epoch": p.best_epoch, **p.figures} for p in self.history],
-            "seconds": self.seconds,
-            "run": self.learner.identity,
-        }
-        data = io.BytesIO()
-        torch.save(state, data)
-        write_atomic(self.folder / _STATE, data.getvalue())
-
-    def restore(self) -> None:
-        """Take up the state that the last finished epoch left; without one, start from the beginning."""
-        path = self.folder / _STATE
-        if not path.is_file():
-            return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            run, history, self.seconds = state["run"], state["history"], state["seconds"]
-        except Exception as error:  # the restricted loader fails in a dozen ways on a damaged file
-            raise HeatpoolError(f"cannot resume from {path}: {' '.join(str(error).split())[:200]}") from error
-        if run != self.learner.identity:
-            raise HeatpoolError(
-                f"{path} is of a run with another configuration or other clips; "
-                "resume with the same ones, or train into another folder"
-            )
-        self.learner.network.load_state_dict(state["model"])
-        self.learner.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        for past in history:
-            figures = {name: past[name] for name in _FIELDS[1:]}
-            self.history.append(
-                EpochReport(past["epoch"], self.config.epochs, figures, past["best_epoch"], resumed=True)
-            )
-
-
-def run_training(
-    learner: Learner,
-    accelerator: Accelerator,
+def train_network(
+    architecture: Architecture,
+    network: nn.Module,
+    shape: NetworkShape,
+    train: ClipSet,
     *,
+    val: ClipSet,
     out_dir: Path,
-    resume: bool,
-    progress: Callable[[EpochReport], None] | None,
+    resume: bool = False,
+    progress: Callable[[EpochReport], None] | None = None,
 ) -> Training:
-    """Train, or go on with a training; the best epoch is chosen on val and nothing else.
+    """Train a network, or go on with a training; the best epoch is chosen on val and nothing else.
 
     Writes `metrics.csv` and `checkpoints/` (best and last weights, state to resume from) below `out_dir`,
     after every epoch, each file whole or not at all. Several processes share each batch, the first writes.
 
     Args:
-        learner: what to train.
-        accelerator: device and processes, of `make_accelerator`.
+        architecture: kind and recipe of the network.
+        network: untrained, of this architecture.
+        shape: sizes that it was built for.
+        train: labelled clips to learn from.
+        val: labelled clips to choose the epoch on.
         out_dir: folder of this training.
         resume: go on after the last finished epoch if there is one. On the CPU the result is that of an
             uninterrupted run.
         progress: called after each epoch, also for those that a resumed run finds done.
 
     Raises:
-        HeatpoolError: if a finished or broken off run is there and `resume` is off, it cannot be resumed, or
+        HeatpoolError: if labels or clips are missing, val does not fit train, the device does not fit the
+            recipe, a finished or broken off run is there and `resume` is off, it cannot be resumed, or
             training diverges.
     """
-    loop = _Loop(learner, accelerator, out_dir)
-    if resume:
-        loop.restore()
-    elif (loop.folder / _STATE).exists():
-        raise HeatpoolError(f"{out_dir} holds a training already; resume it, or choose another folder")
-    accelerator.wait_for_everyone()  # before the first one writes what the others would take for an old run
-    for past in loop.history:
+    _check_splits(train, val)
+    processes = Processes(architecture.shared)
+    loop = _Loop(architecture, network, shape, train, val, processes)
+    check_compatible(loop.trained(), val)
+    files = RunFiles(out_dir, architecture.recipe, clips=(len(train), len(val)))
+    history, seconds = files.restore(loop.parts) if resume else files.refuse()
+    processes.wait()  # before the first one writes what the others would take for an old run
+    for past in history:
         if progress:
             progress(past)
-    for epoch in range(len(loop.history), learner.config.epochs):
-        report = loop.run_epoch(epoch)
+    for epoch in range(len(history), architecture.shared.epochs):
+        started = time.perf_counter()
+        figures = {**loop.train_epoch(epoch), **loop.validate()}
+        report = EpochReport.after(history, figures)
+        history.append(report)
+        seconds += time.perf_counter() - started
+        if processes.index == 0:
+            files.save(loop.trained(report), loop.parts, history, seconds=seconds)
         if progress:
             progress(report)
-    accelerator.wait_for_everyone()  # until the weights are there for all
-    return Training(
-        best=loop.folder / "best.safetensors",
-        last=loop.folder / "last.safetensors",
-        history=tuple(loop.history),
-        seconds=loop.seconds,
-    )
+    processes.wait()  # until the weights are there for all
+    return Training(best=files.best, last=files.last, history=tuple(history), seconds=seconds)
+
+
+def summed_losses(heads: dict[str, Tensor], targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    """Cross entropy of the class scores plus that of each auxiliary head, all with weight 1.
+
+    Args:
+        heads: (B, K) logits.
+        targets: (B,) int64 labels, or (B, K) shares of the classes.
+        label_smoothing: share of the target spread over all classes.
+
+    Source: HP-Net, section 3, and its published training script.
+    """
+    smoothing = label_smoothing
+    losses = [
+        nn.functional.cross_entropy(each, targets, label_smoothing=smoothing) for each in heads.values()
+    ]
+    return torch.stack(losses).sum()
+
+
+def _check_splits(train: ClipSet, val: ClipSet) -> None:
+    """Refuse splits that nothing can be learned from."""
+    for name, clips, needed in (("train", train, 2), ("val", val, 1)):
+        if len(clips) < needed:
+            raise HeatpoolError(f"the {name} split has {len(clips)} clips; training needs more")
+        require_labels(clips.labels.numpy(), clips.clip_ids, f"cannot train, {name} split")
+
+
+class _Objective(nn.Module):
+    """Loss of a batch and its correct clips: what several processes run forward and backward."""
+
+    def __init__(self, architecture: Architecture, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.architecture = network, architecture
+
+    def forward(self, labels: Tensor, targets: Tensor, **inputs: Any) -> tuple[Tensor, Tensor]:
+        heads = self.architecture.logits(self.network, inputs)
+        smoothing = self.architecture.shared.label_smoothing
+        main = next(iter(heads.values())).detach()
+        return summed_losses(heads, targets, label_smoothing=smoothing), (main.argmax(1) == labels).sum()
+
+
+class _Loop:
+    """What a training holds between its epochs."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        network: nn.Module,
+        shape: NetworkShape,
+        train: ClipSet,
+        val: ClipSet,
+        processes: Processes,
+    ) -> None:
+        self.architecture, self.shape, self.train, self.processes = architecture, shape, train, processes
+        self.recipe, self.device = architecture.shared, processes.device
+        # each process validates its part, so that val costs the less the more there are
+        self.val = processes.part(val)
+        self.stats = channel_stats(train) if self.recipe.normalise else None
+        self.network = network
+        # first the device, then the optimiser: its state lies where the parameters are
+        self.objective = processes.wrap(_Objective(architecture, network))
+        self.optimizer = architecture.optimizer(network)
+        dtype = getattr(torch, self.recipe.dtype)
+        self.autocast = torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
+        # gradients of float16 would vanish without a scale; disabled, it does nothing
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype == torch.float16)
+        # Apple's GPUs have no float64
+        self.sum_dtype = torch.float32 if self.device.type == "mps" else torch.float64
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """All that changes from epoch to epoch, by name in the state file."""
+        return {"model": self.network, "optimizer": self.optimizer, "scaler": self.scaler}
+
+    def trained(self, report: EpochReport | None = None) -> Trained:
+        """The network as it is now, as a checkpoint has it."""
+        return Trained(
+            model=self.network,
+            architecture=self.architecture,
+            shape=self.shape,
+            stats=self.stats,
+            class_names=self.train.class_names,
+            source=self.train.source,
+            epoch=report.epoch if report else 0,
+            metrics=report.figures if report else {},
+        )
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """Go through the training clips once; return lr, train/loss and train/acc."""
+        # every random number of an epoch comes from the seed, the epoch and the process, so resuming needs
+        # no generator state and an epoch that was broken off is repeated exactly
+        recipe, index = self.recipe, self.processes.index
+        seed = recipe.seed * 1_000_003 + epoch
+        generator = torch.Generator().manual_seed(seed)
+        order = list(batches(len(self.train), size=recipe.batch_size, generator=generator))
+        if index:  # all share the order, none another's augmentation
+            seed += index * 1_000_000_007
+            generator.manual_seed(seed)
+        random = np.random.default_rng(seed)
+        self.objective.train()
+        # sums stay on the device: reading them at every step would make it wait for the CPU
+        sums = torch.zeros(2, dtype=self.sum_dtype, device=self.device)
+        rate = 0.0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # dropout
+            for first in range(0, len(order), recipe.accumulation):
+                group = order[first : first + recipe.accumulation]
+                done = (first + len(group)) / len(order)
+                rate = max(rate, self.architecture.set_rate(self.optimizer, epoch, done))
+                sums += self._step(group, generator, random)
+        loss, correct = (self.processes.sum(sums) / len(self.train)).tolist()
+        if not math.isfinite(loss):
+            raise HeatpoolError(
+                f"training diverged: the loss became {loss} in epoch {epoch}; use a lower --learning-rate "
+                f"than {recipe.learning_rate}"
+            )
+        return {"lr": rate, "train/loss": loss, "train/acc": correct}
+
+    def _step(
+        self, group: Sequence[Tensor], generator: torch.Generator, random: np.random.Generator
+    ) -> Tensor:
+        """Add the gradients of some batches and take a step; return (2,): summed loss, correct clips."""
+        count = self.processes.count
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = torch.zeros(2, dtype=self.sum_dtype, device=self.device)
+        for number, chosen in enumerate(group, 1):
+            mine = chosen.tensor_split(count)[self.processes.index]
+            # gradients are averaged over processes: who has more of a batch than another counts for more
+            share = len(mine) * count / len(chosen)
+            if not len(mine):
+                mine = chosen[:1]  # with weight 0: every process takes part in every exchange
+            inputs, targets = self.architecture.inputs(
+                self.train, mine, stats=self.stats, generator=generator, random=random
+            )
+            inputs |= {"labels": self.train.labels[mine], "targets": targets}
+            # gradients that are added up are exchanged once, with those of the last batch
+            with nullcontext() if number == len(group) else self.processes.alone(self.objective):
+                with self.autocast:
+                    loss, correct = self.objective(**on_device(inputs, self.device))
+                self.scaler.scale(loss * (share / len(group))).backward()
+            if share:
+                sums += torch.stack(
+                    [loss.detach().to(self.sum_dtype) * len(mine), correct.to(self.sum_dtype)]
+                )
+        if self.recipe.grad_clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.grad_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return sums
+
+    def validate(self) -> dict[str, float]:
+        """Score val; return val/loss and val/acc/top1."""
+        # running statistics differ between processes, each saw its part of the batches
+        self.processes.share(self.network.buffers())
+        loss, correct, count = 0.0, 0, len(self.val)
+        if count:
+            logits, labels = next(iter(predict_logits(self.trained(), self.val).values())), self.val.labels
+            loss = float(nn.functional.cross_entropy(logits, labels) * count)
+            correct = int((logits.argmax(1) == labels).sum())
+        sums = torch.tensor([loss, correct, count], dtype=self.sum_dtype, device=self.device)
+        loss, correct, count = self.processes.sum(sums).tolist()
+        return {"val/loss": loss / count, "val/acc/top1": correct / count}

@@ -1,18 +1,22 @@
-"""The recipe of a training run."""
+"""The recipe of a training run, and the way in for values from outside: options, files, older builds."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields, is_dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from heatpool.classify.data.streams import STREAMS, StreamName
-from heatpool.classify.networks.ctrgcn import PUBLISHED_LAYERS
-from heatpool.classify.networks.graph import GRAPHS
+from heatpool.classify.networks.graph import GRAPHS, PUBLISHED_LAYERS
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["DEMO", "HEADS", "ModelName", "TrainConfig", "TrainDtype"]
+__all__ = [
+    "DEMO", "HEADS", "ModelName", "Recipe", "TrainDtype", "flat_recipe", "modern_names", "read_recipe",
+    "recipe_with",
+]  # fmt: skip
 
 ModelName = Literal["ctrgcn", "linear", "mlp", "tcn"]
 
@@ -21,20 +25,24 @@ Optimizer = Literal["sgd", "adamw"]
 GraphName = Literal["hpnet", "coco17", "point"]
 TrainDtype = Literal["float32", "bfloat16", "float16"]
 
+_Any = TypeVar("_Any")
+_OLD_NAMES = {"batch": "batch_size", "lr": "learning_rate"}
+"""What older builds called some fields, in checkpoints, states and config.yaml."""
+
 
 @dataclass(frozen=True)
-class TrainConfig:
+class Recipe:
     """Recipe of one stream; the defaults are the published recipe of CTR-GCN in HP-Net.
 
     Attributes:
         stream: made of the input features.
         model: "ctrgcn", or a small head: "linear" (probe), "mlp", "tcn".
         graph: bones and adjacency.
-        epochs: passes over the training part.
-        batch: clips whose gradients are computed at a time, over all processes.
+        epochs: passes over the training split.
+        batch_size: clips whose gradients are computed at a time, over all processes.
         accumulation: batches whose gradients are averaged for a step.
         optimizer: "sgd" (Nesterov momentum) or "adamw".
-        lr: peak learning rate.
+        learning_rate: at its peak.
         momentum: of SGD.
         weight_decay: as the optimiser understands it.
         schedule: "step" multiplies by `gamma` at each milestone, "cosine" falls to zero.
@@ -45,7 +53,7 @@ class TrainConfig:
         grad_clip: largest norm of the gradient; 0 for no limit.
         window: time steps that the network sees.
         p_interval: shares of a clip that a random training crop may keep.
-        normalise: subtract each channel's mean of the training part and divide by its deviation.
+        normalise: subtract each channel's mean of the training split and divide by its deviation.
         noise_std: noise on normalised values in training.
         offset_std: noise that stays the same through a clip, per person, joint and channel.
         scale_jitter: random scaling of each clip by 1 +- this in training.
@@ -64,10 +72,10 @@ class TrainConfig:
     model: ModelName = "ctrgcn"
     graph: GraphName = "hpnet"
     epochs: int = 65
-    batch: int = 64
+    batch_size: int = 64
     accumulation: int = 1
     optimizer: Optimizer = "sgd"
-    lr: float = 0.1
+    learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 4e-4
     schedule: Schedule = "step"
@@ -116,8 +124,9 @@ class TrainConfig:
             )
             >= 1,
             f"dtype must be one of {', '.join(get_args(TrainDtype))}": self.dtype in get_args(TrainDtype),
-            "batch must be at least 2": self.batch >= 2,
-            "lr must be a positive number": self.lr > 0 and math.isfinite(self.lr),
+            "batch_size must be at least 2": self.batch_size >= 2,
+            "learning_rate must be a positive number": self.learning_rate > 0
+            and math.isfinite(self.learning_rate),
             "momentum and dropout must be in [0, 1)": all(0 <= x < 1 for x in (self.momentum, self.dropout)),
             "label_smoothing must be in [0, 1)": 0 <= self.label_smoothing < 1,
             f"{', '.join(not_negative)} must not be negative": min(not_negative.values()) >= 0,
@@ -128,14 +137,14 @@ class TrainConfig:
         }
         broken = [rule for rule, holds in rules.items() if not holds]
         if broken:
-            raise HeatpoolError(f"training configuration: {'; '.join(broken)}")
+            raise HeatpoolError(f"recipe: {'; '.join(broken)}")
 
 
-DEMO = TrainConfig(
+DEMO = Recipe(
     epochs=36,
-    batch=16,
+    batch_size=16,
     optimizer="adamw",
-    lr=0.02,
+    learning_rate=0.02,
     weight_decay=0.05,
     schedule="cosine",
     warmup_epochs=3,
@@ -149,11 +158,11 @@ DEMO = TrainConfig(
 )
 """Preset for some hundred clips on a CPU: a narrow network, regularised against unseen subjects' looks."""
 
-_FAST = TrainConfig(
+_FAST = Recipe(
     epochs=20,
-    batch=32,
+    batch_size=32,
     optimizer="adamw",
-    lr=3e-3,
+    learning_rate=3e-3,
     weight_decay=0.05,
     schedule="cosine",
     warmup_epochs=1,
@@ -162,9 +171,91 @@ _FAST = TrainConfig(
     p_interval=(0.7, 1.0),
 )
 
-HEADS: Mapping[ModelName, TrainConfig] = {
+HEADS: Mapping[ModelName, Recipe] = {
     "linear": replace(_FAST, model="linear"),
     "mlp": replace(_FAST, model="mlp", width=256, dropout=0.5),
     "tcn": replace(_FAST, model="tcn", width=64, dropout=0.3),
 }
 """Recipes of the small heads."""
+
+
+def recipe_with(recipe: _Any, overrides: Mapping[str, Any]) -> _Any:
+    """Change some fields of a recipe by name, those of the recipe inside a recipe (`shared`) too.
+
+    Args:
+        recipe: a `Recipe` or another dataclass that holds one.
+        overrides: values by field; lists or text such as "30,50" for tuples, numbers also as text.
+
+    Raises:
+        HeatpoolError: if there is no such field, a value has another type, or the recipe makes no sense.
+    """
+    known = _known_fields(recipe)
+    changes = {}
+    for name, value in overrides.items():
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise HeatpoolError(f"expected a field of the recipe, got {name!r}; {hint}")
+        kind, now = known[name]
+        try:
+            changes[name] = _fit(value, kind)
+        except (TypeError, ValueError):
+            choices = get_args(kind) if get_origin(kind) is Literal else ()
+            wanted = f"one of {', '.join(choices)}" if choices else f"a value such as {now!r}"
+            raise HeatpoolError(f"recipe: expected {name} to be {wanted}, got {value!r}") from None
+    for each in fields(recipe):
+        part = getattr(recipe, each.name)
+        if is_dataclass(part):
+            inside = {field.name for field in fields(part)} & set(changes)
+            changes[each.name] = replace(part, **{name: changes.pop(name) for name in inside})  # type: ignore[type-var]
+    return replace(recipe, **changes)
+
+
+def flat_recipe(recipe: Any) -> dict[str, Any]:
+    """Return all fields by name, those of a recipe inside the recipe among them."""
+    return {name: value for name, (_, value) in _known_fields(recipe).items()}
+
+
+def modern_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a recipe as any build wrote them, under today's names."""
+    return {
+        _OLD_NAMES.get(name, name): modern_names(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+    }
+
+
+def read_recipe(base: _Any, values: Mapping[str, Any]) -> _Any:
+    """Return the recipe that `asdict` and JSON or YAML turned into plain values; `base` is of its class.
+
+    Raises:
+        HeatpoolError: if a key is unknown or a value makes no sense.
+    """
+    flat = modern_names(values)
+    return recipe_with(base, {**flat.pop("shared", {}), **flat})
+
+
+def _known_fields(recipe: Any) -> dict[str, tuple[Any, Any]]:
+    """Type and value of each field by name."""
+    kinds, known = get_type_hints(type(recipe)), dict[str, tuple[Any, Any]]()
+    for each in fields(recipe):
+        value = getattr(recipe, each.name)
+        known |= _known_fields(value) if is_dataclass(value) else {each.name: (kinds[each.name], value)}
+    return known
+
+
+def _fit(value: Any, kind: Any) -> Any:
+    """Return a value from outside as one of `kind`; ValueError or TypeError if it is none."""
+    inner = get_args(kind)
+    if get_origin(kind) is tuple:
+        if isinstance(value, str):
+            value = json.loads(value if value.lstrip().startswith("[") else f"[{value}]")
+        kinds = inner[:1] * len(value) if inner[-1] is ... else inner
+        return tuple(_fit(each, of) for each, of in zip(value, kinds, strict=True))
+    if kind in (bool, int, float) and isinstance(value, str):
+        value = json.loads(value.lower()) if kind is bool else kind(value)
+    allowed = {bool: bool, int: int, float: int | float}.get(kind, str)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError
+    if inner and value not in inner:
+        raise ValueError
+    return float(value) if kind is float else value

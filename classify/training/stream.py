@@ -1,132 +1,134 @@
-"""Training of one stream."""
+"""One stream: CTR-GCN or a small head on joint features.
+
+Axis letters: B clips, P persons present (packed), K classes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from heatpool.classify.data.batches import clip_batch
-from heatpool.classify.data.clips import ClipSet, channel_stats
+from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.data.streams import make_stream
+from heatpool.classify.networks.ctrgcn import CTRGCN
 from heatpool.classify.networks.graph import GRAPHS
-from heatpool.classify.training.checkpoint import (
-    Network,
-    TrainedStream,
-    build_model,
-    check_compatible,
-    save_model,
-)
-from heatpool.classify.training.loop import EpochReport, Training, run_training
-from heatpool.classify.training.optim import learning_rate, make_optimizer
-from heatpool.classify.training.predict import predict_scores
-from heatpool.classify.training.processes import make_accelerator, share_of
-from heatpool.classify.training.recipe import TrainConfig
-from heatpool.pool.errors import HeatpoolError
+from heatpool.classify.networks.heads import StatisticsHead, TemporalHead
+from heatpool.classify.training.architecture import NetworkShape, Trained
+from heatpool.classify.training.checkpoint import load_checkpoint
+from heatpool.classify.training.loop import EpochReport, Training, train_network
+from heatpool.classify.training.recipe import Recipe, read_recipe
 
-__all__ = ["check_labels", "summed_loss", "train_stream"]
+__all__ = ["StreamArchitecture", "build_model", "learning_rate", "load_model", "train_stream"]
+
+_FORM = "heatpool-stream"
+
+Network = CTRGCN | StatisticsHead | TemporalHead
 
 
-class _Objective(nn.Module):
-    """Mean loss of a batch and its right clips."""
+@dataclass(frozen=True)
+class StreamArchitecture:
+    """A network of one stream, as `Architecture` says.
 
-    def __init__(self, network: Network, label_smoothing: float) -> None:
-        super().__init__()
-        self.network, self.label_smoothing = network, label_smoothing
+    Attributes:
+        recipe: of the stream.
+    """
 
-    def forward(self, x: Tensor, clip: Tensor, slot: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network.forward_packed(x, clip, slot, clips=len(labels))
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        return loss, (logits.detach().argmax(1) == labels).sum()
+    recipe: Recipe
+    form = _FORM
 
+    @property
+    def shared(self) -> Recipe:
+        """The recipe itself."""
+        return self.recipe
 
-class _StreamLearner:
-    """A stream, as the training loop sees it."""
+    def build(self, shape: NetworkShape) -> Network:
+        """See `build_model`."""
+        return build_model(self.recipe, shape)
 
-    def __init__(self, config: TrainConfig, train: ClipSet, val: ClipSet, accelerator: Accelerator) -> None:
-        self.config, self.train, self.device = config, train, accelerator.device
-        self.clips = len(train)
-        self.val = share_of(val, accelerator)
-        self.stats = channel_stats(train) if config.normalise else None
-        self.channels = train.features.shape[-1]
-        self.network = build_model(
-            config, channels=self.channels, classes=len(train.class_names), persons=train.persons
-        ).to(self.device)
-        self.objective = _Objective(self.network, config.label_smoothing)
-        self.optimizer = make_optimizer(config, self.network)
-        plain = {name: repr(value) for name, value in vars(config).items() if name != "device"}
-        self.identity: dict[str, Any] = {"config": plain, "clips": [len(train), len(val)]}
+    def inputs(
+        self,
+        clips: ClipSet,
+        chosen: Tensor,
+        *,
+        stats: ChannelStats | None,
+        generator: torch.Generator | None = None,
+        random: np.random.Generator | None = None,
+    ) -> tuple[dict[str, Any], Tensor]:
+        """Return the stream of the clips at positions (B,), and their labels."""
+        batch = clip_batch(clips, chosen, stats=stats, generator=generator, **self.recipe.crop)
+        x = make_stream(batch.x, self.recipe.stream, GRAPHS[self.recipe.graph])
+        return {"x": x, "clip": batch.clip, "slot": batch.slot, "clips": len(batch)}, batch.labels
 
-    def snapshot(self, epoch: int = 0, figures: dict[str, float] | None = None) -> TrainedStream:
-        return TrainedStream(
-            model=self.network,
-            config=self.config,
-            stats=self.stats,
-            class_names=self.train.class_names,
-            channels=self.channels,
-            persons=self.train.persons,
-            source=self.train.source,
-            epoch=epoch,
-            metrics=figures or {},
+    def logits(self, network: Network, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Return (B, K) logits of the only head."""
+        return {"stream": network.forward_packed(**inputs)}
+
+    def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimiser of a recipe over all parameters of a network."""
+        recipe = self.recipe
+        shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
+        if recipe.optimizer == "adamw":
+            return torch.optim.AdamW(network.parameters(), **shared)
+        return torch.optim.SGD(
+            network.parameters(), momentum=recipe.momentum, nesterov=recipe.momentum > 0, **shared
         )
 
-    def batch(
-        self, chosen: Tensor, *, generator: torch.Generator, random: np.random.Generator
-    ) -> dict[str, Any]:
-        config = self.config
-        batch = clip_batch(self.train, chosen, stats=self.stats, generator=generator, **config.crop)
-        tensors = {
-            "x": make_stream(batch.x, config.stream, GRAPHS[config.graph]),
-            "clip": batch.clip,
-            "slot": batch.slot,
-            "labels": batch.labels,
-        }
-        return {name: tensor.to(self.device) for name, tensor in tensors.items()}
-
-    def set_rate(self, epoch: int, done: float) -> float:
-        rate = learning_rate(self.config, epoch)
-        for group in self.optimizer.param_groups:
+    def set_rate(self, optimizer: torch.optim.Optimizer, epoch: int, done: float) -> float:
+        """Set the rate of an epoch."""
+        rate = learning_rate(self.recipe, epoch)
+        for group in optimizer.param_groups:
             group["lr"] = rate
         return rate
 
-    def validate(self) -> tuple[float, int, int]:
-        return summed_loss(predict_scores(self.snapshot(), self.val).scores, self.val.labels)
 
-    def save(self, path: Path, *, epoch: int, figures: dict[str, float]) -> None:
-        save_model(path, self.snapshot(epoch, figures))
-
-
-def summed_loss(scores: np.ndarray, labels: Tensor) -> tuple[float, int, int]:
-    """Return the summed cross entropy, the right clips and all clips of logits (n, K) with labels (n,)."""
-    logits = torch.from_numpy(scores)
-    loss = nn.functional.cross_entropy(logits, labels) * len(labels) if len(labels) else torch.zeros(())
-    return float(loss), int((logits.argmax(1) == labels).sum()), len(labels)
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """Return the learning rate of an epoch counted from 0."""
+    peak = recipe.learning_rate
+    if epoch < recipe.warmup_epochs:
+        return peak * (epoch + 1) / recipe.warmup_epochs
+    if recipe.schedule == "step":
+        return peak * recipe.gamma ** bisect_right(recipe.milestones, epoch)
+    progress = (epoch - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1)
+    return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def check_labels(train: ClipSet, val: ClipSet) -> None:
-    """Refuse parts that nothing can be learned from.
+def build_model(recipe: Recipe, shape: NetworkShape) -> Network:
+    """Make the network of a recipe; its random weights depend on the recipe's seed only."""
+    graph, dropout = GRAPHS[recipe.graph], recipe.dropout
+    sizes = (shape.channels, shape.classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        if recipe.model == "tcn":
+            return TemporalHead(*sizes, joints=graph.joints, width=recipe.width, dropout=dropout)
+        if recipe.model != "ctrgcn":
+            hidden = recipe.width if recipe.model == "mlp" else 0
+            return StatisticsHead(*sizes, joints=graph.joints, hidden=hidden, dropout=dropout)
+        return CTRGCN(
+            *sizes,
+            adjacency=torch.from_numpy(graph.adjacency()),
+            persons=shape.persons,
+            width=recipe.width,
+            layers=recipe.layers,
+            dropout=dropout,
+        )
 
-    Raises:
-        HeatpoolError: if train has fewer than two clips, val none, or one has no label.
-    """
-    for name, clips, needed in (("train", train, 2), ("val", val, 1)):
-        unlabelled = (clips.labels < 0).nonzero().flatten().tolist()
-        if len(clips) < needed:
-            raise HeatpoolError(f"the {name} part has {len(clips)} clips; training needs more")
-        if unlabelled:
-            raise HeatpoolError(
-                f"{len(unlabelled)} of {len(clips)} clips in the {name} part have no label, "
-                f"for example {clips.clip_ids[unlabelled[0]]!r}; label them or leave them out of the split"
-            )
+
+def load_model(path: Path) -> Trained:
+    """Rebuild a trained stream from its .safetensors and .json files. Raises as `load_checkpoint`."""
+    return load_checkpoint(path, lambda values: StreamArchitecture(read_recipe(Recipe(), values)), form=_FORM)
 
 
 def train_stream(
-    config: TrainConfig,
+    recipe: Recipe,
     train: ClipSet,
     *,
     val: ClipSet,
@@ -134,22 +136,16 @@ def train_stream(
     resume: bool = False,
     progress: Callable[[EpochReport], None] | None = None,
 ) -> Training:
-    """Train one stream; see `run_training` for what it writes and returns.
-
-    Args:
-        config: the recipe.
-        train: labelled clips to learn from.
-        val: labelled clips to choose the epoch on.
-        out_dir: folder of this stream.
-        resume: go on after the last finished epoch if there is one.
-        progress: called after each epoch, also for those that a resumed run finds done.
-
-    Raises:
-        HeatpoolError: if labels or clips are missing, val does not fit train, the device does not fit the
-            recipe, a finished or broken off run is there and `resume` is off, or training diverges.
-    """
-    check_labels(train, val)
-    accelerator = make_accelerator(config)
-    learner = _StreamLearner(config, train, val, accelerator)
-    check_compatible(learner.snapshot(), val)
-    return run_training(learner, accelerator, out_dir=out_dir, resume=resume, progress=progress)
+    """Train one stream of some clips; see `train_network`."""
+    shape = NetworkShape(train.features.shape[-1], len(train.class_names), train.persons)
+    architecture = StreamArchitecture(recipe)
+    return train_network(
+        architecture,
+        architecture.build(shape),
+        shape,
+        train,
+        val=val,
+        out_dir=out_dir,
+        resume=resume,
+        progress=progress,
+    )

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 from heatpool.extract.datasets.folder import list_folder
 from heatpool.extract.datasets.kinetics import list_kinetics
+from heatpool.extract.datasets.listing import Listing, VideoFolder
 from heatpool.extract.datasets.names import list_named
 from heatpool.extract.datasets.ntu import ntu60, ntu120
 from heatpool.extract.datasets.nw_ucla import nw_ucla
 from heatpool.extract.datasets.smarthome import smarthome
-from heatpool.extract.datasets.source import Listing, Source
 from heatpool.extract.datasets.spec import DatasetSpec
 from heatpool.extract.datasets.table import list_table
 from heatpool.extract.datasets.uav_human import uav_human
@@ -22,11 +22,11 @@ SPECS: tuple[Callable[[], DatasetSpec], ...] = (ntu60, ntu120, smarthome, uav_hu
 """Makers of the records of data sets whose file names say what a clip is."""
 
 
-def _named(spec: Callable[[], DatasetSpec]) -> Callable[[Source], Listing]:
-    return lambda source: list_named(spec(), source)
+def _named(spec: Callable[[], DatasetSpec]) -> Callable[[VideoFolder], Listing]:
+    return lambda folder: list_named(spec(), folder)
 
 
-DATASETS: Mapping[str, Callable[[Source], Listing]] = {
+DATASETS: Mapping[str, Callable[[VideoFolder], Listing]] = {
     "ntu60": _named(ntu60),
     "ntu120": _named(ntu120),
     "smarthome": _named(smarthome),

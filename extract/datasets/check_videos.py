@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,11 +13,12 @@ import av
 from av.error import FFmpegError
 
 from heatpool.extract.video.reader import probe
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["VideoReport", "check_videos", "look_at_file"]
+__all__ = ["VideoReport", "check_file", "check_videos"]
 
-# A container that states its length may be longer than its last frame by an edit list or by sound alone.
+# A container that states its length may be longer than its last frame by an edit list or by its audio alone.
 _LENGTH_TOLERANCE_S = 1.0
 _LENGTH_TOLERANCE = 0.05
 
@@ -29,8 +29,8 @@ class VideoReport:
 
     Attributes:
         path: the file.
-        problem: "" when sound, else missing, empty, unreadable, no_frames, too_short, truncated or damaged.
-        message: one line on the problem.
+        problem: "" when intact, else missing, empty, unreadable, no_frames, too_short, truncated or damaged.
+        reason: one line on the problem.
         size_bytes: of the file.
         frames: frames that are there, by demuxing.
         fps: mean frames per second.
@@ -44,7 +44,7 @@ class VideoReport:
 
     path: Path
     problem: str = ""
-    message: str = ""
+    reason: str = ""
     size_bytes: int = 0
     frames: int = 0
     fps: float = 0.0
@@ -56,7 +56,7 @@ class VideoReport:
     sha256: str = ""
 
 
-def look_at_file(path: Path) -> VideoReport:
+def check_file(path: Path) -> VideoReport:
     """Check that the file is there and not empty, without opening it."""
     try:
         size = os.stat(path).st_size
@@ -86,13 +86,13 @@ def check_videos(
         A report for each path.
     """
     reports: dict[Path, VideoReport] = {}
-    looks = [look_at_file(path) for path in paths]
+    found = [check_file(path) for path in paths]
     with ThreadPoolExecutor(workers, thread_name_prefix="doctor") as pool:
         try:
-            for report in pool.map(lambda look: look if look.problem else _probe(look, decode), looks):
+            for report in pool.map(lambda each: each if each.problem else _probe(each, decode), found):
                 reports[report.path] = report
                 on_video(report)
-            for path, digest in pool.map(_digest, _same_size(looks)):
+            for path, digest in pool.map(_digest, _same_size(found)):
                 reports[path] = replace(reports[path], sha256=digest)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C must not wait for every video
@@ -100,54 +100,49 @@ def check_videos(
     return reports
 
 
-def _same_size(looks: Sequence[VideoReport]) -> list[Path]:
+def _same_size(reports: Sequence[VideoReport]) -> list[Path]:
     """Return the files that another one has as many bytes as: only they can be duplicates."""
     by_size: dict[int, list[Path]] = defaultdict(list)
-    for look in looks:
-        if look.size_bytes:
-            by_size[look.size_bytes].append(look.path)
+    for report in reports:
+        if report.size_bytes:
+            by_size[report.size_bytes].append(report.path)
     return [path for paths in by_size.values() if len(paths) > 1 for path in paths]
 
 
 def _digest(path: Path) -> tuple[Path, str]:
     try:
-        with path.open("rb") as file:
-            return path, hashlib.file_digest(file, "sha256").hexdigest()
+        return path, hash_file(path)[1]
     except OSError:
         return path, ""  # its report names the reason
 
 
-def _probe(look: VideoReport, decode: bool) -> VideoReport:
+def _probe(found: VideoReport, decode: bool) -> VideoReport:
     try:
-        info = probe(look.path)
+        info = probe(found.path)
         report = replace(
-            look,
+            found,
             frames=info.frames,
             fps=round(info.fps, 3),
-            seconds=round(float(info.times_s[-1] - info.times_s[0]) + 1 / (info.fps or 25.0), 3),
+            seconds=round(info.end_s - float(info.times_s[0]), 3),
             width_px=info.width_px,
             height_px=info.height_px,
         )
-        report, stated_s = _look_inside(report, decode)
+        report, stated_s = _inspect(report, decode)
     except HeatpoolError as error:
-        return _unreadable(look, str(error))
+        return _unreadable(found, str(error))
     except (FFmpegError, OSError, ValueError) as error:  # a decoder fault is this file's, not the run's
-        return replace(look, problem="unreadable", message=str(error))
-    last_s = float(info.times_s[-1]) + 1 / (info.fps or 25.0)
+        return replace(found, problem="unreadable", reason=str(error))
     if info.damage:
-        return replace(report, problem="truncated", message=info.damage)
-    if stated_s - last_s > max(_LENGTH_TOLERANCE_S, _LENGTH_TOLERANCE * stated_s):
-        return replace(
-            report,
-            problem="truncated",
-            message=f"header claims {stated_s:.2f} s, frames end at {last_s:.2f} s",
-        )
+        return replace(report, problem="truncated", reason=info.damage)
+    if stated_s - info.end_s > max(_LENGTH_TOLERANCE_S, _LENGTH_TOLERANCE * stated_s):
+        reason = f"header claims {stated_s:.2f} s, frames end at {info.end_s:.2f} s"
+        return replace(report, problem="truncated", reason=reason)
     if info.frames < 2:
-        return replace(report, problem="too_short", message="1 frame; extraction needs at least 2")
+        return replace(report, problem="too_short", reason="1 frame; extraction needs at least 2")
     return report
 
 
-def _look_inside(report: VideoReport, decode: bool) -> tuple[VideoReport, float]:
+def _inspect(report: VideoReport, decode: bool) -> tuple[VideoReport, float]:
     """Add codec and rotation, which the first frame tells, and what decoding all says; and the stated length.
 
     The length (s) is 0 where the container states none, or FFmpeg would guess it.
@@ -167,24 +162,24 @@ def _look_inside(report: VideoReport, decode: bool) -> tuple[VideoReport, float]
                 if not decode:
                     break
         except FFmpegError as error:
-            message = f"decoding stopped after {decoded} frames: {error.strerror}"
-            return replace(report, problem="damaged", message=message), 0.0
+            reason = f"decoding stopped after {decoded} frames: {error.strerror}"
+            return replace(report, problem="damaged", reason=reason), 0.0
     if not decoded:
-        report = replace(report, problem="damaged", message="no frame decodes")
+        report = replace(report, problem="damaged", reason="no frame decodes")
     elif decode and (corrupt or decoded != report.frames):
-        message = f"{decoded} of {report.frames} frames decode, {corrupt} of them damaged"
-        report = replace(report, problem="damaged", message=message)
+        reason = f"{decoded} of {report.frames} frames decode, {corrupt} of them damaged"
+        report = replace(report, problem="damaged", reason=reason)
     return report, (stated or 0) / av.time_base
 
 
-def _unreadable(look: VideoReport, message: str) -> VideoReport:
-    if _lacks_mp4_index(look.path):
-        return replace(look, problem="truncated", message="an mp4 file that ends before its index (moov)")
+def _unreadable(report: VideoReport, reason: str) -> VideoReport:
+    if _lacks_mp4_index(report.path):
+        return replace(report, problem="truncated", reason="an mp4 file that ends before its index (moov)")
     try:
-        av.open(str(look.path), metadata_errors="replace").close()
+        av.open(str(report.path), metadata_errors="replace").close()
     except (FFmpegError, OSError, ValueError):
-        return replace(look, problem="unreadable", message=message)
-    return replace(look, problem="no_frames", message=message)
+        return replace(report, problem="unreadable", reason=reason)
+    return replace(report, problem="no_frames", reason=reason)
 
 
 def _lacks_mp4_index(path: Path) -> bool:

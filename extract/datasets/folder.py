@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from heatpool.extract.datasets.listing import SPLIT_WORDS, Listing, VideoFolder, scan, unique_ids
 from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, Clip, Manifest, read_manifest
-from heatpool.extract.datasets.source import PART_WORDS, Listing, Source, scan, unique_ids
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -32,30 +32,30 @@ def read_videos(path: Path) -> Manifest:
     raise HeatpoolError(f"expected a folder or manifest of videos, {path} does not exist")
 
 
-def list_folder(source: Source) -> Listing:
+def list_folder(folder: VideoFolder) -> Listing:
     """List every video; when each lies in a sub-folder, that names its class.
 
     When the uppermost folders are called train, val and test (or alike), they are the splits of the protocol
     `split`, and the folders below them name the classes.
     """
-    folders = [PurePosixPath(path).parts[:-1] for path in source.videos]
+    folders = [PurePosixPath(path).parts[:-1] for path in folder.videos]
     tops = {parts[0].casefold() if parts else "" for parts in folders}
     splits: list[Split] | None = None
-    if tops <= PART_WORDS.keys() and len(tops) > 1:
-        splits = [PART_WORDS[top.casefold()] for top, *_ in folders]
+    if tops <= SPLIT_WORDS.keys() and len(tops) > 1:
+        splits = [SPLIT_WORDS[top.casefold()] for top, *_ in folders]
         folders = [inside[1:] for inside in folders]
     named = all(folders)  # a video that lies in no folder leaves all without a class
     names = sorted({inside[0] for inside in folders}) if named else []
     label = {name: number for number, name in enumerate(names)}
-    ids = unique_ids([str(PurePosixPath(path).with_suffix("")) for path in source.videos], source.videos)
+    ids = unique_ids([str(PurePosixPath(path).with_suffix("")) for path in folder.videos], folder.videos)
     clips = [
         Clip(
             clip_id,
-            source.folder / path,
+            folder.path / path,
             label=label[inside[0]] if named else -1,
             class_name=inside[0] if named else "",
             splits={SPLIT: splits[at]} if splits else {},
         )
-        for at, (clip_id, path, inside) in enumerate(zip(ids, source.videos, folders, strict=True))
+        for at, (clip_id, path, inside) in enumerate(zip(ids, folder.videos, folders, strict=True))
     ]
-    return Listing(Manifest(tuple(clips), tuple(names), source.folder), source.left_out)
+    return Listing(Manifest(tuple(clips), tuple(names), folder.path), folder.excluded)

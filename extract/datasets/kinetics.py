@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from heatpool.extract.datasets.folder import SPLIT
-from heatpool.extract.datasets.manifest import Clip, Manifest
-from heatpool.extract.datasets.source import (
+from heatpool.extract.datasets.listing import (
     NO_SUCH_VIDEO,
-    PART_WORDS,
-    LeftOut,
+    SPLIT_WORDS,
+    Excluded,
     Listing,
-    Source,
+    VideoFolder,
     annotation_files,
     read_table,
     unique_ids,
 )
+from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -39,7 +39,7 @@ class _Entry:
     split: Split
 
 
-def list_kinetics(source: Source) -> Listing:
+def list_kinetics(folder: VideoFolder) -> Listing:
     """List the videos that the annotations name (columns label, youtube_id, time_start, time_end, split).
 
     A video is found by its name, in whatever folder: `ID_000012_000022.mp4`, or `ID.mp4` where the
@@ -48,31 +48,31 @@ def list_kinetics(source: Source) -> Listing:
     Raises:
         HeatpoolError: if annotations are missing or not as expected, or name none of the videos.
     """
-    entries = _entries(source)
+    entries = _entries(folder)
     by_video: dict[str, list[_Entry]] = defaultdict(list)
     for each in entries:
         by_video[each.video].append(each)
     names = sorted({each.label for each in entries if each.label})
     label = {name: number for number, name in enumerate(names)} | {"": -1}
     chosen: list[_Entry] = []
-    paths, left_out = [], list(source.left_out)
-    for path in source.videos:
+    paths, excluded = [], list(folder.excluded)
+    for path in folder.videos:
         entry = _entry_of(path, by_video)
         if entry is None:
-            left_out.append(LeftOut(path, "the annotations do not name it just once"))
+            excluded.append(Excluded(path, "the annotations do not name it just once"))
             continue
         chosen.append(entry)
         paths.append(path)
     if not chosen:
         raise HeatpoolError(
-            f"expected videos such as <youtube_id>_000012_000022.mp4 below {source.folder}, none of "
-            f"{len(source.videos)} is named in {source.annotations}"
+            f"expected videos such as <youtube_id>_000012_000022.mp4 below {folder.path}, none of "
+            f"{len(folder.videos)} is named in {folder.annotations}"
         )
     ids = unique_ids([os.path.splitext(os.path.basename(path))[0] for path in paths], paths)
     listed = tuple(
         Clip(
             clip_id,
-            source.folder / path,
+            folder.path / path,
             label=label[entry.label],
             class_name=entry.label,
             splits={SPLIT: entry.split},
@@ -81,20 +81,20 @@ def list_kinetics(source: Source) -> Listing:
     )
     found = set(chosen)
     absent = [f"{each.video} at {each.start} s" for each in entries if each not in found]
-    listing = Listing(Manifest(listed, tuple(names), source.folder), tuple(left_out))
-    return listing.leaving_out(absent, NO_SUCH_VIDEO)
+    listing = Listing(Manifest(listed, tuple(names), folder.path), tuple(excluded))
+    return listing.excluding(absent, NO_SUCH_VIDEO)
 
 
-def _entries(source: Source) -> list[_Entry]:
-    if source.annotations is None:
+def _entries(folder: VideoFolder) -> list[_Entry]:
+    if folder.annotations is None:
         raise HeatpoolError("expected --annotations with --dataset kinetics400: a CSV, or a folder of them")
     entries: dict[_Entry, None] = {}
-    for path in annotation_files(source.annotations, ".csv"):
+    for path in annotation_files(folder.annotations, ".csv"):
         for line, row in enumerate(read_table(path), start=2):
             absent = [name for name in _NEEDED if name not in row]
             if absent:
                 raise HeatpoolError(f"expected a column {absent[0]} in {path}, got {', '.join(row)}")
-            split = PART_WORDS.get(row["split"].strip().casefold())
+            split = SPLIT_WORDS.get(row["split"].strip().casefold())
             if split is None:
                 raise HeatpoolError(
                     f"expected train, val or test in column split, got {row['split']!r} "

@@ -1,4 +1,4 @@
-"""The list of clips: a CSV with one row a clip."""
+"""The list of clips: a CSV with one row per clip."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -14,15 +14,23 @@ from typing import Any
 
 import numpy as np
 
+from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
 
-__all__ = ["VIDEO_SUFFIXES", "Clip", "Manifest", "label_clips", "read_manifest", "read_number"]
+__all__ = [
+    "COLUMNS", "VIDEO_SUFFIXES", "Clip", "Manifest", "label_clips", "make_clip", "read_disjoint",
+    "read_manifest",
+]  # fmt: skip
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv"})
 
-_COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons")
-_PARTS = {"": Split.NONE, "train": Split.TRAIN, "val": Split.VAL, "test": Split.TEST}
+COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons")
+"""Columns that say what a clip is; `path` alone is required."""
+
+_DISJOINT = "disjoint"
+_SPLITS = {"": Split.NONE, "train": Split.TRAIN, "val": Split.VAL, "test": Split.TEST}
+_SPLIT_NAMES = {split: name for name, split in _SPLITS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Manifest:
         clips: in the order in which features are stored.
         class_names: in label order.
         root: folder that video paths are relative to.
+        disjoint: the data set's own split rules: protocol to the column whose values train and test must not
+            share. A protocol without a rule is judged by nothing.
 
     Raises:
         HeatpoolError: if there is no clip or two clips share an id.
@@ -68,6 +78,7 @@ class Manifest:
     clips: tuple[Clip, ...]
     class_names: tuple[str, ...]
     root: Path
+    disjoint: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.clips:
@@ -84,10 +95,11 @@ class Manifest:
         return tuple(self.clips[0].splits)
 
     def index(self) -> ClipIndex:
-        """Return what the store keeps of the manifest."""
+        """Return what the store keeps of the manifest; paths below `root` become relative to it."""
+        root = str(self.root)
         return ClipIndex(
             clip_id=tuple(clip.clip_id for clip in self.clips),
-            path=tuple(_relative(clip.path, self.root) for clip in self.clips),
+            path=tuple(_below(clip.path, root) for clip in self.clips),
             label=np.array([clip.label for clip in self.clips], np.int32),
             class_names=self.class_names,
             columns={
@@ -99,27 +111,47 @@ class Manifest:
                 name: np.array([clip.splits[name] for clip in self.clips], np.uint8)
                 for name in self.protocols
             },
+            disjoint=dict(self.disjoint),
         )
+
+    def with_disjoint(self, rules: Mapping[str, str]) -> Manifest:
+        """Return the manifest with further split rules, which take the place of its own.
+
+        Raises:
+            HeatpoolError: if a rule is for no protocol of the manifest.
+        """
+        unknown = [name for name in rules if name not in self.protocols]
+        if unknown:
+            known = ", ".join(self.protocols) or "no split"
+            raise HeatpoolError(f"expected --disjoint of {known}, got {unknown[0]!r}")
+        return replace(self, disjoint={**self.disjoint, **rules})
 
     def limit(self, count: int) -> Manifest:
         """Return the manifest of the first `count` clips."""
         return replace(self, clips=self.clips[:count])
 
-    def write(self, path: Path) -> None:
-        """Write the CSV; paths of videos below its folder become relative to it, others absolute."""
-        folder = os.path.join(os.path.abspath(path.parent), "")
-        with path.open("w", newline="", encoding="utf-8") as file:
+    def write(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the CSV; paths of videos below its folder become relative to it, others absolute.
+
+        Raises:
+            HeatpoolError: if the file exists and may not be replaced, or cannot be written.
+        """
+        folder = os.path.abspath(path.parent)
+        rules = ";".join(f"{protocol}={column}" for protocol, column in self.disjoint.items())
+        with atomic_file(path, overwrite) as aside, aside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*_COLUMNS, *self.protocols])
+            writer.writerow([*COLUMNS, *([_DISJOINT] if rules else []), *self.protocols])
             for clip in self.clips:
-                writer.writerow(_row(clip, folder))
+                facts, splits = _row(clip, folder)
+                writer.writerow([*facts, *([rules] if rules else []), *splits])
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest CSV; only the column `path` is required.
 
     Columns beyond the known ones are split protocols and hold train, val, test or nothing. Labels come
-    from `label`, else from `class_name` in alphabetical order.
+    from `label`, else from `class_name` in alphabetical order. The column `disjoint` holds the same split
+    rules in every row, such as `xsub=subject;xview=camera`.
 
     Raises:
         HeatpoolError: naming line and column of what is wrong.
@@ -131,13 +163,45 @@ def read_manifest(path: Path) -> Manifest:
             if "path" not in header:
                 got = ", ".join(header) or "an empty file"
                 raise HeatpoolError(f"expected a column 'path' in {path}, got {got}")
-            protocols = tuple(name for name in header if name not in _COLUMNS)
+            protocols = tuple(name for name in header if name not in (*COLUMNS, _DISJOINT))
             share = cache(_mapping)
-            clips = [_parse(row, protocols, path, line, share) for line, row in enumerate(reader, start=2)]
+            rules: set[str] = set()
+            clips = []
+            for line, row in enumerate(reader, start=2):
+                rules.add(row.get(_DISJOINT) or "")
+                clips.append(_parse(row, protocols, path, line, share))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise HeatpoolError(f"expected a manifest, cannot read {path}: {error}") from error
     clips, class_names = label_clips(clips, path.name)
-    return Manifest(tuple(clips), class_names, path.parent)
+    return Manifest(tuple(clips), class_names, path.parent, read_disjoint(rules, protocols, path.name))
+
+
+def read_disjoint(values: Iterable[str], protocols: Collection[str], source: str) -> dict[str, str]:
+    """Return the split rules that the rows of a table state: protocol to column.
+
+    Args:
+        values: of the column `disjoint`, such as `xsub=subject;xview=camera`; empty rows state nothing.
+        protocols: that the table has.
+        source: name of the table, for messages.
+
+    Raises:
+        HeatpoolError: if rows differ, or a rule is for no protocol or names no column.
+    """
+    stated = sorted({value.strip() for value in values} - {""})
+    if len(stated) > 1:
+        raise HeatpoolError(
+            f"expected one value in column disjoint of {source}, got {' and '.join(stated[:2])}"
+        )
+    rules = {}
+    for pair in stated[0].split(";") if stated else ():
+        protocol, _, column = (part.strip() for part in pair.partition("="))
+        if protocol not in protocols or column not in FIRST_COLUMNS:
+            raise HeatpoolError(
+                f"expected rules such as xsub=subject in column disjoint of {source}, for a protocol of "
+                f"{', '.join(protocols) or 'none'} and a column of {', '.join(FIRST_COLUMNS)}, got {pair!r}"
+            )
+        rules[protocol] = column
+    return rules
 
 
 def _mapping(names: tuple[str, ...], values: tuple[Any, ...]) -> Mapping[str, Any]:
@@ -158,32 +222,50 @@ def _parse(
     splits = []
     for name in protocols:
         value = (row[name] or "").strip()
-        if value not in _PARTS:
+        if value not in _SPLITS:
             raise HeatpoolError(
                 f"expected train, val, test or nothing in column {name}, got {value!r} in {where}"
             )
-        splits.append(_PARTS[value])
-    video = manifest.parent / row["path"]
-    label = read_number(row, "label", where)
+        splits.append(_SPLITS[value])
+    columns = share(FIRST_COLUMNS, tuple(row.get(name) or "" for name in FIRST_COLUMNS))
+    return make_clip(row, manifest.parent / row["path"], columns, share(protocols, tuple(splits)), where)
+
+
+def make_clip(
+    row: Mapping[str, str | None],
+    video: Path,
+    columns: Mapping[str, str],
+    splits: Mapping[str, Split],
+    where: str,
+) -> Clip:
+    """Make the clip of a row of a table.
+
+    Args:
+        row: by names of `COLUMNS`; without an id the clip is called by its path.
+        video: the file.
+        columns: of the clip.
+        splits: of the clip.
+        where: place of the row, for messages.
+
+    Raises:
+        HeatpoolError: if a value that must be one is no number.
+    """
+    label = _number(row, "label", where)
     return Clip(
-        clip_id=row.get("clip_id") or Path(row["path"]).with_suffix("").as_posix(),
+        clip_id=row.get("clip_id") or Path(row["path"] or "").with_suffix("").as_posix(),
         path=video,
-        start_s=read_number(row, "start_s", where) or 0.0,
-        end_s=read_number(row, "end_s", where),
+        start_s=_number(row, "start_s", where) or 0.0,
+        end_s=_number(row, "end_s", where),
         label=-1 if label is None else int(label),
         class_name=sys.intern(row.get("class_name") or ""),
-        columns=share(FIRST_COLUMNS, tuple(row.get(name) or "" for name in FIRST_COLUMNS)),
-        persons=int(read_number(row, "persons", where) or 0),
-        splits=share(protocols, tuple(splits)),
+        columns=columns,
+        persons=int(_number(row, "persons", where) or 0),
+        splits=splits,
     )
 
 
-def read_number(row: Mapping[str, str | None], name: str, where: str) -> float | None:
-    """Return the number in a column of a table, None when there is no such column or value.
-
-    Raises:
-        HeatpoolError: if it is no finite number; `where` says the place.
-    """
+def _number(row: Mapping[str, str | None], name: str, where: str) -> float | None:
+    """Return the finite number in a column, None when there is no such column or value."""
     text = row.get(name)
     if not text:
         return None
@@ -225,25 +307,21 @@ def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[s
     return list(clips), tuple(name_of.get(label) or f"class {label}" for label in range(count))
 
 
-def _relative(path: Path, root: Path) -> str:
-    try:
-        return path.relative_to(root).as_posix()
-    except ValueError:
-        return path.as_posix()
+def _below(path: str | Path, folder: str) -> str:
+    """Return how a video's path is written down: relative to a folder that it lies below, else as it is."""
+    return str(path).removeprefix(os.path.join(folder, "")).replace(os.sep, "/")
 
 
-def _row(clip: Clip, folder: str) -> list[str]:
-    names = {split: text for text, split in _PARTS.items()}
-    path = os.path.abspath(clip.path)
-    inside = path.removeprefix(folder) if path.startswith(folder) else path
-    return [
+def _row(clip: Clip, folder: str) -> tuple[list[str], list[str]]:
+    """Return the facts of a clip and its splits, as text in the order of the columns."""
+    facts = [
         clip.clip_id,
-        inside.replace(os.sep, "/"),
+        _below(os.path.abspath(clip.path), folder),
         repr(clip.start_s) if clip.start_s else "",
         "" if clip.end_s is None else repr(clip.end_s),
         str(clip.label) if clip.label >= 0 else "",
         clip.class_name,
         *(clip.columns.get(name, "") for name in FIRST_COLUMNS),
         str(clip.persons) if clip.persons else "",
-        *(names[split] for split in clip.splits.values()),
     ]
+    return facts, [_SPLIT_NAMES[split] for split in clip.splits.values()]

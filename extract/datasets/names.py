@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder, unique_ids
 from heatpool.extract.datasets.manifest import Clip, Manifest
-from heatpool.extract.datasets.source import LeftOut, Listing, Source, unique_ids
 from heatpool.extract.datasets.spec import DatasetSpec
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS
@@ -14,7 +14,7 @@ from heatpool.pool.records import FIRST_COLUMNS
 __all__ = ["list_named"]
 
 
-def list_named(spec: DatasetSpec, source: Source) -> Listing:
+def list_named(spec: DatasetSpec, folder: VideoFolder) -> Listing:
     """List the clips of a data set by its record; what the names do not fit is left out with the reason.
 
     Raises:
@@ -22,42 +22,42 @@ def list_named(spec: DatasetSpec, source: Source) -> Listing:
     """
     clips: list[Clip] = []
     paths: list[str] = []
-    left_out = list(source.left_out)
-    for path in source.videos:
-        clip = _read(spec, source, path)
-        if isinstance(clip, LeftOut):
-            left_out.append(clip)
+    excluded = list(folder.excluded)
+    for path in folder.videos:
+        clip = _read(spec, folder, path)
+        if isinstance(clip, Excluded):
+            excluded.append(clip)
         else:
             clips.append(clip)
             paths.append(path)
     if not clips:
         raise HeatpoolError(
-            f"expected videos of {spec.name} such as {spec.video} below {source.folder}, "
-            f"got {len(left_out)} other files, for example {left_out[0].path} ({left_out[0].reason})"
+            f"expected videos of {spec.name} such as {spec.video} below {folder.path}, "
+            f"got {len(excluded)} other files, for example {excluded[0].path} ({excluded[0].reason})"
         )
     ids = unique_ids([clip.clip_id for clip in clips], paths)
     clips = [
         clip if clip.clip_id == clip_id else replace(clip, clip_id=clip_id)
         for clip, clip_id in zip(clips, ids, strict=True)
     ]
-    manifest = Manifest(tuple(clips), tuple(spec.classes.values()), source.folder)
-    return Listing(manifest, tuple(left_out))
+    manifest = Manifest(tuple(clips), tuple(spec.classes.values()), folder.path, spec.disjoint)
+    return Listing(manifest, tuple(excluded))
 
 
-def _read(spec: DatasetSpec, source: Source, path: str) -> Clip | LeftOut:
+def _read(spec: DatasetSpec, folder: VideoFolder, path: str) -> Clip | Excluded:
     fields = spec.fields(os.path.splitext(path)[0])
     if fields is None:
-        return LeftOut(path, f"its name is none of {spec.name}")
+        return Excluded(path, f"its name is none of {spec.name}")
     label = spec.label(fields)
     if label is None:
-        return LeftOut(path, f"its class is none of {spec.name}")
+        return Excluded(path, f"its class is none of {spec.name}")
     clip_id = spec.clip_id.format_map(fields)
-    if clip_id in spec.missing and not source.keep_missing:
-        return LeftOut(path, spec.missing_reason)
+    if clip_id in spec.missing and not folder.keep_missing:
+        return Excluded(path, spec.missing_reason)
     number, class_name = label
     return Clip(
         clip_id,
-        source.folder / path,
+        folder.path / path,
         label=number,
         class_name=class_name,
         columns={name: fields.get(name, "") for name in FIRST_COLUMNS},

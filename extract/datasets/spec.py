@@ -113,6 +113,11 @@ class DatasetSpec:
     def _labels(self) -> dict[str, tuple[int, str]]:
         return {value.casefold(): (at, name) for at, (value, name) in enumerate(self.classes.items())}
 
+    @property
+    def disjoint(self) -> dict[str, str]:
+        """The column, by protocol, whose values train and test must not share."""
+        return {name: rule.column for name, rule in self.splits.items()}
+
     def fields(self, path: str) -> dict[str, str] | None:
         """Return what a path (with / and without suffix) says, None when it is no name of the data set."""
         match = self._regex.search(path)

@@ -6,8 +6,14 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from heatpool.extract.datasets.listing import (
+    NO_SUCH_VIDEO,
+    Listing,
+    VideoFolder,
+    annotation_files,
+    read_lines,
+)
 from heatpool.extract.datasets.names import list_named
-from heatpool.extract.datasets.source import NO_SUCH_VIDEO, Listing, Source, annotation_files, read_lines
 from heatpool.extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
@@ -34,17 +40,18 @@ def ucf101() -> DatasetSpec:
     )
 
 
-def list_ucf101(source: Source) -> Listing:
+def list_ucf101(folder: VideoFolder) -> Listing:
     """List UCF101; with `--annotations` the splits come from the published trainlist and testlist files.
 
     Raises:
         HeatpoolError: if no file is such a list.
     """
-    listing = list_named(ucf101(), source)
-    if source.annotations is None:
+    spec = ucf101()
+    listing = list_named(spec, folder)
+    if folder.annotations is None:
         return listing
     splits: dict[str, dict[str, Split]] = {}
-    for path in annotation_files(source.annotations, ".txt"):
+    for path in annotation_files(folder.annotations, ".txt"):
         if match := _LIST.fullmatch(path.name):
             split = Split.TRAIN if match[1] == "train" else Split.TEST
             # Folders and lists disagree on one name: HandstandPushups, v_HandStandPushups_….
@@ -52,7 +59,7 @@ def list_ucf101(source: Source) -> Listing:
             splits.setdefault(f"split{int(match[2])}", {}).update(names)
     if not splits:
         raise HeatpoolError(
-            f"expected trainlist01.txt, testlist01.txt, … in {source.annotations}, got none of them"
+            f"expected trainlist01.txt, testlist01.txt, … in {folder.annotations}, got none of them"
         )
     clips = [
         replace(
@@ -63,4 +70,6 @@ def list_ucf101(source: Source) -> Listing:
     ]
     here = {clip.path.stem.casefold() for clip in clips}
     absent = sorted({stem for split in splits.values() for stem in split} - here)
-    return listing.with_clips(clips).leaving_out(absent, NO_SUCH_VIDEO)
+    disjoint = {name: column for name, column in spec.disjoint.items() if name in splits}
+    manifest = replace(listing.manifest, clips=tuple(clips), disjoint=disjoint)
+    return replace(listing, manifest=manifest).excluding(absent, NO_SUCH_VIDEO)

@@ -1,8 +1,7 @@
-"""One clip of the demo data set: plan -> film -> mp4 and ground truth."""
+"""One clip of the demo data set: plan -> frames -> mp4 and ground truth."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ import numpy as np
 
 from heatpool.extract.demo.camera import Camera
 from heatpool.extract.demo.effects import Mover, Occluder, random_occluder
-from heatpool.extract.demo.film import Film, Shot
 from heatpool.extract.demo.motion import Performance, perform
 from heatpool.extract.demo.props import Chair
 from heatpool.extract.demo.scene import MARGIN_PX, Place, random_light
+from heatpool.extract.demo.shot import Shot, ShotRenderer
 from heatpool.extract.demo.subjects import demo_subjects
+from heatpool.pool.disk.atomic import atomic_file
 
 FPS = 30
 
@@ -62,8 +62,8 @@ class ClipPlan:
     height_px: int
 
 
-def stage_clip(plan: ClipPlan) -> Film:
-    """Set up the film of ``plan``; all cameras of a performance see the same motion at the same place."""
+def stage_clip(plan: ClipPlan) -> ShotRenderer:
+    """Set up the renderer of ``plan``; all cameras of a performance see the same motion at the same place."""
     people = demo_subjects()
     actors = [people[plan.subject - 1]] + ([people[plan.partner - 1]] if plan.partner else [])
     # One stream for what the cameras share, one for what each camera has of its own.
@@ -85,7 +85,7 @@ def stage_clip(plan: ClipPlan) -> Film:
         occluder=_occluder(plan, camera, performance, own),
         bystander=bystander,
     )
-    return Film(performance, actors, shot, own)
+    return ShotRenderer(performance, actors, shot, own)
 
 
 def _camera(plan: ClipPlan, rng: np.random.Generator) -> Camera:
@@ -135,26 +135,16 @@ def _occluder(
 def render_clip(plan: ClipPlan, *, folder: Path) -> str:
     """Write ``<clip_id>.mp4`` and ``<clip_id>.npz`` (joints_xy_px, visible, boxes_xyxy_px) into ``folder``.
 
-    Both are written under other names first, so a file with its final name is always whole.
+    Each appears whole or not at all.
 
     Returns:
         the clip id.
     """
-    with _one_thread():
-        film = stage_clip(plan)
-        video = folder / f".{plan.clip_id}.{os.getpid()}.part"
-        _encode(film, video)
-        truth = film.truth()
-        arrays = folder / f".{plan.clip_id}.{os.getpid()}.truth.part"
-        with arrays.open("wb") as file:
-            np.savez(
-                file,
-                joints_xy_px=truth.joints_xy_px,
-                visible=truth.visible,
-                boxes_xyxy_px=truth.boxes_xyxy_px,
-            )
-    arrays.replace(folder / f"{plan.clip_id}.npz")
-    video.replace(folder / f"{plan.clip_id}.mp4")
+    renderer = stage_clip(plan)
+    with _one_thread(), atomic_file(folder / f"{plan.clip_id}.mp4", overwrite=True) as video:
+        _encode(renderer, video)
+    with atomic_file(folder / f"{plan.clip_id}.npz", overwrite=True) as arrays:
+        np.savez(arrays, **vars(renderer.truth()))
     return plan.clip_id
 
 
@@ -169,17 +159,17 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _encode(film: Film, path: Path) -> None:
+def _encode(renderer: ShotRenderer, path: Path) -> None:
     """H.264 where the PyAV build has x264, else MPEG-4 part 2."""
-    camera = film.shot.camera
+    camera = renderer.shot.camera
     has_x264 = "libx264" in av.codecs_available
     options = {"preset": "ultrafast", "crf": "23"} if has_x264 else {"qscale": "3"}
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264" if has_x264 else "mpeg4", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = camera.width_px, camera.height_px, "yuv420p"
         stream.thread_count = 1  # also: the same bytes on every machine
-        for step in range(len(film)):
-            planes = np.asarray(cv2.cvtColor(film.frame(step), cv2.COLOR_RGB2YUV_I420), np.uint8)
+        for step in range(len(renderer)):
+            planes = np.asarray(cv2.cvtColor(renderer.frame(step), cv2.COLOR_RGB2YUV_I420), np.uint8)
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts = step
             container.mux(stream.encode(frame))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -19,13 +17,15 @@ from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.demo.clip import CAMERAS, ClipPlan, render_clip
 from heatpool.extract.demo.motion import ACTIONS, persons_of
 from heatpool.extract.demo.subjects import demo_subjects
+from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
-FORMAT = "heatpool-demo"
-VERSION = 1
 MARKER = "demo.json"
-MANIFEST = "clips.csv"
+"""File that a folder of the demo is known by."""
+
+_FORMAT, _VERSION = "heatpool-demo", 1
+_MANIFEST = "clips.csv"
 _VAL_SUBJECTS, _TEST_SUBJECTS, _TEST_CAMERA = (7, 8), (9, 10), 3
 
 
@@ -79,7 +79,7 @@ class DemoSpec:
 
     @classmethod
     def small(cls, *, seed: int = 0) -> DemoSpec:
-        """A few short clips for tests: 3 classes (one of two people), 3 subjects (one a part), 1 camera."""
+        """A few short clips for tests: 3 classes (one of two people), a subject per split, 1 camera."""
         classes = ("wave_left_hand", "wave_right_hand", "shake_hands")
         return cls(seed=seed, classes=classes, subjects=(1, 7, 9), cameras=(2,), min_frames=40, max_frames=44)
 
@@ -98,7 +98,7 @@ class DemoSpec:
         rng = np.random.default_rng([self.seed, subject, number])
         partner = 0
         if persons_of(action) == 2:
-            others = [other for other in _part_members(xsub_part(subject)) if other != subject]
+            others = [other for other in _members(xsub_split(subject)) if other != subject]
             partner = int(rng.choice(others))
         return ClipPlan(
             clip_id=f"S{subject:02d}C{camera}A{number:02d}",
@@ -126,20 +126,20 @@ def _length(rng: np.random.Generator, low: int, high: int) -> int:
     return int(np.clip(round(frames), low, high))
 
 
-def xsub_part(subject: int) -> Split:
+def xsub_split(subject: int) -> Split:
     """Split of the cross-subject protocol: people 1-6 train, 7-8 val, 9-10 test."""
     return Split.VAL if subject in _VAL_SUBJECTS else Split.TEST if subject in _TEST_SUBJECTS else Split.TRAIN
 
 
-def xview_part(subject: int, camera: int) -> Split:
+def xview_split(subject: int, camera: int) -> Split:
     """Split of the cross-view protocol: camera 3 is test; of cameras 1, 2 people 7-8 val, the rest train."""
     if camera == _TEST_CAMERA:
         return Split.TEST
     return Split.VAL if subject in _VAL_SUBJECTS else Split.TRAIN
 
 
-def _part_members(part: Split) -> list[int]:
-    return [subject for subject in range(1, len(demo_subjects()) + 1) if xsub_part(subject) == part]
+def _members(split: Split) -> list[int]:
+    return [subject for subject in range(1, len(demo_subjects()) + 1) if xsub_split(subject) == split]
 
 
 def render_demo(
@@ -160,25 +160,20 @@ def render_demo(
         HeatpoolError: the folder holds other data or the demo of another spec, or cannot be written.
     """
     out_dir = Path(out_dir)
-    _claim(spec, out_dir)
+    _prepare_folder(spec, out_dir)
     plans = spec.clips()
     videos = out_dir / "videos"
     todo = [plan for plan in plans if not all(path.exists() for path in _outputs(videos, plan))]
     if progress is not None and len(todo) < len(plans):
         progress(len(plans) - len(todo))
-    for leftover in videos.glob(".*.part"):
-        leftover.unlink()  # of a killed run
     try:
         for _ in _render_all(todo, videos, workers):
             if progress is not None:
                 progress(1)
     except BrokenProcessPool as error:
         raise HeatpoolError("a rendering process was killed; run again to render what is missing") from error
-    except OSError as error:
-        raise HeatpoolError(f"cannot write to {videos}: {error.strerror or error}") from error
-    with _whole(out_dir / MANIFEST) as part:
-        _manifest(plans, spec, out_dir).write(part)
-    return out_dir / MANIFEST
+    _manifest(plans, spec, out_dir).write(out_dir / _MANIFEST, overwrite=True)
+    return out_dir / _MANIFEST
 
 
 def _outputs(videos: Path, plan: ClipPlan) -> tuple[Path, Path]:
@@ -204,9 +199,9 @@ def _render_all(plans: list[ClipPlan], videos: Path, workers: int) -> Iterator[s
             executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _claim(spec: DemoSpec, out_dir: Path) -> None:
-    """Make the folder ours or check that it is."""
-    marker = {"format": FORMAT, "version": VERSION, "spec": json.loads(json.dumps(asdict(spec)))}
+def _prepare_folder(spec: DemoSpec, out_dir: Path) -> None:
+    """Make the folder, or check that it holds this demo."""
+    marker = {"format": _FORMAT, "version": _VERSION, "spec": json.loads(json.dumps(asdict(spec)))}
     path = out_dir / MARKER
     if path.exists():
         try:
@@ -224,10 +219,9 @@ def _claim(spec: DemoSpec, out_dir: Path) -> None:
         raise HeatpoolError(f"{out_dir} exists and is not a demo data set; choose another folder")
     try:
         (out_dir / "videos").mkdir(parents=True)
-        with _whole(path) as part:
-            part.write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise HeatpoolError(f"cannot write to {out_dir}: {error.strerror}") from error
+    write_json(path, marker)
 
 
 def _manifest(plans: tuple[ClipPlan, ...], spec: DemoSpec, root: Path) -> Manifest:
@@ -246,18 +240,10 @@ def _manifest(plans: tuple[ClipPlan, ...], spec: DemoSpec, root: Path) -> Manife
             },
             persons=persons_of(plan.action),
             splits={
-                "xsub": xsub_part(plan.subject),
-                "xview": xview_part(plan.subject, plan.camera),
+                "xsub": xsub_split(plan.subject),
+                "xview": xview_split(plan.subject, plan.camera),
             },
         )
         for plan in plans
     )
-    return Manifest(clips, spec.classes, root)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A temporary name that becomes ``path`` when all went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    yield part
-    part.replace(path)
+    return Manifest(clips, spec.classes, root, {"xsub": "subject", "xview": "camera"})

@@ -12,16 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from heatpool.extract.demo.subjects import Lengths, Subject, lengths_of
+from heatpool.pool.records import COCO17
 
-COCO_JOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
-    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
-    "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
 EXTRA_JOINTS = (
     "neck", "head", "pelvis", "left_hand", "right_hand", "left_heel", "right_heel", "left_toe", "right_toe",
 )  # fmt: skip
-JOINTS = COCO_JOINTS + EXTRA_JOINTS
+JOINTS = COCO17 + EXTRA_JOINTS
 INDEX = {name: position for position, name in enumerate(JOINTS)}
 
 # Where a relaxed hand hangs: (outward, forward, up) from the shoulder in arm lengths.

@@ -9,7 +9,7 @@ import numpy as np
 
 from heatpool.extract.demo import duets, solos
 from heatpool.extract.demo.kinematics import INDEX, JOINTS, PoseCurves, neutral, solve
-from heatpool.extract.demo.props import Chair, Item, hand_item
+from heatpool.extract.demo.props import Chair, HeldItem, hand_item
 from heatpool.extract.demo.stage import Stage, idle
 from heatpool.extract.demo.subjects import Subject
 
@@ -50,7 +50,7 @@ class Performance:
 
     joints_xyz_m: np.ndarray
     chair: Chair | None = None
-    items: tuple[Item, ...] = ()
+    items: tuple[HeldItem, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.joints_xyz_m.shape
@@ -108,7 +108,7 @@ def perform(
     return Performance(joints, chair, _items(action, joints, rng))
 
 
-def _items(action: str, joints: np.ndarray, rng: np.random.Generator) -> tuple[Item, ...]:
+def _items(action: str, joints: np.ndarray, rng: np.random.Generator) -> tuple[HeldItem, ...]:
     """Cup, phone or box in the acting hand; now and then something in the hand of any other actor."""
     if action in _HELD:
         return () if rng.random() < 0.25 else (hand_item(_HELD[action], joints, 0, acting_side(joints), rng),)
@@ -143,7 +143,7 @@ def random_motion(subject: Subject, *, steps: int, rng: np.random.Generator) -> 
     curves.yaw_rad += rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.uniform(-1.6, 1.6)
     idle(curves, stage)
     joints = solve(curves, subject)[:, None]
-    items: tuple[Item, ...] = ()
+    items: tuple[HeldItem, ...] = ()
     if rng.random() < 0.25:
         items = (hand_item(("cup", "phone")[rng.integers(2)], joints, 0, int(rng.integers(2)), rng),)
     return Performance(joints, None, items)

@@ -52,7 +52,7 @@ def _look(rng: np.random.Generator) -> tuple[str, Rgb]:
 
 
 @dataclass(frozen=True)
-class Item:
+class HeldItem:
     """A small thing that moves: a round bar from ``a_m`` to ``b_m``, each (T, 3), in world metres."""
 
     a_m: np.ndarray
@@ -61,7 +61,7 @@ class Item:
     rgb: Rgb
 
 
-def hand_item(kind: str, joints: np.ndarray, person: int, side: int, rng: np.random.Generator) -> Item:
+def hand_item(kind: str, joints: np.ndarray, person: int, side: int, rng: np.random.Generator) -> HeldItem:
     """A ``cup`` or ``phone`` in a hand.
 
     Args:
@@ -77,7 +77,7 @@ def hand_item(kind: str, joints: np.ndarray, person: int, side: int, rng: np.ran
     rgb = (int(colour[0]), int(colour[1]), int(colour[2]))
     if kind == "phone":
         along = hand - wrist
-        return Item(hand - 0.2 * along, hand + 0.75 * along, float(rng.uniform(0.016, 0.026)), rgb)
+        return HeldItem(hand - 0.2 * along, hand + 0.75 * along, float(rng.uniform(0.016, 0.026)), rgb)
     middle = 0.3 * wrist + 0.7 * hand
     up = np.array([0.0, 0.0, rng.uniform(0.05, 0.08)])
-    return Item(middle - 0.5 * up, middle + up, float(rng.uniform(0.028, 0.042)), rgb)
+    return HeldItem(middle - 0.5 * up, middle + up, float(rng.uniform(0.028, 0.042)), rgb)

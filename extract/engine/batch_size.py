@@ -17,14 +17,14 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
-# What torch's allocator on a CPU and onnxruntime's say; they have no exception of their own for it.
-_SAID = ("DefaultCPUAllocator: can't allocate memory", "Failed to allocate memory")
+# Texts of torch's allocator on a CPU and of onnxruntime's; they have no exception of their own for it.
+_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Failed to allocate memory")
 
 
 class BatchHalver:
     """Runs a function over batches, in smaller parts once a batch did not fit into memory.
 
-    The size that fitted is kept for the batches that follow, and the change is said once.
+    The size that fitted is kept for the batches that follow, and the change is logged once.
 
     Args:
         what: things that a batch holds, for messages.
@@ -34,7 +34,7 @@ class BatchHalver:
     def __init__(self, what: str, option: str) -> None:
         self._what, self._option = what, option
         self._most: int | None = None
-        self._said = False
+        self._warned = False
 
     def run(
         self, function: Callable[[Sequence[T]], R], batch: Sequence[T]
@@ -66,15 +66,15 @@ class BatchHalver:
             reason = str(error).splitlines()[0]
             raise HeatpoolError(f"not enough memory for one of {self._what}: {reason}") from error
         self._most = (count + 1) // 2
-        if not self._said:
+        if not self._warned:
             _log.warning(
-                "out of memory with %d %s at once: going on with %d; %s sets it",
+                "out of memory with %d %s at once: continuing with %d; %s sets it",
                 count,
                 self._what,
                 self._most,
                 self._option,
             )
-            self._said = True
+            self._warned = True
 
 
 class Memory:
@@ -82,11 +82,11 @@ class Memory:
 
     def __init__(self) -> None:
         self.frames = BatchHalver("frames", "--frame-batch")
-        self.people = BatchHalver("people", "--person-batch")
+        self.persons = BatchHalver("persons", "--person-batch")
         self.crops = BatchHalver("clips' crops", "--person-batch")
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
-    return any(said in str(error) for said in _SAID)
+    return any(text in str(error) for text in _OUT_OF_MEMORY)

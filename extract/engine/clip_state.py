@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from heatpool.extract.engine.estimators import Look, PosedPeople
+from heatpool.extract.engine.estimators import Detected, PosedPersons
 from heatpool.extract.records import Frame
 from heatpool.extract.rgb.crops import FrameKeeper
 from heatpool.extract.video.reader import VideoInfo
@@ -27,7 +27,7 @@ class ClipJob:
         path: video file.
         start_s: start of the clip in the video.
         end_s: its end, None for the end of the video.
-        persons: people the action has, 0 when unknown.
+        persons: persons the action has, 0 when unknown.
     """
 
     clip: int
@@ -45,9 +45,9 @@ class Outcome:
     result: ClipResult
 
     @classmethod
-    def failed(cls, message: str) -> Outcome:
+    def failed(cls, reason: str) -> Outcome:
         """Return the outcome of a clip that could not be read."""
-        return cls(None, ClipResult(Status.FAILED, message=message))
+        return cls(None, ClipResult(Status.FAILED, message=reason))
 
 
 class ClipState:
@@ -61,20 +61,20 @@ class ClipState:
         rgb_frames: frames that are cropped for RGB, 0 for none.
 
     Attributes:
-        looks: what was kept of each read frame, in order.
+        detected: what the detection pass kept of each read frame, in order.
         size_px: width and height of the frames.
-        damage: why the video counts as cut or damaged, empty when it is whole.
+        reason: why the video counts as cut or damaged, empty when it is whole.
         decoded: all frames came.
-        waiting: answers that are still to come: chosen people to pose, and one for RGB.
-        rgb: what the RGB encoder said, by field of `ClipFeatures`.
+        waiting: answers that are still to come: chosen persons to pose, and one for RGB.
+        rgb: the RGB encoder's answer, by field of `ClipFeatures`.
     """
 
     def __init__(
         self, at: int, job: ClipJob, info: VideoInfo, plan: ResamplePlan, *, rgb_frames: int = 0
     ) -> None:
         self.at, self.job, self.info, self.plan = at, job, info, plan
-        self.looks: list[Look] = []
-        self.damage = ""
+        self.detected: list[Detected] = []
+        self.reason = ""
         self.size_px = (0, 0)
         self.decoded = False
         self.waiting = 0
@@ -83,9 +83,9 @@ class ClipState:
         self._keeper = FrameKeeper(plan, rgb_frames)
 
     @property
-    def looked_at(self) -> bool:
-        """Whether every read frame was looked at."""
-        return self.decoded and len(self.looks) == len(self.plan.frames)
+    def all_detected(self) -> bool:
+        """Whether the detection pass over every read frame is done."""
+        return self.decoded and len(self.detected) == len(self.plan.frames)
 
     def take(self, frame: Frame) -> None:
         """Note the next read frame."""
@@ -94,12 +94,12 @@ class ClipState:
         self.size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
 
     def crop_people(self, chosen: np.ndarray, *, crop_px: int) -> np.ndarray:
-        """Cut the chosen people (M, read frames) out of the kept frames: (F, crop_px, crop_px, 3) uint8."""
-        detections = [look.detections for look in self.looks]
+        """Cut the chosen persons (M, read frames) out of the kept frames: (F, crop_px, crop_px, 3) uint8."""
+        detections = [each.detections for each in self.detected]
         return self._keeper.crop(detections, chosen, width_px=self.size_px[0], crop_px=crop_px)
 
     def allocate(self, persons: int, joints: int, channels: int) -> None:
-        """Make room for what the pose network will say of each slot and read frame."""
+        """Make room for the pose network's answer for each slot and read frame."""
         frames = len(self.plan.frames)
         self._pooled = np.zeros((persons, frames, joints, channels), np.float32)
         self._map_mean = np.zeros((persons, frames, channels), np.float32)
@@ -107,29 +107,28 @@ class ClipState:
         self._boxes = np.zeros((persons, frames, 4), np.float32)
         self._filled = np.zeros((persons, frames), np.bool_)
 
-    def put(self, posed: PosedPeople, at: int, *, slot: int, frame: int, detection: int) -> None:
+    def put(self, posed: PosedPersons, at: int, *, slot: int, frame: int, detection: int) -> None:
         """Take the answer number `at` of a batch for a detection of a frame into a slot."""
         size = np.array(self.size_px)
         self._pooled[slot, frame] = posed.pooled[at]
         self._map_mean[slot, frame] = posed.map_mean[at]
         self._keypoints[slot, frame, :, :2] = 2 * posed.joints_xy_px[at] / size - 1
         self._keypoints[slot, frame, :, 2] = posed.scores[at]
-        box_xyxy_px = self.looks[frame].detections.boxes_xyxy_px[detection]
+        box_xyxy_px = self.detected[frame].detections.boxes_xyxy_px[detection]
         self._boxes[slot, frame] = box_xyxy_px / np.tile(size, 2)
         self._filled[slot, frame] = True
 
     def outcome(self, gaps: Literal["skip", "zeros"]) -> Outcome:
-        """Resample what was seen to T steps and say how it went; `gaps` as in `EngineOptions`."""
+        """Resample what was seen to T steps; `gaps` as in `EngineOptions`."""
         plan, info, filled = self.plan, self.info, self._filled
         persons = int(filled.any(1).sum())
-        status, message = Status.OK, ""
-        if self.damage:
-            status, message = Status.TRUNCATED, self.damage
+        status, reason = Status.TRUNCATED if self.reason else Status.OK, self.reason
         if not persons:
-            status, message = Status.NO_PERSON, message or "no person found in any frame"
-        result = ClipResult(status, info.frames, info.fps, *self.size_px, persons, message)
+            status, reason = Status.NO_PERSON, reason or "no person detected in any frame"
+        result = ClipResult(status, info.frames, info.fps, *self.size_px, persons, reason)
         if not persons:
             return Outcome(None, result)
+        # Maps and vectors of a gap may count as zeros, as published; a keypoint at (0, 0) would be a lie.
         counted = np.ones_like(filled) if gaps == "zeros" else filled
         features = ClipFeatures(
             pooled=_steps(plan, self._pooled, counted),

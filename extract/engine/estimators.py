@@ -1,7 +1,7 @@
-"""From frames to people with joints and pooled features, by a top-down or a one-stage network.
+"""From frames to persons with joints and pooled features, by a top-down or a one-stage network.
 
 Both work in two steps, because who the main actors are is known only when a whole clip has been looked
-at: `look` finds people and keeps what `pose` will need, `pose` answers for the chosen ones.
+at: `detect` finds persons and keeps what `pose` will need, `pose` answers for the chosen ones.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ from heatpool.extract.records import (
     Detector,
     Frame,
     FrameBackbone,
-    FramePeople,
+    FramePersons,
     PoseBackbone,
     PoseBatch,
 )
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.pooling import crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
 
-__all__ = ["Look", "OneStage", "Pooling", "PosedPeople", "Poser", "TopDown"]
+__all__ = ["Detected", "OneStage", "Pooling", "PoseEstimator", "PosedPersons", "TopDown"]
 
 Pooling = Literal["point", "gaussian", "heatmap"]
 
+_MOST_CROPS = 6  # persons of a frame that are cut out, so that memory is bounded in a crowd
 
-class Look(Protocol):
-    """What is kept of a frame once it has been looked at."""
+
+class Detected(Protocol):
+    """What the detection pass keeps of a frame."""
 
     @property
     def detections(self) -> Detections:
-        """People found, most confident first."""
+        """Persons, most confident first."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class PosedPeople:
-    """Answers for B chosen people.
+class PosedPersons:
+    """Answers for B chosen persons.
 
     Attributes:
         joints_xy_px: (B, V, 2) float, in frame pixels.
@@ -59,11 +61,11 @@ class PosedPeople:
     map_mean: np.ndarray
 
 
-L = TypeVar("L", bound=Look)
+L = TypeVar("L", bound=Detected)
 
 
-class Poser(Protocol[L]):
-    """Finds people in frames and answers for the chosen ones.
+class PoseEstimator(Protocol[L]):
+    """Detects persons in frames and answers for the chosen ones.
 
     Attributes:
         joints: V.
@@ -73,21 +75,21 @@ class Poser(Protocol[L]):
     joints: int
     channels: int
 
-    def look(self, frames: Sequence[Frame]) -> list[L]:
-        """Find the people of each frame; the frames are not needed afterwards."""
+    def detect(self, frames: Sequence[Frame]) -> list[L]:
+        """Detect the persons of each frame; the frames are not needed afterwards."""
         ...
 
-    def pose(self, chosen: Sequence[tuple[L, int]]) -> PosedPeople:
-        """Answer for people, each given by a look and the number of a detection in it."""
+    def pose(self, chosen: Sequence[tuple[L, int]]) -> PosedPersons:
+        """Answer for persons, each given by what `detect` kept of a frame and a detection's number in it."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class CroppedLook:
-    """People of a frame, cut out.
+class CroppedPersons:
+    """Persons of a frame, cut out.
 
     Attributes:
-        detections: D people.
+        detections: D persons.
         affines: (D, 2, 3) float64, frame pixels → crop pixels.
         crops: (D, H, W, 3) uint8.
     """
@@ -101,11 +103,9 @@ class TopDown:
     """A detector, crops, and a pose network over the crops.
 
     Args:
-        detector: finds people.
+        detector: of persons.
         backbone: the pose network with its tapped map.
         device: of the pose network.
-        candidates: people per frame that are cut out, so that memory is bounded in a crowd.
-        min_score: detections below are left out.
         min_area_px: boxes of fewer square pixels are left out.
         pooling: how the map is read at a joint, see `heatpool.pool.pooling`.
         crop_aspect: what boxes grow to before they are cut out: model = the crops' aspect, published = frame
@@ -118,33 +118,30 @@ class TopDown:
         backbone: PoseBackbone,
         *,
         device: torch.device | str,
-        candidates: int = 6,
-        min_score: float = 0.0,
         min_area_px: float = 0.0,
         pooling: Pooling = "point",
         crop_aspect: Literal["model", "published"] = "model",
     ) -> None:
         self._detector, self._backbone = detector, backbone
-        self._device, self._candidates, self._crop_aspect = device, candidates, crop_aspect
-        self._min_score, self._min_area_px, self._pooling = min_score, min_area_px, pooling
+        self._device, self._crop_aspect = device, crop_aspect
+        self._min_area_px, self._pooling = min_area_px, pooling
         self.joints, self.channels = backbone.joints, backbone.channels
 
-    def look(self, frames: Sequence[Frame]) -> list[CroppedLook]:
-        """Find people and cut them out."""
-        looks = []
+    def detect(self, frames: Sequence[Frame]) -> list[CroppedPersons]:
+        """Detect persons and cut them out: crops are small, and the frames can go."""
+        cropped = []
         for frame, found in zip(frames, self._detector.detect(frames), strict=True):
             kept = self._keep(found)
             height, width = frame.rgb.shape[:2]
             aspect = height / width if self._crop_aspect == "published" else None
             affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop, aspect=aspect)
-            looks.append(CroppedLook(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
-        return looks
+            cropped.append(CroppedPersons(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
+        return cropped
 
     def _keep(self, found: Detections) -> Detections:
-        """Leave out what is too weak or too small, then all but the best."""
+        """Leave out what is too small, then all but the best."""
         sizes_px = found.boxes_xyxy_px[:, 2:] - found.boxes_xyxy_px[:, :2]
-        good = (found.scores >= self._min_score) & (sizes_px.prod(1) >= self._min_area_px)
-        best = np.flatnonzero(good)[: self._candidates]
+        best = np.flatnonzero(sizes_px.prod(1) >= self._min_area_px)[:_MOST_CROPS]
         return Detections(found.boxes_xyxy_px[best], found.scores[best])
 
     def _pool(self, pose: PoseBatch) -> Tensor:
@@ -161,16 +158,16 @@ class TopDown:
         return torch.cat([pool(each, norm) for each in pose.maps], 2)
 
     @torch.inference_mode()
-    def pose(self, chosen: Sequence[tuple[CroppedLook, int]]) -> PosedPeople:
+    def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons:
         """Run the network on a batch of crops and pool its maps at its own joints, on the device."""
         spec = self._backbone.crop
-        crops = np.stack([look.crops[number] for look, number in chosen])
+        crops = np.stack([each.crops[number] for each, number in chosen])
         pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))
         pooled = self._pool(pose).float().cpu().numpy()
         map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1).cpu().numpy()
-        affines = np.stack([look.affines[number] for look, number in chosen])
+        affines = np.stack([each.affines[number] for each, number in chosen])
         joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
-        return PosedPeople(joints, pose.scores.float().cpu().numpy(), pooled, map_mean)
+        return PosedPersons(joints, pose.scores.float().cpu().numpy(), pooled, map_mean)
 
 
 class OneStage:
@@ -180,13 +177,13 @@ class OneStage:
         self._backbone = backbone
         self.joints, self.channels = backbone.joints, backbone.channels
 
-    def look(self, frames: Sequence[Frame]) -> list[FramePeople]:
+    def detect(self, frames: Sequence[Frame]) -> list[FramePersons]:
         """Run the network on frames."""
         return self._backbone.estimate(frames)
 
-    def pose(self, chosen: Sequence[tuple[FramePeople, int]]) -> PosedPeople:
-        """Pick the answers of the chosen people."""
-        return PosedPeople(
+    def pose(self, chosen: Sequence[tuple[FramePersons, int]]) -> PosedPersons:
+        """Pick the answers of the chosen persons."""
+        return PosedPersons(
             np.stack([people.joints_xy_px[number] for people, number in chosen]),
             np.stack([people.scores[number] for people, number in chosen]),
             np.stack([people.pooled[number] for people, number in chosen]),

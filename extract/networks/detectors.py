@@ -1,4 +1,4 @@
-"""Where people are: an ultralytics network, a file of boxes, or the whole frame."""
+"""Where persons are: an ultralytics network, a file of boxes, or the whole frame."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
 
-from heatpool.extract.networks.ultralytics import lower_precision
+from heatpool.extract.networks.ultralytics import PersonNetwork
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["BoxesFile", "FullFrame", "UltralyticsDetector", "letterbox", "to_detections"]
+__all__ = ["BoxesFile", "FullFrame", "UltralyticsDetector"]
 
 
 class FullFrame:
@@ -106,14 +105,13 @@ def _read_boxes(path: Path) -> list[tuple[str, int, tuple[float, ...]]]:
 
 
 class UltralyticsDetector:
-    """A person detector of the ultralytics family, run without its predictor.
+    """A person detector of the ultralytics family.
 
     Args:
-        model: detection network in eval mode.
+        model: detection network.
         image_px: longer side of the network's input.
         person_class: class number of "person".
         min_score: boxes below are left out.
-        max_iou: of two boxes that overlap more, the weaker goes.
         device: where the network runs.
         dtype: of the layers below the head.
     """
@@ -125,88 +123,18 @@ class UltralyticsDetector:
         image_px: int,
         person_class: int = 0,
         min_score: float = 0.25,
-        max_iou: float = 0.6,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        lower_precision(model, dtype)
-        self._model = model.to(device).eval()
-        self._dtype = dtype
-        self._image_px = image_px
-        self._person = person_class
-        self._min_score = min_score
-        self._max_iou = max_iou
-        self._device = torch.device(device)
-
-    @torch.inference_mode()
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Run the network on frames, in batches of equal shape."""
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for at, frame in enumerate(frames):
-            groups[frame.rgb.shape].append(at)
-        found: dict[int, Detections] = {}
-        for places in groups.values():
-            found.update(zip(places, self._detect([frames[at].rgb for at in places]), strict=True))
-        return [found[at] for at in range(len(frames))]
-
-    def _detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
-        # Imported here: ultralytics takes over a second to import and most commands never detect.
-        from ultralytics.utils.nms import non_max_suppression
-
-        height, width = images[0].shape[:2]
-        boxed, scale, left, top = zip(*(letterbox(image, self._image_px) for image in images), strict=True)
-        batch = torch.from_numpy(np.stack(boxed)).to(self._device).permute(0, 3, 1, 2) / 255
-        output = self._model(batch.to(self._dtype))
-        rows = non_max_suppression(
-            output[0] if isinstance(output, (tuple, list)) else output,
-            self._min_score,
-            self._max_iou,
-            classes=[self._person],
-            nc=len(getattr(self._model, "names", {0: "person"})),
-            max_time_img=10.0,  # never let a slow machine drop people
+        self._network = PersonNetwork(
+            model,
+            image_px=image_px,
+            person_class=person_class,
+            min_score=min_score,
+            device=device,
+            dtype=dtype,
         )
-        place = (scale[0], left[0], top[0], width, height)
-        return [to_detections(row.float().cpu().numpy(), *place)[0] for row in rows]
 
-
-def letterbox(image: np.ndarray, longer_px: int) -> tuple[np.ndarray, float, int, int]:
-    """Scale an image to a longer side and pad it with grey to multiples of 32.
-
-    Args:
-        image: (H, W, 3) uint8.
-        longer_px: longer side after scaling.
-
-    Returns:
-        the padded image, the scale, and the padding at the left and the top in pixels.
-    """
-    height, width = image.shape[:2]
-    scale = longer_px / max(height, width)
-    new_height, new_width = max(round(height * scale), 1), max(round(width * scale), 1)
-    small = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
-    pad_height, pad_width = -new_height % 32, -new_width % 32
-    top, left = pad_height // 2, pad_width // 2
-    border = (top, pad_height - top, left, pad_width - left)
-    return cv2.copyMakeBorder(small, *border, cv2.BORDER_CONSTANT, value=(114, 114, 114)), scale, left, top
-
-
-def to_detections(
-    rows: np.ndarray, scale: float, left: int, top: int, width: int, height: int
-) -> tuple[Detections, np.ndarray]:
-    """Map network rows (x1, y1, x2, y2, score, …) of a letterboxed image to frame pixels.
-
-    Args:
-        rows: (D, 5 or more) float.
-        scale: of the letterbox.
-        left: its padding at the left, pixels.
-        top: its padding at the top.
-        width: of the frame; boxes are clipped to it.
-        height: of the frame.
-
-    Returns:
-        the detections, best first, and for each the row it came from. Slivers under a pixel are dropped.
-    """
-    boxes = (rows[:, :4] - [left, top, left, top]) / scale
-    boxes = boxes.clip(0, [width, height, width, height]).astype(np.float32)
-    kept = np.flatnonzero((boxes[:, 2:] - boxes[:, :2] > 1).all(1))
-    order = kept[np.argsort(-rows[kept, 4], kind="stable")]
-    return Detections(boxes[order], rows[order, 4].astype(np.float32)), order
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Run the network on frames."""
+        return self._network.run(frames, lambda image: image.place.detections(image.rows.cpu().numpy())[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
 from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
 try:
@@ -48,13 +48,12 @@ class OnnxBackbone:
             raise HeatpoolError("the onnx backend needs onnxruntime and onnx: pip install 'heatpool[onnx]'")
         self._device = torch.device(device)
         try:
-            content = path.read_bytes()
-            model = onnx.load_model_from_string(content)
+            _, self.weights_sha256 = hash_file(path)
+            model = onnx.load_model_from_string(path.read_bytes())
         except OSError as error:
             raise HeatpoolError(f"expected an ONNX file, cannot read {path}: {error.strerror}") from error
         except Exception as error:  # protobuf's DecodeError has no stable import path
             raise HeatpoolError(f"expected an ONNX file, cannot parse {path.name}: {error}") from error
-        self.weights_sha256 = hashlib.sha256(content).hexdigest()
         self._taps, self.tap = tuple(taps), "+".join(taps)
         height, width = _free_batch(model, path.name)
         self._outputs = [output.name for output in model.graph.output]
@@ -64,9 +63,9 @@ class OnnxBackbone:
         self._input = self._session.get_inputs()[0].name
         self.crop = CropSpec(height_px=height, width_px=width)
         # Two crops at once: finds the sizes, and a graph that cannot be batched, before any video is read.
-        trial = self.forward(torch.zeros(2, 3, height, width))
-        self.joints = trial.scores.shape[1]
-        self.tap_channels = tuple(each.shape[1] for each in trial.maps)
+        pose = self.forward(torch.zeros(2, 3, height, width))
+        self.joints = pose.scores.shape[1]
+        self.tap_channels = tuple(each.shape[1] for each in pose.maps)
         self.channels = sum(self.tap_channels)
 
     def forward(self, crops: Tensor) -> PoseBatch:

@@ -1,18 +1,27 @@
-"""Loading ultralytics checkpoints: by path or official name, without free unpickling."""
+"""Networks of ultralytics: loaded without free unpickling, run without their predictor."""
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from heatpool.extract.networks.letterbox import Letterbox, letterbox
+from heatpool.extract.records import Frame
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["LoadedModel", "load_ultralytics", "lower_precision"]
+__all__ = ["ImageRows", "LoadedModel", "PersonNetwork", "load_ultralytics"]
+
+_MAX_IOU = 0.6  # of two boxes that overlap more, the weaker goes
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +31,7 @@ class LoadedModel:
     Attributes:
         model: in eval mode, float32, batch norm fused into the convolutions.
         person_class: class number of "person".
-        joints: joints a person, 0 for a plain detector.
+        joints: joints per person, 0 for a plain detector.
         weights_sha256: hex digest of the checkpoint file.
     """
 
@@ -60,7 +69,7 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
         raise HeatpoolError("this torch cannot load ultralytics checkpoints safely; install torch >= 2.6")
     try:
         checkpoint, file = tasks.torch_safe_load(str(weights), safe_only=True)
-        digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        _, digest = hash_file(Path(file))
     except Exception as error:  # ultralytics raises many classes for a bad or unreachable file
         reason = " ".join(str(error).split())[:300]
         raise HeatpoolError(f"expected an ultralytics checkpoint, cannot load {weights}: {reason}") from error
@@ -68,14 +77,96 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
     if not isinstance(model, tasks.DetectionModel):
         raise HeatpoolError(
             f"expected a detect or pose model in {weights}, got {type(model).__name__}; "
-            "classification and segmentation checkpoints do not find people's joints"
+            "classification and segmentation checkpoints do not find persons' joints"
         )
     model = model.float().eval()
     model.fuse(verbose=False)
     return LoadedModel(model, _person_class(model, weights), _joints(model), digest)
 
 
-def lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
+@dataclass(frozen=True, eq=False)
+class ImageRows:
+    """What a network found in one image of a batch.
+
+    Attributes:
+        number: of the image in the batch.
+        rows: (D, 6 or more) float32 tensor: x1, y1, x2, y2 in input pixels, score, class, joints.
+        place: of the frame in the input.
+        input_hw_px: height and width of the input.
+    """
+
+    number: int
+    rows: Tensor
+    place: Letterbox
+    input_hw_px: tuple[int, int]
+
+
+class PersonNetwork:
+    """A detect or pose network run without ultralytics' predictor, which needs torchvision and one size.
+
+    Args:
+        model: the network.
+        image_px: longer side of its input.
+        person_class: class number of "person".
+        min_score: persons below are left out.
+        device: where it runs.
+        dtype: of the layers below the head.
+
+    Attributes:
+        model: on its device, in eval mode.
+        device, dtype: as given.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        image_px: int,
+        person_class: int,
+        min_score: float,
+        device: torch.device | str,
+        dtype: torch.dtype,
+    ) -> None:
+        _lower_precision(model, dtype)
+        self.model: Any = model.to(device).eval()
+        self.device, self.dtype = torch.device(device), dtype
+        self._image_px, self._person, self._min_score = image_px, person_class, min_score
+
+    @torch.inference_mode()
+    def run(self, frames: Sequence[Frame], read: Callable[[ImageRows], Answer]) -> list[Answer]:
+        """Run the network on frames, in batches of equal shape, and return `read` of each, in order.
+
+        `read` is called right after the batch of its image, while inner maps still hold that batch.
+        """
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for at, frame in enumerate(frames):
+            groups[frame.rgb.shape].append(at)
+        answers: dict[int, Answer] = {}
+        for places in groups.values():
+            images = self._forward([frames[at].rgb for at in places])
+            answers.update((at, read(image)) for at, image in zip(places, images, strict=True))
+        return [answers[at] for at in range(len(frames))]
+
+    def _forward(self, images: Sequence[np.ndarray]) -> list[ImageRows]:
+        # Imported here: ultralytics takes over a second to import and most commands never detect.
+        from ultralytics.utils.nms import non_max_suppression
+
+        boxed, places = zip(*(letterbox(image, self._image_px) for image in images), strict=True)
+        batch = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2) / 255
+        rows = non_max_suppression(
+            self.model(batch.to(self.dtype)),
+            self._min_score,
+            _MAX_IOU,
+            classes=[self._person],
+            nc=len(getattr(self.model, "names", {0: "person"})),
+            max_time_img=10.0,  # never let a slow machine drop persons
+            end2end=getattr(self.model, "end2end", False),
+        )
+        size = (batch.shape[2], batch.shape[3])
+        return [ImageRows(at, row.float(), places[at], size) for at, row in enumerate(rows)]
+
+
+def _lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
     """Let all layers but the head compute in `dtype`, in place.
 
     The head stays in float32: it adds offsets to positions of up to 640 pixels, for which float16 has

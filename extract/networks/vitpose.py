@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from heatpool.extract.networks.heatmaps import decode_heatmaps
+from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.transformers import load_pretrained, state_digest
 from heatpool.extract.records import CropSpec, PoseBatch
-from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["VitPose"]
 
@@ -51,13 +51,7 @@ class VitPose:
         self._model = load_pretrained(source, _CLASSES, kind="a ViTPose model").to(self._device)
         config = self._model.config.backbone_config
         layers = int(config.num_hidden_layers)
-        known = ("last", *(f"layer{number}" for number in range(1, layers + 1)))
-        unknown = [tap for tap in taps if tap not in known]
-        if unknown or not taps:
-            raise HeatpoolError(
-                f"expected --tap last or layer1 … layer{layers}, got {', '.join(unknown) or 'none'}"
-            )
-        self._taps = tuple(taps)
+        self._taps = check_taps(taps, ("last", *(f"layer{number}" for number in range(1, layers + 1))))
         self._grid = tuple(
             size // patch for size, patch in zip(config.image_size, config.patch_size, strict=True)
         )
@@ -73,7 +67,7 @@ class VitPose:
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run normalised crops (B, 3, height, width) float; see `PoseBackbone`."""
-        # ViTPose+ has one expert a training set; 0 is COCO, whose joints we want.
+        # ViTPose+ has one expert per training set; 0 is COCO, whose joints we want.
         experts = {"dataset_index": torch.zeros(len(crops), dtype=torch.long, device=self._device)}
         seen: dict[str, Tensor] = {}
         hooks = [self._hook(tap, seen) for tap in self._taps]

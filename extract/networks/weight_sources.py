@@ -9,9 +9,21 @@ size is one that we do not know.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-__all__ = ["DETECTORS", "POSE_WEIGHTS", "SHIPPED", "WEIGHTS", "WeightSource", "known_weights"]
+__all__ = [
+    "DETECTORS",
+    "POSE_WEIGHTS",
+    "SHIPPED",
+    "SHIPPED_FOLDER",
+    "WEIGHTS",
+    "WeightSource",
+    "known_weights",
+]
+
+SHIPPED_FOLDER = Path(__file__).parent / "tiny" / "weights"
+"""Where the shipped files lie inside the installed package."""
 
 Use = Literal["pose", "detector"]
 

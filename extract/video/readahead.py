@@ -20,10 +20,12 @@ __all__ = ["ClipEnd", "ClipStart", "decode_ahead"]
 
 # Frames that one clip may lie ahead: bounds memory at threads x this x frame size (6 MB at 1080p).
 _AHEAD = 16
-_LOOK_EVERY_S = 0.5  # how often a clip that gives nothing is asked for how long it has been at it
+_POLL_S = 0.5  # how often a clip that gives nothing is asked for how long it has been at it
+_ROOM_POLL_S = 0.2  # how often a full queue is tried again: a thread notices so late that nobody waits
 
 
 class _Job(Protocol):
+    # What decoding needs of a clip; the engine's `ClipJob` lies above this module.
     @property
     def clip(self) -> int: ...
     @property
@@ -48,14 +50,14 @@ class ClipStart:
 
 @dataclass(frozen=True)
 class ClipEnd:
-    """All frames of a clip came, or `error` says why not; `damage` names what is wrong with them."""
+    """All frames of a clip came, or `failed`; `reason` says why, or what is wrong with the frames."""
 
     at: int
-    error: str = ""
-    damage: str = ""
+    failed: bool = False
+    reason: str = ""
 
 
-Item = ClipStart | Frame | ClipEnd
+ClipEvent = ClipStart | Frame | ClipEnd
 
 
 def decode_ahead(
@@ -65,7 +67,7 @@ def decode_ahead(
     threads: int,
     sampling: Sampling | None = None,
     clip_seconds: float = 0.0,
-) -> Iterator[Item]:
+) -> Iterator[ClipEvent]:
     """Decode clips in threads and yield their frames strictly in order.
 
     Args:
@@ -73,13 +75,13 @@ def decode_ahead(
         steps: T, which decides the frames that are read.
         threads: clips decoded at the same time.
         sampling: frames that count at all; by default every one.
-        clip_seconds: time that reading one clip may take, 0 = any. A clip that takes longer ends with an
-            error; its thread is left to itself where it hangs in native code, and another takes its place.
+        clip_seconds: time that reading one clip may take, 0 = any. A clip that takes longer fails; its
+            thread is left to itself where it hangs in native code, and another takes its place.
 
     Yields:
-        For each clip a `ClipStart`, its `Frame`s and a `ClipEnd`; for an unreadable one a `ClipEnd` with
-        the reason.
+        For each clip a `ClipStart`, its `Frame`s and a `ClipEnd`; for an unreadable one a failed `ClipEnd`.
     """
+    # A queue per clip, not one for all: frames of later clips, decoded early, must wait for their turn.
     readings = [_Reading(at, job, clip_seconds) for at, job in enumerate(jobs)]
     todo: queue.SimpleQueue[_Reading] = queue.SimpleQueue()
     for reading in readings:
@@ -99,17 +101,22 @@ def decode_ahead(
             start_thread()
         for reading in readings:
             yield from reading.follow()
+            # Its thread may never return, and nothing can end it: without another one the rest would wait.
             if reading.hangs:
                 start_thread()
     finally:
+        # Also when the consumer stops early or fails: threads must not go on decoding for nobody.
         for reading in readings:
             reading.over.set()
         for worker in workers:
-            worker.join(_LOOK_EVERY_S)
+            worker.join(_POLL_S)
 
 
 class _Reading:
-    """A clip that is read: its items on their way, and how long it has been worked on.
+    """A clip that is read: its events on their way, and how long it has been worked on.
+
+    The decoding thread calls `begin` and `put`, the consumer `follow`. Each field has one writer, so that no
+    lock is needed.
 
     Attributes:
         at: position of the clip.
@@ -122,7 +129,7 @@ class _Reading:
         self.at, self.job = at, job
         self.over = threading.Event()
         self.hangs = False
-        self._items: queue.Queue[Item] = queue.Queue(_AHEAD)
+        self._events: queue.Queue[ClipEvent] = queue.Queue(_AHEAD)
         self._limit_s = limit_s
         self._worked_s = 0.0
         self._since: float | None = None  # monotonic; None while it waits for the consumer
@@ -131,40 +138,41 @@ class _Reading:
         """Start the clock."""
         self._since = time.monotonic()
 
-    def put(self, item: Item) -> None:
-        """Hand an item over; waiting for room does not count as work.
+    def put(self, event: ClipEvent) -> None:
+        """Hand an event over; waiting for room does not count as work.
 
         Raises:
             _Stopped: if nobody wants it.
             HeatpoolError: if the clip has taken too long.
         """
-        if self._too_long() and not isinstance(item, ClipEnd):
-            raise HeatpoolError(self._too_long_said())
+        # A slow clip ends here, in its own thread; only one that hangs is given up by the consumer.
+        if self._too_long() and not isinstance(event, ClipEnd):
+            raise HeatpoolError(self._too_long_reason())
         worked_s = self._spent_s()
         self._since = None  # before the sum changes: the consumer must not count the time twice
         self._worked_s = worked_s
         while not self.over.is_set():
             try:
-                self._items.put(item, timeout=0.2)
+                self._events.put(event, timeout=_ROOM_POLL_S)
             except queue.Full:
                 continue
             self.begin()
             return
         raise _Stopped
 
-    def follow(self) -> Iterator[Item]:
-        """Yield the items up to the `ClipEnd`."""
+    def follow(self) -> Iterator[ClipEvent]:
+        """Yield the events up to the `ClipEnd`."""
         while True:
             try:
-                item = self._items.get(timeout=_LOOK_EVERY_S if self._limit_s else None)
+                event = self._events.get(timeout=_POLL_S if self._limit_s else None)
             except queue.Empty:
                 if not self._too_long():
                     continue
                 self.hangs = True
                 self.over.set()
-                item = ClipEnd(self.at, self._too_long_said())
-            yield item
-            if isinstance(item, ClipEnd):
+                event = ClipEnd(self.at, True, self._too_long_reason())
+            yield event
+            if isinstance(event, ClipEnd):
                 return
 
     def _spent_s(self) -> float:
@@ -174,7 +182,7 @@ class _Reading:
     def _too_long(self) -> bool:
         return 0 < self._limit_s < self._spent_s()
 
-    def _too_long_said(self) -> str:
+    def _too_long_reason(self) -> str:
         return f"reading {self.job.path.name} took more than {self._limit_s:g} s (--clip-seconds)"
 
 
@@ -192,14 +200,14 @@ def _decode_clips(todo: queue.SimpleQueue[_Reading], steps: int, sampling: Sampl
 
 
 def _decode_clip(reading: _Reading, steps: int, sampling: Sampling) -> None:
-    """Send the items of one clip; whatever goes wrong ends this clip alone."""
-    error, damage, job = "", "", reading.job
+    """Send the events of one clip; whatever goes wrong ends this clip alone."""
+    failed, reason, job = False, "", reading.job
     reading.begin()
     try:
         info = probe(job.path, start_s=job.start_s, end_s=job.end_s)
         for attempt in range(3):  # after a seek, from the start, and with the frames that decode
             try:
-                damage = _send_frames(reading, info, steps, sampling)
+                reason = _send_frames(reading, info, steps, sampling)
                 break
             except FrameCountError as count:
                 if attempt == 2:
@@ -207,11 +215,11 @@ def _decode_clip(reading: _Reading, steps: int, sampling: Sampling) -> None:
                 info = info.corrected(count.decoded)
     except _Stopped:
         raise
-    except HeatpoolError as reason:
-        error = str(reason)
-    except Exception as reason:  # a decoder fault must not end the run; the failure list names it
-        error = f"{type(reason).__name__}: {reason}"
-    reading.put(ClipEnd(reading.at, error, damage))
+    except HeatpoolError as error:
+        failed, reason = True, str(error)
+    except Exception as error:  # a decoder fault must not end the run; the failure list names it
+        failed, reason = True, f"{type(error).__name__}: {error}"
+    reading.put(ClipEnd(reading.at, failed, reason))
 
 
 def _send_frames(reading: _Reading, info: VideoInfo, steps: int, sampling: Sampling) -> str:
@@ -220,6 +228,7 @@ def _send_frames(reading: _Reading, info: VideoInfo, steps: int, sampling: Sampl
     if info.frames < 2:
         why = f" ({info.damage})" if info.damage else ""
         raise HeatpoolError(f"expected at least 2 frames, {job.path.name} holds {info.frames}{why}")
+    # The plan counts sampled frames, the decoder all: `counting` translates.
     counting = sampling.frames(info)
     plan = ResamplePlan.linear(len(counting), steps)
     reading.put(ClipStart(reading.at, info, plan))

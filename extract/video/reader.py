@@ -66,6 +66,16 @@ class VideoInfo:
     times_s: np.ndarray = field(repr=False, compare=False)
     seek: int | None = None
 
+    @property
+    def frame_s(self) -> float:
+        """How long a frame is shown, seconds; 25 frames per second where the rate is unknown."""
+        return 1 / (self.fps or 25.0)
+
+    @property
+    def end_s(self) -> float:
+        """End of the last frame, seconds from the start of the video."""
+        return float(self.times_s[-1]) + self.frame_s
+
     def corrected(self, frames: int) -> VideoInfo:
         """Return what is known once decoding gave another number of frames than demuxing.
 
@@ -74,8 +84,7 @@ class VideoInfo:
         if self.seek is not None:
             return replace(self, seek=None)
         damage = self.damage or f"{self.frames} frames expected, {frames} decode"
-        step_s = 1 / (self.fps or 25.0)
-        more_s = self.times_s[-1] + step_s * np.arange(1, frames - self.frames + 1)
+        more_s = self.times_s[-1] + self.frame_s * np.arange(1, frames - self.frames + 1)
         times_s = np.concatenate([self.times_s, more_s])[:frames]
         whole = self.first_frame + frames
         return replace(self, frames=frames, frames_from_packets=whole, damage=damage, times_s=times_s)

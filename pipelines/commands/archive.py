@@ -1,13 +1,19 @@
-"""`heatpool archive …`: pack, verify, unpack, card, merge, subset."""
+"""`heatpool archive …`: stores as one file, unions and parts of stores, other file formats and back."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from functools import singledispatch
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm.auto import tqdm
 
 from heatpool.pipelines.options import (
     CardOptions,
+    ExportOptions,
+    ImportOptions,
     MergeOptions,
     PackOptions,
     SubsetOptions,
@@ -18,81 +24,126 @@ from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.archive.card import read_card, store_card
 from heatpool.pool.archive.pack import Packed, pack, unpack, verify
 from heatpool.pool.derive.merge import merge_stores, subset_store
+from heatpool.pool.disk.atomic import write_text
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
+from heatpool.pool.exchange.npz import export_npz, import_npz
+from heatpool.pool.exchange.published import MANIFEST_NAME, export_published, import_published
+from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
+from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.locate import open_archive
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["run"]
 
+_log = logging.getLogger(__name__)
+
+_Format = Literal["hdf5", "npz", "npy", "pyskl"]
+_BY_SUFFIX: dict[str, _Format] = {
+    ".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl",
+}  # fmt: skip
+_EXPORTERS = {"hdf5": export_hdf5, "npz": export_npz, "npy": export_published, "pyskl": export_pyskl}
+
 
 @singledispatch
-def run(config: Any) -> int:
-    """Do what a configuration of this group asks; return the exit code.
+def run(options: Any) -> int:
+    """Do what options of this group ask; return the exit code.
 
     Raises:
-        HeatpoolError: if an input is damaged, missing or does not fit, or an output exists.
+        HeatpoolError: if an input is damaged, missing, of another format or wants to run code, or an output
+            exists.
     """
-    raise TypeError(f"expected a configuration of an archive command, got {type(config).__name__}")
+    raise TypeError(f"expected options of an archive command, got {type(options).__name__}")
 
 
 @run.register(PackOptions)
-def _pack(config: PackOptions) -> int:
-    card = read_card(config.card) if config.card else store_card(FeatureStore.open(config.store))
-    packed = pack(config.store, config.out, card=card, overwrite=config.overwrite)
+def _pack(options: PackOptions) -> int:
+    card = read_card(options.card) if options.card else store_card(FeatureStore.open(options.store))
+    packed = pack(options.store, options.out, card=card, overwrite=options.overwrite)
     print(_described("packed", packed))
     return 0
 
 
 @run.register(VerifyArchiveOptions)
-def _verify(config: VerifyArchiveOptions) -> int:
-    print(_described("sound:", verify(open_archive(config.archive))))
+def _verify(options: VerifyArchiveOptions) -> int:
+    print(_described("intact:", verify(open_archive(options.archive))))
     return 0
 
 
 @run.register(UnpackOptions)
-def _unpack(config: UnpackOptions) -> int:
-    print(_described("unpacked", unpack(open_archive(config.archive), config.out)))
+def _unpack(options: UnpackOptions) -> int:
+    print(_described("unpacked", unpack(open_archive(options.archive), options.out)))
     return 0
 
 
 @run.register(CardOptions)
-def _card(config: CardOptions) -> int:
-    text = store_card(FeatureStore.open(config.store))
-    if config.out is None:
+def _card(options: CardOptions) -> int:
+    text = store_card(FeatureStore.open(options.store))
+    if options.out is None:
         print(text, end="")
         return 0
-    try:
-        with config.out.open("w" if config.overwrite else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise HeatpoolError(f"{config.out}: already exists; give another --out or --overwrite") from error
-    except OSError as error:
-        raise HeatpoolError(f"{config.out}: cannot be written ({error.strerror})") from error
-    print(f"edit {config.out}, then: heatpool archive pack STORE OUT.hpz --card {config.out}")
+    write_text(options.out, text, options.overwrite)
+    print(f"edit {options.out}, then: heatpool archive pack STORE OUT.hpz --card {options.out}")
     return 0
 
 
 @run.register(MergeOptions)
-def _merge(config: MergeOptions) -> int:
-    stores = [FeatureStore.open(location) for location in config.stores]
-    with Progress("merge", sum(map(len, stores)), "clips", quiet=config.quiet) as progress:
-        merge_stores(stores, config.out, on_clips=progress.step)
-    _say(config.quiet, f"{config.out}: {sum(map(len, stores))} clips of {len(stores)} stores")
+def _merge(options: MergeOptions) -> int:
+    stores = [FeatureStore.open(location) for location in options.stores]
+    with Progress("merge", sum(map(len, stores)), "clips", quiet=options.quiet) as progress:
+        merge_stores(stores, options.out, on_clips=progress.step)
+    _log.info(f"{options.out}: {sum(map(len, stores))} clips of {len(stores)} stores")
     return 0
 
 
 @run.register(SubsetOptions)
-def _subset(config: SubsetOptions) -> int:
-    store = FeatureStore.open(config.store)
-    classes, where = config.class_list, config.where_values
-    rows = store.clips.rows(config.protocol, config.split, where=where or None, classes=classes or None)
-    given = {"protocol": config.protocol, "split": config.split, "classes": classes, "where": where}
-    with Progress("subset", len(rows), "clips", quiet=config.quiet) as progress:
+def _subset(options: SubsetOptions) -> int:
+    store = FeatureStore.open(options.store)
+    classes, where = options.class_list, options.where_values
+    rows = store.clips.rows(options.protocol, options.split, where=where or None, classes=classes or None)
+    given = {"protocol": options.protocol, "split": options.split, "classes": classes, "where": where}
+    with Progress("subset", len(rows), "clips", quiet=options.quiet) as progress:
         subset_store(
-            store, config.out, rows=rows, keep_classes=not classes, on_clips=progress.step,
+            store, options.out, rows=rows, keep_classes=not classes, on_clips=progress.step,
             choice={name: value for name, value in given.items() if value},
         )  # fmt: skip
-    _say(config.quiet, f"{config.out}: {len(rows)} of {len(store)} clips")
+    _log.info(f"{options.out}: {len(rows)} of {len(store)} clips")
+    return 0
+
+
+@run.register(ExportOptions)
+def _export(options: ExportOptions) -> int:
+    store = FeatureStore.open(options.store)
+    kind = _pick(options.format, options.out, folder=not options.out.suffix)
+    with Progress("export", len(store), "clips", quiet=options.quiet) as progress:
+        count = _EXPORTERS[kind](store, options.out, on_clips=progress.step)
+    of = f" of {len(store)}, those with features" if count is not None else ""
+    _log.info(f"{options.out}: {len(store) if count is None else count} clips{of}")
+    return 0
+
+
+@run.register(ImportOptions)
+def _import(options: ImportOptions) -> int:
+    if not options.source.exists():
+        raise HeatpoolError(f"{options.source}: no such file or folder")
+    kind = _pick(options.format, options.source, folder=options.source.is_dir())
+    # How many there are is known to the file alone.
+    with tqdm(desc="import", unit=" clips", disable=options.quiet or not sys.stderr.isatty()) as progress:
+        common: dict[str, Any] = {"precision": options.precision, "on_clips": progress.update}
+        more: dict[str, Any] = common | {"shard_clips": options.shard_clips, "licence": options.licence}
+        if kind == "npy":
+            manifest = options.manifest or _own_manifest(options.source)
+            index = _read_index(manifest) if manifest else None
+            import_published(options.source, options.out, index=index, **more)
+        elif kind == "pyskl":
+            names = _lines(options.class_names) if options.class_names else ()
+            sizes: dict[str, Any] = {"steps": options.steps, "persons": options.persons}
+            import_pyskl(options.source, options.out, class_names=names, **sizes, **more)
+        else:
+            importer = import_hdf5 if kind == "hdf5" else import_npz
+            importer(options.source, options.out, **common)
+    store = FeatureStore.open(options.out)
+    _log.info(f"{options.out}: {len(store)} clips, {len(store.clips.rows())} with features")
     return 0
 
 
@@ -101,6 +152,33 @@ def _described(verb: str, packed: Packed) -> str:
     return f"{verb} {packed.path}: {size}, manifest SHA-256 {packed.digest}"
 
 
-def _say(quiet: bool, text: str) -> None:
-    if not quiet:
-        print(text, file=sys.stderr)
+def _pick(asked: str, path: Path, *, folder: bool) -> str:
+    """The format asked for, else the one that the name stands for."""
+    if asked != "auto":
+        return asked
+    if path.suffix.lower() in _BY_SUFFIX:
+        return _BY_SUFFIX[path.suffix.lower()]
+    if folder:
+        return "npy"
+    known = ", ".join(_BY_SUFFIX)
+    raise HeatpoolError(
+        f"expected a name that ends in {known} (or a folder of .npy), got {path}; or give --format"
+    )
+
+
+def _own_manifest(folder: Path) -> Path | None:
+    path = folder / MANIFEST_NAME
+    return path if path.exists() else None
+
+
+def _read_index(manifest: Path) -> ClipIndex:
+    from heatpool.extract.datasets.manifest import read_manifest
+
+    return read_manifest(manifest).index()
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise HeatpoolError(f"{path}: cannot read class names ({error})") from error

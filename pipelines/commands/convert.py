@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 
 from heatpool.pipelines.options import ConvertOptions
 from heatpool.pipelines.process.progress import Progress
@@ -11,21 +11,24 @@ from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["run"]
 
+_log = logging.getLogger(__name__)
 
-def run(config: ConvertOptions) -> int:
+
+def run(options: ConvertOptions) -> int:
     """Convert a store.
 
     Raises:
         HeatpoolError: if it has this precision already, is damaged, or the output cannot be made.
     """
-    store = FeatureStore.open(config.store)
-    with Progress("convert", len(store), "clips", quiet=config.quiet) as progress:
+    store = FeatureStore.open(options.store)
+    with Progress("convert", len(store), "clips", quiet=options.quiet) as progress:
         convert_store(
-            store, config.out, precision=config.precision, overwrite=config.overwrite, on_shard=progress.step
+            store,
+            options.out,
+            precision=options.precision,
+            overwrite=options.overwrite,
+            on_shard=progress.step,
         )
-    if not config.quiet:
-        bytes_before, bytes_after = (
-            sum(each.bytes_by_array().values()) for each in (store, FeatureStore.open(config.out))
-        )
-        print(f"{config.out}: {bytes_after:,} bytes, {bytes_before:,} before", file=sys.stderr)
+    before, after = (sum(each.bytes_by_array().values()) for each in (store, FeatureStore.open(options.out)))
+    _log.info(f"{options.out}: {after:,} bytes, {before:,} before")
     return 0

@@ -1,20 +1,19 @@
-"""`heatpool doctor`: look at a data set before hours go into it. Reads only, but for its own report."""
+"""`heatpool doctor`: check a data set before hours go into it. Reads only, but for its own report."""
 
 from __future__ import annotations
 
 import csv
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from heatpool.extract.datasets import forbidden_columns
-from heatpool.extract.datasets.check_videos import VideoReport, check_videos, look_at_file
+from heatpool.extract.datasets.check_videos import VideoReport, check_videos, check_file
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.pipelines.options import DoctorOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
+from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.splits import Finding, check_labels, check_split
@@ -22,7 +21,7 @@ from heatpool.pool.splits import Finding, check_labels, check_split
 __all__ = ["FOUND_ERRORS", "run"]
 
 FOUND_ERRORS = 3
-"""Exit code of a look that found errors."""
+"""Exit code of a check that found errors."""
 
 _HEADER = (
     "clip_id", "path", "findings", "message", "frames", "fps", "seconds", "width_px", "height_px",
@@ -32,33 +31,33 @@ _NAMED = 10  # clips or findings that the summary writes out
 _WINDOW_TOLERANCE_S = 0.1
 
 
-def run(config: DoctorOptions) -> int:
+def run(options: DoctorOptions) -> int:
     """Check videos, labels and splits; return 3 when errors were found, else 0.
 
     Raises:
         HeatpoolError: if there is no manifest, or the report would replace another file.
     """
-    manifest = read_videos(config.manifest)
-    folder = config.manifest if config.manifest.is_dir() else config.manifest.parent
-    out = config.out or folder / "doctor.csv"
+    manifest = read_videos(options.manifest).with_disjoint(options.disjoint_columns)
+    folder = options.manifest if options.manifest.is_dir() else options.manifest.parent
+    out = options.out or folder / "doctor.csv"
     _keep_others(out)
-    reports = _look(manifest, config)
+    reports = _check_files(manifest, options)
     index = manifest.index()
     of_clips = _video_findings(manifest.clips, reports)
     of_set = _duplicates(manifest.clips, reports)
     contents = [reports[clip.path].sha256 for clip in manifest.clips]
-    of_set += _split_findings(index, contents, config.disjoint_columns)
+    of_set += check_labels(index)
+    for protocol in index.splits:
+        of_set += check_split(index, protocol, contents=contents, disjoint=manifest.disjoint.get(protocol))
     findings = [*of_clips, *of_set]
     _write(out, index, [reports[clip.path] for clip in manifest.clips], findings)
-    errors = sum(finding.level == "error" for finding in findings)
-    if findings or not config.quiet:
+    if findings or not options.quiet:
         lines = [f"{len(index)} clips of {len(reports)} videos", *_facts(reports)]
-        lines += _clip_lines(index, of_clips)
-        lines += _set_lines(of_set)
+        lines += [*_clip_lines(index, of_clips), *_set_lines(of_set)]
         levels = Counter(finding.level for finding in findings)
-        said = ", ".join(f"{count} {level}{'s' * (count > 1)}" for level, count in sorted(levels.items()))
-        print("\n".join([*lines, f"{said or 'nothing wrong'}; each clip is in {out}"]), file=sys.stderr)
-    return FOUND_ERRORS if errors else 0
+        counts = ", ".join(f"{count} {level}{'s' * (count > 1)}" for level, count in sorted(levels.items()))
+        print("\n".join([*lines, f"{counts or 'nothing wrong'}; each clip is in {out}"]))
+    return FOUND_ERRORS if any(finding.level == "error" for finding in findings) else 0
 
 
 def _keep_others(out: Path) -> None:
@@ -68,16 +67,16 @@ def _keep_others(out: Path) -> None:
                 raise HeatpoolError(f"{out} exists and is no report of doctor's; give another --out")
 
 
-def _look(manifest: Manifest, config: DoctorOptions) -> dict[Path, VideoReport]:
+def _check_files(manifest: Manifest, options: DoctorOptions) -> dict[Path, VideoReport]:
     """Report on every video once, however many clips it holds."""
     paths = list(dict.fromkeys(clip.path for clip in manifest.clips))
-    if config.metadata_only:
-        return {path: look_at_file(path) for path in paths}
-    with Progress("doctor", len(paths), "videos", quiet=config.quiet) as progress:
+    if options.metadata_only:
+        return {path: check_file(path) for path in paths}
+    with Progress("doctor", len(paths), "videos", quiet=options.quiet) as progress:
         return check_videos(
             paths,
-            decode=config.decode,
-            workers=config.workers or available_cores(),
+            decode=options.decode,
+            workers=options.workers or available_cores(),
             on_video=lambda report: progress.step(failed=bool(report.problem)),
         )
 
@@ -89,7 +88,7 @@ def _video_findings(clips: Sequence[Clip], reports: Mapping[Path, VideoReport]) 
         report = reports[clip.path]
         end_s = clip.start_s if clip.end_s is None else clip.end_s
         if report.problem:
-            findings.append(Finding("error", report.problem, report.message, (row,)))
+            findings.append(Finding("error", report.problem, report.reason, (row,)))
         elif report.seconds and end_s > report.seconds + _WINDOW_TOLERANCE_S:
             message = f"the clip reaches to {end_s:g} s, the video to {report.seconds:g} s"
             findings.append(Finding("error", "window", message, (row,)))
@@ -117,20 +116,8 @@ def _duplicates(clips: Sequence[Clip], reports: Mapping[Path, VideoReport]) -> l
     return findings
 
 
-def _split_findings(index: ClipIndex, contents: Sequence[str], disjoint: Mapping[str, str]) -> list[Finding]:
-    unknown = [name for name in disjoint if name not in index.splits]
-    if unknown:
-        known = ", ".join(index.splits) or "no split"
-        raise HeatpoolError(f"expected --disjoint of {known}, got {unknown[0]!r}")
-    rules = {**forbidden_columns(), **disjoint}
-    findings = check_labels(index)
-    for protocol in index.splits:
-        findings += check_split(index, protocol, contents=contents, disjoint=rules.get(protocol))
-    return findings
-
-
 def _clip_lines(index: ClipIndex, findings: Sequence[Finding]) -> list[str]:
-    """Say what is wrong with single clips, by kind, the first few of each by name."""
+    """Return what is wrong with single clips, by kind, the first few of each by name."""
     by_check: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         by_check[finding.check].append(finding)
@@ -143,7 +130,7 @@ def _clip_lines(index: ClipIndex, findings: Sequence[Finding]) -> list[str]:
 
 
 def _set_lines(findings: Sequence[Finding]) -> list[str]:
-    """Say what is wrong with the data set, errors first."""
+    """Return what is wrong with the data set, errors first."""
     ordered = sorted(findings, key=lambda finding: finding.level)
     lines = [f"  {finding.level}: {finding.message}" for finding in ordered[: 2 * _NAMED]]
     more = len(ordered) - len(lines)
@@ -151,7 +138,7 @@ def _set_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def _facts(reports: Mapping[Path, VideoReport]) -> list[str]:
-    """Say what the videos are that were opened."""
+    """Return what the videos are that were opened."""
     opened = [report for report in reports.values() if report.frames]
     if not opened:
         return []
@@ -161,30 +148,27 @@ def _facts(reports: Mapping[Path, VideoReport]) -> list[str]:
     rotated = sum(each.rotation_deg != 0 for each in opened)
     return [
         f"  {frames} frames, {seconds / 60:.1f} minutes; sizes {_most(sizes)}",
-        f"  frames a second {_most(rates)}; codecs {_most(codecs)}; rotated {rotated}",
+        f"  frames per second {_most(rates)}; codecs {_most(codecs)}; rotated {rotated}",
     ]
 
 
 def _most(counts: Counter[str]) -> str:
-    """Say the three most frequent values."""
-    said = ", ".join(f"{value} ({count})" for value, count in counts.most_common(3))
-    return said + (f", {len(counts) - 3} others" if len(counts) > 3 else "")
+    """Name the three most frequent values."""
+    text = ", ".join(f"{value} ({count})" for value, count in counts.most_common(3))
+    return text + (f", {len(counts) - 3} others" if len(counts) > 3 else "")
 
 
 def _write(out: Path, index: ClipIndex, reports: Sequence[VideoReport], findings: Sequence[Finding]) -> None:
-    """Write one row a clip, `reports` in their order."""
+    """Write one row per clip, `reports` in their order."""
     of_row: dict[int, list[Finding]] = defaultdict(list)
     for finding in findings:
         for row in finding.rows:
             of_row[row].append(finding)
-    try:
-        with out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(_HEADER)
-            for row, report in enumerate(reports):
-                checks = ";".join(dict.fromkeys(finding.check for finding in of_row[row]))
-                messages = "; ".join(finding.message for finding in of_row[row])
-                facts = [getattr(report, name) for name in _HEADER[4:]]
-                writer.writerow([index.clip_id[row], index.path[row], checks, messages, *facts])
-    except OSError as error:
-        raise HeatpoolError(f"cannot write {out}: {error.strerror}") from error
+    with atomic_file(out, overwrite=True) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(_HEADER)
+        for row, report in enumerate(reports):
+            checks = ";".join(dict.fromkeys(finding.check for finding in of_row[row]))
+            messages = "; ".join(finding.message for finding in of_row[row])
+            facts = [getattr(report, name) for name in _HEADER[4:]]
+            writer.writerow([index.clip_id[row], index.path[row], checks, messages, *facts])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 
 from heatpool.pipelines.options import VerifyOptions
 from heatpool.pipelines.process.progress import Progress
@@ -15,33 +15,32 @@ from heatpool.pool.store.verify import Problem, StoreReport, verify_store
 
 __all__ = ["run"]
 
+_log = logging.getLogger(__name__)
+
 _NAMED_SHARDS = 100
-"""Pending shards and strays beyond are counted, not named."""
+"""Pending shards and unexpected files beyond are counted, not named."""
 
 
-def run(config: VerifyOptions) -> int:
+def run(options: VerifyOptions) -> int:
     """Print what is damaged or missing in a store; return 0 when nothing is, else 1.
 
     Raises:
         HeatpoolError: if there is no store of this version.
     """
-    source = FolderSource(config.store)
+    source = FolderSource(options.store)
     recorded = len(recorded_shards(source, layout_from_attributes(read_root(source))))
-    with Progress("verify", recorded, "shards", quiet=config.quiet) as progress:
-        report = verify_store(config.store, on_shard=progress.step)
+    with Progress("verify", recorded, "shards", quiet=options.quiet) as progress:
+        report = verify_store(options.store, on_shard=progress.step)
     for problem in report.problems:
-        print(f"damaged: {problem.text}{_clips(config, problem)}")
-    for line in _summary(config, report):
+        print(f"damaged: {problem.text}{_clips(options, problem)}")
+    for line in _summary(options, report):
         print(line)
     if not report.sound:
-        print(
-            f"heatpool verify: {config.store}: not sound; `heatpool extract … --resume` mends it",
-            file=sys.stderr,
-        )
+        _log.warning("%s: not intact; `heatpool extract … --resume` repairs it", options.store)
     return 0 if report.sound else 1
 
 
-def _summary(config: VerifyOptions, report: StoreReport) -> list[str]:
+def _summary(options: VerifyOptions, report: StoreReport) -> list[str]:
     lines = []
     if report.pending:
         clips = sum(len(report.layout.rows(shard)) for shard in report.pending)
@@ -50,18 +49,18 @@ def _summary(config: VerifyOptions, report: StoreReport) -> list[str]:
             f"{_short([str(shard) for shard in report.pending])}"
         )
     if report.strays:
-        lines.append(f"not part of the store, ignored by readers: {_short(report.strays)}")
-    verdict = "sound" if report.sound else f"{len(report.problems)} problems"
-    return [*lines, f"{config.store}: {report.files} files compared, {verdict}"]
+        lines.append(f"unexpected files, ignored by readers: {_short(report.strays)}")
+    verdict = "intact" if report.sound else f"{len(report.problems)} problems"
+    return [*lines, f"{options.store}: {report.files} files compared, {verdict}"]
 
 
-def _clips(config: VerifyOptions, problem: Problem) -> str:
+def _clips(options: VerifyOptions, problem: Problem) -> str:
     """Rows of a damaged shard, with the ids of its first and last clip where the index can be read."""
     if problem.shard is None:
         return ""
     first, last = problem.rows[0], problem.rows[-1]
     try:
-        names = " to ".join(FeatureStore.open(config.store).clips.clip_ids([first, last]))
+        names = " to ".join(FeatureStore.open(options.store).clips.clip_ids([first, last]))
     except HeatpoolError:  # the index is damaged too, and a line of its own says so
         names = "ids unknown"
     return f" (clips {first} to {last}: {names})"

@@ -1,74 +1,74 @@
-"""Annotated videos of `heatpool predict`: people as the store holds them, and the answer under way.
+"""Annotated videos of `heatpool predict`: persons as the store holds them, and the prediction of the moment.
 
 Nothing is computed again: the frames are decoded once more, everything else is read.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.reader import DecodedFrame, FrameCountError, VideoInfo, iter_frames, probe
-from heatpool.pipelines.drawing.clip_frames import View
-from heatpool.pipelines.drawing.panel import AnswerPanel, Row
-from heatpool.pipelines.drawing.pictures import draw_frame, drawn_size
-from heatpool.pipelines.drawing.scene import HeatFile, Scene
-from heatpool.pipelines.drawing.video_writer import Film
+from heatpool.pipelines.drawing.panel import ClassShare, PredictionPanel
+from heatpool.pipelines.drawing.video_writer import open_video
+from heatpool.pipelines.drawing.view import Persons, View, scaled_size
 from heatpool.pipelines.process.progress import Progress
+from heatpool.pool.disk.atomic import refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["FilmClip", "clip_under_way", "film_paths", "people_at", "write_films"]
+__all__ = ["AnnotatedClip", "annotated_paths", "clip_at", "persons_at", "write_annotated_videos"]
 
-_SIDES_PX = (
-    640,
-    1280,
-)  # longer side of the drawn frames: smaller ones are enlarged, so that text is readable
-_GAP_S = 0.25  # people are drawn between two steps of their features only if these are not further apart
+_log = logging.getLogger(__name__)
+
+_SIDES_PX = (640, 1280)  # longer side of drawn frames: smaller ones are enlarged, so that text is readable
+_GAP_S = 0.25  # persons are drawn between two steps of their features only if these are not further apart
 
 
 @dataclass(frozen=True)
-class FilmClip:
-    """A clip of a video with its answer.
+class AnnotatedClip:
+    """A clip of a video with its prediction.
 
     Attributes:
         start_s: in the video.
         end_s: in the video, None for its end.
-        rows: best classes with probabilities, best first; empty if there is no answer.
-        problem: what to show in their place.
+        rows: best classes with probabilities, best first; empty if there is no prediction.
+        reason: why there is none, shown in their place.
     """
 
     start_s: float
     end_s: float | None
-    rows: tuple[Row, ...]
-    problem: str
+    rows: tuple[ClassShare, ...]
+    reason: str
 
 
-def film_paths(folder: Path, manifest: Manifest, *, overwrite: bool) -> dict[Path, Path]:
-    """Return the film of each video: its name below the folder, with .mp4 behind other suffixes.
+def annotated_paths(folder: Path, manifest: Manifest, *, overwrite: bool) -> dict[Path, Path]:
+    """Return the annotated video of each video: its name below the folder, with .mp4 behind other suffixes.
 
     Raises:
-        HeatpoolError: if two videos would share a film, or a file is in the way.
+        HeatpoolError: if two videos would share one, or a file is in the way.
     """
-    films: dict[Path, Path] = {}
+    paths: dict[Path, Path] = {}
     for video in dict.fromkeys(clip.path for clip in manifest.clips):
         below = video.is_relative_to(manifest.root) and ".." not in video.relative_to(manifest.root).parts
         inside = video.relative_to(manifest.root) if below else Path(video.name)
-        film = folder / (inside if inside.suffix == ".mp4" else inside.with_name(f"{inside.name}.mp4"))
-        if film in films.values():
-            raise HeatpoolError(f"expected videos of different names for --annotate, two would become {film}")
-        if film.exists() and (not overwrite or (video.exists() and film.samefile(video))):
-            raise HeatpoolError(f"{film} exists; choose another folder or replace it with --overwrite")
-        films[video] = film
-    return films
+        path = folder / (inside if inside.suffix == ".mp4" else inside.with_name(f"{inside.name}.mp4"))
+        if path in paths.values():
+            raise HeatpoolError(f"expected videos of different names for --annotate, two would become {path}")
+        if path.exists() and video.exists() and path.samefile(video):
+            raise HeatpoolError(f"expected --annotate to name another folder, {path} is the video itself")
+        refuse_existing(path, overwrite)
+        paths[video] = path
+    return paths
 
 
-def clip_under_way(clips: Sequence[FilmClip], time_s: float) -> int | None:
+def clip_at(clips: Sequence[AnnotatedClip], time_s: float) -> int | None:
     """Return which clip covers a time; of several the one whose middle is nearest, None where none does."""
     covering = [
         number
@@ -83,8 +83,8 @@ def clip_under_way(clips: Sequence[FilmClip], time_s: float) -> int | None:
     return min(covering, key=away_s, default=None)
 
 
-def people_at(features: Mapping[str, np.ndarray], time_s: float, *, size_px: tuple[int, int]) -> Scene:
-    """Return the people of a clip at a time, read between the steps of its features.
+def persons_at(features: Mapping[str, np.ndarray], time_s: float, *, size_px: tuple[int, int]) -> Persons:
+    """Return the persons of a clip at a time, read between the steps of its features.
 
     Steps that are at most 0.25 s apart are mixed linearly; else the nearest one counts, up to half of that
     away. A person who is missing in one of two steps is where the other one says.
@@ -93,9 +93,6 @@ def people_at(features: Mapping[str, np.ndarray], time_s: float, *, size_px: tup
         features: `keypoints` (M, T, V, 3), `boxes` (M, T, 4), `mask` (M, T), `time_s` (T,) of a store.
         time_s: from the start of the video.
         size_px: width and height of a frame.
-
-    Returns:
-        A scene of one frame.
     """
     times_s, mask = features["time_s"].astype(np.float64), features["mask"]
     after = int(np.clip(np.searchsorted(times_s, time_s), 0, len(times_s) - 1))
@@ -103,7 +100,7 @@ def people_at(features: Mapping[str, np.ndarray], time_s: float, *, size_px: tup
     gap_s = times_s[after] - times_s[before]
     share = float(np.clip((time_s - times_s[before]) / gap_s, 0, 1)) if gap_s > 0 else 0.0
     near = after if share > 0.5 else before
-    scene = Scene.empty(len(mask), 1, features["keypoints"].shape[2])
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for slot, seen in enumerate(mask):
         weights = {before: 1 - share, after: share} if gap_s <= _GAP_S else {near: 1.0}
         weights = {step: weight for step, weight in weights.items() if seen[step] and weight > 0}
@@ -111,103 +108,113 @@ def people_at(features: Mapping[str, np.ndarray], time_s: float, *, size_px: tup
             continue
         steps, parts = list(weights), np.array(list(weights.values()))
         parts /= parts.sum()
-        keypoints = np.tensordot(parts, features["keypoints"][slot, steps].astype(np.float64), 1)
-        boxes = np.tensordot(parts, features["boxes"][slot, steps].astype(np.float64), 1)
-        scene.filled[slot, 0] = True
-        scene.boxes_xyxy_px[slot, 0] = boxes * np.tile(size_px, 2)
-        scene.joints_xy_px[slot, 0] = (keypoints[:, :2] + 1) / 2 * size_px
-        scene.scores[slot, 0] = keypoints[:, 2]
-    return scene
+        found[slot] = (
+            np.tensordot(parts, features["boxes"][slot, steps].astype(np.float64), 1),
+            np.tensordot(parts, features["keypoints"][slot, steps].astype(np.float64), 1),
+        )
+    if not found:
+        return Persons.nobody(features["keypoints"].shape[2])
+    boxes, keypoints = map(np.stack, zip(*found.values(), strict=True))
+    return Persons(
+        tuple(found),
+        boxes * np.tile(size_px, 2),
+        (keypoints[..., :2] + 1) / 2 * size_px,
+        keypoints[..., 2],
+    )
 
 
-def write_films(
-    films: Mapping[Path, Path],
+def write_annotated_videos(
+    paths: Mapping[Path, Path],
     manifest: Manifest,
     store: FeatureStore,
-    answers: Sequence[FilmClip],
+    clips: Sequence[AnnotatedClip],
     *,
-    quiet: bool,
+    overwrite: bool = False,
+    quiet: bool = False,
 ) -> None:
-    """Write an annotated video for every one that can be read; say which cannot.
+    """Write an annotated video for every one that can be read; log which cannot.
 
     Args:
-        films: file to write by video.
+        paths: file to write by video.
         manifest: of the store.
-        store: holds the people.
-        answers: one a clip of the manifest.
+        store: holds the persons.
+        clips: one for each clip of the manifest.
+        overwrite: replace existing files.
         quiet: show no progress.
 
     Raises:
-        HeatpoolError: if a film cannot be written.
+        HeatpoolError: if an annotated video cannot be written.
     """
     usable = set(store.clips.rows().tolist())
-    with Progress("film", len(films), "videos", quiet=quiet) as progress:
-        for video, film in films.items():
+    with Progress("annotate", len(paths), "videos", quiet=quiet) as progress:
+        for video, path in paths.items():
             rows = [row for row, clip in enumerate(manifest.clips) if clip.path == video]
-            rows.sort(key=lambda row: answers[row].start_s)
+            rows.sort(key=lambda row: clips[row].start_s)
+            of_video = [clips[row] for row in rows]
             try:
-                info = _whole(video, [answers[row] for row in rows])
+                info = _whole(video, of_video)
             except HeatpoolError as error:
-                print(f"no film of {video}: {error}", file=sys.stderr)
+                _log.warning("no annotated video of %s: %s", video, error)
             else:
+                _report_gaps(video, store, [row for row in rows if row in usable])
+                persons = _PersonsOfClips(store, {at: row for at, row in enumerate(rows) if row in usable})
                 try:
-                    film.parent.mkdir(parents=True, exist_ok=True)
-                except OSError as error:
-                    raise HeatpoolError(f"cannot write {film}: {error.strerror}") from error
-                if not quiet:
-                    _tell_gaps(video, store, [row for row in rows if row in usable])
-                people = _Kept(store, {at: row for at, row in enumerate(rows) if row in usable})
-                _write_film(film, video, info, [answers[row] for row in rows], people)
+                    _draw(path, video, info, of_video, persons, overwrite=overwrite)
+                except FrameCountError as count:  # it holds more frames than it promised
+                    _draw(path, video, info.corrected(count.decoded), of_video, persons, overwrite=overwrite)
             progress.step()
 
 
-def _tell_gaps(video: Path, store: FeatureStore, rows: Sequence[int]) -> None:
-    """Say when people will be drawn now and then only."""
-    steps_s = [float(store.clips.frames[row] / store.clips.fps[row] / store.spec.steps) for row in rows if store.clips.fps[row]]
+def _report_gaps(video: Path, store: FeatureStore, rows: Sequence[int]) -> None:
+    """Say when persons will be drawn now and then only."""
+    table = store.clips
+    steps_s = [float(table.frames[row] / table.fps[row] / store.spec.steps) for row in rows if table.fps[row]]
     if max(steps_s, default=0.0) > _GAP_S:
-        print(
-            f"{video.name}: its features lie {max(steps_s):.1f} s apart, people are drawn only near them; "
-            "shorter windows (--window-s 4) show them throughout",
-            file=sys.stderr,
+        _log.info(
+            "%s: its features lie %.1f s apart, persons are drawn only near them; shorter windows "
+            "(--window-s 4) show them throughout",
+            video.name,
+            max(steps_s),
         )
 
 
-class _Kept:
-    """Features of a video's clips, read when their turn comes; those of the last clip are kept."""
+class _PersonsOfClips:
+    """Persons of a video's clips, read when their turn comes; the features of the last clip are kept."""
 
     def __init__(self, store: FeatureStore, rows: Mapping[int, int]) -> None:
         self._store, self._rows = store, rows
         self._number: int | None = None
         self._features: dict[str, np.ndarray] = {}
 
-    def at(self, number: int | None, time_s: float, *, size_px: tuple[int, int]) -> Scene:
-        """Return the people of clip `number` at a time; nobody where there is no clip or nothing of it."""
+    def at(self, number: int | None, time_s: float, *, size_px: tuple[int, int]) -> Persons:
+        """Return the persons of clip `number` at a time; nobody where there is no clip or nothing of it."""
         if number is None or number not in self._rows:
-            return Scene.empty(0, 1, self._store.spec.joints)
+            return Persons.nobody(self._store.spec.joints)
         if number != self._number:
             row = np.array([self._rows[number]])
             read = self._store.read(row, ("keypoints", "boxes", "mask", "time_s"))
             self._number, self._features = number, {name: values[0] for name, values in read.items()}
-        return people_at(self._features, time_s, size_px=size_px)
+        return persons_at(self._features, time_s, size_px=size_px)
 
 
-def _whole(video: Path, clips: Sequence[FilmClip]) -> VideoInfo:
-    """Look at the part of a video from the start of its first clip to the end of its last one."""
+def _whole(video: Path, clips: Sequence[AnnotatedClip]) -> VideoInfo:
+    """Probe the part of a video from the start of its first clip to the end of its last one."""
     ends_s = [clip.end_s for clip in clips if clip.end_s is not None]
     end_s = max(ends_s) if len(ends_s) == len(clips) else None
     info = probe(video, start_s=clips[0].start_s, end_s=end_s)
     return replace(info, seek=None)  # decoding from the start counts frames alike in every file
 
 
-def _write_film(film: Path, video: Path, info: VideoInfo, clips: Sequence[FilmClip], people: _Kept) -> None:
-    try:
-        _draw(film, video, info, clips, people)
-    except FrameCountError as count:  # it holds more frames than it promised
-        _draw(film, video, info.corrected(count.decoded), clips, people)
-
-
-def _draw(path: Path, video: Path, info: VideoInfo, clips: Sequence[FilmClip], people: _Kept) -> None:
-    """Write the frames of a video with people and panel; what a damaged one lacks is missing here, too.
+def _draw(
+    path: Path,
+    video: Path,
+    info: VideoInfo,
+    clips: Sequence[AnnotatedClip],
+    persons: _PersonsOfClips,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write the frames of a video with persons and panel; what a damaged one lacks is missing here, too.
 
     Raises:
         FrameCountError: if the video holds more frames than `info` says.
@@ -216,31 +223,29 @@ def _draw(path: Path, video: Path, info: VideoInfo, clips: Sequence[FilmClip], p
     first = next(frames, None)
     if first is None:
         raise HeatpoolError(f"expected a video with frames, none of {video.name} decodes")
-    height_px, width_px = first.rgb.shape[:2]
-    size_px = drawn_size((width_px, height_px), int(np.clip(max(width_px, height_px), *_SIDES_PX)))
+    of_frame = first.rgb.shape[1], first.rgb.shape[0]
+    size_px = scaled_size(of_frame, int(np.clip(max(of_frame), *_SIDES_PX)))
     last_s = float(info.times_s[-1]) + 1 / (info.fps or 25.0)
-    panel = AnswerPanel(
+    panel = PredictionPanel(
         [(clip.start_s, last_s if clip.end_s is None else clip.end_s) for clip in clips],
         [clip.rows for clip in clips],
-        [clip.problem for clip in clips],
+        [clip.reason for clip in clips],
         span_s=(float(info.times_s[0]), last_s),
         width_px=size_px[0],
     )
-    view = View(0, 0, width_px, height_px)
-    with (
-        HeatFile() as no_heat,
-        Film(path, size_px=(size_px[0], size_px[1] + panel.height_px), fps=info.fps) as film,
-    ):
-        frame: DecodedFrame | None = first
-        while frame is not None:
+    view, drawn_px = View.whole(of_frame), (size_px[0], size_px[1] + panel.height_px)
+    with open_video(path, size_px=drawn_px, fps=info.fps, overwrite=overwrite) as writer:
+        for frame in _until_the_end(chain([first], frames), info):
             time_s = float(info.times_s[frame.index])  # decoders of some files mix the times of frames up
-            number = clip_under_way(clips, time_s)
-            scene = people.at(number, time_s, size_px=(width_px, height_px))
-            picture = draw_frame(frame.rgb, scene, 0, heat=no_heat, view=view, size_px=size_px)
-            film.write(np.concatenate([picture, panel.at(number, time_s)]), time_s)
-            try:
-                frame = next(frames, None)
-            except FrameCountError as count:
-                if count.decoded > info.frames:
-                    raise
-                frame = None
+            number = clip_at(clips, time_s)
+            picture = view.draw(frame.rgb, persons.at(number, time_s, size_px=of_frame), size_px=size_px)
+            writer.write(np.concatenate([picture, panel.at(number, time_s)]), time_s)
+
+
+def _until_the_end(frames: Iterator[DecodedFrame], info: VideoInfo) -> Iterator[DecodedFrame]:
+    """Yield the frames of a video, of a damaged one those that decode."""
+    try:
+        yield from frames
+    except FrameCountError as count:
+        if count.decoded > info.frames:
+            raise

@@ -1,13 +1,13 @@
-"""Finding the people of a video and posing them, in two readings of it, with nothing large kept between.
+"""Finding the persons of a video and posing them, in two readings of it, with nothing large kept between.
 
-Who the main actors are is known only when all frames have been looked at, so the chosen boxes are posed in a
+Who the main actors are is known only when all frames have been seen, so the chosen boxes are posed in a
 second reading. A one-stage network has answered everything in the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,34 +15,67 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import Tensor
 
-from heatpool.extract.engine.estimators import OneStage, PosedPeople, Poser, TopDown
-from heatpool.extract.records import Detections, Frame, FramePeople, PoseBackbone, PoseBatch
+from heatpool.extract.engine.estimators import OneStage, PosedPersons, PoseEstimator, TopDown
+from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone, PoseBatch
 from heatpool.extract.video.reader import FrameCountError, VideoInfo, iter_frames
-from heatpool.pipelines.drawing.scene import HeatFile, Scene, Sighting
+from heatpool.pipelines.drawing.overlay import crop_cells
+from heatpool.pipelines.drawing.scene import HeatFile, Scene
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["KnownBoxes", "TappedHeatmaps", "look_at", "pose_again", "pose_kept"]
+__all__ = ["DetectionPass", "KnownBoxes", "TappedHeatmaps", "pose_again", "pose_kept", "run_detection_pass"]
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, eq=False)
+class DetectionPass:
+    """What is known of a video after the detector went over it: F frames and the persons found in them.
+
+    Attributes:
+        path: video file.
+        info: of the window, with the number of frames that can be decoded.
+        frames: (F,) int64, numbers of the frames within the window.
+        time_s: (F,) float64, from the start of the video.
+        size_px: width and height of a frame, upright.
+        found: of F frames: `Detections`, or `FramePersons` of a one-stage network whose `pooled` is
+            reduced to (D, V, 1), the L2 norms.
+    """
+
+    path: Path
+    info: VideoInfo
+    frames: np.ndarray
+    time_s: np.ndarray
+    size_px: tuple[int, int]
+    found: Sequence[Detections | FramePersons]
+
+    def detections(self) -> list[Detections]:
+        """Return the persons of each frame."""
+        return [each.detections if isinstance(each, FramePersons) else each for each in self.found]
+
+    def read(self, at: np.ndarray) -> Iterator[tuple[int, Frame]]:
+        """Decode some of the F frames, by their rising positions, and yield each with its position."""
+        frames = iter_frames(self.path, self.frames[at], info=self.info)
+        for place, frame in zip(at.tolist(), frames, strict=True):
+            yield place, Frame(0, self.info.first_frame + frame.index, frame.time_s, frame.rgb)
+
+
 class KnownBoxes:
-    """A detector that answers with the chosen people of a sighting.
+    """A detector that answers with the chosen persons of a detection pass.
 
     Args:
-        sighting: of the video.
+        detected: of the video.
         chosen: (M, F) int64, which detection fills a slot in a frame, -1 for none.
     """
 
-    def __init__(self, sighting: Sighting, chosen: np.ndarray) -> None:
+    def __init__(self, detected: DetectionPass, chosen: np.ndarray) -> None:
         self._found: dict[int, Detections] = {}
-        numbers = (sighting.info.first_frame + sighting.frames).tolist()
-        for at, (number, found) in enumerate(zip(numbers, sighting.detections(), strict=True)):
+        numbers = (detected.info.first_frame + detected.frames).tolist()
+        for at, (number, found) in enumerate(zip(numbers, detected.detections(), strict=True)):
             some = np.sort(chosen[chosen[:, at] >= 0, at])  # detections stay sorted, best first
             self._found[number] = Detections(found.boxes_xyxy_px[some], found.scores[some])
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Return the chosen people of each frame."""
+        """Return the chosen persons of each frame."""
         return [self._found[frame.index] for frame in frames]
 
 
@@ -75,35 +108,35 @@ class TappedHeatmaps:
         return maps
 
 
-def look_at(
+def run_detection_pass(
     path: Path,
-    poser: Poser[Any],
+    estimator: PoseEstimator[Any],
     *,
     info: VideoInfo,
     stride: int = 1,
     batch: int = 32,
     on_frames: Callable[[int], None] = lambda count: None,
-) -> Sighting:
-    """Find the people of a video.
+) -> DetectionPass:
+    """Find the persons of a video.
 
     Args:
         path: video file.
-        poser: finds them.
+        estimator: finds them.
         info: of the window, from `probe`.
         stride: every so many frames are looked at.
-        batch: frames per look.
-        on_frames: called with the number of frames after each look.
+        batch: frames per call of the detector.
+        on_frames: called with the number of frames after each call.
 
     Raises:
         HeatpoolError: if the video cannot be read or no frame of it decodes.
     """
     while True:
         reading = _Reading(path, info, stride)
-        found: list[Detections | FramePeople] = []
+        found: list[Detections | FramePersons] = []
         times_s: list[float] = []
         size_px = (0, 0)
         for frames in _batches(reading, batch):
-            found += [_slim(look) for look in poser.look(frames)]
+            found += [_slim(each) for each in estimator.detect(frames)]
             times_s += [frame.time_s for frame in frames]
             size_px = (frames[-1].rgb.shape[1], frames[-1].rgb.shape[0])
             on_frames(len(frames))
@@ -112,37 +145,37 @@ def look_at(
         more = reading.decoded > info.frames
         info = info.corrected(reading.decoded)
         if not more:
-            break  # else read again, with the frames that nobody promised
+            break  # else read again, with the frames that the header did not promise
     if not found:
         raise HeatpoolError(f"expected a video with frames, none of {path.name} decodes")
     if reading.corrupt and not info.damage:
         info = replace(info, damage=f"{reading.corrupt} frames are damaged")
     numbers = np.arange(0, info.frames, stride)[: len(found)]
-    return Sighting(path, info, numbers, np.array(times_s), size_px, found)
+    return DetectionPass(path, info, numbers, np.array(times_s), size_px, found)
 
 
-def pose_kept(sighting: Sighting, chosen: np.ndarray, poser: OneStage) -> Scene:
-    """Pick the chosen people out of what a one-stage network said of them.
+def pose_kept(detected: DetectionPass, chosen: np.ndarray, estimator: OneStage) -> Scene:
+    """Pick the chosen persons out of what a one-stage network said of them.
 
     Args:
-        sighting: made with a one-stage network.
+        detected: made with a one-stage network.
         chosen: (M, F) int64, which detection fills a slot in a frame, -1 for none.
-        poser: of this network.
+        estimator: of this network.
     """
-    scene = Scene.empty(len(chosen), len(sighting.frames), poser.joints)
-    for at, look in enumerate(sighting.found):
+    scene = Scene.empty(len(chosen), len(detected.frames), estimator.joints)
+    for at, found in enumerate(detected.found):
         slots = np.flatnonzero(chosen[:, at] >= 0).tolist()
-        if slots and isinstance(look, FramePeople):
-            posed = poser.pose([(look, int(chosen[slot, at])) for slot in slots])
-            boxes = look.detections.boxes_xyxy_px[chosen[slots, at]]
+        if slots and isinstance(found, FramePersons):
+            posed = estimator.pose([(found, int(chosen[slot, at])) for slot in slots])
+            boxes = found.detections.boxes_xyxy_px[chosen[slots, at]]
             _fill(scene, [(slot, at) for slot in slots], posed, boxes)
     return scene
 
 
 def pose_again(
-    sighting: Sighting,
+    detected: DetectionPass,
     chosen: np.ndarray,
-    poser: TopDown,
+    estimator: TopDown,
     *,
     network: TappedHeatmaps,
     heat: HeatFile,
@@ -150,36 +183,36 @@ def pose_again(
     person_batch: int = 64,
     on_frames: Callable[[int], None] = lambda count: None,
 ) -> Scene:
-    """Read the video again and run the pose network on the chosen people.
+    """Read the video again and run the pose network on the chosen persons.
 
     Args:
-        sighting: of the video.
+        detected: of the video.
         chosen: (M, F) int64, which detection fills a slot in a frame, -1 for none.
-        poser: `network` behind a `KnownBoxes` detector of the same choice.
+        estimator: `network` behind a `KnownBoxes` detector of the same choice.
         network: remembers the heatmaps.
         heat: takes them.
         frame_batch: frames that are cut at once.
-        person_batch: people per call of the network.
+        person_batch: persons per call of the network.
         on_frames: called with the number of frames after each batch.
     """
-    scene = Scene.empty(len(chosen), len(sighting.frames), poser.joints)
-    with_people = np.flatnonzero((chosen >= 0).any(0))
-    frames = sighting.read(with_people) if len(with_people) else iter(())
+    crop_size_px = network.crop.width_px, network.crop.height_px
+    scene = Scene.empty(len(chosen), len(detected.frames), estimator.joints)
+    with_persons = np.flatnonzero((chosen >= 0).any(0))
+    frames = detected.read(with_persons) if len(with_persons) else iter(())
     for batch in _batches(frames, frame_batch):
-        looks = poser.look([frame for _, frame in batch])
-        people = []
-        for (at, _), look in zip(batch, looks, strict=True):
+        kept = estimator.detect([frame for _, frame in batch])
+        persons = []
+        for (at, _), found in zip(batch, kept, strict=True):
             slots = np.flatnonzero(chosen[:, at] >= 0)
             order = slots[np.argsort(chosen[slots, at])]  # as `KnownBoxes` answers
-            people += [(int(slot), at, look, number) for number, slot in enumerate(order)]
-        for first in range(0, len(people), person_batch):
-            some = people[first : first + person_batch]
-            posed = poser.pose([(look, number) for _, _, look, number in some])
+            persons += [(int(slot), at, found, number) for number, slot in enumerate(order)]
+        for first in range(0, len(persons), person_batch):
+            some = persons[first : first + person_batch]
+            posed = estimator.pose([(found, number) for _, _, found, number in some])
             places = [(slot, at) for slot, at, _, _ in some]
-            _fill(scene, places, posed, [look.detections.boxes_xyxy_px[n] for _, _, look, n in some])
-            for (slot, at, look, number), heatmap in zip(some, network.take(), strict=False):
-                cells_per_px = np.divide(heatmap.shape[::-1], (network.crop.width_px, network.crop.height_px))
-                heat.put(slot, at, heatmap, np.diag(cells_per_px) @ look.affines[number])
+            _fill(scene, places, posed, [found.detections.boxes_xyxy_px[n] for _, _, found, n in some])
+            for (slot, at, found, number), heatmap in zip(some, network.take(), strict=False):
+                heat.put(slot, at, heatmap, crop_cells(heatmap, found.affines[number], crop_size_px))
         on_frames(len(batch))
     return scene
 
@@ -202,7 +235,7 @@ class _Reading:
 
 
 def _fill(
-    scene: Scene, places: Sequence[tuple[int, int]], posed: PosedPeople, boxes_xyxy_px: Sequence[np.ndarray]
+    scene: Scene, places: Sequence[tuple[int, int]], posed: PosedPersons, boxes_xyxy_px: Sequence[np.ndarray]
 ) -> None:
     for number, place in enumerate(places):
         scene.filled[place] = True
@@ -212,15 +245,15 @@ def _fill(
         scene.energy[place] = np.linalg.norm(posed.pooled[number])
 
 
-def _slim(look: Any) -> Detections | FramePeople:
-    """Keep of a look what its size allows: no crops, and of pooled vectors and means their norms."""
-    if not isinstance(look, FramePeople):
-        return look.detections
+def _slim(found: Any) -> Detections | FramePersons:
+    """Keep of a frame what its size allows: no crops, and of pooled vectors and means their norms."""
+    if not isinstance(found, FramePersons):
+        return found.detections
     pooled, mean = (
         np.linalg.norm(each, axis=-1, keepdims=True).astype(np.float32)
-        for each in (look.pooled, look.map_mean)
+        for each in (found.pooled, found.map_mean)
     )
-    return replace(look, pooled=pooled, map_mean=mean)
+    return replace(found, pooled=pooled, map_mean=mean)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

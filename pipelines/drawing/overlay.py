@@ -1,4 +1,4 @@
-"""Drawing people and heatmaps on frames, for reports and annotated videos. Pure: frames in, frames out.
+"""Drawing persons and heatmaps on frames, for reports and annotated videos. Pure: frames in, frames out.
 
 Frames are uint8 RGB (H, W, 3). Pixels have their centres at integers; x runs right, y down.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from heatpool.classify.networks.graph import COCO17_GRAPH
 from heatpool.pool.records import COCO17, check_array
 
-__all__ = ["COCO17_LINES", "PERSON_COLOURS", "blend_heatmap", "draw_people"]
+__all__ = ["COCO17_LINES", "PERSON_COLOURS", "blend_heatmap", "crop_cells", "draw_persons"]
 
 COCO17_LINES: tuple[tuple[int, int], ...] = (*COCO17_GRAPH.bones, (5, 6), (11, 12))
 """Pairs of joints to join by a line: the tree of the graph, with the lines of shoulders and hips."""
@@ -27,7 +27,7 @@ _SHIFT = 4  # cv2 draws at 1/16 pixel with this many fractional bits
 _OUTLINE = (20, 20, 20)
 
 
-def draw_people(
+def draw_persons(
     rgb: np.ndarray,
     *,
     boxes_xyxy_px: np.ndarray,
@@ -64,36 +64,29 @@ def draw_people(
         ValueError: if shapes do not fit.
     """
     check_array("frame", rgb, (None, None, 3), np.uint8)
-    people, joints = len(boxes_xyxy_px), len(joint_names)
+    persons, joints = len(boxes_xyxy_px), len(joint_names)
     for what, array, shape in (
-        ("boxes_xyxy_px", boxes_xyxy_px, (people, 4)),
-        ("joints_xy_px", joints_xy_px, (people, joints, 2)),
-        ("scores", scores, (people, joints)),
+        ("boxes_xyxy_px", boxes_xyxy_px, (persons, 4)),
+        ("joints_xy_px", joints_xy_px, (persons, joints, 2)),
+        ("scores", scores, (persons, joints)),
     ):
         check_array(what, array, shape, array.dtype)
     out = np.ascontiguousarray(rgb).copy()
     unit = (min(rgb.shape[:2]) / 180) ** 0.5  # lines twice as wide on frames four times as large
     sides = [_side(name) for name in joint_names]
-    for person in range(people):
+    for person in range(persons):
         colour = PERSON_COLOURS[(slots[person] if slots else person) % len(PERSON_COLOURS)]
         shades = {side: _shade(colour, side) for side in (-1, 0, 1)}
         seen = scores[person] >= min_score
         points = joints_xy_px[person]
-        # Small people get thinner lines, or they would drown in them.
+        # Small persons get thinner lines, or they would drown in them.
         fine = float(np.clip(np.ptp(boxes_xyxy_px[person, 1::2]) / 110, 0.4 * unit, unit)) * weight
         for line, width in ((_OUTLINE, 3.0), (None, 1.6)):  # all outlines lie under all colours
             for a, b in bones:
                 if seen[a] and seen[b]:
                     shade = line or shades[_bone_side(sides[a], sides[b])]
-                    cv2.line(
-                        out,
-                        _fixed(points[a]),
-                        _fixed(points[b]),
-                        shade,
-                        _width(width * fine),
-                        cv2.LINE_AA,
-                        _SHIFT,
-                    )
+                    ends = _fixed(points[a]), _fixed(points[b])
+                    cv2.line(out, *ends, shade, _width(width * fine), cv2.LINE_AA, _SHIFT)
         for joint in np.flatnonzero(seen):
             _draw_joint(out, points[joint], shades[sides[joint]], side=sides[joint], radius_px=2.0 * fine)
         _draw_box(out, boxes_xyxy_px[person], colour, unit=unit, text=names[person] if names else "")
@@ -103,24 +96,18 @@ def draw_people(
 def blend_heatmap(
     rgb: np.ndarray,
     heatmap: np.ndarray,
-    affine: np.ndarray,
+    to_cells: np.ndarray,
     *,
-    crop_width_px: int,
-    crop_height_px: int,
     strength: float = 0.85,
 ) -> np.ndarray:
-    """Lay a crop's heatmap over the frame that the crop was cut from; returns a new frame.
+    """Lay a heatmap over a frame; returns a new frame.
 
-    Cell (i, j) of the map stands for crop pixel (j * width / w, i * height / h), as pose networks are
-    trained. Between cells the map is read bilinearly; where it is 0, and outside the crop, the frame
-    stays as it is.
+    Between cells the map is read bilinearly; where it is 0, and outside of it, the frame stays as it is.
 
     Args:
         rgb: (H, W, 3) uint8.
         heatmap: (h, w) float in [0, 1]; its value chooses the colour and how much of it covers the frame.
-        affine: (2, 3), frame pixels to crop pixels, as `crop_affines` makes it.
-        crop_width_px: width of the crop.
-        crop_height_px: height of the crop.
+        to_cells: (2, 3), frame pixels to cells of the map (x, y).
         strength: cover at value 1, in [0, 1].
 
     Returns:
@@ -131,11 +118,9 @@ def blend_heatmap(
     """
     check_array("frame", rgb, (None, None, 3), np.uint8)
     check_array("heatmap", heatmap, (None, None), heatmap.dtype)
-    check_array("affine", affine, (2, 3), affine.dtype)
+    check_array("to_cells", to_cells, (2, 3), to_cells.dtype)
     if heatmap.min() < 0 or heatmap.max() > 1:
         raise ValueError(f"expected a heatmap in [0, 1], got {heatmap.min():.3g} to {heatmap.max():.3g}")
-    height, width = heatmap.shape
-    to_cells = np.diag([width / crop_width_px, height / crop_height_px]) @ affine
     out = rgb.copy()
     left, top, right, bottom = _covered(to_cells, heatmap.shape, rgb.shape)
     part = out[top:bottom, left:right]
@@ -153,6 +138,21 @@ def blend_heatmap(
     cover = (strength * np.sqrt(warped))[..., None]  # the root lets the flanks of a peak show
     part[:] = (part * (1 - cover) + colours * cover).round().astype(np.uint8)
     return out
+
+
+def crop_cells(heatmap: np.ndarray, affine: np.ndarray, crop_size_px: tuple[int, int]) -> np.ndarray:
+    """Return (2, 3) from frame pixels to the cells of a crop's map.
+
+    Cell (i, j) stands for crop pixel (j * width / w, i * height / h), as pose networks are trained.
+
+    Args:
+        heatmap: (h, w), of the crop.
+        affine: (2, 3), frame pixels to crop pixels, as `crop_affines` makes it.
+        crop_size_px: width and height of the crop.
+    """
+    cells_per_px = np.divide(heatmap.shape[::-1], crop_size_px)
+    to_cells: np.ndarray = np.diag(cells_per_px) @ affine
+    return to_cells
 
 
 def _covered(to_cells: np.ndarray, map_shape: tuple[int, ...], frame_shape: tuple[int, ...]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The panel below the frames of an annotated video: the answer of the clip under way, and where it lies."""
+"""The panel below the frames of an annotated video: the prediction of the moment, and where its clip lies."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-__all__ = ["AnswerPanel", "Row"]
+__all__ = ["ClassShare", "PredictionPanel"]
 
-Row = tuple[str, float]
+ClassShare = tuple[str, float]
 """A class name and its probability."""
 
 _GROUND, _INK, _FAINT, _CURSOR = "#16181c", "#f2f4f8", "#a9afba", (255, 255, 255)
-_BEST, _OTHER, _UNDER_WAY, _WINDOW = "#0072b2", "#3a4452", "#56b4e9", "#3a4452"
+_BEST, _OTHER, _PRESENT, _WINDOW = "#0072b2", "#3a4452", "#56b4e9", "#3a4452"
 _DPI = 100
 _PAD_PX = 10
 _TIMELINE_PX = 8
 
 
-class AnswerPanel:
+class PredictionPanel:
     """Draws the rows of one clip after the other; each clip is drawn once.
 
     Args:
         spans_s: start and end of each clip in the video.
         rows: of each clip, best first.
-        problems: of each clip, shown where it has no rows.
+        reasons: of each clip, shown where it has no rows.
         span_s: first and last time of the video.
         width_px: of the panel.
 
@@ -42,13 +42,13 @@ class AnswerPanel:
     def __init__(
         self,
         spans_s: Sequence[tuple[float, float]],
-        rows: Sequence[Sequence[Row]],
-        problems: Sequence[str],
+        rows: Sequence[Sequence[ClassShare]],
+        reasons: Sequence[str],
         *,
         span_s: tuple[float, float],
         width_px: int,
     ) -> None:
-        self._spans_s, self._rows, self._problems, self._span_s = spans_s, rows, problems, span_s
+        self._spans_s, self._rows, self._reasons, self._span_s = spans_s, rows, reasons, span_s
         self._width_px = width_px
         self._row_px = int(np.clip(round(width_px * 0.05), 26, 44))
         lines = max(1, *map(len, rows))
@@ -58,7 +58,7 @@ class AnswerPanel:
         self._still = lru_cache(maxsize=2)(self._draw)  # a clip follows the other
 
     def at(self, number: int | None, time_s: float) -> np.ndarray:
-        """Return the panel at a time, when clip `number` is under way: (height, width, 3) uint8 RGB."""
+        """Return the panel at a time, during clip `number`: (height, width, 3) uint8 RGB."""
         picture = self._still(number).copy()
         column = round(self._column(time_s))
         bottom = self.height_px - _PAD_PX + 3
@@ -79,24 +79,24 @@ class AnswerPanel:
         axes.axis("off")
         if number is not None:
             start_s, end_s = self._spans_s[number]
-            said = f"{start_s:.2f} to {end_s:.2f} s"
-            said = f"window {number + 1} of {len(self._spans_s)}: {said}" if len(self._spans_s) > 1 else said
+            text = f"{start_s:.2f} to {end_s:.2f} s"
+            text = f"window {number + 1} of {len(self._spans_s)}: {text}" if len(self._spans_s) > 1 else text
         else:
-            said = "between clips"
+            text = "between clips"
         small = self._row_px * 0.52
         top = _PAD_PX + self._row_px * 0.4
-        axes.text(_PAD_PX, top, said, fontsize=_points(small), color=_FAINT, va="center", parse_math=False)
+        axes.text(_PAD_PX, top, text, fontsize=_points(small), color=_FAINT, va="center", parse_math=False)
         rows = () if number is None else self._rows[number]
         top += self._row_px * 0.5
         for rank, row in enumerate(rows):
             self._draw_row(axes, row, top + rank * self._row_px, best=rank == 0)
         if number is not None and not rows:
-            self._write(axes, self._problems[number], "", top + self._row_px / 2, best=False)
+            self._write(axes, self._reasons[number], "", top + self._row_px / 2, best=False)
         self._draw_spans(axes, number)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
-    def _draw_row(self, axes: Axes, row: Row, top_px: float, *, best: bool) -> None:
+    def _draw_row(self, axes: Axes, row: ClassShare, top_px: float, *, best: bool) -> None:
         """Draw a bar as long as the probability, the name on it and the share at the right edge."""
         name, share = row
         wide, tall = self._width_px - 2 * _PAD_PX, self._row_px - 4
@@ -117,12 +117,12 @@ class AnswerPanel:
         axes.text(self._width_px - _PAD_PX - 8, y_px, right, ha="right", **style)
 
     def _draw_spans(self, axes: Axes, number: int | None) -> None:
-        """Draw the time line: all clips, and the one under way."""
+        """Draw the time line: all clips, and the present one."""
         top = self.height_px - _PAD_PX - _TIMELINE_PX
         order = [at for at in range(len(self._spans_s)) if at != number]
         for at in [*order, *([] if number is None else [number])]:
             start, end = map(self._column, self._spans_s[at])
-            colour = _UNDER_WAY if at == number else _WINDOW
+            colour = _PRESENT if at == number else _WINDOW
             axes.add_patch(
                 Rectangle((start, top), end - start, _TIMELINE_PX, facecolor=colour, edgecolor=_GROUND)
             )

@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from heatpool.extract.records import Detections, Frame, FramePeople
-from heatpool.extract.video.reader import VideoInfo, iter_frames
+from heatpool.pipelines.drawing.view import Heatmap, Persons
 
-__all__ = ["HeatFile", "Scene", "Sighting"]
-
-
-@dataclass(frozen=True, eq=False)
-class Sighting:
-    """What is known of a video once it has been looked at: F frames and the people found in them.
-
-    Attributes:
-        path: video file.
-        info: of the window, with the number of frames that can be decoded.
-        frames: (F,) int64, numbers of the frames within the window.
-        time_s: (F,) float64, from the start of the video.
-        size_px: width and height of a frame, upright.
-        found: F looks: `Detections`, or `FramePeople` of a one-stage network whose `pooled` is reduced to
-            (D, V, 1), the L2 norms.
-    """
-
-    path: Path
-    info: VideoInfo
-    frames: np.ndarray
-    time_s: np.ndarray
-    size_px: tuple[int, int]
-    found: Sequence[Detections | FramePeople]
-
-    def detections(self) -> list[Detections]:
-        """Return the people of each frame."""
-        return [each.detections if isinstance(each, FramePeople) else each for each in self.found]
-
-    def read(self, at: np.ndarray) -> Iterator[tuple[int, Frame]]:
-        """Decode some of the F frames, by their rising positions, and yield each with its position."""
-        frames = iter_frames(self.path, self.frames[at], info=self.info)
-        for place, frame in zip(at.tolist(), frames, strict=True):
-            yield place, Frame(0, self.info.first_frame + frame.index, frame.time_s, frame.rgb)
+__all__ = ["HeatFile", "Scene"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +42,13 @@ class Scene:
             np.zeros((*shape, joints, 2)),
             np.zeros((*shape, joints), np.float32),
             np.zeros(shape),
+        )
+
+    def persons(self, at: int) -> Persons:
+        """Return who is in a frame."""
+        slots = np.flatnonzero(self.filled[:, at]).tolist()
+        return Persons(
+            slots, self.boxes_xyxy_px[slots, at], self.joints_xy_px[slots, at], self.scores[slots, at]
         )
 
 
@@ -111,8 +84,8 @@ class HeatFile:
         self._at[slot, frame] = (len(self._at), to_cells)
         self._file.write(heatmap.tobytes())
 
-    def get(self, slot: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return the map (h, w) float32 in [0, 1] and its `to_cells`, None where there is none."""
+    def get(self, slot: int, frame: int) -> Heatmap | None:
+        """Return the map of a slot in a frame, None where there is none."""
         if (slot, frame) not in self._at:
             return None
         number, to_cells = self._at[slot, frame]
@@ -120,3 +93,8 @@ class HeatFile:
         self._file.seek(number * size)
         heatmap = np.frombuffer(self._file.read(size), np.uint8).reshape(self._shape)
         return heatmap.astype(np.float32) / 255, to_cells
+
+    def of_frame(self, frame: int, slots: Sequence[int]) -> list[Heatmap]:
+        """Return the maps of some slots in a frame, where there are any."""
+        found = (self.get(slot, frame) for slot in slots)
+        return [each for each in found if each is not None]

@@ -8,29 +8,34 @@ from typing import Any
 import torch
 
 from heatpool.extract.datasets.manifest import Manifest
-from heatpool.extract.engine.estimators import OneStage, Poser, TopDown
+from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import BoxesFile, FullFrame, UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import DEFAULT_TAP, load_hrnet_backbone
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
-from heatpool.extract.networks.tiny.network import TAP
+from heatpool.extract.networks.tiny.network import TINY_TAP
 from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Detector, FrameBackbone, PoseBackbone
 from heatpool.pipelines.options import NetworkOptions
-from heatpool.pipelines.options.networks import Dtype
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["build_backbone", "build_detector", "build_poser", "build_top_down", "pick_dtype", "torch_dtype"]
+__all__ = [
+    "build_backbone",
+    "build_detector",
+    "build_estimator",
+    "build_top_down",
+    "torch_dtype",
+]
 
 _DETECTOR_INPUT_PX = 640  # what ultralytics' checkpoints are trained at
 
 
-def build_poser(
+def build_estimator(
     options: NetworkOptions, manifest: Manifest, *, device: torch.device
-) -> tuple[Poser[Any], PoseBackbone | FrameBackbone]:
+) -> tuple[PoseEstimator[Any], PoseBackbone | FrameBackbone]:
     """Load the networks of options whose choices are made.
 
     Raises:
@@ -51,34 +56,10 @@ def build_top_down(
         detector,
         backbone,
         device=device,
-        min_score=options.min_score,
         min_area_px=options.min_area,
         pooling=options.pooling,
         crop_aspect=options.crop_aspect,
     )
-
-
-def pick_dtype(options: NetworkOptions, *, device: torch.device) -> Dtype:
-    """Return what the networks compute in, no longer auto.
-
-    Raises:
-        HeatpoolError: if the backend knows float32 only and something else is asked for.
-    """
-    asked = options.dtype
-    if options.backend in ("tiny", "onnx") or options.batchnorm == "published":
-        if asked not in ("auto", "float32"):
-            raise HeatpoolError(
-                "expected --dtype float32 with --backend tiny or onnx and with --batchnorm published, "
-                f"got {asked}"
-            )
-        return "float32"
-    return asked if asked != "auto" else "float16" if device.type == "cuda" else "float32"
-
-
-def torch_dtype(options: NetworkOptions, *, device: torch.device) -> torch.dtype:
-    """Return `pick_dtype` as torch's type."""
-    dtype: torch.dtype = getattr(torch, pick_dtype(options, device=device))
-    return dtype
 
 
 def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBackbone | YoloPose:
@@ -91,7 +72,7 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     if options.batchnorm != "eval" and backend != "hrnet-simcc":
         raise HeatpoolError(f"expected --batchnorm published with --backend hrnet-simcc only, got {backend}")
     taps = tuple(tap.replace("+", ",").split(",")) if tap else None
-    dtype = torch_dtype(options, device=device)
+    dtype = torch_dtype(options)
     if backend == "yolo-pose":
         if options.pooling != "point" or options.crop_aspect != "model":
             raise HeatpoolError("expected --pooling point and no --crop-aspect with --backend yolo-pose")
@@ -111,7 +92,7 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
         return OnnxBackbone(Path(weights), taps, device=device)
     if weights is not None:
         raise HeatpoolError("expected no --weights with --backend tiny: it brings its own")
-    return load_tiny_backbone(device, taps=taps or (TAP,))
+    return load_tiny_backbone(device, taps=taps or (TINY_TAP,))
 
 
 def _needed(weights: str | None, backend: str, example: str) -> str:
@@ -129,7 +110,8 @@ def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch
     if options.detector == "boxes-file":
         if options.boxes is None:
             raise HeatpoolError("expected --boxes boxes.csv with --detector boxes-file")
-        return BoxesFile(options.boxes, videos=[clip.path for clip in manifest.clips], root=manifest.root)
+        videos = [clip.path for clip in manifest.clips]
+        return BoxesFile(options.boxes, videos=videos, root=manifest.root, min_score=options.min_score)
     if options.boxes is not None:
         raise HeatpoolError(f"expected --boxes only with --detector boxes-file, got {options.detector}")
     if options.detector == "full-frame":
@@ -146,5 +128,11 @@ def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch
         person_class=loaded.person_class,
         min_score=options.min_score,
         device=device,
-        dtype=torch_dtype(options, device=device),
+        dtype=torch_dtype(options),
     )
+
+
+def torch_dtype(options: NetworkOptions) -> torch.dtype:
+    """Return the dtype that `choose_networks` decided on, as torch's."""
+    dtype: torch.dtype = getattr(torch, options.dtype)
+    return dtype

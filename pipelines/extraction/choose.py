@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from heatpool.extract.networks.weight_sources import DETECTORS, POSE_WEIGHTS, WeightSource, known_weights
 from heatpool.pipelines.extraction.weights_loading import infer_backend
-from heatpool.pipelines.extraction.weights_path import FOLDER_VARIABLE, Shelf
+from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
 from heatpool.pipelines.options import NetworkOptions
-from heatpool.pipelines.options.networks import Backend
+from heatpool.pipelines.options.networks import Backend, Dtype
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["BACKEND_ORDER", "NO_DETECTOR", "Choice", "choose_networks", "has_connection"]
+__all__ = ["BACKEND_ORDER", "NO_DETECTOR", "choose_networks", "has_connection"]
+
+_log = logging.getLogger(__name__)
 
 BACKEND_ORDER: tuple[Backend, ...] = ("yolo-pose", "vitpose", "hrnet-simcc")
 """What is chosen first, for speed: one pass over a frame, then two networks, then two with the slower pose
 network. onnx is never chosen: it has no official file and needs a tap."""
 
 NO_DETECTOR = "none"
-"""The detector of a backend that finds people itself."""
+"""The detector of a backend that finds persons itself."""
 
-# What is fetched where nothing is at hand: the middle between the smallest, which costs 14 AP against it on
-# keypoints, and the large ones, which take several times as long on a CPU.
+# What is fetched where nothing is available locally: the middle between the smallest, which costs 14 AP
+# against it on keypoints, and the large ones, which take several times as long on a CPU.
 _FETCHED = {"yolo-pose": "yolo26s-pose.pt", "vitpose": "usyd-community/vitpose-base-simple"}
 _FETCHED_DETECTOR = "yolo26s.pt"
 _NAMED_DETECTORS = ("tiny", "full-frame", "boxes-file", NO_DETECTOR)
@@ -37,19 +39,6 @@ _OFFLINE = ("YOLO_OFFLINE", "HF_HUB_OFFLINE")
 _PROBE_S = 3.0
 
 O = TypeVar("O", bound=NetworkOptions)  # noqa: E741 - options
-
-
-@dataclass(frozen=True)
-class Choice(Generic[O]):
-    """Options with every choice made.
-
-    Attributes:
-        options: with `backend`, `weights` and `detector` resolved; `NO_DETECTOR` for a backend without one.
-        reasons: a line for each choice that was made here, with its reason.
-    """
-
-    options: O
-    reasons: tuple[str, ...]
 
 
 def has_connection(url: str) -> bool:
@@ -69,36 +58,58 @@ def choose_networks(
     options: O,
     *,
     demo: bool,
-    shelf: Shelf | None = None,
+    device: str,
+    search_path: WeightsSearchPath | None = None,
     online: Callable[[str], bool] = has_connection,
-) -> Choice[O]:
-    """Resolve what is left to automatic choice; see the help of --backend and --detector.
+) -> O:
+    """Resolve what is left to automatic choice; see the help of --backend, --detector and --dtype.
 
     The tiny networks know rendered people only: they are chosen for the demo set and have to be named for
-    anything else. Nothing is fetched here; weights that will be are named in the reasons.
+    anything else. Each choice is logged with its reason. Nothing is fetched here; weights that will be are
+    named in the log.
 
     Args:
         options: of the command.
         demo: whether the videos are the demo set.
-        shelf: where weights are looked for; by default the places of this machine.
+        device: kind of device that the networks run on: cpu, cuda or mps.
+        search_path: where weights are looked for; by default the places of this machine.
         online: asked with an address before weights are chosen that must be fetched from there.
 
+    Returns:
+        The options with `backend`, `weights`, `detector` and `dtype` resolved; the detector is `NO_DETECTOR`
+        for a backend without one.
+
     Raises:
-        HeatpoolError: if nothing can be chosen, or weights are of no pose network.
+        HeatpoolError: if nothing can be chosen, weights are of no pose network, or the backend does not know
+            the dtype.
     """
-    return _Chooser(options, shelf, online, demo).choose()
+    path = search_path or WeightsSearchPath.of_machine()
+    backend, weights, detector = _Chooser(options, path, online, demo).choose()
+    options = replace(options, backend=backend, weights=weights, detector=detector)
+    # Decided here and nowhere else, so that workers and the store's record cannot differ.
+    return replace(options, dtype=_dtype(options, device))
 
 
-class _Chooser(Generic[O]):
-    def __init__(self, options: O, shelf: Shelf | None, online: Callable[[str], bool], demo: bool) -> None:
-        self._options, self._given_shelf, self._online, self._demo = options, shelf, online, demo
-        self._reasons: list[str] = []
+def _dtype(options: NetworkOptions, device: str) -> Dtype:
+    asked = options.dtype
+    if options.backend in ("tiny", "onnx") or options.batchnorm == "published":
+        if asked not in ("auto", "float32"):
+            raise HeatpoolError(
+                "expected --dtype float32 with --backend tiny or onnx and with --batchnorm published, "
+                f"got {asked}"
+            )
+        return "float32"
+    return asked if asked != "auto" else "float16" if device == "cuda" else "float32"
 
-    @cached_property
-    def _shelf(self) -> Shelf:
-        return self._given_shelf or Shelf.of_machine()  # which takes a second, and many runs never ask
 
-    def choose(self) -> Choice[O]:
+class _Chooser:
+    def __init__(
+        self, options: NetworkOptions, path: WeightsSearchPath, online: Callable[[str], bool], demo: bool
+    ) -> None:
+        self._options, self._path, self._online, self._demo = options, path, online, demo
+
+    def choose(self) -> tuple[Backend, str | None, str]:
+        """Return backend, weights and detector."""
         options = self._options
         detector = "boxes-file" if options.detector == "auto" and options.boxes else options.detector
         weights = self._located(options.weights) if options.weights else None
@@ -106,17 +117,14 @@ class _Chooser(Generic[O]):
         _check_detector(backend, detector)
         if backend == "auto" and weights:
             backend = infer_backend(weights)
-            self._reasons.append(f"--backend {backend}: {weights} is of it")
+            _log.info(f"--backend {backend}: {weights} is of it")
         elif backend == "auto" and self._demo:
             backend = "tiny"
         elif backend == "auto":
             backend, weights = self._best_backend(self._fitting(detector))
         elif backend in BACKEND_ORDER and not weights:
             weights = self._best_weights(backend)
-        detector = self._detector(backend, detector)
-        return Choice(
-            replace(options, backend=backend, weights=weights, detector=detector), tuple(self._reasons)
-        )
+        return backend, weights, self._detector(backend, detector)
 
     def _fitting(self, detector: str) -> Sequence[Backend]:
         """Return the backends that have what the other options ask for, best first."""
@@ -127,34 +135,34 @@ class _Chooser(Generic[O]):
         return BACKEND_ORDER if one_stage else BACKEND_ORDER[1:]
 
     def _best_backend(self, backends: Sequence[Backend]) -> tuple[Backend, str]:
-        for take in (self._at_hand, self._to_fetch):
+        for take in (self._local, self._to_fetch):
             for backend in backends:
                 weights = take(backend, f"--backend {backend}")
                 if weights:
                     return backend, weights
         raise HeatpoolError(
-            "expected --backend and --weights: no official weights of a pose network are at hand (looked in "
-            f"{self._shelf.describe()}) and none could be fetched; put a file such as yolo26s-pose.pt there, "
-            f"or into the folder that {FOLDER_VARIABLE} names; heatpool weights list says where each comes "
-            "from; --backend tiny knows rendered people only"
+            "expected --backend and --weights: no official weights of a pose network are available locally "
+            f"(looked in {self._path.describe()}) and none could be fetched; put a file such as "
+            f"yolo26s-pose.pt there, or into the folder that {FOLDER_VARIABLE} names; heatpool weights list "
+            "says where each comes from; --backend tiny knows rendered people only"
         )
 
     def _best_weights(self, backend: str) -> str | None:
         """Return weights for a backend that was named without any, None to let its loader complain."""
         what = f"--weights of {backend}"
-        return self._at_hand(backend, what) or self._to_fetch(backend, what)
+        return self._local(backend, what) or self._to_fetch(backend, what)
 
-    def _at_hand(self, backend: str, what: str) -> str | None:
+    def _local(self, backend: str, what: str) -> str | None:
         if backend == "vitpose" and find_spec("transformers") is None:
             return None
-        return self._best_at_hand([each for each in POSE_WEIGHTS if each.backend == backend], what)
+        return self._best_local([each for each in POSE_WEIGHTS if each.backend == backend], what)
 
-    def _best_at_hand(self, sources: Sequence[WeightSource], what: str) -> str | None:
+    def _best_local(self, sources: Sequence[WeightSource], what: str) -> str | None:
         for source in sorted(sources, key=lambda each: -(each.ap or 0.0)):
-            place = self._shelf.find_source(source)
+            place = self._path.find_source(source)
             if place:
                 known = f", {source.ap:.1f} AP" if source.ap else ""
-                self._reasons.append(f"{what}: {source.name} is at hand in {place.parent.resolve()}{known}")
+                _log.info(f"{what}: {source.name} is in {place.parent.resolve()}{known}")
                 return str(place)
         return None
 
@@ -167,9 +175,9 @@ class _Chooser(Generic[O]):
         source = known_weights(name)
         if not self._options.fetch or source is None or not self._online(source.url):
             return None
-        place = name if source.on_hub else str(self._shelf.folders[0] / name)
-        self._reasons.append(
-            f"{what}: none at hand, fetching {name} ({source.licence}) from {source.url}"
+        place = name if source.on_hub else str(self._path.folders[0] / name)
+        _log.info(
+            f"{what}: none available locally, fetching {name} ({source.licence}) from {source.url}"
             + ("" if source.on_hub else f" to {Path(place).resolve()}")
         )
         return place
@@ -184,28 +192,28 @@ class _Chooser(Generic[O]):
             return "tiny"
         people = [each for each in POSE_WEIGHTS if each.backend == "yolo-pose"]
         found = (
-            self._best_at_hand(DETECTORS, "--detector")
-            or self._best_at_hand(people, "--detector")
+            self._best_local(DETECTORS, "--detector")
+            or self._best_local(people, "--detector")
             or self._fetched(_FETCHED_DETECTOR, "--detector")
         )
         if not found:
             raise HeatpoolError(
-                "expected --detector: an ultralytics checkpoint such as yolo26s.pt (none is at hand), "
-                "boxes-file with --boxes boxes.csv, or full-frame for clips that are cut out already; "
-                "--detector tiny knows rendered people only"
+                "expected --detector: an ultralytics checkpoint such as yolo26s.pt (none is available "
+                "locally), boxes-file with --boxes boxes.csv, or full-frame for clips that are cut out "
+                "already; --detector tiny knows rendered people only"
             )
         return found
 
     def _located(self, weights: str) -> str:
-        """Return the path of weights that were given by name, the name where they are not at hand."""
+        """Return the path of weights that were given by name, the name where they are not local."""
         if Path(weights).exists():
             return weights
-        place = self._shelf.find(weights) if weights.count("/") < 2 else None
+        place = self._path.find(weights) if weights.count("/") < 2 else None
         return str(place) if place else weights
 
 
 def _check_detector(backend: str, detector: str) -> None:
     if backend == "yolo-pose" and detector not in ("auto", NO_DETECTOR):
         raise HeatpoolError(
-            f"expected no --detector with --backend yolo-pose, which finds people, got {detector}"
+            f"expected no --detector with --backend yolo-pose, which finds persons, got {detector}"
         )

@@ -11,7 +11,6 @@ import math
 import pickle
 import secrets
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -22,7 +21,6 @@ from typing import Any
 
 import dask
 from dask.distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker, wait
-from tqdm import tqdm
 
 from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork, is_marked
 from heatpool.pipelines.options import ExtractOptions
@@ -33,6 +31,8 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult
 
 __all__ = ["Build", "run_on_cluster"]
+
+_log = logging.getLogger(__name__)
 
 Build = Callable[[int, int], Networks]
 """Makes the networks in a worker from its CPU threads, and its number on its machine."""
@@ -72,10 +72,10 @@ def run_on_cluster(
     """
     token = secrets.token_hex(4)
     with _quiet_dask(), _client(work) as client:
-        local = not work.config.scheduler
+        local = not work.options.scheduler
         run = _ClusterRun(client, token, work)
         try:
-            run.bring(_BringWork(token, work.config, build, local=local))
+            run.bring(_BringWork(token, work.options, build, local=local))
             run.drive(shards, on_shard, on_wait, stop)
         finally:
             run.leave()
@@ -86,11 +86,11 @@ class _ClusterRun:
 
     def __init__(self, client: Client, token: str, work: ShardWork) -> None:
         self._client, self._token, self._work = client, token, work
-        self._place = work.config.scheduler or "the workers"
+        self._place = work.options.scheduler or "the workers"
         self._waiting: deque[int] = deque()
         self._under_way: dict[Future, int] = {}
         self._returned = 0
-        self._workers, self._counted, self._said_none = 0, -math.inf, False
+        self._workers, self._counted, self._warned = 0, -math.inf, False
 
     def bring(self, work: _BringWork) -> None:
         """Give every worker what its tasks need."""
@@ -109,13 +109,13 @@ class _ClusterRun:
         stop: StopRequest,
     ) -> None:
         """Hand out shards as workers come free; see `run_on_cluster`."""
-        told, left = False, 0
+        asked, left = False, 0
         waiting = self._waiting = deque(shards)
         while self._under_way or (waiting and not stop.asked):
             self._count_workers()
-            if stop.asked and not told:
-                self._tell("after this shard")
-                told = True
+            if stop.asked and not asked:
+                self._ask_to_stop("after this shard")
+                asked = True
             while waiting and not stop.asked and len(self._under_way) < 2 * self._workers + _SPARE:
                 shard = waiting.popleft()
                 # Packed here: dask's scheduler would unpack and pack again what it is to pass on.
@@ -135,13 +135,14 @@ class _ClusterRun:
         """Leave nothing on the workers; those at a shard still stop after the clip they are at."""
         if self._client.status != "running":
             return
-        with suppress(Exception):  # whatever ended the run is what has to be told
+        with suppress(Exception):  # whatever ended the run is what has to be reported
             if self._under_way:
                 self._client.cancel(list(self._under_way))
-                self._tell("now")
+                self._ask_to_stop("now")
             self._client.unregister_worker_plugin(f"heatpool-{self._token}")
-            if not self._work.config.scheduler:  # one that is just starting again would not end without noise
-                self._client.wait_for_workers(self._work.config.workers, timeout=_START_S)
+            # A worker that is just starting again would not end without noise.
+            if not self._work.options.scheduler:
+                self._client.wait_for_workers(self._work.options.workers, timeout=_START_S)
 
     def _finished(self) -> list[ShardCounts | None]:
         """Wait a moment for tasks; return what those that ended gave, None for a shard that was not begun."""
@@ -172,16 +173,16 @@ class _ClusterRun:
         if is_marked(self._work.store, shard):
             raise HeatpoolError(
                 f"shard {shard} ended its worker again and again although its clips can be decoded; "
-                "look at the memory of the machine, then go on with --resume"
+                "look at the memory of the machine, then use --resume"
             ) from error
         self._waiting.append(shard)  # dask blames all tasks that a worker had to do
         if any(is_marked(self._work.store, other) for other in self._under_way.values()):
             return
         self._returned += 1
-        if self._returned >= _RETURNS * max(self._workers, self._work.config.workers, 1):
+        if self._returned >= _RETURNS * max(self._workers, self._work.options.workers, 1):
             raise HeatpoolError(
                 "workers end again and again before they begin a shard: look at the memory of the machine, "
-                "which has to hold the networks of each, then go on with --resume, perhaps with fewer workers"
+                "which has to hold the networks of each, then use --resume, perhaps with fewer workers"
             ) from error
 
     def _count_workers(self) -> None:
@@ -195,19 +196,19 @@ class _ClusterRun:
             self._workers = len(self._client.nthreads())
         except OSError as error:
             raise self._lost() from error
-        config, cluster = self._work.config, self._client.cluster
-        if cluster is not None and self._workers < config.workers:
-            cluster.scale(config.workers)  # dask gives up those that die while they start
-        if config.scheduler and not self._workers and not self._said_none:
-            self._said_none = True
-            tqdm.write(f"waiting: {self._place} has no worker at the moment", file=sys.stderr)
+        options, cluster = self._work.options, self._client.cluster
+        if cluster is not None and self._workers < options.workers:
+            cluster.scale(options.workers)  # dask gives up those that die while they start
+        if options.scheduler and not self._workers and not self._warned:
+            self._warned = True
+            _log.warning("waiting: %s has no worker at the moment", self._place)
 
     def _lost(self) -> HeatpoolError:
         return HeatpoolError(
-            f"lost the scheduler of {self._place}; finished shards are kept, go on with --resume"
+            f"lost the scheduler of {self._place}; finished shards are kept, --resume does the others"
         )
 
-    def _tell(self, when: str) -> None:
+    def _ask_to_stop(self, when: str) -> None:
         self._client.run(_stop_run, self._token, when, on_error="ignore")
 
 
@@ -236,20 +237,20 @@ class _WorkerRun:
 class _BringWork(WorkerPlugin):
     """Brings to each worker, also to those that come later, what its tasks need."""
 
-    def __init__(self, token: str, config: ExtractOptions, build: Build, *, local: bool) -> None:
-        self._token, self._config, self._build, self._local = token, config, build, local
+    def __init__(self, token: str, options: ExtractOptions, build: Build, *, local: bool) -> None:
+        self._token, self._options, self._build, self._local = token, options, build, local
 
     def setup(self, worker: Any) -> None:
-        config = self._config
+        options = self._options
         if self._local:
             # Ctrl-C reaches every process of the terminal, and SLURM's SIGTERM every process of the job; the
             # parent alone answers them and ends its workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            threads = max((config.threads or available_cores()) // config.workers, 1)
+            threads = max((options.threads or available_cores()) // options.workers, 1)
             number = int(worker.name)
         else:
-            threads, number = config.threads or worker.state.nthreads, 0
+            threads, number = options.threads or worker.state.nthreads, 0
         runs = worker.__dict__.setdefault(_RUNS, {})
         runs[self._token] = _WorkerRun(self._build, threads, number)
 
@@ -274,9 +275,9 @@ def _stop_run(token: str, when: str, dask_worker: Any) -> None:
 
 @contextmanager
 def _client(work: ShardWork) -> Iterator[Client]:
-    address = work.config.scheduler
+    address = work.options.scheduler
     if not address:
-        with _local_cluster(work.config.workers) as cluster, Client(cluster) as client:
+        with _local_cluster(work.options.workers) as cluster, Client(cluster) as client:
             yield client
         return
     try:
@@ -328,7 +329,7 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
 
 @contextmanager
 def _quiet_dask() -> Iterator[None]:
-    """Keep dask's own log lines from people: what they have to know is said in one line by us."""
+    """Keep dask's own log lines from people: what they have to know is logged in one line by us."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith(("distributed", "tornado"))]
     loggers = [logging.getLogger(name) for name in (*names, "asyncio")]  # several have levels of their own
     levels = [logger.level for logger in loggers]

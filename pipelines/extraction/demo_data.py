@@ -1,4 +1,4 @@
-"""Where the demo data set lies, and how it gets there."""
+"""Whether videos are the demo data set, and how it comes about."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ from heatpool.extract.demo.dataset import MARKER, DemoSpec, render_demo
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
 
-__all__ = ["DEMO_FOLDER", "is_demo", "render_demo_videos"]
-
-DEMO_FOLDER = Path("demo_out")
-"""Where commands without arguments look for the demo and put it."""
+__all__ = ["is_demo", "render_demo_videos"]
 
 
 def is_demo(videos: Path) -> bool:
     """Whether these videos are the demo data set: rendered people, which the tiny networks know."""
     folder = (videos if videos.is_dir() else videos.parent).resolve()
-    return any(
-        (place / MARKER).is_file() for place in (folder, folder.parent)
-    )  # one video lies a folder below
+    return any((place / MARKER).is_file() for place in (folder, folder.parent))  # a video lies a folder below
 
 
 def render_demo_videos(folder: Path, *, spec: DemoSpec | None = None, quiet: bool = False) -> Path:

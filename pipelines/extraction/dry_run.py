@@ -1,4 +1,4 @@
-"""`heatpool extract --dry-run`: what a run will read and take, from a few clips through the real networks.
+"""What an extraction will read and take, from a few clips through the real networks.
 
 Nothing is written where the store would go: the sample lies in a temporary folder and is deleted.
 """
@@ -6,7 +6,6 @@ Nothing is written where the store would go: the sample lies in a temporary fold
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 
-__all__ = ["Forecast", "dry_run", "forecast"]
+__all__ = ["DryRun", "dry_run"]
 
 _COUNTED_CLIPS = 2_000  # beyond, frames are those of so many clips, drawn at random, scaled up
 _TIMED_CLIPS = 16
@@ -38,7 +37,7 @@ _TIMED_S = 20.0
 
 
 @dataclass(frozen=True)
-class Forecast:
+class DryRun:
     """What a run will be like.
 
     Attributes:
@@ -46,10 +45,12 @@ class Forecast:
         counted: clips whose frames were counted; fewer than `clips` means that frames are an estimate.
         unreadable: share of the counted clips that cannot be extracted.
         frames: frames of all clips that are read: decoded to pixels and looked at.
-        timed: clips that were extracted for the forecast.
+        timed: clips that were extracted to learn it.
         seconds: time of the run, by this process alone.
         bytes_by_array: of the finished store.
         free_bytes: on the disk that it would lie on.
+        disk: nearest folder above it that is there.
+        workers: that will share the work, 0 = this process alone.
     """
 
     clips: int
@@ -60,32 +61,31 @@ class Forecast:
     seconds: float
     bytes_by_array: dict[str, int]
     free_bytes: int
+    disk: Path
+    workers: int
 
     @property
-    def fits(self) -> bool:
-        """Whether the store fits on the disk."""
-        return sum(self.bytes_by_array.values()) < self.free_bytes
+    def bytes(self) -> int:
+        """Size of the finished store."""
+        return sum(self.bytes_by_array.values())
+
+    def lines(self) -> list[str]:
+        """Return it as text."""
+        guess = "" if self.counted == self.clips else f" (estimated from {self.counted} clips)"
+        arrays = ", ".join(f"{name} {say_bytes(size)}" for name, size in self.bytes_by_array.items())
+        workers = f"; --workers {self.workers} share it" if self.workers else ""
+        bad = f"          {self.unreadable:.1%} of them cannot be read; heatpool doctor says why"
+        return [
+            f"clips     {self.clips}",
+            *([bad] if self.unreadable else []),
+            f"frames    {self.frames} will be read{guess}",
+            f"time      {say_duration(self.seconds)} by one process{workers}, as {self.timed} clips took it",
+            f"store     {say_bytes(self.bytes)}: {arrays}",
+            f"disk      {say_bytes(self.free_bytes)} free at {self.disk}",
+        ]
 
 
-def dry_run(work: ShardWork, spec: StoreSpec, networks: Networks) -> int:
-    """Print the forecast of a run; return 0.
-
-    Raises:
-        HeatpoolError: if no clip of the sample gives features.
-    """
-    expected = forecast(work, spec, networks)
-    print("\n".join(_lines(expected, work)))
-    if not expected.fits:
-        total = sum(expected.bytes_by_array.values())
-        print(
-            f"warning: the store does not fit: {say_bytes(total)} needed, "
-            f"{say_bytes(expected.free_bytes)} free at {_disk_of(work.store)}",
-            file=sys.stderr,
-        )
-    return 0
-
-
-def forecast(work: ShardWork, spec: StoreSpec, networks: Networks) -> Forecast:
+def dry_run(work: ShardWork, spec: StoreSpec, networks: Networks) -> DryRun:
     """Count frames, extract a few clips and scale up.
 
     Raises:
@@ -99,7 +99,8 @@ def forecast(work: ShardWork, spec: StoreSpec, networks: Networks) -> Forecast:
     share = len(good) / len(reads)
     frames = round(sum(reads.values()) * len(clips) / len(reads))
     timed, seconds, sizes = _extract_sample(work, spec, networks, good)
-    return Forecast(
+    disk = next(folder for folder in work.store.absolute().parents if folder.is_dir())
+    return DryRun(
         clips=len(clips),
         counted=len(reads),
         unreadable=1 - share,
@@ -107,24 +108,26 @@ def forecast(work: ShardWork, spec: StoreSpec, networks: Networks) -> Forecast:
         timed=len(timed),
         seconds=seconds / sum(reads[row] for row in timed) * frames,
         bytes_by_array={name: round(size * len(clips) * share) for name, size in sizes.items()},
-        free_bytes=shutil.disk_usage(_disk_of(work.store)).free,
+        free_bytes=shutil.disk_usage(disk).free,
+        disk=disk,
+        workers=work.options.workers,
     )
 
 
 def _count_reads(work: ShardWork) -> dict[int, int]:
     """Return, for all clips or a random sample of them, how many frames are read, 0 for a bad one."""
-    clips, config = work.manifest.clips, work.config
+    clips, options = work.manifest.clips, work.options
     rows = np.arange(len(clips))
     if len(rows) > _COUNTED_CLIPS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _COUNTED_CLIPS, replace=False))
-    sampling = Sampling(frame_stride=config.frame_stride, sample_fps=config.sample_fps)
+    sampling = Sampling(frame_stride=options.frame_stride, sample_fps=options.sample_fps)
 
     def count(row: int) -> int:
-        return _reads(clips[row], sampling, config.steps)
+        return _reads(clips[row], sampling, options.steps)
 
     reads = {}
     with (
-        Progress("counting frames", len(rows), "clips", quiet=config.quiet) as progress,
+        Progress("counting frames", len(rows), "clips", quiet=options.quiet) as progress,
         ThreadPoolExecutor(available_cores()) as pool,
     ):
         for row, frames in zip(rows.tolist(), pool.map(count, rows.tolist()), strict=True):
@@ -171,30 +174,6 @@ def _extract_sample(
 
 
 def _extract(work: ShardWork, networks: Networks, rows: Sequence[int]) -> list[Outcome]:
-    return extract_clips(work.jobs(rows), work.options(), poser=networks.poser, rgb=networks.rgb)
-
-
-def _disk_of(path: Path) -> Path:
-    """Return the nearest folder above a path that is there."""
-    return next(folder for folder in path.absolute().parents if folder.is_dir())
-
-
-def _lines(expected: Forecast, work: ShardWork) -> list[str]:
-    exact = expected.counted == expected.clips
-    guess = "" if exact else f" (estimated from {expected.counted} clips)"
-    total = sum(expected.bytes_by_array.values())
-    arrays = ", ".join(f"{name} {say_bytes(size)}" for name, size in expected.bytes_by_array.items())
-    workers = f"; --workers {work.config.workers} share it" if work.config.workers else ""
-    lines = [
-        f"clips     {expected.clips}",
-        f"frames    {expected.frames} will be read{guess}",
-        f"time      {say_duration(expected.seconds)} by one process{workers}, "
-        f"as {expected.timed} clips took it",
-        f"store     {say_bytes(total)}: {arrays}",
-        f"disk      {say_bytes(expected.free_bytes)} free at {_disk_of(work.store)}",
-    ]
-    if expected.unreadable:
-        lines.insert(
-            1, f"          {expected.unreadable:.1%} of them cannot be read; heatpool doctor says why"
-        )
-    return lines
+    return extract_clips(
+        work.jobs(rows), work.engine_options(), estimator=networks.estimator, rgb=networks.rgb
+    )

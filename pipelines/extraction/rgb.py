@@ -13,25 +13,29 @@ from heatpool.pool.records import RgbSpec
 __all__ = ["build_rgb", "describe_rgb"]
 
 
-def build_rgb(config: ExtractOptions, *, device: torch.device) -> RgbEncoder | None:
-    """Return the encoder of a configuration, None without `--rgb`.
+def build_rgb(options: ExtractOptions, *, device: torch.device) -> RgbEncoder | None:
+    """Return the encoder of a optionsuration, None without `--rgb`.
 
     Raises:
         HeatpoolError: if its network cannot be loaded or is made for another number of frames.
     """
-    if config.rgb is None:
+    if options.rgb is None:
         return None
-    if config.rgb == "crops":
-        return CropFiles(config.rgb_frames)
-    dtype = torch_dtype(config, device=device)
-    source = config.rgb_weights or DEFAULT_SOURCES[config.rgb]
+    if options.rgb == "crops":
+        return CropFiles(options.rgb_frames)
+    source = options.rgb_weights or DEFAULT_SOURCES[options.rgb]
     return ImageEmbedder(
-        config.rgb, source, frames=config.rgb_frames, device=device, dtype=dtype, fetch=config.fetch
+        options.rgb,
+        source,
+        frames=options.rgb_frames,
+        device=device,
+        dtype=torch_dtype(options),
+        fetch=options.fetch,
     )
 
 
-def describe_rgb(config: ExtractOptions, encoder: RgbEncoder | None) -> RgbSpec | None:
+def describe_rgb(options: ExtractOptions, encoder: RgbEncoder | None) -> RgbSpec | None:
     """Return what the store says of its RGB, None when it has none."""
-    if config.rgb is None or encoder is None:
+    if options.rgb is None or encoder is None:
         return None
-    return RgbSpec(config.rgb, encoder.frames, encoder.width, encoder.crop_px, encoder.weights_sha256)
+    return RgbSpec(options.rgb, encoder.frames, encoder.width, encoder.crop_px, encoder.weights_sha256)

@@ -19,9 +19,9 @@ from typing import Any
 
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.engine.batch_size import Memory
-from heatpool.extract.engine.crash_probe import find_crashing
+from heatpool.extract.engine.crash_isolation import isolate_crashes
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
-from heatpool.extract.engine.estimators import Poser
+from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.engine.tracking import SELECTIONS
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.video.sampling import Sampling
@@ -41,8 +41,8 @@ __all__ = [
     "clear_dead",
     "is_damaged",
     "is_marked",
+    "report_write_errors_once",
     "run_here",
-    "tell_write_errors_once",
 ]
 
 
@@ -53,7 +53,7 @@ class Networks:
     `memory` keeps which batches were too large for it.
     """
 
-    poser: Poser[Any]
+    estimator: PoseEstimator[Any]
     rgb: RgbEncoder | None = None
     memory: Memory = field(default_factory=Memory)
 
@@ -87,32 +87,32 @@ class ShardWork:
 
     Attributes:
         store: folder of the store.
-        config: options of the run.
+        options: of the run.
         manifest: clips, in the order of the store.
     """
 
     store: Path
-    config: ExtractOptions
+    options: ExtractOptions
     manifest: Manifest
 
     def shard(self, number: int) -> Shard:
         """Return a shard of the store, which is there already."""
         rows = StoreWriter.attach(self.store).shard_rows(number)
-        return Shard(self.store, number, self.jobs(rows), self.options())
+        return Shard(self.store, number, self.jobs(rows), self.engine_options())
 
-    def options(self) -> EngineOptions:
+    def engine_options(self) -> EngineOptions:
         """Return how clips become features."""
-        config = self.config
+        options = self.options
         return EngineOptions(
-            persons=config.persons,
-            steps=config.steps,
-            selection=SELECTIONS[config.person_selection],
-            gaps="zeros" if config.person_selection == "first" else "skip",
-            frame_batch=config.frame_batch,
-            person_batch=config.person_batch,
-            decode_threads=config.decode_threads,
-            sampling=Sampling(frame_stride=config.frame_stride, sample_fps=config.sample_fps),
-            clip_seconds=config.clip_seconds,
+            persons=options.persons,
+            steps=options.steps,
+            selection=SELECTIONS[options.person_selection],
+            gaps="zeros" if options.person_selection == "first" else "skip",
+            frame_batch=options.frame_batch,
+            person_batch=options.person_batch,
+            decode_threads=options.decode_threads,
+            sampling=Sampling(frame_stride=options.frame_stride, sample_fps=options.sample_fps),
+            clip_seconds=options.clip_seconds,
         )
 
     def jobs(self, rows: Sequence[int]) -> list[ClipJob]:
@@ -139,7 +139,7 @@ class Shard:
 
     def do(self, networks: Networks, *, on_clip: Callable[[ClipResult], None]) -> ShardCounts:
         """Extract the clips of the shard and write them; `on_clip` hears of each."""
-        tell_write_errors_once()
+        report_write_errors_once()
         begun = time.monotonic()
         writer = StoreWriter.attach(self.store)
         with _marked(self.store, self.number) as again:
@@ -160,11 +160,11 @@ class Shard:
         self, networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
     ) -> list[Outcome]:
         """Extract clips; `again`: of those that end the process that decodes them, say so and leave them."""
-        crashing = find_crashing(self.jobs, self.options) if again else {}
+        crashing = isolate_crashes(self.jobs, self.options) if again else {}
         outcomes = extract_clips(
             [job for at, job in enumerate(self.jobs) if at not in crashing],
             self.options,
-            poser=networks.poser,
+            estimator=networks.estimator,
             rgb=networks.rgb,
             on_clip=lambda job, outcome: on_clip(outcome.result),
             memory=networks.memory,
@@ -175,7 +175,7 @@ class Shard:
         return outcomes
 
 
-def tell_write_errors_once() -> None:
+def report_write_errors_once() -> None:
     """Keep asyncio from reporting again, with traceback, what failed beside the write whose error is raised.
 
     Zarr writes several files at once; on a full disk several fail.

@@ -9,17 +9,17 @@ from typing import Any, cast
 from heatpool.extract.networks.hrnet.weights import load_network
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
-from heatpool.extract.networks.tiny.weights import DETECTOR_FILE, POSE_FILE, WEIGHTS_FOLDER
+from heatpool.extract.networks.tiny.weights import DETECTOR_FILE, POSE_FILE
 from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.vitpose import VitPose
-from heatpool.extract.networks.weight_sources import known_weights
+from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, known_weights
 from heatpool.pipelines.options.networks import Backend
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["DETECTOR_ONLY", "infer_backend", "load_weights"]
 
 DETECTOR_ONLY = "ultralytics"
-"""What `load_weights` calls a checkpoint that finds people but not their joints."""
+"""What `load_weights` calls a checkpoint that finds persons but not their joints."""
 
 _TENSORS = (".pth", ".tar", ".safetensors")
 
@@ -36,7 +36,7 @@ def load_weights(path: Path) -> str:
     if path.is_dir():
         VitPose(path)
         return "vitpose"
-    if path.parent == WEIGHTS_FOLDER:
+    if path.parent == SHIPPED_FOLDER:
         loaders: dict[str, Any] = {POSE_FILE: load_tiny_backbone, DETECTOR_FILE: load_tiny_detector}
         loaders[path.name](weights=path)
         return "tiny"
@@ -57,7 +57,7 @@ def infer_backend(weights: str) -> Backend:
     """Return the backend that weights are of.
 
     Args:
-        weights: path, or the name of official weights that are not at hand.
+        weights: path, or the name of official weights that are not available locally.
 
     Raises:
         HeatpoolError: if they are of no pose network, damaged, or not to be told from the name.
@@ -77,7 +77,7 @@ def infer_backend(weights: str) -> Backend:
         backend = known.backend
     if backend == DETECTOR_ONLY:
         raise HeatpoolError(
-            f"expected --weights of a pose network, {weights} finds people only: give it as --detector"
+            f"expected --weights of a pose network, {weights} finds persons only: give it as --detector"
         )
     return cast(Backend, backend)
 

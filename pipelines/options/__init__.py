@@ -12,6 +12,7 @@ from heatpool.pipelines.options.archive import (
     VerifyArchiveOptions,
 )
 from heatpool.pipelines.options.compare import CompareOptions
+from heatpool.pipelines.options.completion import CompletionOptions
 from heatpool.pipelines.options.convert import ConvertOptions
 from heatpool.pipelines.options.demo import DemoOptions
 from heatpool.pipelines.options.doctor import DoctorOptions
@@ -33,6 +34,7 @@ __all__ = [
     "AblateOptions",
     "CardOptions",
     "CompareOptions",
+    "CompletionOptions",
     "ConvertOptions",
     "DemoOptions",
     "DoctorOptions",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
-from heatpool.pipelines.options.checks import require_at_least
+from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.shared import Options, OutputOptions, QuietOptions, split_words
 
 __all__ = [
     "CardOptions",
@@ -21,24 +22,25 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class PackOptions:
-    """Pack a finished feature store into one file, the same bytes each time.
+class PackOptions(OutputOptions):
+    """Pack a finished feature store into one file.
+
+    The same store gives the same bytes each time.
 
     Attributes:
         store: feature store
         out: archive to write, by custom .hpz
         card: data card (Markdown) to put in; default the store's README.md, else a draft
-        overwrite: replace an existing file
     """
 
     store: Path
     out: Path
+    _: KW_ONLY
     card: Path | None = None
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
-class VerifyArchiveOptions:
+class VerifyArchiveOptions(Options):
     """Read an archive whole and find any changed bit.
 
     Attributes:
@@ -49,8 +51,8 @@ class VerifyArchiveOptions:
 
 
 @dataclass(frozen=True)
-class UnpackOptions:
-    """Unpack an archive into a new feature store, checking every byte.
+class UnpackOptions(Options):
+    """Unpack an archive into a new store, checking every byte.
 
     Attributes:
         archive: file or address
@@ -62,42 +64,41 @@ class UnpackOptions:
 
 
 @dataclass(frozen=True)
-class CardOptions:
-    """Show the data card of a store or archive, or write it to a file to be edited.
+class CardOptions(OutputOptions):
+    """Show or write the data card of a store or archive.
 
     Attributes:
         store: feature store, archive or address
         out: file to write (Markdown); default: print it
-        overwrite: replace an existing file
     """
 
     store: str
     out: Path | None = None
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
-class MergeOptions:
-    """Join feature stores of the same network and configuration into one.
+class MergeOptions(QuietOptions):
+    """Join feature stores of the same network into one.
 
     Attributes:
         stores: two or more feature stores, archives or addresses
         out: store to make
-        quiet: print problems only
     """
 
     stores: tuple[str, ...]
     out: Path
-    quiet: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.stores) < 2:
-            raise ValueError(f"expected two or more stores to merge, got {len(self.stores)}")
+            raise OptionError(f"expected two or more stores to merge, got {len(self.stores)}")
 
 
 @dataclass(frozen=True)
-class SubsetOptions:
-    """Make a feature store of some clips of another; only clips with features are taken.
+class SubsetOptions(QuietOptions):
+    """Make a feature store of some clips of another.
+
+    Only clips with features are taken.
 
     Attributes:
         store: feature store, archive or address
@@ -106,77 +107,74 @@ class SubsetOptions:
         split: of these, the clips of train, val or test only
         classes: class names, or numbers, separated by commas; the others are dropped from the class list
         where: values of manifest columns to take, such as subject=P001,P002 or subject=P001;camera=C1,C2
-        quiet: print problems only
     """
 
     store: str
     out: Path
+    _: KW_ONLY
     protocol: str | None = None
     split: Literal["train", "val", "test"] | None = None
     classes: str = ""
     where: str = ""
-    quiet: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.split and not self.protocol:
-            raise ValueError(f"expected --protocol with --split {self.split}")
+            raise OptionError(f"expected --protocol with --split {self.split}")
         if not all(name and values for name, values in self.where_values.items()):
-            raise ValueError(f"expected --where such as subject=P001,P002, got {self.where!r}")
+            raise OptionError(f"expected --where such as subject=P001,P002, got {self.where!r}")
 
     @property
     def where_values(self) -> dict[str, list[str]]:
         """`where` by column."""
         pairs = (pair.partition("=") for pair in self.where.split(";") if pair.strip())
-        return {name.strip(): _words(values) for name, _, values in pairs}
+        return {name.strip(): list(split_words(values)) for name, _, values in pairs}
 
     @property
     def class_list(self) -> list[str | int]:
         """`classes`, numbers as such."""
-        return [int(word) if word.isdecimal() else word for word in _words(self.classes)]
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+        return [int(word) if word.isdecimal() else word for word in split_words(self.classes)]
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(QuietOptions):
     """Write a feature store in another file format.
 
     Attributes:
         store: feature store, archive or address
         out: file or folder to write; never an existing one
-        format: hdf5 = one .h5; npz = one .npz of NumPy; npy = a folder with an .npy (T, M, V, C) a clip, as
+        format: hdf5 = one .h5; npz = one .npz of NumPy; npy = a folder with an .npy (T, M, V, C) per clip, as
             HP-Net's authors publish; pyskl = keypoints as a PYSKL pickle; auto = by the name of out
-        quiet: print problems only
     """
 
     store: str
     out: Path
+    _: KW_ONLY
     format: Literal["auto", "hdf5", "npz", "npy", "pyskl"] = "auto"
-    quiet: bool = False
 
 
 @dataclass(frozen=True)
-class ImportOptions:
-    """Make a feature store from another file format; nothing in the file is ever run.
+class ImportOptions(QuietOptions):
+    """Make a feature store from another file format.
+
+    Nothing in the file is ever run.
 
     Attributes:
         source: file or folder to read
         out: store to make; never an existing one
         format: as in export; auto = by the name of source
-        precision: f2 = 16 bits a pooled value, u1 = 8 bits
+        precision: f2 = 16 bits per pooled value, u1 = 8 bits
         manifest: of npy: CSV with labels and splits; default manifest.csv in the folder, if there
-        class_names: of pyskl: text file with a class name a line, in label order
-        steps: of pyskl: time steps a clip is resampled to
-        persons: of pyskl: most people a clip
+        class_names: of pyskl: text file with a class name per line, in label order
+        steps: of pyskl: time steps that a clip is resampled to
+        persons: of pyskl: most persons per clip
         licence: of npy and pyskl: licence of the data, free text
-        shard_clips: of npy and pyskl: clips a shard file
-        quiet: print problems only
+        shard_clips: of npy and pyskl: clips per shard file
     """
 
     source: Path
     out: Path
+    _: KW_ONLY
     format: Literal["auto", "hdf5", "npz", "npy", "pyskl"] = "auto"
     precision: Literal["f2", "u1"] = "f2"
     manifest: Path | None = None
@@ -185,7 +183,7 @@ class ImportOptions:
     persons: int = 2
     licence: str = ""
     shard_clips: int = 64
-    quiet: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "steps", "persons", "shard_clips")

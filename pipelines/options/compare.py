@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
-from heatpool.pipelines.options.checks import require_at_least
+from heatpool.pipelines.options.fields import require_at_least
+from heatpool.pipelines.options.shared import Options
 
 __all__ = ["CompareOptions"]
 
 
 @dataclass(frozen=True)
-class CompareOptions:
-    """Compare two runs on the same clips: the difference of their accuracies and how sure it is.
+class CompareOptions(Options):
+    """Compare two runs on the same clips.
+
+    The difference of their accuracies and how sure it is.
 
     Attributes:
         first: run folder (also of several seeds) or .npz of scores
@@ -30,6 +33,7 @@ class CompareOptions:
 
     first: Path
     second: Path
+    _: KW_ONLY
     split: Literal["train", "val", "test"] = "test"
     stream: str = "fused"
     group_by: str = ""
@@ -39,5 +43,6 @@ class CompareOptions:
     out: Path | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 100, "n_bootstrap")
         require_at_least(self, 0, "seed")

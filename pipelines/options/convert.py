@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
+
+from heatpool.pipelines.options.shared import OutputOptions
 
 __all__ = ["ConvertOptions"]
 
 
 @dataclass(frozen=True)
-class ConvertOptions:
+class ConvertOptions(OutputOptions):
     """Write a feature store again in another precision.
 
     Attributes:
         store: feature store, archive or address
         out: store to write
-        precision: f2 = float16; u1 = a byte a value, 256 levels per clip, person and channel, half the size
-        overwrite: replace an existing store
-        quiet: print problems only
+        precision: f2 = float16; u1 = a byte per value, 256 levels per clip, person and channel, half the size
     """
 
     store: str
     out: Path
+    _: KW_ONLY
     precision: Literal["f2", "u1"]
-    overwrite: bool = False
-    quiet: bool = False

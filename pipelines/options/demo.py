@@ -1,16 +1,20 @@
-"""Options of the demo."""
+"""Options of `heatpool demo`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+
+from heatpool.pipelines.options.shared import QuietOptions
 
 __all__ = ["DemoOptions"]
 
 
 @dataclass(frozen=True)
-class DemoOptions:
-    """The whole pipeline on the embedded data set: render videos, extract, train, evaluate, report.
+class DemoOptions(QuietOptions):
+    """Run the whole pipeline on the embedded data set.
+
+    Renders videos, extracts features, trains, evaluates and writes a report.
 
     Attributes:
         out: folder for everything the demo makes
@@ -20,6 +24,7 @@ class DemoOptions:
     """
 
     out: Path = Path("demo_out")
+    _: KW_ONLY
     seed: int = 0
     small: bool = False
     overwrite: bool = False

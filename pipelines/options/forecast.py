@@ -1,4 +1,4 @@
-"""Options of the forecast."""
+"""Options of `heatpool forecast`."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
-from heatpool.pipelines.options.checks import require_at_least
+from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.shared import Options
 
 __all__ = ["ForecastOptions"]
 
 
 @dataclass(frozen=True)
-class ForecastOptions:
-    """What stage one of a large data set will take: time, disk, files, network, memory, and why.
+class ForecastOptions(Options):
+    """Estimate what stage one of a large data set takes.
+
+    Time, disk, files, network, memory, and why.
 
     Attributes:
         clips: clips of the data set (N), such as 1e6
         frames: frames of a clip, mean; with --like the mean of that store
         backend: pose network; with --like that of the store
-        device: cpu = one hardware thread a worker, as we measured; cuda = nobody measured, so give
-            --frames-per-second or --like
         workers: processes or GPUs that share the work
         frames_per_second: of the videos, by one worker, with your networks on your machine: the rate that the
-            progress line and run.json say, on clips of about this length
+            progress line and run.json of an extraction say, on clips of about this length
         like: store that you extracted with the networks, options and machine meant: speed, bytes and sizes of
             videos are taken from it
-        persons: people a clip who are followed, mean; with --like as there, else 2
-        steps: time steps a clip (T)
+        persons: persons per clip who are tracked, mean; with --like as there, else 2
+        steps: time steps per clip (T)
         channels: of a pooled vector (C); default that of the backend's usual network; needed with onnx
         precision: of pooled features on disk
-        shard_clips: clips a shard
+        shard_clips: clips per shard
         video_mb: size of a clip's video in MB, mean; with --like as there, where its videos still lie
     """
 
@@ -38,7 +39,6 @@ class ForecastOptions:
     _: KW_ONLY
     frames: float | None = None
     backend: Literal["tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"] | None = None
-    device: Literal["cpu", "cuda"] = "cpu"
     workers: int = 1
     frames_per_second: float | None = None
     like: Path | None = None
@@ -50,18 +50,18 @@ class ForecastOptions:
     video_mb: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "clips", "workers", "shard_clips")
-        counts = ("frames", "persons", "steps", "channels")
-        require_at_least(self, 1, *(name for name in counts if getattr(self, name) is not None))
+        require_at_least(self, 1, "frames", "persons", "steps", "channels")
         if self.clips != int(self.clips):
-            raise ValueError(f"expected a whole number of --clips, got {self.clips:g}")
+            raise OptionError(f"expected a whole number of --clips, got {self.clips:g}")
         for name in ("frames_per_second", "video_mb"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise ValueError(f"expected --{name.replace('_', '-')} above 0, got {value:g}")
+                raise OptionError(f"expected --{name.replace('_', '-')} above 0, got {value:g}")
         if self.like is None:
             missing = [name for name in ("frames", "backend") if getattr(self, name) is None]
             if missing:
-                raise ValueError(f"expected --{' and --'.join(missing)}, or --like STORE")
+                raise OptionError(f"expected --{' and --'.join(missing)}, or --like STORE")
         elif self.precision or self.backend:
-            raise ValueError("expected no --backend and no --precision with --like, whose are taken")
+            raise OptionError("expected no --backend and no --precision with --like, whose are taken")

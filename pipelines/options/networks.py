@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
-from heatpool.pipelines.options.checks import require_at_least
+from heatpool.pipelines.options.fields import require_at_least
+from heatpool.pipelines.options.shared import DeviceOptions, QuietOptions
 
 __all__ = ["Backend", "Dtype", "NetworkOptions"]
 
@@ -15,19 +16,69 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions:
-    """Which networks run, how features are pooled, and who is followed.
+class PersonOptions(QuietOptions):
+    """Persons.
+
+    Attributes:
+        detector: where persons are: boxes-file, full-frame, tiny, or an ultralytics checkpoint (path or
+            official name); yolo-pose needs none. auto: boxes-file with --boxes; tiny for the demo set; else
+            the official checkpoint available locally with the highest AP, or what --fetch can get
+        boxes: CSV for --detector boxes-file with columns path,frame,x1,y1,x2,y2,score (pixels)
+        persons: person slots per clip (M)
+        person_selection: tracked = slots follow persons, first = most confident of each frame, and frames
+            without anybody count as zeros
+        min_score: detections below are ignored
+        min_area: boxes of fewer square pixels are ignored
+    """
+
+    detector: str = "auto"
+    boxes: Path | None = None
+    persons: int = 2
+    person_selection: Literal["tracked", "first"] = "tracked"
+    min_score: float = 0.25
+    min_area: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 1, "persons")
+        require_at_least(self, 0, "min_score", "min_area")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions(DeviceOptions):
+    """Speed.
+
+    Attributes:
+        dtype: what the networks below their heads compute in; auto = float16 on a GPU, float32 on a CPU,
+            where bfloat16 is about twice as fast if the CPU has instructions for it; tiny, onnx and
+            --batchnorm published know float32 only
+        frame_batch: frames per call of the detector
+        person_batch: persons per call of the pose network
+    """
+
+    dtype: Dtype = "auto"
+    frame_batch: int = 32
+    person_batch: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 1, "frame_batch", "person_batch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(PersonOptions, EngineOptions):
+    """Pose network.
 
     Attributes:
         backend: pose network. auto: the one that --weights is of; else tiny for the demo set; else the best
-            whose official weights are at hand (heatpool weights list): yolo-pose before vitpose before
-            hrnet-simcc, for speed: the first finds people and poses them in one pass; of each the file with
-            the highest AP; else what --fetch can get. With --detector or --boxes given, and with options that
-            it does not have, yolo-pose is left out
+            whose official weights are available locally (heatpool weights list): yolo-pose before vitpose
+            before hrnet-simcc, for speed: the first detects persons and their poses in one pass; of each the
+            file with the highest AP; else what --fetch can get. With --detector or --boxes given, and with
+            options that it does not have, yolo-pose is passed over
         weights: weights file or folder of the backend, or the name of an official one; default as for auto
-        fetch: where auto finds nothing at hand and there is a connection, fetch yolo26s-pose.pt (where it
-            does not fit, vitpose-base-simple and yolo26s.pt to find people); false = never, also nothing for
-            --rgb
+        fetch: where auto finds no weights locally and there is a connection, fetch yolo26s-pose.pt (where it
+            does not fit, vitpose-base-simple and yolo26s.pt as detector); --no-fetch = never, also nothing
+            for --rgb
         tap: feature maps to pool from, several with commas, joined at the same joints: tensors (onnx), stages
             (hrnet-simcc), p3,p4,p5 (yolo-pose), last or layer1,… (vitpose), branches (tiny)
         pooling: point = bilinear at the joint, gaussian = around it, heatmap = weighted by its own heatmap
@@ -35,23 +86,6 @@ class NetworkOptions:
             --person-selection first
         batchnorm: of hrnet-simcc: eval = trained statistics, published = each crop by its own
         crop_aspect: boxes grow to: model = the network's crop, published = frame height over frame width
-        detector: where people are: boxes-file, full-frame, tiny, or an ultralytics checkpoint (path or
-            official name); yolo-pose needs none. auto: boxes-file with --boxes; tiny for the demo set; else
-            the official checkpoint at hand with the highest AP, or what --fetch can get
-        min_score: detections below are left out
-        min_area: boxes of fewer square pixels are left out
-        boxes: CSV for --detector boxes-file with columns path,frame,x1,y1,x2,y2,score (pixels)
-        persons: person slots a clip (M)
-        person_selection: tracked = slots follow people, first = most confident of each frame, and frames
-            without anybody count as zeros
-        device: auto, cpu, cuda or cuda:0; auto takes a GPU if there is one and says which
-        dtype: what the networks below their heads compute in; auto = float16 on a GPU, float32 on a CPU,
-            where bfloat16 is about twice as fast if the CPU has instructions for it; tiny, onnx and
-            --batchnorm published know float32 only
-        threads: CPU threads of the networks in all, 0 = all cores
-        frame_batch: frames per call of the detector
-        person_batch: people per call of the pose network
-        quiet: print problems only
     """
 
     backend: Backend = "auto"
@@ -62,22 +96,6 @@ class NetworkOptions:
     as_published: bool = False
     batchnorm: Literal["eval", "published"] = "eval"
     crop_aspect: Literal["model", "published"] = "model"
-    detector: str = "auto"
-    min_score: float = 0.25
-    min_area: float = 0.0
-    boxes: Path | None = None
-    persons: int = 2
-    person_selection: Literal["tracked", "first"] = "tracked"
-    device: str = "auto"
-    dtype: Dtype = "auto"
-    threads: int = 0
-    frame_batch: int = 32
-    person_batch: int = 64
-    quiet: bool = False
-
-    def __post_init__(self) -> None:
-        require_at_least(self, 1, "persons", "frame_batch", "person_batch")
-        require_at_least(self, 0, "threads", "min_score", "min_area")
 
     def resolved(self) -> Self:
         """Return the options with the three switches of `as_published` set where it asks for them."""

@@ -1,19 +1,22 @@
-"""Options of the command that draws what the networks see."""
+"""Options of `heatpool visualize`."""
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from heatpool.pipelines.options.checks import require_at_least
+from heatpool.pipelines.options.fields import OptionError, require_at_least
 from heatpool.pipelines.options.networks import NetworkOptions
+from heatpool.pipelines.options.shared import OutputOptions
 
 __all__ = ["VisualizeOptions"]
 
 
 @dataclass(frozen=True)
-class VisualizeOptions(NetworkOptions):
-    """Draw people, joints, heatmaps and the pooled features' energy over a video.
+class VisualizeOptions(NetworkOptions, OutputOptions):
+    """Draw persons, joints, heatmaps and energy over a video.
+
+    Energy is the norm of the pooled features.
 
     Attributes:
         video: video file
@@ -25,7 +28,6 @@ class VisualizeOptions(NetworkOptions):
         start_s: where to begin in the video
         end_s: where to stop; default its end
         frame_stride: take every so many frames
-        overwrite: replace existing files
     """
 
     video: Path
@@ -38,7 +40,6 @@ class VisualizeOptions(NetworkOptions):
     start_s: float = 0.0
     end_s: float | None = None
     frame_stride: int = 1
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,8 +47,8 @@ class VisualizeOptions(NetworkOptions):
         require_at_least(self, 160, "size")
         require_at_least(self, 0, "start_s")
         if self.end_s is not None and self.end_s <= self.start_s:
-            raise ValueError(f"expected --end-s after --start-s, got {self.end_s:g} and {self.start_s:g}")
+            raise OptionError(f"expected --end-s after --start-s, got {self.end_s:g} and {self.start_s:g}")
         for name, suffix in (("out", ".mp4"), ("sheet", ".png")):
             path = getattr(self, name)
             if path is not None and path.suffix.lower() != suffix:
-                raise ValueError(f"expected --{name} to end in {suffix}, got {path.name}")
+                raise OptionError(f"expected --{name} to end in {suffix}, got {path.name}")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from heatpool.pipelines.options.shared import Options
+
 __all__ = ["WeightsListOptions", "WeightsVerifyOptions"]
 
 
 @dataclass(frozen=True)
-class WeightsListOptions:
-    """List the official weights of every backend: AP, size, licence, SHA-256, source, and which are at hand.
+class WeightsListOptions(Options):
+    """List the official weights of every backend.
+
+    AP, size, licence, SHA-256, source, and which are available locally.
 
     Attributes:
         format: table for people, csv or json with everything that is known
@@ -20,11 +24,13 @@ class WeightsListOptions:
 
 
 @dataclass(frozen=True)
-class WeightsVerifyOptions:
-    """Check weights: SHA-256 against the published one where it is known, then load them for real.
+class WeightsVerifyOptions(Options):
+    """Check weights by their hash and by loading them.
+
+    SHA-256 against the published one where it is known.
 
     Attributes:
-        weights: file, folder, or official name; default every official file that is at hand
+        weights: file, folder, or official name; default every official file that is available locally
     """
 
     weights: str | None = None

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, a plain line a minute elsewhere."""
+"""Progress for people: a bar in a notebook or on a terminal, a plain line a minute elsewhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import sys
 import time
 from types import TracebackType
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 __all__ = ["Progress"]
 
 _LINE_EVERY_S = 60.0
+_IN_NOTEBOOK = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
 
 
 class Progress:
@@ -28,8 +29,8 @@ class Progress:
         self._name, self._total, self._unit = name, total, unit
         self._done, self._initial, self._failed, self._note = initial, initial, 0, ""
         self._frames = 0
-        self._start = self._said = time.monotonic()
-        self._lines = not quiet and not sys.stderr.isatty()
+        self._start = self._last_line = time.monotonic()
+        self._lines = not quiet and not _IN_NOTEBOOK and not sys.stderr.isatty()
         self._bar = tqdm(
             desc=name,
             total=total,
@@ -38,7 +39,7 @@ class Progress:
             disable=quiet or self._lines,
             dynamic_ncols=True,
         )
-        self._bar._time = time.monotonic  # type: ignore[attr-defined]  # else the wall clock, which jumps
+        self._bar._time = time.monotonic  # tqdm's own is the wall clock, which jumps
         self._bar.start_t = self._bar.last_print_t = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -48,13 +49,13 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and self._lines:
-            self._say()
+            self._print_line()
         self._bar.close()
 
     def step(self, count: int = 1, *, failed: int = 0, note: str = "", frames: int = 0) -> None:
         """Count units as done, some of them as failed; `note` is shown beside the count.
 
-        `frames` are what the units held, where that says more of the speed than their number.
+        `frames` are what the units held, where their rate tells more of the speed.
         """
         self._done += count
         self._failed += failed
@@ -67,17 +68,17 @@ class Progress:
         self.tick()
 
     def tick(self) -> None:
-        """Say the line of the minute if it is due: for those who wait long for the next unit."""
-        if self._lines and time.monotonic() - self._said > _LINE_EVERY_S:
-            self._say()
+        """Print the line of the minute if it is due: for those who wait long for the next unit."""
+        if self._lines and time.monotonic() - self._last_line > _LINE_EVERY_S:
+            self._print_line()
 
     def _frame_rate(self) -> str:
         seconds = time.monotonic() - self._start
         return f"{self._frames / seconds if seconds else 0.0:.1f} frames/s"
 
-    def _say(self) -> None:
-        self._said = time.monotonic()
-        seconds = self._said - self._start
+    def _print_line(self) -> None:
+        self._last_line = time.monotonic()
+        seconds = self._last_line - self._start
         rate = (self._done - self._initial) / seconds if seconds else 0.0
         left = (
             f", {(self._total - self._done) / rate:.0f} s left" if rate and self._done < self._total else ""

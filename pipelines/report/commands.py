@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import yaml
 
-from heatpool.classify.training.recipe import HEADS, TrainConfig
+from heatpool.classify.training.recipe import HEADS, Recipe, modern_names
 from heatpool.pipelines.extraction.run_file import read_run_file
-from heatpool.pipelines.options import DEFAULT_STREAMS, ExtractOptions, TrainOptions
-from heatpool.pipelines.report.run import Run
+from heatpool.pipelines.options.extract import ExtractOptions
+from heatpool.pipelines.options.train import DEFAULT_STREAMS, TrainOptions
+from heatpool.pipelines.report.run_files import RunFiles
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
@@ -21,7 +22,7 @@ __all__ = ["command_lines"]
 _HOW_NOT_WHAT = {"resume", "overwrite", "quiet"}
 
 
-def command_lines(run: Run, store: FeatureStore) -> list[str]:
+def command_lines(run: RunFiles, store: FeatureStore) -> list[str]:
     """Return the command lines of both stages; a stage whose options are not on record is left out.
 
     Raises:
@@ -29,50 +30,58 @@ def command_lines(run: Run, store: FeatureStore) -> list[str]:
     """
     options = read_run_file(store).get("options", {})
     lines = [_line("extract", _changed(ExtractOptions, options))] if options else []
+    config_file = run.folder / "config.yaml"
     try:
         config = yaml.safe_load(run.config_text) or {}
     except yaml.YAMLError as error:
-        raise HeatpoolError(
-            f"cannot read {run.folder / 'config.yaml'}: {' '.join(str(error).split())}"
-        ) from error
-    recipe = config.get("recipe") if isinstance(config, dict) else None
-    if isinstance(recipe, dict):
-        model, names = config.get("model", "ctrgcn"), tuple(stream.name for stream in run.streams)
-        own = model == "hpnet" or names == DEFAULT_STREAMS
-        image, text = recipe.get("image"), recipe.get("text")  # of hpnet
-        chosen = {
-            "rgb": recipe.get("rgb", "auto"),
-            "rgb_weights": image or None,
-            "text": text or ("learned" if image else None),
-        }
-        recipe = recipe.get("shared", recipe)
-        paper = recipe.get("width") == TrainConfig().width
-        chosen |= {
-            "features": config.get("features", store.source.name),
-            "protocol": run.protocol,
-            "streams": () if own else ",".join(names),
-            "model": model,
-            "out": str(run.folder),
-            "recipe": "auto" if model in HEADS else ("paper" if paper else "small"),
-            "epochs": recipe.get("epochs", 0),
-            "batch_size": recipe.get("batch", 0),
-            "learning_rate": recipe.get("lr", 0.0),
-            "seed": recipe.get("seed", 0),
-            "seeds": config.get("seeds", 1),
-        }
-        lines.append(_line("train", _changed(TrainOptions, chosen)))
+        raise HeatpoolError(f"cannot read {config_file}: {' '.join(str(error).split())}") from error
+    if not isinstance(config, Mapping):
+        return lines
+    if isinstance(config.get("recipe"), Mapping):
+        lines.append(_line("train", _changed(TrainOptions, _former_options(config, run, store))))
+    elif "features" in config:
+        lines.append(_line("train", {"config": config_file, "out": run.folder}))
     return lines
 
 
-def _changed(config: type, options: dict[str, Any]) -> dict[str, Any]:
-    """Options of a command that are not at their defaults."""
-    defaults = {field.name: field.default for field in fields(config) if field.name not in _HOW_NOT_WHAT}
-    return {name: options[name] for name in defaults if name in options and options[name] != defaults[name]}
+def _former_options(config: Mapping[str, Any], run: RunFiles, store: FeatureStore) -> dict[str, Any]:
+    """Return the options of a run before 0.9, whose config.yaml holds a recipe and cannot be run again."""
+    recipe = modern_names(config["recipe"])
+    model, streams = config.get("model", "ctrgcn"), tuple(stream.name for stream in run.streams)
+    image, text = recipe.get("image"), recipe.get("text")  # of hpnet
+    shared = recipe.get("shared", recipe)
+    paper = shared.get("width") == Recipe().width
+    return {
+        "features": config.get("features", store.source.name),
+        "protocol": run.protocol,
+        "streams": () if model == "hpnet" or streams == DEFAULT_STREAMS else streams,
+        "model": model,
+        "out": str(run.folder),
+        "recipe": "auto" if model in HEADS else ("paper" if paper else "small"),
+        "epochs": shared.get("epochs"),
+        "batch_size": shared.get("batch_size"),
+        "learning_rate": shared.get("learning_rate"),
+        "seed": shared.get("seed", 0),
+        "seeds": config.get("seeds", 1),
+        "rgb": recipe.get("rgb", "auto"),
+        "rgb_weights": image or None,
+        "text": text or ("learned" if image else None),
+    }
 
 
-def _line(command: str, options: dict[str, Any]) -> str:
+def _changed(options: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a command's options that are not at their defaults."""
+    defaults = {field.name: field.default for field in fields(options) if field.name not in _HOW_NOT_WHAT}
+    return {
+        name: value
+        for name, value in values.items()
+        if name in defaults and value not in (defaults[name], None)
+    }
+
+
+def _line(command: str, options: Mapping[str, Any]) -> str:
     words = ["heatpool", command]
     for name, value in options.items():
-        text = json.dumps(value) if isinstance(value, list | tuple) else str(value)
+        text = ",".join(value) if isinstance(value, list | tuple) else str(value)
         words += [f"--{name.replace('_', '-')}", text]
     return shlex.join(words)

@@ -7,32 +7,29 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from markupsafe import Markup
 
 from heatpool.classify.scores.metrics import Metrics, evaluate_scores
 from heatpool.classify.scores.scores import ClipScores
+from heatpool.classify.scores.shares import Share, confused_pairs, correct_share
+from heatpool.pipelines.report.charts import Line, LineChart, line_chart
 from heatpool.pipelines.report.numbers import (
     Agreement,
     HeldOut,
-    Share,
-    confused_pairs,
     count_agreement,
     find_held_out,
-    right_share,
 )
-from heatpool.pipelines.report.run import Run, StreamRecord
-from heatpool.pipelines.report.svg import Line, Row, bar_chart, confusion_chart, line_chart
+from heatpool.pipelines.report.run_files import RunFiles, StreamRecord
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["ClassLine", "Curves", "Result", "Results", "find_rows", "make_results"]
+__all__ = ["ClassLine", "Curves", "Result", "Results", "make_results", "scored_rows"]
 
-_FUSED_COLOUR = "#3d4452"
+_FUSED_COLOUR = "var(--fused)"
 _STREAM_COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8f3f71", "#a89a00",
 )  # fmt: skip
-_TRAIN, _VAL = ("#7a8699", "5 3"), ("#0072b2", "")
+_TRAIN, _VAL = ("var(--muted)", "5 3"), ("var(--blue)", "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +64,8 @@ class Curves:
     """Learning curves of one stream as charts; `accuracy` is None where it was not measured."""
 
     name: str
-    loss: Markup
-    accuracy: Markup | None
+    loss: LineChart
+    accuracy: LineChart | None
 
 
 @dataclass(frozen=True)
@@ -89,14 +86,14 @@ class Results:
     Attributes:
         main: the result that stands first.
         results: streams, then the fusion.
-        bars: chart of their top-1.
-        agreement: which stream is right on how many clips, None for one stream.
-        fused_gains: clips only the fusion has right, and clips it misses though every stream has them.
+        agreement: which stream is correct on how many clips, None for one stream.
+        fused_gains: clips only the fusion has correct, and clips it misses though every stream has them.
         held_out: what the test split keeps apart.
         splits: clips in train, val and test that have features.
         unscored: clips of the test split without features, hence not counted.
         curves: per stream.
-        confusion: chart of the main result.
+        class_names: K names.
+        confusion: of the main result: (K, K) clips, true class by row.
         pairs: (true, predicted, clips) most frequent mistakes of the main result.
         classes: worst first; classes without test clips last.
         notices: what a reader must know before trusting the figures.
@@ -104,20 +101,20 @@ class Results:
 
     main: Result
     results: tuple[Result, ...]
-    bars: Markup
     agreement: Agreement | None
     fused_gains: tuple[int, int] | None
     held_out: tuple[HeldOut, ...]
     splits: tuple[int, int, int]
     unscored: int
     curves: tuple[Curves, ...]
-    confusion: Markup
+    class_names: tuple[str, ...]
+    confusion: list[list[int]]
     pairs: tuple[tuple[str, str, int], ...]
     classes: tuple[ClassLine, ...]
     notices: tuple[str, ...]
 
 
-def find_rows(scores: ClipScores, store: FeatureStore) -> np.ndarray:
+def scored_rows(scores: ClipScores, store: FeatureStore) -> np.ndarray:
     """Rows (n,) int64 of the scored clips in the store.
 
     Raises:
@@ -138,25 +135,26 @@ def find_rows(scores: ClipScores, store: FeatureStore) -> np.ndarray:
     return rows
 
 
-def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
+def make_results(run: RunFiles, store: FeatureStore, *, rows: np.ndarray) -> Results:
     """Work out all results of a run from its score files.
 
     Args:
         run: the run.
         store: that it was trained on.
-        rows: (n,) rows of the test clips, from `find_rows`.
+        rows: (n,) rows of the test clips, from `scored_rows`.
     """
     results = _results(run)
     main = next(result for result in results if result.name == run.main_name)
     scores = run.test_scores
-    split_rows = {split: store.clips.rows(run.protocol, split) for split in (Split.TRAIN, Split.VAL, Split.TEST)}
+    split_rows = {
+        split: store.clips.rows(run.protocol, split) for split in (Split.TRAIN, Split.VAL, Split.TEST)
+    }
     names = scores[main.name].class_names
     streams = {stream.name: stream.test for stream in run.streams}
     planned = int((store.clips.split(run.protocol) == Split.TEST).sum())
     return Results(
         main=main,
         results=results,
-        bars=_bars(results),
         agreement=count_agreement(streams) if len(streams) > 1 else None,
         fused_gains=_fused_gains(run),
         held_out=tuple(
@@ -169,9 +167,8 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
         splits=(len(split_rows[Split.TRAIN]), len(split_rows[Split.VAL]), len(rows)),
         unscored=planned - int((store.clips.split(run.protocol)[rows] == Split.TEST).sum()),
         curves=tuple(_curves(stream) for stream in run.streams),
-        confusion=confusion_chart(
-            main.metrics.confusion, names, label=f"Confusion matrix of {main.name} on the test split"
-        ),
+        class_names=names,
+        confusion=main.metrics.confusion.tolist(),
         pairs=tuple(
             (names[true], names[guess], clips)
             for true, guess, clips in confused_pairs(main.metrics.confusion)
@@ -181,16 +178,7 @@ def make_results(run: Run, store: FeatureStore, *, rows: np.ndarray) -> Results:
     )
 
 
-def _bars(results: tuple[Result, ...]) -> Markup:
-    rows = [
-        Row(r.name, r.top1.share, *r.top1.interval, r.colour, note=f"{r.top1.right} of {r.top1.total}")
-        for r in results
-    ]
-    said = ", ".join(f"{row.name} {row.share:.1%}" for row in rows)
-    return bar_chart(rows, label=f"Top-1 accuracy on the test split with 95 % intervals: {said}")
-
-
-def _results(run: Run) -> tuple[Result, ...]:
+def _results(run: RunFiles) -> tuple[Result, ...]:
     val = run.val_scores
     records = {stream.name: stream for stream in run.streams}
     results = []
@@ -201,7 +189,7 @@ def _results(run: Run) -> tuple[Result, ...]:
                 name=name,
                 meaning=_meaning(name),
                 colour=_STREAM_COLOURS[number % len(_STREAM_COLOURS)] if stream else _FUSED_COLOUR,
-                top1=right_share(scores),
+                top1=correct_share(scores),
                 metrics=evaluate_scores(scores),
                 val=evaluate_scores(val[name]) if len(val.get(name, ())) else None,
                 best_epoch=stream.best_epoch if stream else None,
@@ -229,12 +217,12 @@ def _meaning(name: str) -> str:
     return inputs.get(source, "") + (f", {kind.replace('_', ' ')}s" if kind not in ("", "joint") else "")
 
 
-def _fused_gains(run: Run) -> tuple[int, int] | None:
+def _fused_gains(run: RunFiles) -> tuple[int, int] | None:
     if run.fused_test is None:
         return None
-    right = np.stack([s.test.scores.argmax(1) == s.test.labels for s in run.streams])
+    correct = np.stack([s.test.scores.argmax(1) == s.test.labels for s in run.streams])
     fused = run.fused_test.scores.argmax(1) == run.fused_test.labels
-    return int((fused & ~right.any(0)).sum()), int((~fused & right.all(0)).sum())
+    return int((fused & ~correct.any(0)).sum()), int((~fused & correct.all(0)).sum())
 
 
 def _curves(stream: StreamRecord) -> Curves:
@@ -245,14 +233,14 @@ def _curves(stream: StreamRecord) -> Curves:
         named = (("train", columns.get(train, ()), _TRAIN), ("val", columns.get(val, ()), _VAL))
         return [Line(name, epochs, y, *style) for name, y, style in named if y and not np.isnan(y).all()]
 
-    mark = (
+    best = (
         None if stream.best_epoch is None else (float(stream.best_epoch), f"best epoch {stream.best_epoch}")
     )
     losses = lines("train/loss", "val/loss")
     # Accuracy in training is that of augmented clips on the way, so it may go by a shorter name.
     train_top1 = next((name for name in columns if name.startswith("train/acc")), "")
     shares = lines(train_top1, "val/acc/top1")
-    chart = partial(line_chart, x_name="epoch", mark=mark, whole_x=True)
+    chart = partial(line_chart, x_name="epoch", best=best, whole_x=True)
     return Curves(
         name=stream.name,
         loss=chart(losses, label=f"Loss of {stream.name} by epoch", y_name="loss"),
@@ -287,7 +275,7 @@ def _classes(
     return tuple(sorted(lines, key=order))
 
 
-def _notices(run: Run, results: tuple[Result, ...]) -> tuple[str, ...]:
+def _notices(run: RunFiles, results: tuple[Result, ...]) -> tuple[str, ...]:
     """Say what was not there to learn from or to choose on, and where score files contradict the summary."""
     said = {name: (facts or {}).get("test") for name, facts in run.summary["streams"].items()}
     said["fused"] = (run.summary.get("fused") or {}).get("test")

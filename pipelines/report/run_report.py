@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import torch
-
-from heatpool.extract.datasets.folder import read_videos
-from heatpool.extract.records import PoseBackbone
-from heatpool.pipelines.extraction.backends import build_backbone
 from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
-from heatpool.pipelines.options import ExtractOptions
+from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pipelines.report.write import write_report
 from heatpool.pool.store.reader import FeatureStore
+
+if TYPE_CHECKING:
+    from heatpool.extract.records import PoseBackbone
 
 __all__ = ["report_run"]
 
@@ -33,11 +32,16 @@ def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) ->
     Raises:
         HeatpoolError: if the run is not finished, `videos` is not there or the weights are damaged.
     """
-    root = read_videos(videos).root if videos is not None else videos_root(store)
-    return write_report(run, store, videos_root=root, backbone=_backbone(store) if root else None)
+    if videos is None:
+        root = videos_root(store)
+    else:
+        from heatpool.extract.datasets.folder import read_videos  # pictures were asked for
+
+        root = read_videos(videos).root
+    return write_report(run, store, videos_root=root, load_network=partial(_load_network, store))
 
 
-def _backbone(store: FeatureStore) -> PoseBackbone | None:
+def _load_network(store: FeatureStore) -> PoseBackbone | None:
     """Load the store's pose network again; None when its weights are not on this machine.
 
     One-stage networks have no heatmaps to show.
@@ -47,10 +51,15 @@ def _backbone(store: FeatureStore) -> PoseBackbone | None:
     brings_own = name == "tiny"
     if name == "yolo-pose" or not (brings_own or (weights and Path(weights).exists())):
         return None
-    config = ExtractOptions(
+    import torch
+
+    from heatpool.pipelines.extraction.backends import build_backbone
+
+    options = ExtractOptions(
         backend=cast(Any, name),
         weights=None if brings_own else weights,
         tap=None if brings_own else store.spec.tap,
         batchnorm="published" if settings.get("batchnorm") == "published" else "eval",
+        dtype="float32",  # a few frames on the processor
     )
-    return cast(PoseBackbone, build_backbone(config, device=torch.device("cpu")))
+    return cast("PoseBackbone", build_backbone(options, device=torch.device("cpu")))

@@ -1,30 +1,70 @@
-"""Sample clips of the report: which ones, and their pictures."""
+"""Sample clips of the report: which ones, and what is shown of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from markupsafe import Markup
 
 from heatpool.classify.scores.scores import ClipScores
-from heatpool.extract.records import PoseBackbone
-from heatpool.pipelines.drawing.clip_frames import Picture, View, draw_heatmaps, nearest_frames
-from heatpool.pipelines.report.svg import Line, line_chart
+from heatpool.pipelines.report.charts import Line, LineChart, line_chart
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["Sample", "choose_clips", "make_samples", "pooled_energy"]
+if TYPE_CHECKING:
+    from heatpool.extract.records import PoseBackbone
+
+__all__ = [
+    "ClipPictures",
+    "Picture",
+    "SampleClip",
+    "SampleFeatures",
+    "choose_clips",
+    "make_samples",
+    "pooled_energy",
+]
 
 _STRIP_FRAMES = 6
-_STRIP_WIDTH_PX, _HEAT_WIDTH_PX = 340, 460
-_PERSON_LINES = (("#0072b2", ""), ("#b35900", "6 3"), ("#007a5a", "2 3"), ("#8f3f71", "8 3 2 3"))
+_PERSON_LINES = (("var(--p1)", ""), ("var(--p2)", "6 3"), ("var(--p3)", "2 3"), ("var(--p4)", "8 3 2 3"))
 
 
 @dataclass(frozen=True)
-class Sample:
+class Picture:
+    """A picture inside the page.
+
+    Attributes:
+        uri: `data:` address of the JPEG.
+        width_px: of the picture.
+        height_px: of the picture.
+        caption: short text below it.
+    """
+
+    uri: str
+    width_px: int
+    height_px: int
+    caption: str
+
+
+@dataclass(frozen=True)
+class ClipPictures:
+    """What could be drawn of a clip.
+
+    Attributes:
+        strip: frames with boxes and joints.
+        heat: a frame with heatmaps, None where there is none.
+        missing: why pictures are missing, one line each.
+    """
+
+    strip: tuple[Picture, ...] = ()
+    heat: Picture | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SampleClip:
     """One clip as the report shows it.
 
     Attributes:
@@ -33,10 +73,8 @@ class Sample:
         persons: person slots that are filled.
         true: class name of its label.
         top: best classes with probabilities, best first.
-        strip: frames with boxes and joints.
-        heat: a frame with heatmaps, None where there is none.
+        pictures: of it.
         energy: chart of the pooled features over time.
-        missing: why pictures are missing, one line each.
     """
 
     clip_id: str
@@ -44,29 +82,18 @@ class Sample:
     persons: int
     true: str
     top: tuple[tuple[str, float], ...]
-    strip: tuple[Picture, ...]
-    heat: Picture | None
-    energy: Markup
-    missing: tuple[str, ...]
+    pictures: ClipPictures
+    energy: LineChart
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         """Whether the best class is the label."""
         return self.top[0][0] == self.true
 
 
 @dataclass(frozen=True, eq=False)
-class _Sources:
-    """Where pictures come from."""
-
-    videos_root: Path | None
-    backbone: PoseBackbone | None
-    device: str
-
-
-@dataclass(frozen=True, eq=False)
-class _Clip:
-    """One clip of the store, in float64; `shown` are the steps of its strip."""
+class SampleFeatures:
+    """Features of one clip, in float64; `shown` are the steps of its strip of pictures."""
 
     pooled: np.ndarray
     keypoints: np.ndarray
@@ -76,7 +103,8 @@ class _Clip:
     shown: np.ndarray
 
     @classmethod
-    def of(cls, features: Mapping[str, np.ndarray], at: int) -> _Clip:
+    def of(cls, features: Mapping[str, np.ndarray], at: int) -> SampleFeatures:
+        """Take one clip out of those that were read."""
         mask = features["mask"][at]
         seen = np.flatnonzero(mask.any(0))
         spread = (np.arange(_STRIP_FRAMES) + 0.5) / _STRIP_FRAMES * len(seen)
@@ -85,35 +113,32 @@ class _Clip:
 
 
 def choose_clips(scores: ClipScores, persons: np.ndarray, *, count: int = 6) -> list[int]:
-    """Choose clips by a rule, not by eye: half wrong ones, then right ones, no class twice if that can be.
+    """Choose clips by a rule, not by eye: half wrong ones, then correct ones, no class twice if that can be.
 
-    Wrong clips come most confident first, right ones from the middle of their confidences outwards.
-    When none chosen shows two people and some right or wrong clip does, the last one gives way to it.
+    Wrong clips come most confident first, correct ones from the middle of their confidences outwards.
+    When none chosen shows two persons and some clip does, the last one gives way to it.
 
     Args:
-        scores: of the test part.
-        persons: (n,) people of each of these clips.
+        scores: of the test split.
+        persons: (n,) persons of each of these clips.
         count: how many to choose.
 
     Returns:
         Up to `count` positions in `scores`, wrong ones first.
     """
     sure = np.exp(scores.log_probabilities()).max(1)
-    right = scores.scores.argmax(1) == scores.labels
-    wrongs = np.flatnonzero(~right)[np.argsort(-sure[~right], kind="stable")]
-    rights = np.flatnonzero(right)
-    rights = (
-        rights[np.argsort(np.abs(sure[rights] - np.median(sure[rights])), kind="stable")]
-        if len(rights)
-        else rights
-    )
+    correct = scores.scores.argmax(1) == scores.labels
+    wrongs = np.flatnonzero(~correct)[np.argsort(-sure[~correct], kind="stable")]
+    hits = np.flatnonzero(correct)
+    if len(hits):
+        hits = hits[np.argsort(np.abs(sure[hits] - np.median(sure[hits])), kind="stable")]
     chosen = _take(wrongs.tolist(), scores.labels, [], count // 2)
-    chosen = _take(rights.tolist(), scores.labels, chosen, count)
+    chosen = _take(hits.tolist(), scores.labels, chosen, count)
     chosen = _take(wrongs.tolist(), scores.labels, chosen, count)
-    pairs = [place for place in (*rights.tolist(), *wrongs.tolist()) if persons[place] > 1]
+    pairs = [place for place in (*hits.tolist(), *wrongs.tolist()) if persons[place] > 1]
     if pairs and not any(persons[place] > 1 for place in chosen):
         chosen[-1] = pairs[0]
-    return sorted(chosen, key=lambda place: bool(right[place]))
+    return sorted(chosen, key=lambda place: bool(correct[place]))
 
 
 def _take(places: Sequence[int], labels: np.ndarray, chosen: list[int], count: int) -> list[int]:
@@ -148,110 +173,71 @@ def make_samples(
     *,
     rows: np.ndarray,
     videos_root: Path | None,
-    backbone: PoseBackbone | None,
-    device: str = "cpu",
+    load_network: Callable[[], PoseBackbone | None],
     count: int = 6,
-) -> list[Sample]:
-    """Choose clips and draw them; what cannot be drawn is said in `Sample.missing`.
+) -> list[SampleClip]:
+    """Choose clips and draw them; what cannot be drawn is said in `ClipPictures.missing`.
 
     Args:
-        scores: of the test part.
+        scores: of the test split.
         store: holds these clips.
         rows: (n,) their rows in the store.
         videos_root: folder that the store's video paths are relative to.
-        backbone: the pose network, for heatmaps.
-        device: of the backbone.
+        load_network: gives the pose network, for heatmaps; called when a frame is drawn.
         count: how many clips.
     """
     places = choose_clips(scores, store.clips.persons[rows], count=count)
     features = store.read(rows[places], ("pooled", "keypoints", "boxes", "mask", "time_s"))
-    sources = _Sources(videos_root, backbone, device)
-    return [
-        _make_sample(scores, place, store, int(rows[place]), _Clip.of(features, at), sources)
-        for at, place in enumerate(places)
-    ]
+    samples = []
+    for at, place in enumerate(places):
+        row, clip = int(rows[place]), SampleFeatures.of(features, at)
+        pictures = _draw(clip, store.clips.index.path[row], videos_root, load_network)
+        samples.append(_make_sample(scores, place, store, row, clip, pictures))
+    return samples
 
 
 def _make_sample(
-    scores: ClipScores, place: int, store: FeatureStore, row: int, clip: _Clip, sources: _Sources
-) -> Sample:
-    strip, heat, missing = _draw(clip, store.clips.index.path[row], sources)
+    scores: ClipScores,
+    place: int,
+    store: FeatureStore,
+    row: int,
+    clip: SampleFeatures,
+    pictures: ClipPictures,
+) -> SampleClip:
     chances = np.exp(scores.log_probabilities()[place])
     names = scores.class_names
-    return Sample(
+    return SampleClip(
         clip_id=scores.clip_ids[place],
         facts=tuple((name, values[row]) for name, values in store.clips.index.columns.items() if values[row]),
         persons=int(store.clips.persons[row]),
         true=names[scores.labels[place]],
         top=tuple((names[k], float(chances[k])) for k in np.argsort(-chances, kind="stable")[:3]),
-        strip=strip,
-        heat=heat,
+        pictures=pictures,
         energy=_energy_chart(clip, scores.clip_ids[place]),
-        missing=missing,
     )
 
 
 def _draw(
-    clip: _Clip, path: str, sources: _Sources
-) -> tuple[tuple[Picture, ...], Picture | None, tuple[str, ...]]:
-    """Strip, heatmap frame and what is missing of a clip."""
-    if sources.videos_root is None and not Path(path).is_absolute():
-        return (), None, ("No frames: the folder of the videos was not given.",)
+    clip: SampleFeatures,
+    path: str,
+    videos_root: Path | None,
+    load_network: Callable[[], PoseBackbone | None],
+) -> ClipPictures:
+    if videos_root is None and not Path(path).is_absolute():
+        return ClipPictures(missing=("No frames: the folder of the videos was not given.",))
+    video = Path(videos_root or "") / path
+    if not video.is_file():
+        return ClipPictures(missing=(f"No frames: {video.name} does not exist.",))
+    # Decoder, networks and drawing are stage one's: they are loaded only where there is a video to draw.
+    from heatpool.pipelines.report.pictures import draw_clip
+
     try:
-        frames = nearest_frames(Path(sources.videos_root or "") / path, clip.time_s[clip.shown])
+        return draw_clip(clip, video, load_network)
     except HeatpoolError as error:
-        return (), None, (f"No frames: {error}.",)
-    height, width = frames[0].shape[:2]
-    boxes = clip.boxes * [width, height, width, height]
-    joints = (clip.keypoints[..., :2] + 1) / 2 * [width, height]
-    seen = clip.mask[:, clip.shown]
-    view = View.around(boxes[:, clip.shown][seen], width_px=width, height_px=height)
-    strip = tuple(
-        view.draw(
-            frame,
-            slots=np.flatnonzero(clip.mask[:, step]).tolist(),
-            boxes_xyxy_px=boxes[:, step],
-            joints_xy_px=joints[:, step],
-            scores=clip.keypoints[:, step, :, 2],
-            out_width_px=_STRIP_WIDTH_PX,
-            caption=f"{clip.time_s[step]:.2f} s",
-        )
-        for frame, step in zip(frames, clip.shown.tolist(), strict=True)
-    )
-    if sources.backbone is None:
-        return strip, None, ("No heatmaps: no pose network was given.",)
-    # The frame with most people, in the middle if there are several.
-    offside = np.abs(np.arange(len(frames)) - (len(frames) - 1) / 2) / len(frames)
-    best = int(np.argmax(seen.sum(0) - offside))
-    heat = _draw_heat(frames[best], clip, int(clip.shown[best]), boxes, joints, sources)
-    missing = () if heat else (f"No heatmaps: the network {sources.backbone.name} gives none.",)
-    return strip, heat, missing
+        return ClipPictures(missing=(f"No frames: {error}.",))
 
 
-def _draw_heat(
-    frame: np.ndarray, clip: _Clip, step: int, boxes: np.ndarray, joints: np.ndarray, sources: _Sources
-) -> Picture | None:
-    """The people of one frame with the heatmaps that the network gives for their boxes."""
-    assert sources.backbone is not None
-    slots = np.flatnonzero(clip.mask[:, step]).tolist()
-    heated = draw_heatmaps(frame, boxes[slots, step], backbone=sources.backbone, device=sources.device)
-    if heated is None:
-        return None
-    drawn, peaks = heated
-    view = View.around(boxes[slots, step], width_px=frame.shape[1], height_px=frame.shape[0], least=0.15)
-    said = ", ".join(f"{slot + 1}: {peak:.2f}" for slot, peak in zip(slots, peaks, strict=True))
-    return view.draw(
-        drawn,
-        slots=slots,
-        boxes_xyxy_px=boxes[:, step],
-        joints_xy_px=joints[:, step],
-        scores=np.zeros_like(clip.keypoints[:, step, :, 2]),  # joints would hide the maps
-        out_width_px=_HEAT_WIDTH_PX,
-        caption=f"{clip.time_s[step]:.2f} s, peak of person {said}",
-    )
-
-
-def _energy_chart(clip: _Clip, clip_id: str) -> Markup:
+def _energy_chart(clip: SampleFeatures, clip_id: str) -> LineChart:
     energy = pooled_energy(clip.pooled, clip.mask)
     lines = []
     for person in np.flatnonzero(clip.mask.any(1)).tolist():
@@ -264,7 +250,7 @@ def _energy_chart(clip: _Clip, clip_id: str) -> Markup:
         label=f"Pooled-feature energy of {clip_id} over time",
         x_name="seconds",
         y_name="energy",
-        ticks_x=clip.time_s[clip.shown].tolist(),
+        marks=clip.time_s[clip.shown].tolist(),
         width=420,
-        height=230,
+        height=206,
     )

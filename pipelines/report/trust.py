@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from heatpool.classify.scores.calibration import Calibration, calibrate
 from heatpool.classify.scores.metrics import evaluate_scores
 from heatpool.classify.scores.scores import ClipScores
-from heatpool.pipelines.report.numbers import Share, right_share
-from heatpool.pipelines.report.svg import Line, line_chart
+from heatpool.classify.scores.shares import Share, correct_share
+from heatpool.pipelines.report.charts import Line, LineChart, line_chart
 
 __all__ = ["Group", "GroupTable", "SeedLine", "Trust", "make_trust"]
 
@@ -21,7 +19,7 @@ _MOST_GROUPS = 40
 
 @dataclass(frozen=True)
 class Group:
-    """Test clips that share a value: the value, how many are right, mean class accuracy."""
+    """Test clips that share a value: the value, how many are correct, mean class accuracy."""
 
     value: str
     top1: Share
@@ -61,7 +59,7 @@ class Trust:
     """
 
     calibrations: tuple[tuple[str, Calibration], ...]
-    chart: Markup
+    chart: LineChart
     groups: tuple[GroupTable, ...]
     seeds: tuple[int, ...]
     over_seeds: tuple[SeedLine, ...]
@@ -101,17 +99,17 @@ def make_trust(
 
 def _groups(column: str, scores: ClipScores, values: Mapping[str, str]) -> GroupTable:
     groups = [
-        Group(value, right_share(group), evaluate_scores(group).mean_class)
+        Group(value, correct_share(group), evaluate_scores(group).mean_class)
         for value, group in scores.by_group(values).items()
     ]
     return GroupTable(column, tuple(sorted(groups, key=lambda group: (group.top1.share, group.value))))
 
 
-def _chart(calibration: Calibration, name: str) -> Markup:
+def _chart(calibration: Calibration, name: str) -> LineChart:
     rows = [row for row in calibration.rows if row.clips]
-    ideal = Line("as sure as right", (0.0, 1.0), (0.0, 1.0), "#7a8699", "5 3")
+    ideal = Line("as sure as correct", (0.0, 1.0), (0.0, 1.0), "var(--muted)", "5 3")
     found = Line(
-        name, [row.confidence or 0.0 for row in rows], [row.accuracy or 0.0 for row in rows], "#0072b2"
+        name, [row.confidence or 0.0 for row in rows], [row.accuracy or 0.0 for row in rows], "var(--blue)"
     )
     return line_chart(
         [ideal, found],

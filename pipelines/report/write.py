@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from heatpool.extract.records import PoseBackbone
+from heatpool.classify.scores.shares import Share
 from heatpool.pipelines.report.card import make_card
 from heatpool.pipelines.report.commands import command_lines
-from heatpool.pipelines.report.numbers import Share
-from heatpool.pipelines.report.results import find_rows, make_results
-from heatpool.pipelines.report.run import read_run
-from heatpool.pipelines.report.samples import make_samples
+from heatpool.pipelines.report.results import make_results, scored_rows
+from heatpool.pipelines.report.run_files import read_run_files
+from heatpool.pipelines.report.samples import SampleClip, make_samples
 from heatpool.pipelines.report.trust import make_trust
-from heatpool.pipelines.training.features import clip_columns
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pipelines.runs.columns import clip_columns
+from heatpool.pool.disk.atomic import write_text
 from heatpool.pool.store.reader import FeatureStore
+
+if TYPE_CHECKING:
+    from heatpool.extract.records import PoseBackbone
 
 __all__ = ["write_report"]
 
@@ -29,9 +32,8 @@ def write_report(
     store: FeatureStore,
     *,
     videos_root: Path | None,
-    backbone: PoseBackbone | None,
+    load_network: Callable[[], PoseBackbone | None] = lambda: None,
     out: Path | None = None,
-    device: str = "cpu",
     commands: Sequence[str] = (),
 ) -> Path:
     """Write the report of a finished run.
@@ -42,9 +44,9 @@ def write_report(
         run_dir: run folder of `heatpool train`.
         store: the features it was trained on.
         videos_root: folder that the store's video paths are relative to; None leaves frames out.
-        backbone: the pose network of the store, for heatmaps; None leaves them out.
+        load_network: gives the pose network of the store, for heatmaps, None where there is none; called
+            only if a frame was drawn.
         out: file to write, `report.html` in the run folder by default.
-        device: of the backbone.
         commands: that made the run, to be printed; by default as the files of run and store tell.
 
     Returns:
@@ -54,9 +56,11 @@ def write_report(
         HeatpoolError: if the run folder is incomplete or damaged, it is not of this store, or the
             file cannot be written.
     """
-    run = read_run(run_dir)
+    run = read_run_files(run_dir)
     main_scores = run.test_scores[run.main_name]
-    rows = find_rows(main_scores, store)
+    rows = scored_rows(main_scores, store)
+    load_network = cache(load_network)
+    samples = make_samples(main_scores, store, rows=rows, videos_root=videos_root, load_network=load_network)
     page = (
         _environment()
         .get_template("page.html")
@@ -68,22 +72,21 @@ def write_report(
             trust=make_trust(
                 run.test_scores, main=run.main_name, columns=clip_columns(store), seeds=run.seeds
             ),
-            card=make_card(store, protocol=run.protocol),
-            samples=make_samples(
-                main_scores, store, rows=rows, videos_root=videos_root, backbone=backbone, device=device
-            ),
-            other_network=_other_network(backbone, store),
+            card=make_card(store),
+            samples=samples,
+            other_network=_other_network(load_network(), store) if _has_heat(samples) else "",
             machine=_flatten(run.environment or run.summary.get("machine") or {}),
             commands=commands or command_lines(run, store),
             written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
         )
     )
     path = out or run_dir / "report.html"
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise HeatpoolError(f"cannot write the report {path}: {error.strerror or error}") from error
+    write_text(path, page, overwrite=True)
     return path
+
+
+def _has_heat(samples: Sequence[SampleClip]) -> bool:
+    return any(sample.pictures.heat for sample in samples)
 
 
 def _environment() -> jinja2.Environment:
@@ -129,11 +132,11 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _other_network(backbone: PoseBackbone | None, store: FeatureStore) -> str:
+def _other_network(network: PoseBackbone | None, store: FeatureStore) -> str:
     """Name of the network whose heatmaps are shown when it is not the one of the store."""
-    if backbone is None or backbone.weights_sha256 == store.spec.weights_sha256:
+    if network is None or network.weights_sha256 == store.spec.weights_sha256:
         return ""
-    return f"{backbone.name}, weights {backbone.weights_sha256[:12]}"
+    return f"{network.name}, weights {network.weights_sha256[:12]}"
 
 
 def _flatten(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

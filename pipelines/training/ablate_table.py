@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
@@ -12,9 +13,9 @@ from typing import Any
 from heatpool.classify.data.clips import ClipSet, InputName
 from heatpool.classify.networks.graph import POINT_GRAPH
 from heatpool.classify.scores.compare import compare_scores
-from heatpool.classify.scores.scores import ClipScores
-from heatpool.pipelines.training.run_dir import write_json
-from heatpool.pipelines.training.seeds import over_seeds
+from heatpool.classify.scores.scores import load_scores
+from heatpool.pipelines.runs.seeds import over_seeds
+from heatpool.pool.disk.atomic import write_json, write_text
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
@@ -91,7 +92,7 @@ def summarise(
     store: FeatureStore,
     rows: Sequence[Row],
     results: Mapping[str, Sequence[Mapping[str, Any]]],
-    scores: Mapping[str, Sequence[ClipScores]],
+    folders: Mapping[str, Sequence[Path]],
     *,
     groups: Mapping[str, str] | None,
 ) -> list[dict[str, Any]]:
@@ -100,11 +101,12 @@ def summarise(
     Args:
         store: the features.
         rows: what was compared, the first is what the others are compared with.
-        results: one a seed by name of the row: seed, best_epoch, parameters, figures of val and test.
-        scores: of the test split, one a seed by name of the row.
+        results: one per seed by name of the row: seed, best_epoch, parameters, figures of val and test.
+        folders: with the scores of the test split, one per seed by name of the row.
         groups: group by clip id, drawn as a whole for the interval of the difference; None draws clips.
     """
     sizes, clips = store.bytes_by_array(), len(store.clips.rows())
+    scores = {name: [load_scores(each / "scores_test.npz") for each in folders[name]] for name in folders}
     lines = []
     for row in rows:
         stored = sum(sizes[split] for split in store.layout.parts(row.input))
@@ -129,14 +131,14 @@ def summarise(
 
 def write_tables(out: Path, about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
     """Write ablation.json, ablation.csv and ablation.md; return the last one's text."""
-    write_json(out / "ablation.json", {**about, "table": lines})
-    with (out / "ablation.csv").open("w", newline="", encoding="utf-8") as file:
-        flat = [_flat(line) for line in lines]
-        writer = csv.DictWriter(file, list(flat[-1]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
+    write_json(out / "ablation.json", {**about, "table": lines}, overwrite=True)
+    flat, table = [_flat(line) for line in lines], io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(flat[-1]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    write_text(out / "ablation.csv", table.getvalue(), overwrite=True)
     text = _markdown(about, lines)
-    (out / "ablation.md").write_text(text, encoding="utf-8")
+    write_text(out / "ablation.md", text, overwrite=True)
     return text
 
 
@@ -155,7 +157,7 @@ def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
     head = [
-        "features", "channels", "kB a clip", "parameters", "top-1", "95 % interval", "mean class",
+        "features", "channels", "kB per clip", "parameters", "top-1", "95 % interval", "mean class",
         f"top-1 minus {lines[0]['features']}",
     ]  # fmt: skip
     cells = [head, *(_cells(line) for line in lines)]
@@ -169,10 +171,10 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
     ]
     clips = ", ".join(f"{count} {split}" for split, count in about["clips"].items())
     notes = (
-        f"{about['model']} on {PurePath(about['features']).name}, split {about['split']}: {clips} clips, "
+        f"{about['model']} on {PurePath(about['features']).name}, protocol {about['protocol']}: {clips} clips, "
         f"{len(about['seeds'])} seeds. Test accuracy at the epoch that is best on val, mean ± standard "
         "deviation and 95 % interval over seeds; difference in points with 95 % interval over test clips, "
-        f"drawn by {about['by']}. kB a clip: files of these arrays in the store; one of several taps counts "
+        f"drawn by {about['by']}. kB per clip: files of these arrays in the store; one of several taps counts "
         "with its share of the channels."
     )
     return "\n".join([*table, "", notes]) + "\n"

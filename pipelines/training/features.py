@@ -1,30 +1,35 @@
-"""The features that a command of stage two reads: where they lie, which split, and the loader cache."""
+"""The features that stage two reads: where they lie, which split, what decoded ones are kept in."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heatpool.classify.data.batches import load_splits
-from heatpool.classify.data.cache import LoaderCache, cache_folder, cached_bytes
-from heatpool.pipelines.options import EvaluateOptions, TrainOptions
+from heatpool.pipelines.options.shared import CacheOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import is_remote
+from heatpool.pool.splits import refuse_leaks
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["Columns", "clip_columns", "lasting_name", "open_store", "pick_protocol", "prepare_cache"]
+if TYPE_CHECKING:
+    from heatpool.classify.data.cache import LoaderCache
+    from heatpool.classify.data.clips import InputName
 
-Columns = Mapping[str, Mapping[str, str]]
-"""Value by clip id, by column of the manifest (subject, camera, ...)."""
+__all__ = [
+    "is_small", "lasting_name", "loader_cache", "open_for_training", "open_store", "pick_protocol",
+    "prepare_cache",
+]  # fmt: skip
+
+_log = logging.getLogger(__name__)
 
 
-def open_store(location: str) -> FeatureStore:
+def open_store(location: str | Path) -> FeatureStore:
     """Open a store, archive or address that holds at least one labelled, usable clip.
 
     Raises:
@@ -33,15 +38,32 @@ def open_store(location: str) -> FeatureStore:
     store = FeatureStore.open(location)
     usable = store.clips.rows()
     if not len(usable):
-        raise HeatpoolError(
-            f"{store.source.name} holds no extracted clip yet; run heatpool extract … --resume"
-        )
+        raise HeatpoolError(f"{store.source.name} holds no extracted clip yet: heatpool extract … --resume")
     if not (store.clips.label[usable] >= 0).any():
         raise HeatpoolError(
             f"expected labels in {store.source.name}, all {len(usable)} clips are unlabelled: extract from "
-            "a manifest with a class_name column, or from a folder with one sub-folder a class"
+            "a manifest with a class_name column, or from a folder with one sub-folder per class"
         )
     return store
+
+
+def open_for_training(
+    location: str | Path, protocol: str | None, disjoint: Mapping[str, str]
+) -> tuple[FeatureStore, str]:
+    """Open a store and choose a protocol whose splits share nothing that they must not share.
+
+    Args:
+        location: of the store.
+        protocol: the one that is asked for, if any.
+        disjoint: rules beside those of the store: protocol to column.
+
+    Raises:
+        HeatpoolError: if there is no such store or protocol, or its splits leak.
+    """
+    store = open_store(location)
+    chosen = pick_protocol(store, protocol)
+    refuse_leaks(store.clips.index, chosen, disjoint=disjoint)
+    return store, chosen
 
 
 def pick_protocol(store: FeatureStore, asked: str | None) -> str:
@@ -64,51 +86,57 @@ def pick_protocol(store: FeatureStore, asked: str | None) -> str:
     return protocol
 
 
+def is_small(preset: str, store: FeatureStore) -> bool:
+    """Whether the option --recipe means the small one: `auto` does for stores of the tiny backend."""
+    return preset == "small" or (preset == "auto" and store.spec.backbone == "tiny")
+
+
 def lasting_name(store: FeatureStore) -> str:
     """Where a store lies, as another run on this machine finds it; without secrets in an address."""
     name = store.source.name
     return name if is_remote(name) else str(Path(name).resolve())
 
 
-def clip_columns(store: FeatureStore) -> Columns:
-    """Return the columns that tell a store's clips apart, by clip id."""
-    index = store.clips.index
-    return {
-        name: dict(zip(index.clip_id, values, strict=True))
-        for name, values in index.columns.items()
-        if len(set(values)) > 1
-    }
+def loader_cache(options: CacheOptions) -> LoaderCache:
+    """Return the cache that options ask for."""
+    from heatpool.classify.data.cache import LoaderCache, cache_folder
+
+    return LoaderCache(
+        mode=options.cache,
+        folder=options.cache_dir or cache_folder(),
+        limit_bytes=round(options.cache_gb * 1e9),
+    )
 
 
 def prepare_cache(
-    config: TrainOptions | EvaluateOptions,
+    options: CacheOptions,
     store: FeatureStore,
     rows: Mapping[str, np.ndarray],
-    inputs: Mapping[str, Mapping[str, Any]],
+    inputs: Sequence[InputName],
+    *,
+    quiet: bool,
 ) -> LoaderCache:
-    """Return the cache that a configuration asks for; one on disk is made here, once for all processes.
+    """Return the cache that options ask for; one on disk is made here, once for all processes.
 
     Args:
-        config: of train or evaluate.
+        options: of train or evaluate.
         store: opened feature store.
         rows: (n,) rows of each split that is needed.
-        inputs: arguments of `load_splits` by stream.
+        inputs: arrays of the store that streams are made of.
+        quiet: show no progress.
 
     Raises:
         HeatpoolError: if a shard is damaged, or the features do not fit on the disk.
     """
-    cache = LoaderCache(
-        mode=config.cache,
-        folder=config.cache_dir or cache_folder(),
-        limit_bytes=round(config.cache_gb * 1e9),
-    )
+    from heatpool.classify.data.batches import load_splits
+    from heatpool.classify.data.cache import cached_bytes
+
+    cache = loader_cache(options)
     if cache.mode != "disk":
         return cache
-    quiet = isinstance(config, TrainOptions) and config.quiet
     with Progress("cache", len(store.clips.rows()) * len(inputs), "clips", quiet=quiet) as progress:
-        for arguments in inputs.values():
-            load_splits(store, rows, **arguments, cache=replace(cache, on_clips=progress.step))
-    if not quiet:
-        held = cached_bytes(cache.folder)
-        print(f"cache: {sum(held.values()) / 1e9:.3g} GB in {cache.folder}", file=sys.stderr)
+        for name in inputs:
+            load_splits(store, rows, input=name, cache=replace(cache, on_clips=progress.step))
+    held = cached_bytes(cache.folder)
+    _log.info("cache: %.3g GB in %s", sum(held.values()) / 1e9, cache.folder)
     return cache

@@ -1,9 +1,10 @@
-"""Files and lines of figures that commands of stage two leave for scored clips."""
+"""Files, records and lines of figures that stage two makes of scored clips."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,47 @@ from heatpool.classify.scores.metrics import (
     write_confusion_png,
 )
 from heatpool.classify.scores.scores import ClipScores, save_scores
-from heatpool.pipelines.report.numbers import confused_pairs, right_share
-from heatpool.pipelines.training.features import Columns
+from heatpool.classify.scores.shares import confused_pairs, correct_share
+from heatpool.pipelines.runs.columns import Columns
 from heatpool.pool.store.reader import SplitName
 
-__all__ = ["figure_lines", "results_table", "write_split"]
+__all__ = ["Figures", "figure_lines", "figures_of", "results_table", "write_split"]
 
 _PAIRS = 20
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How good scores of some clips are; fractions, means over the seeds where there are several.
+
+    Attributes:
+        clips: how many were scored.
+        top1: share of clips whose best class is theirs.
+        top5: share of clips whose class is among the best five.
+        mean_class: mean over the classes of the share of their clips whose best class is theirs.
+    """
+
+    clips: int
+    top1: float
+    top5: float
+    mean_class: float
+
+
+def figures_of(summaries: Sequence[Mapping[str, Any]], split: SplitName) -> dict[str, Figures]:
+    """Return the figures of a split by stream and as "fused", from the summaries of all seeds."""
+    named = [{**summary["streams"], "fused": summary["fused"]} for summary in summaries]
+
+    def mean(name: str, figure: str) -> float:
+        return sum(float(each[name][split][figure]) for each in named) / len(named)
+
+    return {
+        name: Figures(
+            named[0][name][split]["clips"],
+            *(mean(name, figure) for figure in ("acc/top1", "acc/top5", "acc/mean_class")),
+        )
+        for name in named[0]
+        if split in named[0][name]
+    }
 
 
 def write_split(
@@ -68,7 +103,7 @@ def _pairs(metrics: Metrics) -> list[tuple[str, str, int]]:
 def _group_rows(scores: ClipScores, values: Mapping[str, str]) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for value, group in scores.by_group(values).items():
-        share, metrics = right_share(group), evaluate_scores(group)
+        share, metrics = correct_share(group), evaluate_scores(group)
         figures = (metrics.top1, *share.interval, metrics.mean_class)
         rows.append((value, len(group), *map(_fraction, figures)))
     return rows
@@ -102,10 +137,10 @@ def results_table(summary: Mapping[str, Any], *, split: SplitName = "test") -> s
 def figure_lines(scores: ClipScores, *, name: str, columns: Columns) -> list[str]:
     """Return what a person wants to know beyond the table: calibration, confusions, groups."""
     calibration = calibrate(scores)
-    top1 = right_share(scores)
+    top1 = correct_share(scores)
     low, high = top1.interval
     lines = [
-        f"{name}: {top1.right:,} right of {top1.total:,}, 95 % interval "
+        f"{name}: {top1.correct:,} correct of {top1.total:,}, 95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f} %",
         f"  calibration: confidence {100 * calibration.confidence:.1f} % on average, accuracy "
         f"{100 * top1.share:.1f} %, ECE {100 * calibration.ece:.1f} %",
@@ -115,11 +150,11 @@ def figure_lines(scores: ClipScores, *, name: str, columns: Columns) -> list[str
         confused = ", ".join(f"{true} as {guess} ({clips})" for true, guess, clips in pairs)
         lines.append(f"  most confused: {confused}")
     for column, values in columns.items():
-        groups = {value: right_share(group) for value, group in scores.by_group(values).items()}
+        groups = {value: correct_share(group) for value, group in scores.by_group(values).items()}
         ordered = sorted(groups, key=lambda value: groups[value].share)
         shown = ordered if len(ordered) <= 6 else [*ordered[:3], *ordered[-3:]]
-        said = ", ".join(
+        shares = ", ".join(
             f"{value} {100 * groups[value].share:.1f} % of {groups[value].total}" for value in shown
         )
-        lines.append(f"  by {column}{' (worst and best)' if len(ordered) > 6 else ''}: {said}")
+        lines.append(f"  by {column}{' (worst and best)' if len(ordered) > 6 else ''}: {shares}")
     return lines

@@ -13,8 +13,8 @@ import numpy as np
 from heatpool.classify.scores.foreign import RawScores, read_pickled_scores, read_score_parts
 from heatpool.classify.scores.scores import ClipScores, load_scores
 from heatpool.extract.datasets import SPECS
+from heatpool.extract.datasets.listing import read_lines
 from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, read_manifest
-from heatpool.extract.datasets.source import read_lines
 from heatpool.extract.datasets.spec import DatasetSpec
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore, SplitName

@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from heatpool.classify.data.batches import load_clips, load_splits
 from heatpool.classify.data.cache import LoaderCache
-from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.data.clips import ClipSet, InputName
 from heatpool.classify.data.streams import STREAMS, StreamName
-from heatpool.classify.scores.scores import ClipScores
-from heatpool.classify.training.checkpoint import load_model
-from heatpool.classify.training.loop import EpochReport
-from heatpool.classify.training.predict import predict_scores
-from heatpool.classify.training.processes import is_first_process, process_count
-from heatpool.classify.training.recipe import TrainConfig
-from heatpool.classify.training.stream import train_stream
+from heatpool.classify.scores.scores import ClipScores, save_scores
+from heatpool.classify.training.architecture import Trained
+from heatpool.classify.training.history import EpochReport
+from heatpool.classify.training.predict import predict_heads, predict_scores
+from heatpool.classify.training.ranks import is_first_process, process_count
+from heatpool.classify.training.recipe import Recipe
+from heatpool.classify.training.stream import load_model, train_stream
+from heatpool.pipelines.process.children import without_main
 from heatpool.pipelines.process.device import set_threads
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
-from heatpool.pipelines.training.run_dir import log_line
+from heatpool.pipelines.runs.run_dir import log_line
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore, SplitName
 
+if TYPE_CHECKING:
+    from heatpool.classify.hpnet.recipe import HPNetRecipe
+
 __all__ = [
-    "RunPlan", "StreamJob", "StreamLog", "StreamResult", "score_stream", "side_by_side", "stream_inputs",
-    "stream_source", "train_streams",
+    "HPNET", "RunPlan", "StreamJob", "StreamResult", "score_stream", "stream_inputs", "stream_source",
+    "train_streams",
 ]  # fmt: skip
 
-_INPUTS: dict[str, dict[str, Any]] = {
-    "pooled": {"input": "pooled"},
-    "keypoints": {"input": "keypoints", "keypoints_frame": "image"},
-}
-"""Arguments of `load_splits` by input."""
-
-
-_Job = TypeVar("_Job")
-_Result = TypeVar("_Result")
+HPNET = "hpnet"
+"""Name of the stream that HP-Net is; it divides the features itself."""
+_INPUTS: tuple[InputName, ...] = ("pooled", "keypoints")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +57,6 @@ class RunPlan:
         threads: CPU threads for the whole run.
         cache: of decoded features.
         resume: go on where an earlier run was interrupted.
-        quiet: show no progress.
     """
 
     location: str
@@ -71,7 +67,6 @@ class RunPlan:
     threads: int
     cache: LoaderCache
     resume: bool
-    quiet: bool
 
     def log(self, text: str) -> None:
         """Append to the run's `log.txt`."""
@@ -94,10 +89,16 @@ class StreamResult:
 
 @dataclass(frozen=True, eq=False)
 class StreamJob:
-    """A stream to train, as it is handed to a process."""
+    """A stream to train, as it is handed to a process.
+
+    Attributes:
+        name: `<input>_<stream>`, or `HPNET`.
+        recipe: with seed and device.
+        plan: of its run.
+    """
 
     name: str
-    recipe: TrainConfig
+    recipe: Recipe | HPNetRecipe
     plan: RunPlan
 
     @property
@@ -105,72 +106,54 @@ class StreamJob:
         """Folder of the stream."""
         return self.plan.out / self.name
 
+    @property
+    def shared(self) -> Recipe:
+        """What every recipe has."""
+        return self.recipe if isinstance(self.recipe, Recipe) else self.recipe.shared
 
-def stream_source(name: str) -> tuple[str, StreamName]:
+    @property
+    def reads(self) -> dict[str, Any]:
+        """What it takes of a store, as arguments of `load_splits`."""
+        if isinstance(self.recipe, Recipe):
+            return {"input": stream_source(self.name)[0]}
+        return {"input": "pooled", "rgb": self.recipe.rgb}
+
+    @property
+    def fills_cores(self) -> bool:
+        """Whether it is no gain to train another one beside it on a CPU.
+
+        CTR-GCNs as narrow as ours do not fill two cores, an image network does. Small heads are trained in a
+        second, which is less than a further process takes to begin.
+        """
+        return self.shared.model != "ctrgcn" or self.reads.get("rgb") == "crops"
+
+
+def stream_source(name: str) -> tuple[InputName, StreamName]:
     """Divide the name of a stream, `<input>_<stream>`, into its input and what is made of it.
 
     Raises:
         HeatpoolError: if it is no such name.
     """
     source, _, kind = name.partition("_")
-    stream = next((each for each in STREAMS if each == kind), None)
-    if source not in _INPUTS or stream is None:
-        raise HeatpoolError(f"expected a stream such as pooled_joint, got {name!r}")
-    return source, stream
+    for input_name in _INPUTS:
+        for stream in STREAMS:
+            if (source, kind) == (input_name, stream):
+                return input_name, stream
+    raise HeatpoolError(f"expected a stream such as pooled_joint, got {name!r}")
 
 
-def stream_inputs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return arguments of `load_splits` for each input that some streams need."""
-    return {source: _INPUTS[source] for source in dict.fromkeys(stream_source(name)[0] for name in names)}
-
-
-class StreamLog:
-    """Records the epochs of a stream: a line in the run's log.txt, TensorBoard events where it is installed.
-
-    Args:
-        plan: of the run.
-        name: of the stream; events go into the folder `events` below its own.
-        epochs: in all.
-        progress: to step, if any.
-    """
-
-    def __init__(self, plan: RunPlan, name: str, epochs: int, progress: Progress | None = None) -> None:
-        self._plan, self._name, self._epochs, self._progress = plan, name, epochs, progress
-        self._events = _event_writer(plan.out / name / "events") if is_first_process() else None
-
-    def epoch(self, number: int, figures: Mapping[str, float]) -> None:
-        """Record an epoch, counted from 0, that was just finished."""
-        said = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
-        self._plan.log(f"{self._name} epoch {number} of {self._epochs}: {said}")
-        if self._events is not None:
-            for key, value in figures.items():
-                self._events.add_scalar(key, value, number)
-            self._events.flush()
-        if self._progress:
-            loss, top1 = figures["train/loss"], figures["val/acc/top1"]
-            self._progress.step(note=f"{self._name} loss {loss:.3f}, val top-1 {100 * top1:.1f}%")
-
-    def skip(self) -> None:
-        """Count an epoch that an earlier run finished."""
-        if self._progress:
-            self._progress.step()
-
-
-def _event_writer(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # it is optional
-        return None
-    return SummaryWriter(str(folder))
+def stream_inputs(names: Sequence[str]) -> list[InputName]:
+    """Return the arrays of a store that some streams are made of."""
+    return list(dict.fromkeys("pooled" if name == HPNET else stream_source(name)[0] for name in names))
 
 
 def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResult]:
-    """Train streams: on a CPU side by side, as narrow networks do not fill two cores, else in turn.
+    """Train streams, on a CPU side by side where that is a gain, else in turn.
 
     A process reads the features of an input once for all of its streams.
 
     Args:
-        jobs: of one device; of several seeds, too.
+        jobs: of one model and device; of several seeds, too.
         quiet: show no progress.
 
     Returns:
@@ -180,65 +163,43 @@ def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResul
         HeatpoolError: if a training cannot go on.
     """
     plan = jobs[0].plan
-    processes = min(len(jobs), plan.threads) if plan.device == "cpu" and process_count() == 1 else 1
+    alone = jobs[0].fills_cores or plan.device != "cpu" or process_count() > 1
+    processes = 1 if alone else min(len(jobs), plan.threads)
     # Neighbours in this order share an input, so that a process seldom reads two.
-    order = sorted(range(len(jobs)), key=lambda at: stream_source(jobs[at].name)[0])
+    order = sorted(range(len(jobs)), key=lambda at: jobs[at].reads["input"])
     groups = [[jobs[at] for at in part] for part in np.array_split(order, processes)]
-    total = sum(job.recipe.epochs for job in jobs)
-    with Progress("train", total, "epochs", quiet=quiet) as progress:
+    epochs = sum(job.shared.epochs for job in jobs)
+    with Progress("train", epochs, "epochs", quiet=quiet) as progress:
         if processes == 1:
-            results = _train_in_turn(groups[0], progress=progress)
+            results = _train_in_turn(groups[0], progress)
         else:
-            results = side_by_side(
-                _train_in_turn,
-                groups,
-                threads=plan.threads // processes,
-                folders=[job.out for job in jobs],
-                progress=progress,
-            )
+            results = _train_side_by_side(groups, threads=plan.threads // processes, progress=progress)
     trained = dict(zip(order, results, strict=True))
     return [trained[at] for at in range(len(jobs))]
 
 
-def side_by_side(
-    work: Callable[[Sequence[_Job]], list[_Result]],
-    groups: Sequence[Sequence[_Job]],
-    *,
-    threads: int,
-    folders: Sequence[Path],
-    progress: Progress,
-) -> list[_Result]:
-    """Train each group of jobs in a process of its own.
-
-    Args:
-        work: trains a group; a function of a module.
-        groups: one a process.
-        threads: CPU threads of each.
-        folders: where trainings write their metrics.csv; epochs are counted there.
-        progress: to step.
-
-    Returns:
-        The results of all groups, in order.
-    """
+def _train_side_by_side(
+    groups: Sequence[Sequence[StreamJob]], *, threads: int, progress: Progress
+) -> list[StreamResult]:
+    """Train each group of jobs in a process of its own, with so many threads."""
     with ProcessPoolExecutor(len(groups), mp_context=get_context("spawn")) as pool:
+        with without_main():  # a process starts when it is given something
+            running = [pool.submit(_train_in_child, group, threads) for group in groups]
         # Children share no terminal with us: what they did is read from the files they write.
-        running = [pool.submit(_work_in_child, work, group, threads) for group in groups]
-        waiting: set[Future[list[_Result]]] = set(running)
+        waiting: set[Future[list[StreamResult]]] = set(running)
         seen = 0
         while waiting:
             _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            epochs = sum(map(_epochs_done, folders))
+            epochs = sum(_epochs_done(job.out) for group in groups for job in group)
             progress.step(epochs - seen)
             seen = epochs
         return [result for future in running for result in future.result()]
 
 
-def _work_in_child(
-    work: Callable[[Sequence[_Job]], list[_Result]], jobs: Sequence[_Job], threads: int
-) -> list[_Result]:
+def _train_in_child(jobs: Sequence[StreamJob], threads: int) -> list[StreamResult]:
     set_threads(threads)
     keep_heap()
-    return work(jobs)
+    return _train_in_turn(jobs, None)
 
 
 def _epochs_done(folder: Path) -> int:
@@ -248,44 +209,90 @@ def _epochs_done(folder: Path) -> int:
         return 0
 
 
-def _train_in_turn(jobs: Sequence[StreamJob], *, progress: Progress | None = None) -> list[StreamResult]:
+def _train_in_turn(jobs: Sequence[StreamJob], progress: Progress | None) -> list[StreamResult]:
     results = []
-    held, clips = "", dict[str, ClipSet]()
+    store = FeatureStore.open(jobs[0].plan.location)
+    held, clips = dict[str, Any](), dict[str, ClipSet]()
     for job in jobs:
-        source, _ = stream_source(job.name)
-        if source != held:
+        if job.reads != held:
             clips.clear()  # two inputs need not fit into memory at once
-            store = FeatureStore.open(job.plan.location)
-            held = source
-            clips = load_splits(store, job.plan.rows, **_INPUTS[source], cache=job.plan.cache)
-        results.append(_train_one(job, clips, progress))
+            clips, held = load_splits(store, job.plan.rows, **job.reads, cache=job.plan.cache), job.reads
+        results.append(_train_one(job, store, clips, progress))
     return results
 
 
-def _train_one(job: StreamJob, clips: Mapping[str, ClipSet], progress: Progress | None) -> StreamResult:
-    log = StreamLog(job.plan, job.name, job.recipe.epochs, progress)
+def _train_one(
+    job: StreamJob, store: FeatureStore, clips: Mapping[str, ClipSet], progress: Progress | None
+) -> StreamResult:
+    log = _StreamLog(job, progress)
+    options: dict[str, Any] = {
+        "val": clips["val"], "out_dir": job.out, "resume": job.plan.resume, "progress": log.count
+    }  # fmt: skip
+    notes: dict[str, Any] = {}
+    if isinstance(job.recipe, Recipe):
+        trained = train_stream(job.recipe, clips["train"], **options)
+    else:
+        from heatpool.pipelines.training import hpnet
 
-    def count(report: EpochReport) -> None:
+        network, shape, notes = hpnet.prepare(job.recipe, store, clips, job.plan)
+        trained = hpnet.train_hpnet(job.recipe, network, shape, clips["train"], **options)
+    best = _load_best(job.out, job.plan.device)
+    scores: dict[SplitName, ClipScores] = {}
+    splits: tuple[SplitName, ...] = ("val", "test")
+    for split in splits:
+        (_, scores[split]), *auxiliary = predict_heads(best, clips[split]).items()
+        for head, of_head in auxiliary:  # of HP-Net; they are no streams of the fusion
+            save_scores(job.out / f"scores_{split}_{head}.npz", of_head)
+    summary = {
+        "best_epoch": best.epoch,
+        "epochs": len(trained.history),
+        "seconds": round(trained.seconds, 1),
+        "parameters": sum(weight.numel() for weight in best.model.parameters()),
+    }
+    return StreamResult(scores, {**summary, **notes})
+
+
+def _load_best(folder: Path, device: str | torch.device) -> Trained:
+    """Load the best weights of the stream that a folder is named by."""
+    load = load_model
+    if folder.name == HPNET:
+        from heatpool.classify.hpnet.architecture import load_hpnet as load
+    best = load(folder / "checkpoints" / "best.safetensors")
+    best.model.to(device)
+    return best
+
+
+class _StreamLog:
+    """Epochs of a training, as they end: log.txt, TensorBoard where it is installed, and the progress."""
+
+    def __init__(self, job: StreamJob, progress: Progress | None) -> None:
+        self._job, self._progress = job, progress
+        self._events = _event_writer(job.out / "events") if is_first_process() else None
+
+    def count(self, report: EpochReport) -> None:
+        """Record an epoch that was just finished, or count one that an earlier run did."""
         if report.resumed:
-            log.skip()
-        else:
-            log.epoch(report.epoch, report.figures)
+            if self._progress:
+                self._progress.step()
+            return
+        name, figures = self._job.name, report.figures
+        words = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
+        self._job.plan.log(f"{name} epoch {report.epoch} of {self._job.shared.epochs}: {words}")
+        if self._events is not None:
+            for key, value in figures.items():
+                self._events.add_scalar(key, value, report.epoch)
+            self._events.flush()
+        if self._progress:
+            loss, top1 = figures["train/loss"], figures["val/acc/top1"]
+            self._progress.step(note=f"{name} loss {loss:.3f}, val top-1 {100 * top1:.1f}%")
 
-    trained = train_stream(
-        job.recipe, clips["train"], val=clips["val"], out_dir=job.out, resume=job.plan.resume, progress=count
-    )
-    best = load_model(trained.best)
-    best.model.to(job.recipe.device)
-    score = partial(predict_scores, best)
-    return StreamResult(
-        scores={"val": score(clips["val"]), "test": score(clips["test"])},
-        summary={
-            "best_epoch": best.epoch,
-            "epochs": len(trained.history),
-            "seconds": round(trained.seconds, 1),
-            "parameters": sum(weight.numel() for weight in best.model.parameters()),
-        },
-    )
+
+def _event_writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # it is optional
+        return None
+    return SummaryWriter(str(folder))
 
 
 def score_stream(
@@ -303,7 +310,8 @@ def score_stream(
     Raises:
         HeatpoolError: if there is no checkpoint or it does not fit the store.
     """
-    best = load_model(folder / "checkpoints" / "best.safetensors")
-    best.model.to(device)
-    source, _ = stream_source(folder.name)
-    return predict_scores(best, load_clips(store, rows, **_INPUTS[source], cache=cache))
+    best = _load_best(folder, device)
+    reads = {"input": "pooled", "rgb": best.recipe.rgb}
+    if folder.name != HPNET:
+        reads = {"input": stream_source(folder.name)[0]}
+    return predict_scores(best, load_clips(store, rows, **reads, cache=cache))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Split, Status
 from heatpool.pool.sources.archive_format import CARD
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.summary import StoreSummary, summarise_store
 
 __all__ = ["draft_card", "read_card", "store_card"]
 
@@ -46,29 +44,22 @@ def _decode(data: bytes, name: str) -> str:
 
 def draft_card(store: FeatureStore) -> str:
     """A card in Markdown from what the store knows; it says where a person should add something."""
-    spec, attributes = store.spec, store.attributes
-    usable = len(store.clips.rows())
-    sizes = f"({len(store)}, {spec.persons}, {spec.steps}, {spec.joints}, {spec.channels})"
+    summary = summarise_store(store)
+    facts = dict(summary.provenance)
+    licence, citation, source = (facts.pop(name) or _ASK for name in ("licence", "citation", "source"))
     sections = [
         "# Pooled heatmap features",
         "What these clips show, who recorded them and what the features are good for: " + _ASK,
         "## Contents",
-        f"- {len(store)} clips, {usable} of them with features ({_statuses(store)})\n"
-        f"- `pooled` (clip, person, step, joint, channel) = {sizes}, precision {spec.precision}; keypoints "
-        f"({spec.skeleton}), boxes, mask, times{', means of the tapped maps' if spec.map_mean else ''}\n"
-        f"- {len(store.clips.class_names)} classes{_classes(store)}\n" + _splits(store),
+        "\n".join(_contents(summary)),
         "## How they were made",
-        f"- pose network: {spec.backbone}, pooled from {spec.tap}\n"
-        f"- its weights: {f'SHA-256 {spec.weights_sha256}' if spec.weights_sha256 else 'none'}\n"
-        f"- program: heatpool {attributes['code_version']}, format {attributes['format']} "
-        f"version {attributes['version']}\n"
-        f"- configuration: {_config(store)}",
+        "\n".join(f"- {name}: {text}" for name, text in facts.items() if text),
         "## Licence",
-        spec.licence or _ASK,
+        licence,
         "## Citation",
-        spec.citation or _ASK,
+        citation,
         "## Provenance",
-        spec.source or _ASK,
+        source,
         f"Digest of the store: `{store_digest(store.source)}`",
         "## Use",
         "```\nheatpool info THIS_FILE.hpz\nheatpool train --features THIS_FILE.hpz\n```\n\n"
@@ -77,30 +68,17 @@ def draft_card(store: FeatureStore) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _statuses(store: FeatureStore) -> str:
-    counts = np.bincount(store.clips.status, minlength=len(Status))
-    return ", ".join(f"{counts[each]} {each.name.lower()}" for each in Status if counts[each])
+def _contents(summary: StoreSummary) -> Iterator[str]:
+    """Yield the points of the list of contents."""
+    yield f"- {summary.clips} clips, {summary.usable} of them with features ({_counts(summary.statuses)})"
+    yield (
+        f"- `pooled` (clip, person, step, joint, channel) = {summary.shape}, precision {summary.precision}; "
+        f"besides: {', '.join(name for name in summary.bytes_by_array if name not in ('pooled', 'index'))}"
+    )
+    yield f"- {len(summary.class_names)} classes: {summary.name_classes(_MOST_CLASSES)}"
+    for protocol in summary.splits:
+        yield f"- protocol {protocol}: {_counts(summary.split_sizes(protocol))}"
 
 
-def _classes(store: FeatureStore) -> str:
-    names = store.clips.class_names
-    if not names:
-        return ""
-    rest = f", … {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
-    return ": " + ", ".join(names[:_MOST_CLASSES]) + rest
-
-
-def _splits(store: FeatureStore) -> str:
-    lines = []
-    for protocol in store.clips.protocols:
-        counts = np.bincount(store.clips.split(protocol), minlength=len(Split))
-        splits = (split for split in Split if split != Split.NONE)
-        lines.append(
-            f"- split {protocol}: " + ", ".join(f"{counts[split]} {split.name.lower()}" for split in splits)
-        )
-    return "\n".join(lines)
-
-
-def _config(store: FeatureStore) -> str:
-    known = {key: value for key, value in store.spec.config.items() if value not in ("", None)}
-    return "`" + json.dumps(known, ensure_ascii=False) + "`"
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from heatpool.pool.disk.files import clean_leftovers, flush_file, flush_folder, flush_tree, temp_name
+from heatpool.pool.disk.atomic import atomic_file, atomic_folder, refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive import ArchiveSource
 from heatpool.pool.sources.archive_format import (
@@ -22,6 +22,7 @@ from heatpool.pool.sources.archive_format import (
     is_store_file,
     manifest_bytes,
 )
+from heatpool.pool.store.create import replace_store
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.layout import FINISHED
 from heatpool.pool.store.reader import FeatureStore
@@ -64,9 +65,8 @@ def pack(store: str | Path, out: str | Path, *, card: str, overwrite: bool = Fal
         HeatpoolError: if the store is unfinished or damaged or holds files that are none of its own, `out`
             exists, or the disk refuses.
     """
-    root, target = Path(store), Path(out)
-    if target.is_dir() or (target.exists() and not overwrite):
-        raise HeatpoolError(f"{target}: already exists; give another --out or --overwrite")
+    root = Path(store)
+    refuse_existing(out, overwrite)
     opened = FeatureStore.open(root)
     if not (root / FINISHED).exists():
         raise HeatpoolError(f"{root}: expected a finished store; finish it with heatpool extract … --resume")
@@ -76,23 +76,9 @@ def pack(store: str | Path, out: str | Path, *, card: str, overwrite: bool = Fal
     recorded = recorded_files(opened.source)
     files = [Member(CARD, len(text)), *_store_files(root)]
     first = Member(MANIFEST, len(manifest_bytes([replace(each, sha256="0" * 64) for each in files])))
-    label = target.name.replace("-", "_")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        clean_leftovers(target.parent, prefix=f".tmp-{label}-")
-        aside = target.parent / temp_name(label)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        try:
-            packed = _write(aside / target.name, [first, *files], root=root, card=text, recorded=recorded)
-            flush_file(aside / target.name)
-            os.replace(aside / target.name, target)
-            flush_folder(target.parent)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        raise HeatpoolError(f"{target}: cannot write the archive ({error.strerror or error})") from error
-    return replace(packed, path=str(target))
+    with atomic_file(out, overwrite) as aside:
+        packed = _write(aside, [first, *files], root=root, card=text, recorded=recorded)
+    return replace(packed, path=str(out))
 
 
 def _store_files(root: Path) -> list[Member]:
@@ -178,7 +164,7 @@ def verify(archive: ArchiveSource) -> Packed:
     Raises:
         HeatpoolError: if a single bit differs; the line names what is damaged.
     """
-    damaged = [member.name for member, sound in _check(archive) if not sound]
+    damaged = [member.name for member, intact in _check(archive) if not intact]
     if damaged:
         names = ", ".join(damaged[:4]) + (f" and {len(damaged) - 4} more" if len(damaged) > 4 else "")
         raise HeatpoolError(f"{archive.name}: damaged: {names}; get the archive again")
@@ -186,55 +172,40 @@ def verify(archive: ArchiveSource) -> Packed:
     return Packed(archive.name, archive.layout.size, len(archive.members), archive.digest)
 
 
-def unpack(archive: ArchiveSource, out: str | Path) -> Packed:
+def unpack(archive: ArchiveSource, out: str | Path, *, overwrite: bool = False) -> Packed:
     """Unpack an archive into a new store folder, checking every byte on the way.
 
     Args:
         archive: opened archive.
-        out: folder to make; it appears once all is written and found sound.
+        out: folder to make; it appears once all is written and found intact.
+        overwrite: replace an existing heatpool store (and nothing else) at `out`.
 
     Raises:
-        HeatpoolError: if `out` exists, the archive is damaged, of another version or holds what is not
-            part of a store, or the disk is full.
+        HeatpoolError: if `out` exists and is not to be replaced, the archive is damaged, of another version
+            or holds what is not part of a store, or the disk is full.
     """
-    target = Path(out)
-    if os.path.lexists(target):
-        raise HeatpoolError(f"{target}: already exists; give another --out")
-    FeatureStore.open(archive)  # another version is refused before anything is written
-    label = target.name.replace("-", "_")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        clean_leftovers(target.parent, prefix=f".tmp-{label}-")
-        free = shutil.disk_usage(target.parent).free
-        if archive.layout.size > free:
-            raise HeatpoolError(
-                f"{target}: expected {archive.layout.size:,} bytes of free disk, got {free:,}"
-            )
-        aside = target.parent / temp_name(label)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        try:
-            for member, sound in _check(archive, into=aside):
-                if not sound:
+    with replace_store(Path(out), overwrite=overwrite):
+        FeatureStore.open(archive)  # another version is refused before anything is written
+        with atomic_folder(out, overwrite) as aside:
+            free = shutil.disk_usage(aside).free
+            if archive.layout.size > free:
+                raise HeatpoolError(
+                    f"{out}: expected {archive.layout.size:,} bytes of free disk, got {free:,}"
+                )
+            for member, intact in _check(archive, into=aside):
+                if not intact:
                     raise HeatpoolError(f"{archive.name}: damaged: {member.name}; get the archive again")
-            flush_tree(aside)
-            os.rename(aside, target)
-            flush_folder(target.parent)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        raise HeatpoolError(f"{target}: cannot unpack ({error.strerror or error})") from error
-    return Packed(str(target), archive.layout.size, len(archive.members), archive.digest)
+    return Packed(str(out), archive.layout.size, len(archive.members), archive.digest)
 
 
 def _check(archive: ArchiveSource, *, into: Path | None = None) -> Iterator[tuple[Member, bool]]:
-    """Go through all members and say of each whether it is sound; then check all that lies between them.
+    """Go through all members and tell of each whether it is intact; then check all that lies between them.
 
     Args:
         archive: opened archive.
         into: folder to write them to.
     """
-    full, all_sound = list(archive.layout.members), True
+    full, all_intact = list(archive.layout.members), True
     for number, member in enumerate(full[1:], start=1):
         digest, crc32 = hashlib.sha256(), 0
         start = archive.layout.starts[number]
@@ -245,11 +216,11 @@ def _check(archive: ArchiveSource, *, into: Path | None = None) -> Iterator[tupl
                 crc32 = zlib.crc32(chunk, crc32)
                 file.write(chunk)
         full[number] = replace(member, crc32=crc32)
-        sound = digest.hexdigest() == member.sha256
-        all_sound = all_sound and sound
-        yield member, sound
-    if not all_sound:
-        return  # which says more than that the checksums in the headers differ too
+        intact = digest.hexdigest() == member.sha256
+        all_intact = all_intact and intact
+        yield member, intact
+    if not all_intact:
+        return  # which tells more than that the checksums in the headers differ too
     for position, piece in ZipLayout(full).frame():
         if archive.file.read(position, position + len(piece)) != piece:
             raise HeatpoolError(

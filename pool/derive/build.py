@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from heatpool.pool.disk.files import clean_leftovers, flush_folder, temp_name
+from heatpool.pool.disk.atomic import atomic_folder
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, StoreSpec
+from heatpool.pool.store.create import replace_store
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.writer import StoreWriter
 
-__all__ = ["MAX_CLIP_VALUES", "OnClips", "make_features", "new_store", "refuse_existing_path"]
+__all__ = ["MAX_CLIP_VALUES", "OnClips", "make_features", "new_store"]
 
 OnClips = Callable[[int], None]
 """Called with the number of clips that were just done."""
 
 MAX_CLIP_VALUES = 1 << 28
 """Files from elsewhere may not claim clips of more values than this (1 GiB of float32)."""
-
-
-def refuse_existing_path(path: Path) -> None:
-    """Raise HeatpoolError if there is something at `path`."""
-    if os.path.lexists(path):
-        raise HeatpoolError(f"{path}: already exists; give another --out")
 
 
 @contextmanager
@@ -38,33 +31,27 @@ def new_store(
     spec: StoreSpec,
     index: ClipIndex,
     shard_clips: int = 64,
+    overwrite: bool = False,
 ) -> Iterator[StoreWriter]:
     """Give a writer of a store that appears at `out`, finished, when the block ends without an error.
 
     Raises:
-        HeatpoolError: if `out` exists, the index holds what cannot be stored, or the disk refuses.
+        HeatpoolError: if `out` exists and is not to be replaced, the index holds what cannot be stored, or
+            the disk refuses.
     """
-    target = Path(out)
-    refuse_existing_path(target)
-    label = f"{target.name.replace('-', '_')}-import"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    clean_leftovers(target.parent, prefix=f".tmp-{label}-")
-    folder = target.parent / temp_name(label)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        with StoreWriter.create(
-            folder / target.name, spec=spec, index=index, shard_clips=shard_clips
-        ) as writer:
-            yield writer
-            writer.finish()
-        try:
-            os.rename(folder / target.name, target)
-        except OSError as error:
-            raise HeatpoolError(f"{target}: cannot be made ({error.strerror})") from error
-        flush_folder(target.parent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with (
+        replace_store(Path(out), overwrite=overwrite),
+        atomic_folder(out, overwrite) as aside,
+        StoreWriter.create(
+            aside,
+            spec=spec,
+            index=index,
+            shard_clips=shard_clips,
+            overwrite=True,  # the empty folder
+        ) as writer,
+    ):
+        yield writer
+        writer.finish()
 
 
 def make_features(

@@ -14,9 +14,9 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips, new_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Status, StoreSpec
-from heatpool.pool.store.differences import find_difference
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.resume import find_difference
 
 __all__ = ["merge_stores", "subset_store"]
 
@@ -30,7 +30,11 @@ _ALIKE = (
 
 
 def merge_stores(
-    stores: Sequence[FeatureStore], out: str | Path, *, on_clips: OnClips = lambda count: None
+    stores: Sequence[FeatureStore],
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    on_clips: OnClips = lambda count: None,
 ) -> None:
     """Make one store of the clips of several, in order.
 
@@ -40,6 +44,7 @@ def merge_stores(
     Args:
         stores: two or more, without pending clips, made by the same network and configuration.
         out: folder to make.
+        overwrite: replace an existing heatpool store at `out`.
         on_clips: progress.
 
     Raises:
@@ -66,7 +71,8 @@ def merge_stores(
     config = _derived(first.spec, {"merge": [store_digest(store.source) for store in stores]})
     spec = replace(first.spec, config=config, **texts)
     everything = [(store, np.arange(len(store))) for store in stores]
-    _copy_clips(everything, out, spec=spec, index=_join([store.clips.index for store in stores]), on_clips=on_clips)
+    index = _join([store.clips.index for store in stores])
+    _copy_clips(everything, out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
 
 
 def subset_store(
@@ -76,6 +82,7 @@ def subset_store(
     rows: np.ndarray,
     keep_classes: bool = True,
     choice: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
     """Make a store of some clips of another.
@@ -86,6 +93,7 @@ def subset_store(
         rows: (n,) ascending rows, none of them pending.
         keep_classes: keep all class names; else only those that a chosen clip has, numbered anew.
         choice: how the rows were chosen, for the record.
+        overwrite: replace an existing heatpool store at `out`.
         on_clips: progress.
 
     Raises:
@@ -102,7 +110,7 @@ def subset_store(
         index = replace(index, label=number[index.label], class_names=names)
     origin = {"subset": {"of": store_digest(store.source), **(choice or {})}}
     spec = replace(store.spec, config=_derived(store.spec, origin))
-    _copy_clips([(store, rows)], out, spec=spec, index=index, on_clips=on_clips)
+    _copy_clips([(store, rows)], out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
 
 
 def _alike(spec: StoreSpec) -> dict[str, Any]:
@@ -148,7 +156,20 @@ def _join(indices: Sequence[ClipIndex]) -> ClipIndex:
             )
             for name in splits
         },
+        disjoint=_join_rules(indices),
     )
+
+
+def _join_rules(indices: Sequence[ClipIndex]) -> dict[str, str]:
+    """The split rules of all; a rule of one store counts for the clips of the others too."""
+    rules: dict[str, str] = {}
+    for protocol, column in chain.from_iterable(index.disjoint.items() for index in indices):
+        if rules.setdefault(protocol, column) != column:
+            raise HeatpoolError(
+                f"cannot merge, {protocol} must be disjoint by {rules[protocol]} in one store and by "
+                f"{column} in another"
+            )
+    return rules
 
 
 def _in_order(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
@@ -161,12 +182,13 @@ def _copy_clips(
     *,
     spec: StoreSpec,
     index: ClipIndex,
+    overwrite: bool,
     on_clips: OnClips,
 ) -> None:
     """Write the rows of some stores, one after another, as one store."""
     starts = np.cumsum([0, *(len(rows) for _, rows in pieces)])
     shard_clips = pieces[0][0].layout.shard_clips
-    with new_store(out, spec=spec, index=index, shard_clips=shard_clips) as writer:
+    with new_store(out, spec=spec, index=index, shard_clips=shard_clips, overwrite=overwrite) as writer:
         for shard in range(writer.layout.shards):
             wanted = writer.layout.rows(shard)
             blocks, results = [], []

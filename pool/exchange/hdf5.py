@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
-from heatpool.pool.derive.build import OnClips, refuse_existing_path
-from heatpool.pool.disk.files import temp_name
+from heatpool.pool.derive.build import OnClips
+from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.tables import describe_store, index_tables, read_description, restore_store
 from heatpool.pool.records import Precision
 from heatpool.pool.store.reader import FeatureStore
 
+if TYPE_CHECKING:
+    import h5py
+
 __all__ = ["export_hdf5", "import_hdf5"]
 
 _DESCRIPTION = "heatpool"
-_TEXT = h5py.string_dtype("utf-8")
 
 
-def export_hdf5(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lambda count: None) -> None:
+def export_hdf5(
+    store: FeatureStore, out: str | Path, *, overwrite: bool = False, on_clips: OnClips = lambda count: None
+) -> None:
     """Write a store as one HDF5 file: the feature arrays, and a dataset (N,) per column of the index.
 
     Features are chunked by clip, with byte shuffle and gzip; the root attribute `heatpool` holds the
@@ -32,26 +34,21 @@ def export_hdf5(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lam
     Raises:
         HeatpoolError: if `out` exists, a shard is damaged, or the disk refuses.
     """
-    target = Path(out)
-    refuse_existing_path(target)
-    aside = target.with_name(temp_name(target.name.replace("-", "_")))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(aside, "w", libver=("earliest", "v110"), track_order=True) as file:
-            for folder in ("columns", "splits"):
-                file.create_group(folder, track_order=True)
-            file.attrs[_DESCRIPTION] = describe_store(store)
-            for name, table in index_tables(store).items():
-                texts = not isinstance(table, np.ndarray)
-                file.create_dataset(
-                    name, data=list(table) if texts else table, dtype=_TEXT if texts else None
-                )
-            _write_features(file, store, on_clips)
-        os.replace(aside, target)
-    except OSError as error:
-        raise HeatpoolError(f"{target}: cannot be written ({error})") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    import h5py
+
+    with (
+        atomic_file(out, overwrite) as aside,
+        h5py.File(aside, "w", libver=("earliest", "v110"), track_order=True) as file,
+    ):
+        for folder in ("columns", "splits"):
+            file.create_group(folder, track_order=True)
+        file.attrs[_DESCRIPTION] = describe_store(store)
+        for name, table in index_tables(store).items():
+            if isinstance(table, np.ndarray):
+                file.create_dataset(name, data=table)
+            else:
+                file.create_dataset(name, data=list(table), dtype=h5py.string_dtype("utf-8"))
+        _write_features(file, store, on_clips)
 
 
 def _write_features(file: h5py.File, store: FeatureStore, on_clips: OnClips) -> None:
@@ -74,7 +71,12 @@ def _write_features(file: h5py.File, store: FeatureStore, on_clips: OnClips) -> 
 
 
 def import_hdf5(
-    path: str | Path, out: str | Path, *, precision: Precision = "f2", on_clips: OnClips = lambda count: None
+    path: str | Path,
+    out: str | Path,
+    *,
+    precision: Precision = "f2",
+    overwrite: bool = False,
+    on_clips: OnClips = lambda count: None,
 ) -> None:
     """Make a store from a file of `export_hdf5`.
 
@@ -82,13 +84,16 @@ def import_hdf5(
         HeatpoolError: if it is no such file, holds links to other files or values that cannot be stored,
             or `out` exists.
     """
+    import h5py
+
     name = str(path)
     try:
         with h5py.File(path, "r") as file:
-            description = file.attrs.get(_DESCRIPTION)
-            if not isinstance(description, str):
+            text = file.attrs.get(_DESCRIPTION)
+            if not isinstance(text, str):
                 raise HeatpoolError(f"{name}: expected an HDF5 file exported by heatpool, got another one")
-            spec, layout, class_names = read_description(description, name=name)
+            description = read_description(text, name=name)
+            layout = description.layout
             datasets = _datasets(file, name)
             for each, array in layout.features.items():
                 shape = (layout.clips, *array.item_shape)
@@ -97,7 +102,7 @@ def import_hdf5(
                     raise HeatpoolError(f"{name}: expected a dataset {each} {shape}, got {got}")
             tables = {each: _table(found) for each, found in datasets.items() if each not in layout.features}
             restore_store(
-                out, spec=spec, layout=layout, class_names=class_names, tables=tables, precision=precision,
+                out, description, tables=tables, precision=precision, overwrite=overwrite,
                 read=lambda each, rows: datasets[each][rows.start : rows.stop], name=name, on_clips=on_clips,
             )  # fmt: skip
     except (OSError, KeyError, RuntimeError) as error:
@@ -106,6 +111,8 @@ def import_hdf5(
 
 def _datasets(file: h5py.File, name: str) -> dict[str, h5py.Dataset]:
     """All datasets by path. Raises HeatpoolError for one whose values lie in another file."""
+    import h5py
+
     found: dict[str, h5py.Dataset] = {}
     folders = [""]
     while folders:
@@ -127,6 +134,8 @@ def _datasets(file: h5py.File, name: str) -> dict[str, h5py.Dataset]:
 
 
 def _table(dataset: h5py.Dataset) -> np.ndarray | Sequence[str]:
+    import h5py
+
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return tuple(dataset.asstr("utf-8")[()])
     return np.asarray(dataset[()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -11,8 +10,8 @@ from typing import IO
 
 import numpy as np
 
-from heatpool.pool.derive.build import OnClips, refuse_existing_path
-from heatpool.pool.disk.files import temp_name
+from heatpool.pool.derive.build import OnClips
+from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.tables import describe_store, index_tables, read_description, restore_store
 from heatpool.pool.records import Precision
@@ -24,7 +23,9 @@ _DESCRIPTION = "heatpool"
 _MAX_TABLE_BYTES = 1 << 32
 
 
-def export_npz(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lambda count: None) -> None:
+def export_npz(
+    store: FeatureStore, out: str | Path, *, overwrite: bool = False, on_clips: OnClips = lambda count: None
+) -> None:
     """Write a store as one compressed `.npz`: `np.load(out)["pooled"]`, `["clip_id"]`, `["splits/xsub"]`, ….
 
     The array `heatpool` is a JSON text with the store's attributes. The store is read once for each array.
@@ -32,34 +33,32 @@ def export_npz(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lamb
     Raises:
         HeatpoolError: if `out` exists, a shard is damaged, or the disk refuses.
     """
-    target = Path(out)
-    refuse_existing_path(target)
-    aside = target.with_name(temp_name(target.name.replace("-", "_")))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file:
-            tables = {_DESCRIPTION: np.array(describe_store(store)), **index_tables(store)}
-            for name, table in tables.items():
-                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    array = table if isinstance(table, np.ndarray) else np.array(table, np.str_)
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-            for name, spec in store.layout.features.items():
-                shape = (len(store), *spec.item_shape)
-                header = {"descr": np.dtype(spec.dtype).str, "fortran_order": False, "shape": shape}
-                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array_header_1_0(member, header)
-                    for rows, arrays in store.iter_shards((name,)):
-                        member.write(arrays[name].astype(spec.dtype).tobytes())
-                        on_clips(len(rows) if name == "pooled" else 0)
-        os.replace(aside, target)
-    except OSError as error:
-        raise HeatpoolError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    with (
+        atomic_file(out, overwrite) as aside,
+        zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file,
+    ):
+        tables = {_DESCRIPTION: np.array(describe_store(store)), **index_tables(store)}
+        for name, table in tables.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                array = table if isinstance(table, np.ndarray) else np.array(table, np.str_)
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        for name, spec in store.layout.features.items():
+            shape = (len(store), *spec.item_shape)
+            header = {"descr": np.dtype(spec.dtype).str, "fortran_order": False, "shape": shape}
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, header)
+                for rows, arrays in store.iter_shards((name,)):
+                    member.write(arrays[name].astype(spec.dtype).tobytes())
+                    on_clips(len(rows) if name == "pooled" else 0)
 
 
 def import_npz(
-    path: str | Path, out: str | Path, *, precision: Precision = "f2", on_clips: OnClips = lambda count: None
+    path: str | Path,
+    out: str | Path,
+    *,
+    precision: Precision = "f2",
+    overwrite: bool = False,
+    on_clips: OnClips = lambda count: None,
 ) -> None:
     """Make a store from a file of `export_npz`; feature arrays are read in pieces, never unpickled.
 
@@ -73,7 +72,8 @@ def import_npz(
             if _DESCRIPTION not in sizes:
                 raise HeatpoolError(f"{name}: expected a .npz exported by heatpool, got another one")
             text = str(_load(file, _DESCRIPTION, name, sizes[_DESCRIPTION]))
-            spec, layout, class_names = read_description(text, name=name)
+            description = read_description(text, name=name)
+            layout = description.layout
             tables = {
                 each: _as_table(_load(file, each, name, size))
                 for each, size in sizes.items()
@@ -86,7 +86,7 @@ def import_npz(
             for each, array in layout.features.items():
                 pieces[each].expect((layout.clips, *array.item_shape))
             restore_store(
-                out, spec=spec, layout=layout, class_names=class_names, tables=tables, precision=precision,
+                out, description, tables=tables, precision=precision, overwrite=overwrite,
                 read=lambda each, rows: pieces[each].read(rows), name=name, on_clips=on_clips,
             )  # fmt: skip
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from heatpool.pool.derive.build import (
-    MAX_CLIP_VALUES,
-    OnClips,
-    make_features,
-    new_store,
-    refuse_existing_path,
-)
-from heatpool.pool.disk.files import clean_leftovers, flush_tree, temp_name
+from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
+from heatpool.pool.disk.atomic import atomic_folder, refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Precision, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
@@ -30,7 +23,9 @@ _PLAIN_NAME = re.compile(r"[\w()+=@,~-][\w .()+=@,~-]*")
 _MAX_NAME_BYTES = 200
 
 
-def export_published(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lambda count: None) -> int:
+def export_published(
+    store: FeatureStore, out: str | Path, *, overwrite: bool = False, on_clips: OnClips = lambda count: None
+) -> int:
     """Write the usable clips of a store as the authors do, and a `manifest.csv` that names and labels them.
 
     A slot without a person gets a copy of the clip's first person, as theirs do. A file is named after
@@ -42,36 +37,31 @@ def export_published(store: FeatureStore, out: str | Path, *, on_clips: OnClips 
     Raises:
         HeatpoolError: if `out` exists, the store has no pooled features, or the disk refuses.
     """
-    target = Path(out)
-    refuse_existing_path(target)
+    refuse_existing(out, overwrite)
+    if overwrite and Path(out).exists() and not _is_export(Path(out)):
+        raise HeatpoolError(f"--overwrite replaces folders of .npy files only: {out} holds other things")
     held = store.attributes["config"].get("arrays")
     if held is not None and "pooled" not in held:
         raise HeatpoolError(f"{store.source.name}: expected pooled features, got {', '.join(held)} only")
-    label = target.name.replace("-", "_")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        clean_leftovers(target.parent, prefix=f".tmp-{label}-")
-        aside = target.parent / temp_name(label)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        try:
-            usable = store.clips.rows()
-            files = _file_names(store.clips.clip_ids(usable), usable)
-            of_row = dict(zip(usable.tolist(), files, strict=True))
-            for rows, arrays in store.iter_shards(("pooled", "mask")):
-                for place, row in enumerate(rows.tolist()):
-                    if row in of_row:
-                        clip = _fill_slots(arrays["pooled"][place], arrays["mask"][place])
-                        np.save(aside / of_row[row], clip, allow_pickle=False)
-                on_clips(len(rows))
-            _write_manifest(store, usable, files, aside / MANIFEST_NAME)
-            flush_tree(aside)
-            aside.rename(target)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        raise HeatpoolError(f"{target}: cannot be written ({error.strerror or error})") from error
+    usable = store.clips.rows()
+    files = _file_names(store.clips.clip_ids(usable), usable)
+    of_row = dict(zip(usable.tolist(), files, strict=True))
+    with atomic_folder(out, overwrite) as aside:
+        for rows, arrays in store.iter_shards(("pooled", "mask")):
+            for place, row in enumerate(rows.tolist()):
+                if row in of_row:
+                    clip = _fill_slots(arrays["pooled"][place], arrays["mask"][place])
+                    np.save(aside / of_row[row], clip, allow_pickle=False)
+            on_clips(len(rows))
+        _write_manifest(store, usable, files, aside / MANIFEST_NAME)
     return len(usable)
+
+
+def _is_export(path: Path) -> bool:
+    """Whether there is a folder of nothing but what `export_published` writes."""
+    return path.is_dir() and all(
+        entry.suffix == ".npy" or entry.name == MANIFEST_NAME for entry in path.iterdir()
+    )
 
 
 def _file_names(clip_ids: Sequence[str], rows: np.ndarray) -> list[str]:
@@ -100,7 +90,10 @@ def _write_manifest(store: FeatureStore, rows: np.ndarray, files: Sequence[str],
     splits = {split: "" if split == Split.NONE else split.name.lower() for split in Split}
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["clip_id", "path", "label", "class_name", *columns, *index.splits])
+        # Split rules stand in every row, as in every manifest: a table has no other place for them.
+        kept = [f"{name}={column}" for name, column in index.disjoint.items() if column in columns]
+        rules = {"disjoint": ";".join(kept)} if kept else {}
+        table.writerow(["clip_id", "path", "label", "class_name", *columns, *index.splits, *rules])
         for place, (clip_id, name, label) in enumerate(
             zip(index.clip_id, files, index.label.tolist(), strict=True)
         ):
@@ -113,6 +106,7 @@ def _write_manifest(store: FeatureStore, rows: np.ndarray, files: Sequence[str],
                     index.class_names[label] if known else "",
                     *(index.columns[column][place] for column in columns),
                     *(splits[Split(values[place])] for values in index.splits.values()),
+                    *rules.values(),
                 ]
             )
 
@@ -125,6 +119,7 @@ def import_published(
     shard_clips: int = 64,
     precision: Precision = "f2",
     licence: str = "",
+    overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
     """Make a store from a folder of the authors' files. It has pooled features and no keypoints.
@@ -137,6 +132,7 @@ def import_published(
         shard_clips: clips per shard.
         precision: of the pooled features.
         licence: of the data.
+        overwrite: replace an existing heatpool store at `out`.
         on_clips: progress.
 
     Raises:
@@ -163,7 +159,7 @@ def import_published(
         config={"imported_from": "published .npy", "arrays": ["pooled"]},
         licence=licence, precision=precision,
     )  # fmt: skip
-    with new_store(out, spec=spec, index=index, shard_clips=shard_clips) as writer:
+    with new_store(out, spec=spec, index=index, shard_clips=shard_clips, overwrite=overwrite) as writer:
         for shard in range(writer.layout.shards):
             rows = writer.layout.rows(shard)
             loaded = [_load(paths[row], (steps, persons, joints, channels)) for row in rows]

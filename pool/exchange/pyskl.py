@@ -7,7 +7,6 @@ Format: https://github.com/kennymckormick/pyskl/blob/main/tools/data/README.md, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.pool.derive.build import OnClips, make_features, new_store, refuse_existing_path
-from heatpool.pool.disk.files import temp_name
+from heatpool.pool.derive.build import OnClips, make_features, new_store
+from heatpool.pool.disk.atomic import atomic_file, refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle, load_plain_pickle, plain_array
 from heatpool.pool.records import ClipIndex, ClipResult, Precision, Split, Status, StoreSpec
@@ -38,7 +37,9 @@ class _Annotation:
     score: np.ndarray
 
 
-def export_pyskl(store: FeatureStore, out: str | Path, *, on_clips: OnClips = lambda count: None) -> int:
+def export_pyskl(
+    store: FeatureStore, out: str | Path, *, overwrite: bool = False, on_clips: OnClips = lambda count: None
+) -> int:
     """Write the keypoints of the usable clips as a PYSKL pickle: T steps as frames, persons that are there.
 
     Returns:
@@ -47,8 +48,7 @@ def export_pyskl(store: FeatureStore, out: str | Path, *, on_clips: OnClips = la
     Raises:
         HeatpoolError: if `out` exists, a clip's frame size is unknown, or the disk refuses.
     """
-    target = Path(out)
-    refuse_existing_path(target)
+    refuse_existing(out, overwrite)
     held = store.attributes["config"].get("arrays")
     if held is not None and "keypoints" not in held:
         raise HeatpoolError(f"{store.source.name}: expected keypoints, got {', '.join(held)} only")
@@ -69,15 +69,8 @@ def export_pyskl(store: FeatureStore, out: str | Path, *, on_clips: OnClips = la
             )
         on_clips(len(rows))
     content = {"split": _split_lists(index), "annotations": annotations}
-    aside = target.with_name(temp_name(target.name.replace("-", "_")))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(out, overwrite) as aside:
         dump_plain_pickle(content, aside)
-        os.replace(aside, target)
-    except OSError as error:
-        raise HeatpoolError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        aside.unlink(missing_ok=True)
     return len(usable)
 
 
@@ -115,6 +108,7 @@ def import_pyskl(
     shard_clips: int = 64,
     precision: Precision = "f2",
     licence: str = "",
+    overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
     """Make a store of keypoints from a PYSKL pickle. It has no pooled features.
@@ -131,6 +125,7 @@ def import_pyskl(
         shard_clips: clips per shard.
         precision: of the store.
         licence: of the data.
+        overwrite: replace an existing heatpool store at `out`.
         on_clips: progress.
 
     Raises:
@@ -155,7 +150,7 @@ def import_pyskl(
         config={"imported_from": "PYSKL pickle", "arrays": ["keypoints"]},
         licence=licence, precision=precision,
     )  # fmt: skip
-    with new_store(out, spec=spec, index=index, shard_clips=shard_clips) as writer:
+    with new_store(out, spec=spec, index=index, shard_clips=shard_clips, overwrite=overwrite) as writer:
         for shard in range(writer.layout.shards):
             rows = writer.layout.rows(shard)
             of_shard = clips[rows.start : rows.stop]

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
 from heatpool.pool.store.attributes import FORMAT, VERSION, layout_from_attributes, spec_from_attributes
-from heatpool.pool.store.differences import shorten
 from heatpool.pool.store.layout import RESULT_DTYPES, Layout
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["RESULT_NAMES", "describe_store", "index_tables", "read_description", "restore_store"]
+__all__ = [
+    "RESULT_NAMES",
+    "Description",
+    "describe_store",
+    "index_tables",
+    "read_description",
+    "restore_store",
+]
 
 RESULT_NAMES = (*RESULT_DTYPES, "message")
 
@@ -33,9 +39,11 @@ Read = Callable[[str, range], np.ndarray]
 
 def describe_store(store: FeatureStore) -> str:
     """Root attributes and class names as JSON."""
-    skipped = ("columns", "splits")
+    skipped = ("columns", "splits")  # the names of the tables tell them
     attributes = {name: value for name, value in store.attributes.items() if name not in skipped}
-    return json.dumps({"attributes": attributes, "class_names": list(store.clips.class_names)}, ensure_ascii=False)
+    return json.dumps(
+        {"attributes": attributes, "class_names": list(store.clips.class_names)}, ensure_ascii=False
+    )
 
 
 def index_tables(store: FeatureStore) -> dict[str, Table]:
@@ -55,7 +63,24 @@ def index_tables(store: FeatureStore) -> dict[str, Table]:
     return tables
 
 
-def read_description(text: str, *, name: str) -> tuple[StoreSpec, Layout, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Description:
+    """What `describe_store` output says.
+
+    Attributes:
+        spec: of the store.
+        layout: its sizes.
+        class_names: in label order.
+        disjoint: split rules, see `ClipIndex`.
+    """
+
+    spec: StoreSpec
+    layout: Layout
+    class_names: tuple[str, ...]
+    disjoint: Mapping[str, str]
+
+
+def read_description(text: str, *, name: str) -> Description:
     """Parse `describe_store` output that came from elsewhere.
 
     Args:
@@ -82,32 +107,30 @@ def read_description(text: str, *, name: str) -> tuple[StoreSpec, Layout, tuple[
         raise HeatpoolError(f"{name}: expected the attributes of a store, got {error}") from error
     if max(sizes.values()) > MAX_CLIP_VALUES or not all(type(each) is str for each in class_names):
         raise HeatpoolError(f"{name}: refused, {max(sizes.values()):,} values a clip")
-    return spec, layout, class_names
+    return Description(spec, layout, class_names, attributes.get("disjoint", {}))
 
 
 def restore_store(
     out: str | Path,
+    description: Description,
     *,
-    spec: StoreSpec,
-    layout: Layout,
-    class_names: tuple[str, ...],
     tables: Mapping[str, Table],
     read: Read,
     precision: Precision,
     name: str,
+    overwrite: bool,
     on_clips: OnClips,
 ) -> None:
     """Make the store that tables describe.
 
     Args:
         out: folder to make.
-        spec: of the store.
-        layout: its sizes.
-        class_names: in label order.
+        description: of the store.
         tables: as `index_tables` makes them.
         read: gives rows of feature arrays, asked for in ascending order.
         precision: of the pooled features.
         name: of the file that they come from, for messages.
+        overwrite: replace an existing heatpool store at `out`.
         on_clips: progress.
 
     Raises:
@@ -118,21 +141,23 @@ def restore_store(
             clip_id=tuple(tables["clip_id"]),
             path=tuple(tables["path"]),
             label=np.asarray(tables["label"], np.int32),
-            class_names=class_names,
+            class_names=description.class_names,
             columns={key[8:]: tuple(tables[key]) for key in tables if key.startswith("columns/")},
             splits={
                 key[7:]: np.asarray(tables[key], np.uint8) for key in tables if key.startswith("splits/")
             },
+            disjoint=description.disjoint,
         )
         results = _results(tables, len(index))
     except KeyError as error:
         raise HeatpoolError(f"{name}: expected a table {error.args[0]}, got none") from error
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
         raise HeatpoolError(f"{name}: {error}") from error
+    layout, spec = description.layout, replace(description.spec, precision=precision)
     if len(index) != layout.clips:
         raise HeatpoolError(f"{name}: expected {layout.clips} clips, got {len(index)}")
     with new_store(
-        out, spec=replace(spec, precision=precision), index=index, shard_clips=layout.shard_clips
+        out, spec=spec, index=index, shard_clips=layout.shard_clips, overwrite=overwrite
     ) as writer:
         for shard in range(layout.shards):
             rows = layout.rows(shard)

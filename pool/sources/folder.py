@@ -31,8 +31,11 @@ class Source(Protocol):
     def size(self, key: str) -> int | None:
         """Bytes a file has, None when there is none; HeatpoolError when it cannot be asked."""
 
-    def keys(self, folder: str) -> Iterable[str]:
-        """Names of the files in one folder, in any order; none when there is no such folder."""
+    def keys(self, folder: str) -> Iterable[str] | None:
+        """Names of the files in one folder, in any order; none when there is no such folder.
+
+        None from where no folder can be listed: a web server.
+        """
 
     def zarr_store(self) -> Store:
         """The same files as a read-only zarr store."""

@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive import ArchiveSource, DiskFile
 from heatpool.pool.sources.folder import FolderSource, Source
+from heatpool.pool.sources.remote import RemoteFile, RemoteFolder, open_files
 
 __all__ = ["ARCHIVE_SUFFIX", "find_source", "is_remote", "open_archive", "store_stem"]
 
 ARCHIVE_SUFFIX = ".hpz"
-_OBJECT_STORES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_SCHEMES = ("http", "https", "s3", "s3a", "gs", "az", "abfs", "abfss")
 
 
 def is_remote(location: str | Path) -> bool:
@@ -53,16 +54,10 @@ def open_archive(location: str | Path) -> ArchiveSource:
 
 
 def _find_remote(url: str) -> Source:
-    from heatpool.pool.sources import remote  # requests takes a tenth of a second to import
-
     parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+        raise HeatpoolError(f"expected a path or an address of {known}, got {parts.scheme}://")
     archive = parts.path.rstrip("/").endswith(ARCHIVE_SUFFIX)
-    files: remote.HttpFiles | remote.ObjectFiles
-    if parts.scheme in ("http", "https"):
-        files = remote.HttpFiles(url)
-    elif parts.scheme in _OBJECT_STORES:
-        files = remote.open_object_files(url, file=archive)
-    else:
-        known = ", ".join(f"{scheme}://" for scheme in ("http", "https", *_OBJECT_STORES))
-        raise HeatpoolError(f"expected a path or an address of {known}, got {url}")
-    return ArchiveSource(remote.RemoteFile(files)) if archive else remote.RemoteFolder(files)
+    files = open_files(url, file=archive)
+    return ArchiveSource(RemoteFile(files)) if archive else RemoteFolder(files)

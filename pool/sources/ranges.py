@@ -46,8 +46,11 @@ class RangeSource(ABC):
         """Bytes of a file, None when it is not there. Raises as `read`."""
 
     @abstractmethod
-    def keys(self, folder: str) -> Iterable[str]:
-        """Names in a folder ("" is the root), none when it is not there. Raises as `read`."""
+    def keys(self, folder: str) -> Iterable[str] | None:
+        """Names in a folder ("" is the root), none when it is not there; None where none can be listed.
+
+        Raises as `read`.
+        """
 
     def zarr_store(self) -> Store:
         """The same files as a read-only zarr store."""
@@ -108,8 +111,11 @@ class _ZarrView(Store):
     async def exists(self, key: str) -> bool:
         return await asyncio.to_thread(self._source.size, key) is not None
 
+    def _names(self, folder: str) -> Iterable[str]:
+        return self._source.keys(folder) or ()
+
     async def list(self) -> AsyncIterator[str]:
-        for name in await asyncio.to_thread(self._source.keys, ""):
+        for name in await asyncio.to_thread(self._names, ""):
             if await self.exists(name):
                 yield name
             async for key in self.list_prefix(f"{name}/"):
@@ -117,11 +123,11 @@ class _ZarrView(Store):
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         folder = prefix.rstrip("/")
-        for name in await asyncio.to_thread(self._source.keys, folder):
+        for name in await asyncio.to_thread(self._names, folder):
             yield f"{folder}/{name}"
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        for name in await asyncio.to_thread(self._source.keys, prefix.rstrip("/")):
+        for name in await asyncio.to_thread(self._names, prefix.rstrip("/")):
             yield name
 
     async def set(self, key: str, value: Buffer) -> None:

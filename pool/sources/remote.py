@@ -1,68 +1,53 @@
-"""Files on a web server or in an object store, read whole or by byte range."""
+"""Files on a web server or in an object store, read whole or by byte range, through obstore.
+
+obstore reads; what it leaves to its user is here: one count of tries that covers bodies that break off,
+logins for web servers, and errors as one line that never shows the secrets of an address.
+"""
 
 from __future__ import annotations
 
-import json
+import netrc
+import os
+import re
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
-from urllib.parse import quote, urlsplit, urlunsplit
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.ranges import RangeSource
-from heatpool.pool.store.layout import JOURNAL
 
-__all__ = ["HttpFiles", "ObjectFiles", "RemoteFile", "RemoteFolder", "open_object_files"]
+__all__ = ["RemoteFile", "RemoteFiles", "RemoteFolder", "open_files"]
 
 _TIMEOUT_S = (10.0, 30.0)  # to connect, between bytes
 _TRIES = 5
 _WAIT_S = 0.5  # before the second try; then twice as long each time
 _SMALL, _READ_AHEAD = 1 << 14, 1 << 17
+_WEB = ("http", "https")
+_REASONS = {  # by what stands in obstore's text
+    "kind: Timeout": "the server is silent",
+    "status code": "the server answers with errors",
+    "error sending request": "the server cannot be reached",
+    "body error": "the connection broke off",
+}
+
+_T = TypeVar("_T")
 
 
-class _Files(Protocol):
-    """Files below an address; the key "" is the address itself."""
-
-    name: str
-
-    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None: ...
-
-    def size(self, key: str) -> int | None: ...
-
-    def keys(self, folder: str) -> list[str] | None: ...
-
-
-class HttpFiles:
-    """Files of a web server by GET and HEAD, with retries; proxies and `.netrc` as `requests` knows them.
+class RemoteFiles:
+    """Files below an address; the key "" is the address itself.
 
     Args:
-        url: address; a query (such as a signature) is sent along and kept out of messages.
+        store: an obstore store (a web server, S3, Google, Azure, memory, ...) whose root is the address.
+        name: the address, for messages; without secrets.
+        key: what the key "" stands for in the store.
+        listing: whether folders can be listed.
     """
 
-    def __init__(self, url: str) -> None:
-        self._parts = urlsplit(url)
-        host = self._parts.netloc.rpartition("@")[2]
-        self.name = urlunsplit((self._parts.scheme, host, self._parts.path, "", ""))
-        self._session = requests.Session()
-        # Compressed transfer would change what a byte range means.
-        self._session.headers["Accept-Encoding"] = "identity"
-        # Connections that fail or break are tried again by `_request`, in one place: waits would multiply. A
-        # server that names a time to come back (Retry-After) could make us wait for a day.
-        retry = Retry(
-            _TRIES,
-            connect=0,
-            read=0,
-            other=0,
-            backoff_factor=_WAIT_S,
-            status_forcelist=(429, 500, 502, 503, 504),
-            respect_retry_after_header=False,
-        )
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=16))
+    def __init__(self, store: Any, name: str, *, key: str = "", listing: bool = True) -> None:
+        self._store, self.name, self._key, self._listing = store, name, key, listing
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
         """A file or its bytes start..stop; None when it is not there.
@@ -70,145 +55,135 @@ class HttpFiles:
         Raises:
             HeatpoolError: if the server cannot be reached, refuses, or knows no byte ranges.
         """
+        import obstore
+
         if start is None or stop is None:
-            return self._request("GET", key, {}, ok=200)[0]
-        asked = f"bytes={start}-{stop - 1}"
-        data, headers = self._request("GET", key, {"Range": asked}, ok=206)
+            return self._ask(key, lambda path: bytes(obstore.get(self._store, path).bytes()))
+        data = self._ask(key, lambda path: bytes(obstore.get_range(self._store, path, start=start, end=stop)))
         if data is not None and len(data) != stop - start:
             raise HeatpoolError(f"{self._label(key)}: expected {stop - start} bytes, got {len(data)}")
-        given = headers.get("Content-Range", asked).replace("bytes ", "bytes=").partition("/")[0]
-        if given != asked:
-            raise HeatpoolError(f"{self._label(key)}: expected {asked} from the server, got {given}")
         return data
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, None when it is not there. Raises as `get`."""
-        data, headers = self._request("HEAD", key, {}, ok=200)
-        if data is None:
-            return None
-        if not headers.get("Content-Length", "").isdigit():
-            raise HeatpoolError(f"{self._label(key)}: the server does not tell its size; download it first")
-        return int(headers["Content-Length"])
+        import obstore
 
-    def keys(self, folder: str) -> None:
-        """None: web servers do not list."""
+        return self._ask(key, lambda path: int(obstore.head(self._store, path)["size"]))
+
+    def keys(self, folder: str) -> list[str] | None:
+        """Names in a folder, sorted; None where none can be listed: on web servers. Raises as `get`."""
+        import obstore
+
+        if not self._listing:
+            return None
+        found = self._ask(folder, lambda path: obstore.list_with_delimiter(self._store, path or None))
+        if found is None:
+            return []
+        paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
 
     def _label(self, key: str) -> str:
         return f"{self.name}/{key}" if key else self.name
 
-    def _request(
-        self, method: str, key: str, headers: Mapping[str, str], *, ok: int
-    ) -> tuple[bytes | None, Mapping[str, str]]:
-        path = f"{self._parts.path.rstrip('/')}/{quote(key)}" if key else self._parts.path
-        url = urlunsplit(self._parts._replace(path=path, fragment=""))
+    def _ask(self, key: str, ask: Callable[[str], _T]) -> _T | None:
+        """The answer to `ask` for a key, after up to five tries; None when there is no such file."""
+        from obstore.exceptions import BaseError, NotSupportedError
+
         for attempt in range(_TRIES):
             try:
-                with self._session.request(
-                    method, url, headers=headers, timeout=_TIMEOUT_S, stream=True, allow_redirects=True
-                ) as response:
-                    if response.status_code in (404, 410):
-                        return None, {}
-                    self._check_status(response, key, ok)
-                    return response.content, response.headers
-            except (
-                requests.exceptions.ChunkedEncodingError,
-                requests.exceptions.ConnectionError,
-                requests.exceptions.Timeout,
-            ) as error:
+                return ask(key or self._key)
+            except FileNotFoundError:
+                return None
+            except NotSupportedError as error:
+                raise HeatpoolError(
+                    f"{self._label(key)}: the server does not serve byte ranges; download the file and open "
+                    "that"
+                ) from error
+            except (BaseError, OSError, ValueError) as error:
+                status = re.search(r"status code: (\d{3})", str(error))
+                code = int(status[1]) if status else 500
+                if code == 410:
+                    return None
+                # What the server decided it decides again; what failed on the way may go well next time.
+                if code < 500 and code != 429:
+                    raise HeatpoolError(f"{self._label(key)}: the server refuses (HTTP {code})") from error
                 if attempt == _TRIES - 1:
-                    raise self._unreachable(key, error) from error
-                time.sleep(_WAIT_S * 2**attempt)
-            except requests.RequestException as error:
-                raise self._unreachable(key, error) from error
+                    raise HeatpoolError(
+                        f"{self._label(key)}: cannot be read ({_reason(error)}); try again later"
+                    ) from error
+            time.sleep(_WAIT_S * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
 
-    def _check_status(self, response: requests.Response, key: str, ok: int) -> None:
-        if response.status_code == ok:
-            return
-        if ok == 206 and response.status_code == 200:
-            raise HeatpoolError(
-                f"{self._label(key)}: the server does not serve byte ranges; download the file and open that"
-            )
-        raise HeatpoolError(f"{self._label(key)}: expected HTTP status {ok}, got {response.status_code}")
 
-    def _unreachable(self, key: str, error: Exception) -> HeatpoolError:
-        why = {"RetryError": "the server answers with errors", "ReadTimeout": "the server is silent"}
-        name = type(error).__name__
-        return HeatpoolError(f"{self._label(key)}: cannot be read ({why.get(name, name)}); try again later")
+def _reason(error: Exception) -> str:
+    text = str(error)
+    for part, reason in _REASONS.items():
+        if part in text:
+            return reason
+    # Of obstore's "Error performing GET https://…?signature in 2 ms - what happened", the last part.
+    line = text.partition("\n")[0].rpartition(" - ")[2]
+    line = re.sub(r"\w+://\S+", "its address", line.removeprefix("Generic HTTP error: "))
+    return line[:200] or type(error).__name__
 
 
-class ObjectFiles:
-    """Files of an object store, through obstore.
+def open_files(url: str, *, file: bool) -> RemoteFiles:
+    """Open an address: `https://…`, or of an object store such as s3://bucket/path.
 
-    Args:
-        store: an obstore store (S3, Google, Azure, in memory, ...) whose root is the address.
-        name: the address, for messages.
-    """
-
-    def __init__(self, store: Any, name: str, *, key: str = "") -> None:
-        self._store, self.name, self._key = store, name, key
-
-    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
-        """A file or its bytes start..stop; None when it is not there. Raises HeatpoolError."""
-        import obstore
-
-        path = key or self._key
-        try:
-            if start is None or stop is None:
-                return bytes(obstore.get(self._store, path).bytes())
-            return bytes(obstore.get_range(self._store, path, start=start, end=stop))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, obstore.exceptions.BaseError) as error:
-            raise self._unreachable(key, error) from error
-
-    def size(self, key: str) -> int | None:
-        """Bytes of a file, None when it is not there. Raises HeatpoolError."""
-        import obstore
-
-        try:
-            return int(obstore.head(self._store, key or self._key)["size"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, obstore.exceptions.BaseError) as error:
-            raise self._unreachable(key, error) from error
-
-    def keys(self, folder: str) -> list[str]:
-        """Names in a folder, sorted. Raises HeatpoolError."""
-        import obstore
-
-        try:
-            found = obstore.list_with_delimiter(self._store, folder or None)
-        except (OSError, ValueError, obstore.exceptions.BaseError) as error:
-            raise self._unreachable(folder, error) from error
-        paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
-
-    def _unreachable(self, key: str, error: Exception) -> HeatpoolError:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        return HeatpoolError(f"{self.name}{'/' if key else ''}{key}: cannot be read ({reason})")
-
-
-def open_object_files(url: str, *, file: bool) -> ObjectFiles:
-    """Open an address such as s3://bucket/path; keys and region come from the environment (`AWS_…`).
+    Keys and region of object stores come from the environment (`AWS_…`); the login for a web server from
+    the address or `.netrc`. A query (such as a signature) is sent along and kept out of messages.
 
     Args:
         url: address.
         file: it names one file, not a folder.
 
     Raises:
-        HeatpoolError: if the extra is not installed, or the address cannot be understood.
+        HeatpoolError: if obstore is not installed, or the address cannot be understood.
     """
+    parts = urlsplit(url)
     try:
         import obstore.store
+        from obstore.exceptions import BaseError
     except ImportError as error:
-        scheme = url.partition("://")[0]
-        raise HeatpoolError(f"{scheme}:// needs the extra [s3]: pip install 'heatpool[s3]'") from error
-    base, _, last = url.rstrip("/").rpartition("/") if file else (url, "", "")
+        raise HeatpoolError(f"{parts.scheme}:// needs obstore: pip install obstore") from error
+    connect_s, read_s = _TIMEOUT_S
+    options: dict[str, Any] = {
+        "connect_timeout": timedelta(seconds=connect_s),
+        "read_timeout": timedelta(seconds=read_s),
+        "timeout": timedelta(days=1),  # of a whole file: obstore's own limit of 30 s is none for large ones
+    }
+    if parts.scheme in _WEB:
+        plain = parts._replace(
+            netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/"), fragment=""
+        )
+        base, key, name = urlunsplit(plain), "", urlunsplit(plain._replace(query=""))
+        options |= {"allow_http": parts.scheme == "http", "default_headers": _login(parts)}
+    else:
+        base, _, key = url.rstrip("/").rpartition("/") if file else (url, "", "")
+        name = url
+    # All tries are counted in one place: obstore's would multiply ours, and do not cover broken bodies. A
+    # server that names a time to come back (Retry-After) could make us wait for a day.
+    retries = {"max_retries": 0}
     try:
-        return ObjectFiles(obstore.store.from_url(base), url, key=last)
-    except (ValueError, obstore.exceptions.BaseError) as error:
-        raise HeatpoolError(f"{url}: cannot be opened ({str(error).splitlines()[0][:200]})") from error
+        store = obstore.store.from_url(base, client_options=options, retry_config=retries)
+    except (ValueError, BaseError) as error:
+        raise HeatpoolError(f"{name}: cannot be opened ({_reason(error)})") from error
+    return RemoteFiles(store, name, key=key, listing=parts.scheme not in _WEB)
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    """The header with the login of an address, else that of `.netrc` for its host: obstore sends none."""
+    user, password = parts.username, parts.password
+    if user is None:
+        try:
+            found = netrc.netrc(os.environ.get("NETRC")).authenticators(parts.hostname or "")
+        except (OSError, netrc.NetrcParseError):
+            found = None
+        if found is None:
+            return {}
+        user, _, password = found
+    else:
+        user, password = unquote(user), unquote(password or "")
+    return {"Authorization": "Basic " + b64encode(f"{user}:{password or ''}".encode()).decode()}
 
 
 class RemoteFile:
@@ -220,7 +195,7 @@ class RemoteFile:
         HeatpoolError: if it is not there or cannot be reached.
     """
 
-    def __init__(self, files: _Files) -> None:
+    def __init__(self, files: RemoteFiles) -> None:
         self._files, self.name = files, files.name
         size = files.size("")
         if size is None:
@@ -247,14 +222,11 @@ class RemoteFile:
 class RemoteFolder(RangeSource):
     """A store folder somewhere else, as a source of its files.
 
-    A web server cannot list: there the names in the journal follow from the number of shards, whether
-    they exist or not, and other folders seem empty.
-
     Raises:
         HeatpoolError: if there is no store.
     """
 
-    def __init__(self, files: _Files) -> None:
+    def __init__(self, files: RemoteFiles) -> None:
         self._files, self.name = files, files.name
         self._sizes: dict[str, int | None] = {}
 
@@ -272,11 +244,6 @@ class RemoteFolder(RangeSource):
             self._sizes[key] = self._files.size(key)
         return self._sizes[key]
 
-    def keys(self, folder: str) -> Iterable[str]:
+    def keys(self, folder: str) -> Iterable[str] | None:
         """See `RangeSource`."""
-        names = self._files.keys(folder)
-        if names is None and folder == JOURNAL:
-            attributes = json.loads(self.read("zarr.json") or b"{}").get("attributes", {})
-            shards = -(-int(attributes.get("clips", 0)) // max(int(attributes.get("shard_clips", 1)), 1))
-            return [f"{shard:07d}.json" for shard in range(shards)]
-        return names or []
+        return self._files.keys(folder)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import COCO17, RgbSpec, StoreSpec
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.layout import Layout
@@ -124,6 +124,7 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
     if not any_version:
         try:
             _check_sizes(attributes)
+            _check_rules(attributes.get("disjoint", {}))
             spec_from_attributes(attributes)
         except (AttributeError, TypeError, ValueError) as error:
             raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
@@ -136,3 +137,9 @@ def _check_sizes(attributes: Mapping[str, Any]) -> None:
         value = attributes[name]
         if type(value) is not int or not 0 <= value < 2**40:
             raise ValueError(f"expected {name} to be a whole number, got {value!r}")
+
+
+def _check_rules(rules: Any) -> None:
+    """Raise ValueError unless split rules are a column for each protocol."""
+    if not isinstance(rules, dict) or not all(isinstance(column, str) for column in rules.values()):
+        raise ValueError(f"expected disjoint to name columns, got {shorten(rules)}")

@@ -8,7 +8,7 @@ import json
 from heatpool.pool.disk.sealed_json import FileMark
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root
-from heatpool.pool.store.creation import CREATION, CreationRecord
+from heatpool.pool.store.create import CREATION, CreationRecord
 from heatpool.pool.store.journal import digest_journal, read_records
 from heatpool.pool.store.layout import FINISHED
 

@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from heatpool.pool.disk.atomic import OnStep
 from heatpool.pool.disk.files import flush_file, flush_folder, temp_name, write_atomic
 from heatpool.pool.records import Status
 from heatpool.pool.sources.folder import FolderSource
-from heatpool.pool.store.index import create_results
-from heatpool.pool.store.index_reader import IndexReader
+from heatpool.pool.store.index import IndexReader, create_results
 from heatpool.pool.store.journal import merge_results
 from heatpool.pool.store.layout import FINISHED, Layout
-from heatpool.pool.store.shard_writer import OnStep
 
 __all__ = ["FAILURES", "Derived", "derive", "finish_store"]
 

@@ -107,8 +107,14 @@ def record_key(shard: int) -> str:
 
 
 def recorded_shards(source: Source, layout: Layout) -> list[int]:
-    """Shards that have a record, sound or not, in order. Lists the journal's folder and nothing else."""
-    stems = (name.removesuffix(".json") for name in source.keys(JOURNAL))
+    """Shards that have a record, intact or not, in order. Lists the journal's folder and nothing else.
+
+    Where no folder can be listed any shard may have one: all shards are returned.
+    """
+    names = source.keys(JOURNAL)
+    if names is None:
+        return list(range(layout.shards))
+    stems = (name.removesuffix(".json") for name in names)
     return sorted(shard for stem in stems if stem.isdigit() and (shard := int(stem)) < layout.shards)
 
 

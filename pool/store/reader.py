@@ -13,10 +13,9 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
-from heatpool.pool.store.clip_table import ClipTable, Rows
+from heatpool.pool.store.clip_table import ClipTable, Rows, SplitName
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
-from heatpool.pool.store.selection import SplitName
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
 
 __all__ = ["FeatureStore", "SplitName"]
@@ -170,7 +169,7 @@ class FeatureStore:
         """Bytes of each array with its metadata; lists their folders, or takes the recorded sizes."""
         sizes = dict.fromkeys(sorted(self.clips._index.group.array_keys()), 0)
         for name in sizes:
-            sizes[name] = sum(self.source.size(f"{name}/{key}") or 0 for key in self.source.keys(name))
+            sizes[name] = sum(self.source.size(f"{name}/{key}") or 0 for key in self.source.keys(name) or ())
         if not any(sizes.values()):  # an address whose folders cannot be listed
             for key, (size, _) in recorded_files(self.source).items():
                 name = key.partition("/")[0]

@@ -1,26 +1,27 @@
-"""Going on with a store: is it from the same input, and are the files of its creation whole."""
+"""Resuming a store: is it from the same input, and are the files of its creation whole."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from heatpool.pool.disk.files import temp_name, write_atomic
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, StoreSpec
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.attributes import layout_from_attributes, read_root, root_attributes
-from heatpool.pool.store.create import fill_new
-from heatpool.pool.store.creation import CREATION, CreationRecord, digest_index
-from heatpool.pool.store.differences import find_difference, find_index_difference, shorten
-from heatpool.pool.store.index_reader import IndexReader
+from heatpool.pool.store.create import CREATION, CreationRecord, digest_index, fill_new
+from heatpool.pool.store.index import IndexReader
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.verify import Check, damaged_creation
 
-__all__ = ["FoundStore", "compare_input", "remake_files"]
+__all__ = ["FoundStore", "compare_input", "find_difference", "remake_files"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class FoundStore:
     Attributes:
         layout: its sizes.
         attributes: its root attributes, without those that the index brings.
+        index: its clips.
         record: its `index.json`, None when that is lost or damaged.
         damaged: keys of files of its creation that are gone or not as recorded.
     """
 
     layout: Layout
     attributes: Mapping[str, Any]
+    index: ClipIndex
     record: CreationRecord | None
     damaged: Sequence[str]
 
@@ -61,9 +64,9 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
         stored = read_root(source)
     else:
         stored = root_attributes(spec, clips=len(index), shard_clips=record.shard_clips)
-        stored["code_version"] = record.code_version
+        stored |= {"code_version": record.code_version, "disjoint": index.disjoint}
     given = root_attributes(spec, clips=len(index), shard_clips=stored["shard_clips"])
-    # Another release may go on with a store: each journal record names the release that wrote it. Earlier
+    # Another release may resume a store: each journal record names the release that wrote it. Earlier
     # ones left out the channels of each tap, which follow from network and tap.
     names = {*given, "rgb", "map_mean"} - {"code_version", "tap_channels"}
     difference = find_difference(
@@ -71,18 +74,24 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
         {name: given[name] for name in names & set(given)},
     )
     layout = layout_from_attributes(stored)
+    index, rules = replace(index, disjoint=stored.get("disjoint", {})), index.disjoint
+    if index.disjoint:
+        difference = difference or find_difference(index.disjoint, rules, prefix="disjoint.")
+    elif rules:  # a store of an earlier release, say: zarr.json stays as it is recorded
+        _log.warning("%s: has no split rule and gets none on resume; give --disjoint to train", root)
     if not difference and (record is None or record.index_sha256 != digest_index(index)):
-        difference = find_index_difference(IndexReader(source, layout).index(), index)
+        difference = _find_index_difference(IndexReader(source, layout).index(), index)
     if difference:
         raise HeatpoolError(
             f"{root}: cannot resume, the store was made from other input: {difference}; "
             "give the same input, another output, or --overwrite"
         )
-    attributes = {key: value for key, value in stored.items() if key not in ("columns", "splits")}
-    return FoundStore(layout, attributes, record, damaged)
+    by_index = ("columns", "splits", "disjoint")
+    attributes = {key: value for key, value in stored.items() if key not in by_index}
+    return FoundStore(layout, attributes, index, record, damaged)
 
 
-def remake_files(root: Path, found: FoundStore, *, index: ClipIndex) -> None:
+def remake_files(root: Path, found: FoundStore) -> None:
     """Make damaged files of a store's creation again, from the same input, to the recorded bytes.
 
     A lost `index.json` is made again if all other files are as made anew.
@@ -94,7 +103,10 @@ def remake_files(root: Path, found: FoundStore, *, index: ClipIndex) -> None:
     aside = root / temp_name("remake")
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        fill_new(aside, found.layout, attributes=found.attributes, index=index, on_step=lambda name: None)
+        aside.mkdir()
+        fill_new(
+            aside, found.layout, attributes=found.attributes, index=found.index, on_step=lambda name: None
+        )
         made = CreationRecord.read(FolderSource(aside))
         assert made is not None, "fill_new writes index.json"
         if found.record is None:
@@ -113,3 +125,41 @@ def remake_files(root: Path, found: FoundStore, *, index: ClipIndex) -> None:
             write_atomic(root / key, (aside / key).read_bytes(), temp_folder=aside)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def find_difference(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> str:
+    """The first entry in which two nested mappings differ, "" when they are equal."""
+    for key in sorted({*stored, *given}):
+        old, new = stored.get(key), given.get(key)
+        if old == new and (key in stored) == (key in given):
+            continue
+        name = f"{prefix}{key}"
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            return find_difference(old, new, prefix=f"{name}.")
+        old_text, new_text = (shorten(m[key]) if key in m else "nothing" for m in (stored, given))
+        return f"{name}: {old_text} in the store, {new_text} given"
+    return ""
+
+
+def _find_index_difference(stored: ClipIndex, given: ClipIndex) -> str:
+    """What differs first between two indices, "" when they are equal."""
+    if len(stored) != len(given):
+        return f"{len(stored)} clips in the store, {len(given)} given"
+    if stored.class_names != given.class_names:
+        return f"class_names: {shorten(stored.class_names)} in the store, {shorten(given.class_names)} given"
+    for kind in ("columns", "splits"):
+        names = [sorted(getattr(index, kind)) for index in (stored, given)]
+        if names[0] != names[1]:
+            return f"{kind}: {shorten(names[0])} in the store, {shorten(names[1])} given"
+    fields: list[tuple[str, Sequence, Sequence]] = [
+        ("clip_id", stored.clip_id, given.clip_id),
+        ("path", stored.path, given.path),
+        ("label", stored.label.tolist(), given.label.tolist()),
+    ]
+    fields += [(f"column {k}", v, given.columns[k]) for k, v in stored.columns.items()]
+    fields += [(f"split {k}", v.tolist(), given.splits[k].tolist()) for k, v in stored.splits.items()]
+    for name, old, new in fields:
+        if old != new:
+            row = next(i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
+            return f"{name} of row {row}: {shorten(old[row])} in the store, {shorten(new[row])} given"
+    return ""

@@ -9,7 +9,7 @@ import zarr
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.index_reader import open_array
+from heatpool.pool.store.index import open_array
 from heatpool.pool.store.journal import ShardError, check_shard, record_key
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.quantise import dequantise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from heatpool.pool.disk.atomic import OnStep
 from heatpool.pool.disk.files import flush_file, flush_folder, hash_file, temp_name, write_atomic
 from heatpool.pool.disk.locks import Lock
 from heatpool.pool.disk.sealed_json import FileMark
@@ -25,10 +26,7 @@ from heatpool.pool.store.journal import ShardRecord, record_key
 from heatpool.pool.store.layout import FINISHED, JOURNAL, ArraySpec, Layout, create_feature_array
 from heatpool.pool.store.quantise import FLOAT16_MAX, quantise
 
-__all__ = ["OnStep", "ShardWriter", "stack_features", "to_stored"]
-
-OnStep = Callable[[str], None]
-"""Called with the name of each step of a write once it is done (`shard 3: renamed boxes`)."""
+__all__ = ["ShardWriter", "stack_features", "to_stored"]
 
 _WITH_FEATURES = (Status.OK, Status.TRUNCATED)
 

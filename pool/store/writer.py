@@ -6,31 +6,29 @@ at a time writes a shard and holds the shard's lock. Workers attach and write sh
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from heatpool.pool.disk.files import clean_leftovers, temp_name
+from heatpool.pool.disk.atomic import OnStep, atomic_folder
+from heatpool.pool.disk.files import clean_leftovers
 from heatpool.pool.disk.locks import Lock, clear_dead_locks
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, StoreSpec
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.attributes import layout_from_attributes, read_root, root_attributes
-from heatpool.pool.store.create import fill_new, move_into_place, refuse_existing
+from heatpool.pool.store.create import fill_new, lock_store, replace_store
 from heatpool.pool.store.finish import finish_store
 from heatpool.pool.store.journal import ShardRecord
 from heatpool.pool.store.layout import JOURNAL, Layout
 from heatpool.pool.store.resume import compare_input, remake_files
-from heatpool.pool.store.shard_writer import OnStep, ShardWriter, stack_features, to_stored
+from heatpool.pool.store.shard_writer import ShardWriter, stack_features, to_stored
 from heatpool.pool.store.verify import Check, unsound_shards
 
 __all__ = ["StoreWriter"]
-
-_LOCK = ".lock-writer"
 
 
 class StoreWriter:
@@ -92,14 +90,10 @@ class StoreWriter:
             ValueError: if `shard_clips` is out of range or the config is not JSON.
         """
         root = Path(path)
-        refuse_existing(root, overwrite=overwrite)
         writer = cls(root, Layout.of(spec, clips=len(index), shard_clips=shard_clips), on_step=on_step)
         attributes = root_attributes(spec, clips=len(index), shard_clips=shard_clips)
-        with _disk_errors(root, "make the feature store"):
-            root.parent.mkdir(parents=True, exist_ok=True)
-            replaces = root.exists()
-            with _acquire(root) if replaces else nullcontext():  # nobody writes what is replaced
-                writer._create(attributes, index, replaces=replaces)
+        with replace_store(root, overwrite=overwrite, resumable=True):
+            writer._create(attributes, index, overwrite=overwrite)
         return writer
 
     @classmethod
@@ -141,10 +135,10 @@ class StoreWriter:
         found = compare_input(root, spec=spec, index=index, check=check)
         writer = cls(root, found.layout, on_step=on_step)
         with _disk_errors(root, "resume"):
-            writer._lock = _acquire(root)
+            writer._lock = lock_store(root)
             try:
                 if found.incomplete:
-                    remake_files(root, found, index=index)
+                    remake_files(root, found)
                 (root / JOURNAL).mkdir(exist_ok=True)
                 clean_leftovers(root)
                 clear_dead_locks(root, prefix=".lock-", what=str(root))
@@ -214,7 +208,7 @@ class StoreWriter:
         """
         with _disk_errors(self.path, "finish the store"):
             if self._lock is None:
-                self._lock = _acquire(self.path)
+                self._lock = lock_store(self.path)
             try:
                 self._lock.check()
                 finish_store(self.path, self.layout, on_step=self._step)
@@ -231,26 +225,17 @@ class StoreWriter:
         if self.on_step is not None:
             self.on_step(name)
 
-    def _create(self, attributes: dict[str, Any], index: ClipIndex, *, replaces: bool) -> None:
-        label = self.path.name.replace("-", "_")
-        clean_leftovers(self.path.parent, prefix=f".tmp-{label}-")
-        aside = self.path.parent / temp_name(f"{label}-new")
-        shutil.rmtree(aside, ignore_errors=True)
+    def _create(self, attributes: dict[str, Any], index: ClipIndex, *, overwrite: bool) -> None:
         try:
-            fill_new(aside, self.layout, attributes=attributes, index=index, on_step=self._step)
-            self._lock = _acquire(aside)  # the store is locked from its first moment in place
-            old = self.path.parent / temp_name(f"{label}-old") if replaces else None
-            move_into_place(aside, self.path, old=old, on_step=self._step)
-            self._lock.moved(self.path / _LOCK)
+            with atomic_folder(
+                self.path, overwrite, on_step=lambda name: self._step(f"create: {name}")
+            ) as aside:
+                fill_new(aside, self.layout, attributes=attributes, index=index, on_step=self._step)
+                self._lock = lock_store(aside)  # the store is locked from its first moment in place
+            self._lock.moved(self.path / self._lock.path.name)
         except BaseException:
             self.close()
             raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _acquire(root: Path) -> Lock:
-    return Lock.acquire(root / _LOCK, what=str(root))
 
 
 @contextmanager

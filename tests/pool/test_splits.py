@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from heatpool.extract.datasets import forbidden_columns
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Split
-from heatpool.pool.splits import check_labels, check_split, find_leaks, refuse_leaks
+from heatpool.pool.splits import check_labels, check_split, find_leaks, refuse_leaks, require_labels
 
 N, TRAIN, VAL, TEST = Split
 
@@ -20,6 +19,7 @@ def index(
     paths: Sequence[str] | None = None,
     protocol: str = "xsub",
     class_names: tuple[str, ...] = ("a", "b"),
+    disjoint: Mapping[str, str] | None = None,
     **columns: str,
 ) -> ClipIndex:
     """Clips of these parts; a column is given as one letter a clip, `-` = unknown."""
@@ -31,6 +31,7 @@ def index(
         class_names=class_names,
         columns={name: tuple("" if each == "-" else each for each in text) for name, text in columns.items()},
         splits={protocol: np.array(parts, np.uint8)},
+        disjoint=disjoint or {},
     )
 
 
@@ -47,13 +48,13 @@ def test_a_subject_in_train_and_test_is_caught() -> None:
     (leak,) = find_leaks(given, "xsub", disjoint="subject")
     assert leak.message == "xsub: 1 subject both in train and test: 1"
     with pytest.raises(HeatpoolError, match="the split leaks: xsub: 1 subject both in train and test: 1;"):
-        refuse_leaks(given, "xsub", disjoint=forbidden_columns())
+        refuse_leaks(given, "xsub", {"xsub": "subject"})
 
 
 def test_disjoint_subjects_pass() -> None:
     given = index([TRAIN, TRAIN, VAL, TEST, TEST, N], subject="112331", camera="121212")
     assert found(given, disjoint="subject") == []
-    refuse_leaks(given, "xsub", disjoint=forbidden_columns())
+    refuse_leaks(given, "xsub", {"xsub": "subject"})
 
 
 def test_a_camera_may_be_in_train_and_val_but_not_in_test() -> None:
@@ -73,7 +74,7 @@ def test_val_must_not_have_the_subjects_of_train() -> None:
 def test_without_a_rule_shared_subjects_are_a_warning() -> None:
     given = index([TRAIN, TEST, TEST], subject="11-", protocol="mine")
     assert found(given, "mine") == [("warning", "subject_leak", (0, 1))]
-    refuse_leaks(given, "mine", disjoint=forbidden_columns())
+    refuse_leaks(given, "mine")
     with pytest.raises(HeatpoolError, match="mine: 1 subject"):
         refuse_leaks(given, "mine", disjoint={"mine": "subject"})
 
@@ -92,7 +93,7 @@ def test_a_video_in_two_parts_is_caught_by_path_and_by_content() -> None:
 def test_classes_that_train_lacks_and_empty_parts() -> None:
     given = index([TRAIN, TEST, TEST, N], labels=[0, 0, 1, 1])
     assert [(each.level, each.check, each.rows) for each in check_split(given, "xsub")] == [
-        ("warning", "empty_part", ()),
+        ("warning", "empty_split", ()),
         ("error", "class_not_in_train", (2,)),
     ]
     messages = [each.message for each in check_split(given, "xsub")]
@@ -116,10 +117,29 @@ def test_an_unknown_protocol_is_refused() -> None:
         find_leaks(index([TRAIN]), "xset")
 
 
-def test_official_protocols_forbid_what_they_split_by() -> None:
-    assert forbidden_columns() == {
-        "xsub": "subject", "xview": "camera", "xset": "setup",
-        "cs": "subject", "cv1": "camera", "cv2": "camera",
-        "csv1": "subject", "csv2": "subject", "cross_view": "camera",
-        "split1": "subject", "split2": "subject", "split3": "subject",
-    }  # fmt: skip
+@pytest.mark.parametrize("protocol", ["split1", "cs", "cv1", "xsub", "xview"])
+def test_a_protocol_is_judged_by_the_rule_it_came_with_and_never_by_its_name(protocol: str) -> None:
+    splits, own = [TRAIN, TEST], {"subject": "11", "camera": "12"}
+    refuse_leaks(index(splits, protocol=protocol, **own), protocol)
+    refuse_leaks(index(splits, protocol=protocol, disjoint={"other": "subject"}, **own), protocol)
+    ruled = index(splits, protocol=protocol, disjoint={protocol: "subject"}, **own)
+    assert found(ruled, protocol) == [("error", "subject_leak", (0, 1))]
+    assert [each.check for each in check_split(ruled, protocol)][-1] == "subject_leak"
+    with pytest.raises(HeatpoolError, match=f"the split leaks: {protocol}: 1 subject"):
+        refuse_leaks(ruled, protocol)
+    refuse_leaks(ruled, protocol, {protocol: "camera"})  # what is asked for overrules
+    with pytest.raises(HeatpoolError, match="1 subject"):
+        refuse_leaks(ruled, protocol, {"another": "camera"})
+
+
+def test_a_rule_is_a_column_per_protocol() -> None:
+    with pytest.raises(ValueError, match="expected a column per protocol in disjoint"):
+        index([TRAIN], disjoint={"xsub": None})  # type: ignore[dict-item]
+
+
+def test_clips_without_a_label_are_refused_in_one_wording() -> None:
+    require_labels(np.array([0, 1]), ("a", "b"), "cannot evaluate")
+    require_labels(np.array([], np.int64), (), "cannot evaluate")
+    with pytest.raises(HeatpoolError) as error:
+        require_labels(np.array([0, -1, -1]), ("a", "b", "c"), "cannot evaluate")
+    assert str(error.value) == "cannot evaluate: 2 of 3 clips have no label, such as 'b'"

@@ -13,15 +13,15 @@ from torch.nn import functional as F
 
 from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
 from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm, use_crop_statistics
-from heatpool.extract.networks.hrnet.network import TAPS, HRNetSimCC
+from heatpool.extract.networks.hrnet.network import HRNET_TAPS, HRNetSimCC
 from heatpool.extract.networks.hrnet.weights import load_network
+from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.records import CropSpec, PoseBatch
-from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["DEFAULT_TAP", "BatchNorm", "HRNetBackbone", "load_hrnet_backbone"]
 
 DEFAULT_TAP = "stage4_branch1"
-"""The paper's map, 96 x 32 x 24 for HRNet-W48 at 256 x 192; see `TAPS`."""
+"""The paper's map, 96 x 32 x 24 for HRNet-W48 at 256 x 192; see `HRNET_TAPS`."""
 
 BatchNorm = Literal["eval", "published"]
 
@@ -36,7 +36,7 @@ class HRNetBackbone:
 
     Args:
         network: with its weights; it is changed in place (batch norms folded or replaced) and kept.
-        taps: keys of `TAPS`; several are pooled at the same joints.
+        taps: keys of `HRNET_TAPS`; several are pooled at the same joints.
         batchnorm: eval = trained statistics; published = every crop normalised by its own, as in the
             published extractor, whose network was never put in eval mode.
         weights_sha256: of the weights file.
@@ -59,14 +59,9 @@ class HRNetBackbone:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        unknown = [tap for tap in taps if tap not in TAPS]
-        if unknown or not taps:
-            raise HeatpoolError(
-                f"expected --tap out of {', '.join(TAPS)}, got {', '.join(unknown) or 'none'}"
-            )
-        self._taps = tuple(taps)
+        self._taps = check_taps(taps, HRNET_TAPS)
         self.tap, self.weights_sha256 = "+".join(taps), weights_sha256
-        self.tap_channels = tuple(network.channels * 2 ** TAPS[tap] for tap in taps)
+        self.tap_channels = tuple(network.channels * 2 ** HRNET_TAPS[tap] for tap in taps)
         self.channels = sum(self.tap_channels)
         self.joints = network.joints
         self.crop = CropSpec(height_px=network.height_px, width_px=network.width_px)

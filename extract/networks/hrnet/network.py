@@ -13,14 +13,14 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["TAPS", "HRNetOutput", "HRNetSimCC"]
+__all__ = ["HRNET_TAPS", "HRNetOutput", "HRNetSimCC"]
 
 _BLOCKS = 4  # residual blocks a branch in each module
 _MODULES = {2: 1, 3: 4, 4: 3}  # modules of each stage
 _STEM_CHANNELS = 64
 _EXPANSION = 4  # of the bottlenecks of stage 1
 
-TAPS: dict[str, int] = {
+HRNET_TAPS: dict[str, int] = {
     **{f"stage{stage}_in{branch}": branch for stage in (2, 3, 4) for branch in range(stage)},
     **{f"stage{stage}_branch{branch}": branch for stage in (2, 3, 4) for branch in range(stage)},
     "stage4_out": 0,
@@ -111,7 +111,7 @@ class HRNetSimCC(nn.Module):
         return [self.final_layer, *vectors]
 
     def forward(self, crops: Tensor, taps: Collection[str] = ()) -> HRNetOutput:
-        """Run the network and return its heads and the maps named in `taps` (keys of `TAPS`)."""
+        """Run the network and return its heads and the maps named in `taps` (keys of `HRNET_TAPS`)."""
         kept: dict[str, Tensor] = {}
 
         def keep(name: str, maps: list[Tensor]) -> None:

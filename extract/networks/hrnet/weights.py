@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["load_network", "read_checkpoint"]
@@ -64,8 +64,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
         HeatpoolError: if the file cannot be read or holds anything else.
     """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        _, digest = hash_file(path)
         content = _read(path)
     except OSError as error:
         reason = error.strerror or error

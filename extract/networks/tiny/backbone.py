@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.tiny.network import (
-    TAP,
-    TAPS,
+    TINY_TAP,
+    TINY_TAPS,
     TinyPose,
     channels_last,
     decode_gaussian_heatmaps,
     heatmaps_of,
 )
-from heatpool.extract.networks.tiny.weights import DETECTOR_FILE, POSE_FILE, WEIGHTS_FOLDER, load_weights
+from heatpool.extract.networks.tiny.weights import DETECTOR_FILE, POSE_FILE, load_tiny_weights
+from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER
 from heatpool.extract.records import CropSpec, PoseBatch
-from heatpool.pool.errors import HeatpoolError
 
 if TYPE_CHECKING:
     from ultralytics.nn.tasks import DetectionModel
@@ -28,7 +29,7 @@ __all__ = [
     "DETECTOR_INPUT_WH",
     "TINY_CROP",
     "TinyBackbone",
-    "build_detector",
+    "build_tiny_detector",
     "load_tiny_backbone",
     "load_tiny_detector",
 ]
@@ -48,7 +49,7 @@ class TinyBackbone:
     Args:
         network: with its weights; it is fused in place and kept.
         weights_sha256: of the weights file.
-        taps: keys of `TAPS`; several are pooled at the same joints.
+        taps: keys of `TINY_TAPS`; several are pooled at the same joints.
 
     Raises:
         HeatpoolError: if there is no such tap.
@@ -58,16 +59,11 @@ class TinyBackbone:
     joints: int = 17
     crop: CropSpec = TINY_CROP
 
-    def __init__(self, network: TinyPose, *, weights_sha256: str, taps: Sequence[str] = (TAP,)) -> None:
-        unknown = [tap for tap in taps if tap not in TAPS]
-        if unknown or not taps:
-            raise HeatpoolError(
-                f"expected --tap out of {', '.join(TAPS)}, got {', '.join(unknown) or 'none'}"
-            )
+    def __init__(self, network: TinyPose, *, weights_sha256: str, taps: Sequence[str] = (TINY_TAP,)) -> None:
         self.network = network.fuse()
         self.weights_sha256 = weights_sha256
-        self._taps, self.tap = tuple(taps), "+".join(taps)
-        self.tap_channels = tuple(TAPS[tap] for tap in taps)
+        self._taps, self.tap = check_taps(taps, TINY_TAPS), "+".join(taps)
+        self.tap_channels = tuple(TINY_TAPS[tap] for tap in taps)
         self.channels = sum(self.tap_channels)
 
     @torch.inference_mode()
@@ -87,7 +83,7 @@ class TinyBackbone:
         return PoseBatch(joints_xy_px, scores, tuple(maps), heatmaps)
 
 
-def build_detector() -> DetectionModel:
+def build_tiny_detector() -> DetectionModel:
     """Return the untrained detector of `detector.yaml`, one class: person."""
     # Imported here: ultralytics takes over a second to import and the pose network does without it.
     from ultralytics.nn.tasks import DetectionModel
@@ -98,8 +94,8 @@ def build_detector() -> DetectionModel:
 def load_tiny_backbone(
     device: torch.device | str = "cpu",
     *,
-    taps: Sequence[str] = (TAP,),
-    weights: Path = WEIGHTS_FOLDER / POSE_FILE,
+    taps: Sequence[str] = (TINY_TAP,),
+    weights: Path = SHIPPED_FOLDER / POSE_FILE,
 ) -> TinyBackbone:
     """Load the pose network.
 
@@ -107,19 +103,19 @@ def load_tiny_backbone(
         HeatpoolError: if the weights are missing, damaged or of another network, or there is no such tap.
     """
     network = TinyPose()
-    digest = load_weights(network, weights)
+    digest = load_tiny_weights(network, weights)
     return TinyBackbone(channels_last(network).to(device), weights_sha256=digest, taps=taps)
 
 
 def load_tiny_detector(
-    device: torch.device | str = "cpu", *, weights: Path = WEIGHTS_FOLDER / DETECTOR_FILE
+    device: torch.device | str = "cpu", *, weights: Path = SHIPPED_FOLDER / DETECTOR_FILE
 ) -> DetectionModel:
     """Load the detector, fused and in eval mode; it wants RGB in [0, 1], letterboxed to `DETECTOR_INPUT_WH`.
 
     Raises:
         HeatpoolError: if the weights are missing, damaged or of another network.
     """
-    model = build_detector()
-    load_weights(model, weights)
+    model = build_tiny_detector()
+    load_tiny_weights(model, weights)
     model.eval().fuse(verbose=False)
     return channels_last(model).to(device)

@@ -20,8 +20,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 __all__ = [
     "HEATMAP_STRIDE",
     "SIGMA_CELLS",
-    "TAP",
-    "TAPS",
+    "TINY_TAP",
+    "TINY_TAPS",
     "TinyPose",
     "channels_last",
     "decode_gaussian_heatmaps",
@@ -31,21 +31,21 @@ __all__ = [
 HEATMAP_STRIDE = 4
 """Crop pixels per heatmap pixel."""
 
-TAP = "stages.1.branches.1"
+TINY_TAP = "stages.1.branches.1"
 """The pooled map: 1/8 of the crop, the branch that enters the last fusion (as HP-Net's stage 4, branch 1)."""
 
-CHANNELS = (32, 64, 96)
-TAPS = {
+BRANCH_CHANNELS = (32, 64, 96)
+TINY_TAPS = {
     f"stages.{stage}.branches.{branch}": channels
     for stage in range(2)
-    for branch, channels in enumerate(CHANNELS)
+    for branch, channels in enumerate(BRANCH_CHANNELS)
 }
 """Modules whose maps may be pooled, with their channels: by stage, branches at 1/4, 1/8, 1/16 of the crop."""
 SIGMA_CELLS = 1.5
 """Width of the target Gaussians in heatmap cells."""
 
 _LOG_FLOOR = 1e-12
-Network = TypeVar("Network", bound=nn.Module)
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 def _conv_bn(inputs: int, outputs: int, kernel: int, *, stride: int = 1, relu: bool = True) -> nn.Sequential:
@@ -113,22 +113,24 @@ class _Stage(nn.Module):
 
 
 class TinyPose(nn.Module):
-    """Heatmap network; `forward` also returns maps of `TAPS`.
+    """Heatmap network; `forward` also returns maps of `TINY_TAPS`.
 
     Shape: (B, 3, H, W) float, normalised, H and W multiples of 16 -> logits of the heatmaps (B, V, H/4, W/4)
-    and features, not negative: those of `TAP` are (B, 64, H/8, W/8).
+    and features, not negative: those of `TINY_TAP` are (B, 64, H/8, W/8).
     """
 
     def __init__(self, joints: int = 17) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_conv_bn(3, 24, 3, stride=2), _conv_bn(24, CHANNELS[0], 3, stride=2))
+        self.stem = nn.Sequential(_conv_bn(3, 24, 3, stride=2), _conv_bn(24, BRANCH_CHANNELS[0], 3, stride=2))
         self.transitions = nn.ModuleList(
-            _conv_bn(finer, coarser, 3, stride=2) for finer, coarser in pairwise(CHANNELS)
+            _conv_bn(finer, coarser, 3, stride=2) for finer, coarser in pairwise(BRANCH_CHANNELS)
         )
-        self.stages = nn.ModuleList([_Stage(CHANNELS, len(CHANNELS)), _Stage(CHANNELS, 1)])
-        self.head = nn.Conv2d(CHANNELS[0], joints, 1)
+        self.stages = nn.ModuleList(
+            [_Stage(BRANCH_CHANNELS, len(BRANCH_CHANNELS)), _Stage(BRANCH_CHANNELS, 1)]
+        )
+        self.head = nn.Conv2d(BRANCH_CHANNELS[0], joints, 1)
 
-    def forward(self, crops: Tensor, taps: Sequence[str] = (TAP,)) -> tuple[Tensor, ...]:
+    def forward(self, crops: Tensor, taps: Sequence[str] = (TINY_TAP,)) -> tuple[Tensor, ...]:
         """Return logits (see `heatmaps_of`) and the features of each tap."""
         maps = [self.stem(crops)]
         for transition in self.transitions:
@@ -137,7 +139,7 @@ class TinyPose(nn.Module):
         for stage in self.stages:
             branches, maps = stage(maps)
             refined += branches
-        tapped = dict(zip(TAPS, refined, strict=True))
+        tapped = dict(zip(TINY_TAPS, refined, strict=True))
         return self.head(maps[0]), *(tapped[tap] for tap in taps)
 
     def fuse(self) -> TinyPose:
@@ -151,7 +153,7 @@ class TinyPose(nn.Module):
         return self
 
 
-def channels_last(network: Network) -> Network:
+def channels_last(network: _Module) -> _Module:
     """Lay out the kernels channels last, in place: almost twice as fast on a CPU."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,20 +12,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
     "DETECTOR_FILE",
     "FIGURES_FILE",
     "POSE_FILE",
-    "WEIGHTS_FOLDER",
-    "load_weights",
+    "load_tiny_weights",
     "read_facts",
     "save_weights",
 ]
-
-WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-"""Where the shipped files lie inside the installed package."""
 
 POSE_FILE = "pose.safetensors"
 DETECTOR_FILE = "detector.safetensors"
@@ -49,14 +45,14 @@ def save_weights(module: nn.Module, path: Path, *, facts: Mapping[str, Any]) -> 
     save_file(state, path, metadata={_FACTS: json.dumps(facts, sort_keys=True)})
 
 
-def load_weights(module: nn.Module, path: Path) -> str:
+def load_tiny_weights(module: nn.Module, path: Path) -> str:
     """Load a file of `save_weights` into `module` (which stays float32) and return its SHA-256 in hex.
 
     Raises:
         HeatpoolError: if the file is missing, damaged or made for another network.
     """
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        _, digest = hash_file(path)
         with safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from heatpool.classify.hpnet.checkpoint import build_hpnet, load_hpnet
-from heatpool.classify.hpnet.data import ModalClips, StoredCrops
+from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.data.rgb import StoredCrops
+from heatpool.classify.hpnet.architecture import build_hpnet, load_hpnet, train_hpnet
 from heatpool.classify.hpnet.frames import FrameEncoder
 from heatpool.classify.hpnet.network import SKELETONS
-from heatpool.classify.hpnet.predict import predict_hpnet
-from heatpool.classify.hpnet.recipe import HPNetConfig
+from heatpool.classify.hpnet.recipe import HPNetRecipe
 from heatpool.classify.hpnet.text import LabelText
-from heatpool.classify.hpnet.train import train_hpnet
-from heatpool.classify.training.loop import EpochReport, Training
+from heatpool.classify.training.history import EpochReport, Training
+from heatpool.classify.training.predict import predict_heads
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.jpeg import pack_jpegs
 from tests.classify.clip_cases import CLASSES, moving_clips
@@ -29,7 +29,7 @@ class _StopError(Exception):
 
 
 def run(
-    config: HPNetConfig, train: ModalClips, val: ModalClips, out: Path, *, given: bool = False, **more: object
+    config: HPNetRecipe, train: ClipSet, val: ClipSet, out: Path, *, given: bool = False, **more: object
 ) -> Training:
     shape = shape_of(train)
     text = None
@@ -49,9 +49,9 @@ def right(scores: object) -> float:
 def test_eight_clips_are_learnt_by_heart(rgb: bool, given: bool, tmp_path: Path) -> None:
     """With RGB and given texts, or with neither: main and auxiliary heads alike."""
     clips = clips_with_rgb(8, rgb=rgb)
-    config = recipe(shared={"epochs": 20, "batch": 4, "p_interval": (1.0, 1.0)})
+    config = recipe(shared={"epochs": 20, "batch_size": 4, "p_interval": (1.0, 1.0)})
     trained = load_hpnet(run(config, clips, clips, tmp_path, given=given).last)
-    scores = predict_hpnet(trained, clips)
+    scores = predict_heads(trained, clips)
     assert set(scores) == {"hpnet", *SKELETONS}
     assert {name: right(of_head) for name, of_head in scores.items()} == dict.fromkeys(scores, 1)
     with (tmp_path / "metrics.csv").open() as file:
@@ -116,11 +116,18 @@ def test_checkpoints_refuse_what_they_were_not_made_for(tmp_path: Path) -> None:
     clips = clips_with_rgb(8)
     best = run(recipe(shared={"epochs": 1}), clips, clips, tmp_path).best
     trained = load_hpnet(best)
-    with pytest.raises(HeatpoolError, match="it was trained with RGB"):
-        predict_hpnet(trained, dataclasses.replace(clips, rgb_source={**RGB_SOURCE, "rgb_frames": 5}))
-    other = dataclasses.replace(clips.clips, source={**clips.clips.source, "tap": "y"})
-    with pytest.raises(HeatpoolError, match="its tap is 'x', theirs 'y'"):
-        predict_hpnet(trained, dataclasses.replace(clips, clips=other))
+    for changes, said in (
+        ({"rgb_frames": 5}, "its rgb_frames is 4, theirs 5"), ({"tap": "y"}, "its tap is 'x', theirs 'y'"),
+    ):  # fmt: skip
+        with pytest.raises(HeatpoolError, match=said):
+            predict_heads(trained, dataclasses.replace(clips, source={**clips.source, **changes}))
+    with pytest.raises(HeatpoolError, match="its rgb is 'xclip', theirs None"):
+        predict_heads(trained, clips_with_rgb(8, rgb=False))
+    blind = load_hpnet(
+        run(recipe(shared={"epochs": 1}), *[clips_with_rgb(8, rgb=False)] * 2, tmp_path / "blind").best
+    )
+    with pytest.raises(HeatpoolError, match="its rgb is None, theirs 'xclip'"):
+        predict_heads(blind, clips)
     best.write_bytes(b"damaged")
     with pytest.raises(HeatpoolError, match="cannot load the checkpoint"):
         load_hpnet(best)
@@ -130,13 +137,11 @@ def test_checkpoints_refuse_what_they_were_not_made_for(tmp_path: Path) -> None:
 
 def test_unlabelled_clips_and_divergence_are_one_clear_line(tmp_path: Path) -> None:
     clips = clips_with_rgb(8)
-    unlabelled = dataclasses.replace(
-        clips, clips=dataclasses.replace(clips.clips, labels=torch.full((8,), -1))
-    )
-    with pytest.raises(HeatpoolError, match="8 of 8 clips in the val part have no label"):
+    unlabelled = dataclasses.replace(clips, labels=torch.full((8,), -1))
+    with pytest.raises(HeatpoolError, match="8 of 8 clips in the val split have no label"):
         run(TINY, clips, unlabelled, tmp_path)
     with pytest.raises(HeatpoolError, match=r"training diverged: .* use a lower --learning-rate"):
-        run(recipe(shared={"lr": 1e25}), clips, clips, tmp_path)
+        run(recipe(shared={"learning_rate": 1e25}), clips, clips, tmp_path)
 
 
 def test_the_image_network_is_trained_on_crops(tmp_path: Path) -> None:
@@ -150,10 +155,11 @@ def test_the_image_network_is_trained_on_crops(tmp_path: Path) -> None:
     pictures = np.zeros((6, FRAMES, 32, 32, 3), np.uint8)
     for picture, label in zip(pictures, skeletons.labels.tolist(), strict=True):
         picture[..., label] = 200
-    clips = ModalClips(skeletons, StoredCrops([pack_jpegs(each) for each in pictures], 32), RGB_SOURCE)
+    crops = StoredCrops([pack_jpegs(each) for each in pictures], 32)
+    clips = dataclasses.replace(skeletons, rgb=crops, source={**skeletons.source, **RGB_SOURCE})
     config = recipe(
         rgb="crops", image="x", new_rate=10, mixup=0.8, cutmix=1.0, colour_jitter=0.0, grey=0.0,
-        shared={"epochs": 3, "lr": 1e-3}, skeleton_rate=10, text_rate=10,
+        shared={"epochs": 3, "learning_rate": 1e-3}, skeleton_rate=10, text_rate=10,
     )  # fmt: skip
     torch.manual_seed(0)
     encoder = FrameEncoder.from_config(vision, WIDTH)

@@ -9,13 +9,15 @@ import torch
 
 from heatpool.classify.data.streams import STREAMS
 from heatpool.classify.networks.heads import StatisticsHead
-from heatpool.classify.training.checkpoint import build_model, load_model
+from heatpool.classify.training.architecture import NetworkShape
 from heatpool.classify.training.predict import predict_scores
-from heatpool.classify.training.recipe import HEADS, ModelName, TrainConfig
-from heatpool.classify.training.stream import train_stream
-from heatpool.pipelines.options.train import _STREAMS
+from heatpool.classify.training.recipe import HEADS, ModelName, Recipe
+from heatpool.classify.training.stream import build_model, load_model, train_stream
+from heatpool.pipelines.options.train import STREAMS as OPTION_STREAMS
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import moving_clips
+
+SHAPE = NetworkShape(channels=4, classes=3, persons=2)
 
 
 def test_statistics_of_a_ramp_by_hand() -> None:
@@ -33,7 +35,7 @@ def test_statistics_of_a_ramp_by_hand() -> None:
 @pytest.mark.parametrize("model", list(HEADS))
 def test_a_clips_scores_are_of_its_persons_alone(model: ModelName) -> None:
     torch.manual_seed(0)
-    head = build_model(HEADS[model], channels=4, classes=3, persons=2).eval()
+    head = build_model(HEADS[model], SHAPE).eval()
     x = torch.randn(3, 32, 17, 4)
     clip, slot = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
     with torch.no_grad():
@@ -46,10 +48,10 @@ def test_a_clips_scores_are_of_its_persons_alone(model: ModelName) -> None:
 @pytest.mark.parametrize("model", list(HEADS))
 def test_small_heads_learn_motion_and_come_back_from_disk(model: ModelName, tmp_path: Path) -> None:
     train, val, test = moving_clips(96), moving_clips(15, seed=1), moving_clips(60, seed=2)
-    config = dataclasses.replace(HEADS[model], batch=8, lr=1e-2, window=12)
+    config = dataclasses.replace(HEADS[model], batch_size=8, learning_rate=1e-2, window=12)
     run = train_stream(config, train, val=val, out_dir=tmp_path)
     best = load_model(run.best)
-    assert best.config == config
+    assert best.recipe == config
     scores = predict_scores(best, test)
     assert (scores.scores.argmax(1) == scores.labels).mean() >= 0.7  # chance is a third
     again = predict_scores(load_model(run.best), test)
@@ -57,14 +59,14 @@ def test_small_heads_learn_motion_and_come_back_from_disk(model: ModelName, tmp_
 
 
 def test_a_probe_is_linear_in_its_statistics() -> None:
-    head = build_model(HEADS["linear"], channels=4, classes=3, persons=2)
+    head = build_model(HEADS["linear"], SHAPE)
     assert sum(parameter.numel() for parameter in head.parameters()) == 3 * 17 * 4 * 3 + 3
 
 
 def test_unknown_models_are_refused() -> None:
     with pytest.raises(HeatpoolError, match="model must be one of ctrgcn, linear, mlp, tcn"):
-        TrainConfig(model="lstm")  # type: ignore[arg-type]
+        Recipe(model="lstm")  # type: ignore[arg-type]
 
 
 def test_the_command_knows_the_streams_there_are() -> None:
-    assert _STREAMS == STREAMS
+    assert STREAMS == OPTION_STREAMS

@@ -3,76 +3,73 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
-from heatpool.classify.hpnet.checkpoint import HPNetShape, build_hpnet
-from heatpool.classify.hpnet.train import train_hpnet
-from heatpool.classify.training.checkpoint import write_atomic
-from heatpool.classify.training.loop import run_training
-from heatpool.classify.training.processes import leave_processes, make_accelerator
-from heatpool.classify.training.recipe import TrainConfig
-from tests.classify.clip_cases import CLASSES
+from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.hpnet.architecture import build_hpnet, train_hpnet
+from heatpool.classify.training.architecture import NetworkShape
+from heatpool.classify.training.loop import train_network
+from heatpool.classify.training.processes import leave_processes
+from heatpool.classify.training.recipe import Recipe
+from tests.classify.clip_cases import CLASSES, moving_clips
 from tests.classify.hpnet.hpnet_cases import FRAMES, WIDTH, clips_with_rgb, recipe
 
-PROBE = TrainConfig(epochs=3, batch=8, accumulation=2, grad_clip=1.0)
+PROBE = Recipe(epochs=3, batch_size=8, accumulation=2, grad_clip=1.0, normalise=False)
 
 
-class _Objective(nn.Module):
+class Linear(nn.Linear):
+    """With a running statistic that differs between processes, as those of batch norms do."""
+
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(4, 3)
+        self.register_buffer("seen", torch.zeros(()))
+
+
+@dataclass(frozen=True)
+class ProbeArchitecture:
+    """Nothing in it depends on how a batch is divided."""
+
+    recipe: Recipe
+    form = "probe"
+
+    @property
+    def shared(self) -> Recipe:
+        return self.recipe
+
+    def build(self, shape: NetworkShape) -> nn.Module:
         torch.manual_seed(0)
-        self.network = nn.Linear(5, 3)
-        self.network.register_buffer("seen", torch.zeros(()))  # differs between processes, as batch norms do
+        return Linear()
 
-    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = self.network(x)
-        return nn.functional.cross_entropy(logits, labels), (logits.argmax(1) == labels).sum()
+    def inputs(self, clips: ClipSet, chosen: Tensor, **_: object) -> tuple[dict[str, Any], Tensor]:
+        persons, owner = clips.persons_of(chosen)
+        last = clips.features[persons][:, -1, 9].float()  # (Q, 4), of the left wrist
+        return {"x": torch.zeros(len(chosen), 4).index_add(0, owner, last)}, clips.labels[chosen]
 
+    def logits(self, network: nn.Module, inputs: dict[str, Any]) -> dict[str, Tensor]:
+        return {"probe": network(inputs["x"])}
 
-class LinearLearner:
-    """Nothing in it depends on how a batch is divided; val is every process' own share of 7 clips."""
+    def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(network.parameters(), lr=0.5, momentum=0.9)
 
-    def __init__(self, accelerator: Accelerator) -> None:
-        generator = torch.Generator().manual_seed(1)
-        self.config, self.clips, self.identity = PROBE, 25, {"probe": 1}
-        self.x = torch.randn(25, 5, generator=generator)
-        self.labels = torch.arange(25) % 3
-        self.val = slice(accelerator.process_index, 7, accelerator.num_processes)
-        self.objective = _Objective()
-        self.network = self.objective.network
-        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
-            self.network.parameters(), lr=0.5, momentum=0.9
-        )
-
-    def batch(self, chosen: torch.Tensor, **_: object) -> dict[str, Any]:
-        return {"x": self.x[chosen], "labels": self.labels[chosen]}
-
-    def set_rate(self, epoch: int, done: float) -> float:
-        return self.optimizer.param_groups[0]["lr"]
-
-    def validate(self) -> tuple[float, int, int]:
-        with torch.no_grad():
-            loss, right = self.objective(self.x[self.val], self.labels[self.val])
-        count = len(self.labels[self.val])
-        return float(loss) * count, int(right), count
-
-    def save(self, path: Path, *, epoch: int, figures: dict[str, float]) -> None:
-        write_atomic(path, save({"weight": self.network.weight.detach()}))
+    def set_rate(self, optimizer: torch.optim.Optimizer, epoch: int, done: float) -> float:
+        return optimizer.param_groups[0]["lr"]
 
 
 def main(out: Path) -> None:
     torch.set_num_threads(1)
-    accelerator = make_accelerator(PROBE)
-    # batches of 8, 8 and 9, or 4 and 4, 4 and 4, 5 and 4
-    run_training(LinearLearner(accelerator), accelerator, out_dir=out / "probe", resume=False, progress=None)
-    config = recipe(shared={"epochs": 2, "batch": 8, "lr": 1e-5})
-    shape = HPNetShape(channels=4, classes=len(CLASSES), persons=2, width=WIDTH, frames=FRAMES, vision=None)
+    # batches of 8, 8 and 9, or 4 and 4, 4 and 4, 5 and 4; val is every process' own share of 7 clips
+    architecture, shape = ProbeArchitecture(PROBE), NetworkShape(channels=4, classes=3, persons=2)
+    train_network(
+        architecture, architecture.build(shape), shape, moving_clips(25), val=moving_clips(7, seed=1),
+        out_dir=out / "probe",
+    )  # fmt: skip
+    config = recipe(shared={"epochs": 2, "batch_size": 8, "learning_rate": 1e-5})
+    shape = NetworkShape(channels=4, classes=len(CLASSES), persons=2, width=WIDTH, frames=FRAMES)
     train, val = clips_with_rgb(17), clips_with_rgb(7, seed=1)
     train_hpnet(config, train, val=val, model=build_hpnet(config, shape), shape=shape, out_dir=out / "hpnet")
     leave_processes()

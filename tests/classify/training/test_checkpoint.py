@@ -9,28 +9,25 @@ import pytest
 import torch
 
 from heatpool.classify.data.clips import channel_stats
-from heatpool.classify.training.checkpoint import (
-    TrainedStream,
-    build_model,
-    check_compatible,
-    load_model,
-    save_model,
-)
+from heatpool.classify.training.architecture import NetworkShape, Trained
+from heatpool.classify.training.checkpoint import check_compatible, save_checkpoint
 from heatpool.classify.training.predict import predict_scores
-from heatpool.classify.training.recipe import TrainConfig
+from heatpool.classify.training.recipe import Recipe
+from heatpool.classify.training.stream import StreamArchitecture, build_model, load_model
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import CLASSES, moving_clips
 from tests.classify.deterministic_weights import fill_
 
-CONFIG = TrainConfig(width=8, layers=((1, 1), (2, 2)), window=8, stream="bone_motion", graph="coco17")
+CONFIG = Recipe(width=8, layers=((1, 1), (2, 2)), window=8, stream="bone_motion", graph="coco17")
+SHAPE = NetworkShape(channels=4, classes=3, persons=2)
 
 
-def make_trained(**fields: object) -> TrainedStream:
+def make_trained(**fields: object) -> Trained:
     clips = moving_clips(6)
-    model = fill_(build_model(CONFIG, channels=4, classes=3, persons=2)).eval()
-    base = TrainedStream(
-        model=model, config=CONFIG, stats=channel_stats(clips), class_names=CLASSES, channels=4, persons=2,
-        source=clips.source, epoch=7, metrics={"val/acc/top1": 0.5},
+    base = Trained(
+        model=fill_(build_model(CONFIG, SHAPE)).eval(), architecture=StreamArchitecture(CONFIG), shape=SHAPE,
+        stats=channel_stats(clips), class_names=CLASSES, source=clips.source, epoch=7,
+        metrics={"val/acc/top1": 0.5},
     )  # fmt: skip
     return dataclasses.replace(base, **fields)
 
@@ -38,11 +35,11 @@ def make_trained(**fields: object) -> TrainedStream:
 @pytest.mark.parametrize("with_stats", [True, False])
 def test_a_loaded_stream_scores_as_the_saved_one(tmp_path: Path, with_stats: bool) -> None:
     trained = make_trained() if with_stats else make_trained(stats=None)
-    save_model(tmp_path / "best.safetensors", trained)
+    save_checkpoint(tmp_path / "best.safetensors", trained)
     again = load_model(tmp_path / "best.safetensors")
     clips = moving_clips(8, seed=5)
     np.testing.assert_array_equal(predict_scores(again, clips).scores, predict_scores(trained, clips).scores)
-    assert again.config == CONFIG
+    assert again.recipe == CONFIG
     assert (again.class_names, again.epoch, again.metrics) == (CLASSES, 7, {"val/acc/top1": 0.5})
 
 
@@ -58,7 +55,7 @@ def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     with pytest.raises(HeatpoolError, match="no checkpoint"):
         load_model(path)
-    save_model(path, make_trained())
+    save_checkpoint(path, make_trained())
     side = json.loads(path.with_suffix(".json").read_text())
 
     def rewritten(**changes: object) -> None:
@@ -67,7 +64,7 @@ def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:
     rewritten(version=9)
     with pytest.raises(HeatpoolError, match="expected heatpool-stream 1, got heatpool-stream 9"):
         load_model(path)
-    rewritten(channels=5)
+    rewritten(shape={**side["shape"], "channels": 5})
     with pytest.raises(HeatpoolError, match="cannot load the checkpoint"):
         load_model(path)
     rewritten(config={**side["config"], "colour": 1})
@@ -93,10 +90,10 @@ def test_foreign_features_are_refused() -> None:
 def test_weights_depend_on_the_seed_alone() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = build_model(CONFIG, channels=4, classes=3, persons=2)
+    first = build_model(CONFIG, SHAPE)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    second = build_model(CONFIG, channels=4, classes=3, persons=2)
-    third = build_model(dataclasses.replace(CONFIG, seed=1), channels=4, classes=3, persons=2)
+    second = build_model(CONFIG, SHAPE)
+    third = build_model(dataclasses.replace(CONFIG, seed=1), SHAPE)
     assert torch.equal(first.fc.weight, second.fc.weight)
     assert not torch.equal(first.fc.weight, third.fc.weight)

@@ -14,10 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from heatpool.classify.training.checkpoint import load_model
 from heatpool.classify.training.predict import predict_scores
-from heatpool.classify.training.processes import make_accelerator
-from heatpool.classify.training.stream import train_stream
+from heatpool.classify.training.processes import Processes
+from heatpool.classify.training.stream import load_model, train_stream
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import moving_clips
 from tests.classify.training.test_stream import TINY
@@ -78,10 +77,10 @@ def test_bfloat16_learns_what_float32_learns(tmp_path: Path) -> None:
 )
 def test_what_a_device_cannot_do_is_said(changes: dict[str, str], said: str) -> None:
     with pytest.raises(HeatpoolError, match=said):
-        make_accelerator(dataclasses.replace(TINY, **changes))  # type: ignore[arg-type]
+        Processes(dataclasses.replace(TINY, **changes))  # type: ignore[arg-type]
 
 
 def test_one_gpu_for_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(HeatpoolError, match="with torchrun, got cuda:0"):
-        make_accelerator(dataclasses.replace(TINY, device="cuda:0"))
+        Processes(dataclasses.replace(TINY, device="cuda:0"))

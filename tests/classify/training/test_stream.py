@@ -9,17 +9,15 @@ import pytest
 import torch
 
 from heatpool.classify.data.clips import ClipSet
-from heatpool.classify.training.checkpoint import load_model
-from heatpool.classify.training.loop import EpochReport
-from heatpool.classify.training.optim import learning_rate
+from heatpool.classify.training.history import EpochReport
 from heatpool.classify.training.predict import predict_scores
-from heatpool.classify.training.recipe import TrainConfig
-from heatpool.classify.training.stream import train_stream
+from heatpool.classify.training.recipe import Recipe
+from heatpool.classify.training.stream import learning_rate, load_model, train_stream
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import moving_clips
 
-TINY = TrainConfig(
-    epochs=4, batch=8, optimizer="adamw", lr=2e-2, weight_decay=0.01, schedule="cosine", warmup_epochs=1,
+TINY = Recipe(
+    epochs=4, batch_size=8, optimizer="adamw", learning_rate=2e-2, weight_decay=0.01, schedule="cosine", warmup_epochs=1,
     window=8, width=8, layers=((1, 1), (2, 2)), dropout=0.05, noise_std=0.02, scale_jitter=0.1,
 )  # fmt: skip
 
@@ -92,21 +90,23 @@ def test_a_finished_run_is_not_overwritten_nor_continued_differently(tmp_path: P
     with pytest.raises(HeatpoolError, match="holds a training already"):
         train_stream(config, train, val=val, out_dir=tmp_path)
     with pytest.raises(HeatpoolError, match="another configuration"):
-        train_stream(dataclasses.replace(config, lr=0.1), train, val=val, out_dir=tmp_path, resume=True)
+        train_stream(
+            dataclasses.replace(config, learning_rate=0.1), train, val=val, out_dir=tmp_path, resume=True
+        )
     (tmp_path / "checkpoints/last_state.pt").write_bytes(b"rubbish")
     with pytest.raises(HeatpoolError, match="cannot resume"):
         train_stream(config, train, val=val, out_dir=tmp_path, resume=True)
 
 
-def test_bad_parts_are_refused(tmp_path: Path) -> None:
+def test_bad_splits_are_refused(tmp_path: Path) -> None:
     train, val = moving_clips(12), moving_clips(6, seed=1)
     labels = train.labels.clone()
     labels[[2, 5]] = -1
     with pytest.raises(
-        HeatpoolError, match="2 of 12 clips in the train part have no label, for example 's0-002'"
+        HeatpoolError, match="2 of 12 clips in the train split have no label, for example 's0-002'"
     ):
         train_stream(TINY, replace(train, labels=labels), val=val, out_dir=tmp_path)
-    with pytest.raises(HeatpoolError, match="val part has 0 clips"):
+    with pytest.raises(HeatpoolError, match="val split has 0 clips"):
         train_stream(TINY, train, val=val.subset(np.zeros(0, np.int64)), out_dir=tmp_path)
     other = replace(val, source={**val.source, "tap": "y"})
     with pytest.raises(HeatpoolError, match="tap is 'x', theirs 'y'"):
@@ -115,19 +115,19 @@ def test_bad_parts_are_refused(tmp_path: Path) -> None:
 
 
 def test_divergence_is_said(tmp_path: Path) -> None:
-    config = dataclasses.replace(TINY, optimizer="sgd", lr=1e30, warmup_epochs=0)
+    config = dataclasses.replace(TINY, optimizer="sgd", learning_rate=1e30, warmup_epochs=0)
     with pytest.raises(HeatpoolError, match="training diverged"):
         train_stream(config, moving_clips(24), val=moving_clips(6, seed=1), out_dir=tmp_path)
 
 
 def test_learning_rates_by_hand() -> None:
-    step = TrainConfig()
+    step = Recipe()
     assert learning_rate(step, 0) == pytest.approx(0.02)
     assert learning_rate(step, 4) == pytest.approx(0.1)
     assert learning_rate(step, 34) == pytest.approx(0.1)
     assert learning_rate(step, 35) == pytest.approx(0.01)
     assert learning_rate(step, 55) == pytest.approx(0.001)
-    cosine = TrainConfig(schedule="cosine", epochs=10, warmup_epochs=0)
+    cosine = Recipe(schedule="cosine", epochs=10, warmup_epochs=0)
     assert learning_rate(cosine, 0) == pytest.approx(0.1)
     assert learning_rate(cosine, 5) == pytest.approx(0.05)
 
@@ -135,10 +135,10 @@ def test_learning_rates_by_hand() -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        {"stream": "speed"}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}, {"p_interval": (0.9, 0.5)},
+        {"stream": "speed"}, {"batch_size": 1}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"p_interval": (0.9, 0.5)},
         {"width": 6}, {"layers": ()}, {"optimizer": "adam"}, {"dropout": 1.0}, {"noise_std": -1.0},
     ],
 )  # fmt: skip
 def test_impossible_recipes_are_refused(field: dict[str, object]) -> None:
-    with pytest.raises(HeatpoolError, match="training configuration"):
-        TrainConfig(**field)  # type: ignore[arg-type]
+    with pytest.raises(HeatpoolError, match="recipe: "):
+        Recipe(**field)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 
 from heatpool.extract.datasets.folder import list_folder, read_videos
 from heatpool.extract.datasets.kinetics import list_kinetics
-from heatpool.extract.datasets.source import Listing, Source, unique_ids
+from heatpool.extract.datasets.listing import Listing, VideoFolder, unique_ids
 from heatpool.extract.datasets.table import list_table
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
@@ -37,7 +37,7 @@ def test_kinetics_goes_by_its_csv_files(tmp_path: Path) -> None:
                 paths.append(f"{name.replace(' ', '_')}/{video}_{at % 300:06}_{at % 300 + 10:06}.mp4")
                 want[part] += 1
         (tmp_path / f"{word}.csv").write_text(_KINETICS_HEADER + "".join(lines))
-    listing = list_kinetics(Source(FOLDER, tuple(paths), annotations=tmp_path))
+    listing = list_kinetics(VideoFolder(FOLDER, tuple(paths), annotations=tmp_path))
     assert Counter(clip.splits["split"] for clip in listing.manifest.clips) == want
     assert want == {Split.TRAIN: 1800, Split.VAL: 720, Split.TEST: 360}
     assert len(listing.manifest.class_names) == 400
@@ -59,13 +59,13 @@ def test_kinetics_ids_may_repeat_and_start_with_a_dash(tmp_path: Path) -> None:
         "y/_abcdefghij.mp4",
         "y/other.mp4",
     )
-    listing = list_kinetics(Source(FOLDER, paths, annotations=annotations))
+    listing = list_kinetics(VideoFolder(FOLDER, paths, annotations=annotations))
     assert by_id(listing) == {
         "-abcdefghij_000030_000040": (0, "clap", Split.TRAIN),
         "x/_abcdefghij": (0, "clap", Split.VAL),
         "y/_abcdefghij": (0, "clap", Split.VAL),
     }
-    assert [(each.path, each.reason) for each in listing.left_out] == [
+    assert [(each.path, each.reason) for each in listing.excluded] == [
         ("x/-abcdefghij.mp4", "the annotations do not name it just once"),
         ("y/other.mp4", "the annotations do not name it just once"),
         ("-abcdefghij at 5 s", "listed, but there is no such video"),
@@ -86,7 +86,7 @@ def test_kinetics_ids_may_repeat_and_start_with_a_dash(tmp_path: Path) -> None:
 )
 def test_kinetics_says_what_is_wrong(tmp_path: Path, text: str | None, message: str) -> None:
     (tmp_path / "a.csv").write_text(text or "")
-    source = Source(FOLDER, ("-abcdefghij.mp4",), annotations=tmp_path / "a.csv" if text else None)
+    source = VideoFolder(FOLDER, ("-abcdefghij.mp4",), annotations=tmp_path / "a.csv" if text else None)
     with pytest.raises(HeatpoolError, match=message):
         list_kinetics(source)
 
@@ -94,7 +94,7 @@ def test_kinetics_says_what_is_wrong(tmp_path: Path, text: str | None, message: 
 def table(tmp_path: Path, text: str, *paths: str, **columns: str) -> Listing:
     path = tmp_path / "table.csv"
     path.write_text(text, encoding="utf-8")
-    return list_table(Source(FOLDER, paths, annotations=path, columns=columns))
+    return list_table(VideoFolder(FOLDER, paths, annotations=path, columns=columns))
 
 
 def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
         {"fold": Split.VAL},
         {"fold": Split.NONE},
     ]
-    assert [(each.path, each.reason) for each in listing.left_out] == [
+    assert [(each.path, each.reason) for each in listing.excluded] == [
         ("5.mp4", "the table does not name it"),
         ("4.mp4", "listed, but there is no such video"),
     ]
@@ -138,7 +138,7 @@ def test_a_table_with_numbers_and_windows(tmp_path: Path) -> None:
     [
         ("file,label\n1.mp4,a\n", {}, "expected a column 'path' in .* got file, label; --columns path=NAME"),
         ("file\n1.mp4\n", {"path": "video"}, "expected a column 'video'"),
-        ("path\n1.mp4\n", {"colour": "x"}, "expected --columns of path, clip_id.*'colour'"),
+        ("path\n1.mp4\n", {"colour": "x"}, "expected --columns of clip_id, path.*'colour'"),
         ("path\n9.mp4\n", {}, "none of the 1 in .* is there"),
         ("path,start_s\n1.mp4,soon\n", {}, "expected a number in column start_s, got 'soon' in line 2"),
         ("path\n1.mp4,2\n", {}, "as many values as columns in line 2"),
@@ -151,7 +151,7 @@ def test_a_table_says_what_is_wrong(tmp_path: Path, text: str, columns: dict[str
 
 
 def list_paths(*paths: str) -> Listing:
-    return list_folder(Source(FOLDER, tuple(sorted(paths))))
+    return list_folder(VideoFolder(FOLDER, tuple(sorted(paths))))
 
 
 def test_sub_folders_name_classes() -> None:

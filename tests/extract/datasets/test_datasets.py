@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from heatpool.extract.datasets import DATASETS, SPECS, forbidden_columns
+from heatpool.extract.datasets.listing import Listing, VideoFolder, scan
 from heatpool.extract.datasets.names import list_named
 from heatpool.extract.datasets.ntu import ntu60, ntu120
 from heatpool.extract.datasets.nw_ucla import nw_ucla
 from heatpool.extract.datasets.smarthome import smarthome
-from heatpool.extract.datasets.source import Listing, Source, scan
 from heatpool.extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
 from heatpool.extract.datasets.uav_human import uav_human
 from heatpool.extract.datasets.ucf101 import list_ucf101, ucf101
@@ -26,7 +26,7 @@ FOLDER = Path("videos")
 
 
 def list_names(spec: DatasetSpec, paths: Sequence[str], *, keep_missing: bool = False) -> Listing:
-    return list_named(spec, Source(FOLDER, tuple(paths), keep_missing=keep_missing))
+    return list_named(spec, VideoFolder(FOLDER, tuple(paths), keep_missing=keep_missing))
 
 
 def sizes(listing: Listing, protocol: str) -> tuple[int, int, int]:
@@ -75,9 +75,9 @@ def test_ntu_from_files_on_the_disk_in_under_20_cpu_seconds(tmp_path: Path, ntu_
         listing = DATASETS[dataset](scan(tmp_path))
         listing.manifest.write(tmp_path / f"{dataset}.csv")
         found |= {(dataset, protocol): sizes(listing, protocol) for protocol in protocols}
-        left_out = {each.path: each.reason for each in listing.left_out}
-        assert left_out["nturgb+d_rgb/holiday.mp4"] == f"its name is none of {dataset}"
-        assert left_out["README.txt"] == "no video, by its name"
+        excluded = {each.path: each.reason for each in listing.excluded}
+        assert excluded["nturgb+d_rgb/holiday.mp4"] == f"its name is none of {dataset}"
+        assert excluded["README.txt"] == "no video, by its name"
     assert time.process_time() - begun < 20
     assert found == {
         ("ntu60", "xsub"): (40_091, 0, 16_487),
@@ -154,17 +154,17 @@ def test_ucf101_parts_may_come_from_the_published_lists(tmp_path: Path) -> None:
     (tmp_path / "trainlist01.txt").write_text("HandstandPushups/v_HandStandPushups_g01_c01.avi 37\n")
     (tmp_path / "testlist01.txt").write_text("Archery/v_Archery_g09_c01.avi\nArchery/v_Archery_g09_c02.avi\n")
     paths = ("Archery/v_Archery_g09_c01.avi", "HandstandPushups/v_HandstandPushups_g01_c01.avi")
-    listing = list_ucf101(Source(FOLDER, paths, annotations=tmp_path))
+    listing = list_ucf101(VideoFolder(FOLDER, paths, annotations=tmp_path))
     assert [clip.splits for clip in listing.manifest.clips] == [
         {"split1": Split.TEST},  # by groups it would be the other way round
         {"split1": Split.TRAIN},
     ]
-    assert [(each.path, each.reason) for each in listing.left_out] == [
+    assert [(each.path, each.reason) for each in listing.excluded] == [
         ("v_archery_g09_c02", "listed, but there is no such video")
     ]
     (tmp_path / "other.txt").touch()
     with pytest.raises(HeatpoolError, match="expected trainlist01.txt, testlist01.txt"):
-        list_ucf101(Source(FOLDER, paths, annotations=tmp_path / "other.txt"))
+        list_ucf101(VideoFolder(FOLDER, paths, annotations=tmp_path / "other.txt"))
 
 
 def test_nw_ucla_splits_by_view() -> None:
@@ -178,7 +178,7 @@ def test_nw_ucla_splits_by_view() -> None:
         ("a12_v03_s10_e01", 9),
         ("a01_v01_s01_e00", 0),
     ]
-    assert clips.left_out[0].reason == "its class is none of nw-ucla"
+    assert clips.excluded[0].reason == "its class is none of nw-ucla"
 
 
 @pytest.mark.parametrize("make", SPECS, ids=lambda make: make().name)
@@ -233,7 +233,7 @@ def test_scan_lists_every_file_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     source = scan(tmp_path)
     assert [path.rpartition("/")[2] for path in source.videos] == ["x.MP4", "y.avi"]
-    assert {each.path: each.reason for each in source.left_out} == {
+    assert {each.path: each.reason for each in source.excluded} == {
         ".cache/z.mp4": "no video, by its name",
         "a/.hidden.mp4": "no video, by its name",
         "bad\\udcff.mp4": "its name is not valid Unicode",
@@ -244,7 +244,7 @@ def test_scan_lists_every_file_once(tmp_path: Path) -> None:
 
 
 def test_records_refuse_what_cannot_be() -> None:
-    with pytest.raises(ValueError, match="expected each subject in one part"):
+    with pytest.raises(ValueError, match="expected each subject in one split"):
         SplitRule("subject", train=numbers("1-3"), test=numbers("3"))
     with pytest.raises(ValueError, match="expected a column of subject, camera"):
         SplitRule("person")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from heatpool.extract.datasets.manifest import read_manifest
 from heatpool.extract.demo.clip import stage_clip
-from heatpool.extract.demo.dataset import DemoSpec, render_demo, xsub_part, xview_part
+from heatpool.extract.demo.dataset import DemoSpec, render_demo, xsub_split, xview_split
 from heatpool.extract.demo.motion import persons_of
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
@@ -72,6 +73,7 @@ def test_manifest_reads_back(demo: Path) -> None:
     manifest = read_manifest(demo / "clips.csv")
     assert manifest.class_names == SPEC.classes
     assert manifest.protocols == ("xsub", "xview")
+    assert manifest.disjoint == {"xsub": "subject", "xview": "camera"}
     first = manifest.clips[0]
     assert first.clip_id == "S01C2A03"
     assert first.path.exists()
@@ -86,7 +88,9 @@ def test_resume_renders_only_what_is_missing(demo: Path) -> None:
     before, stamp = victim.read_bytes(), kept.stat().st_mtime_ns
     victim.unlink()
     # What a killed process leaves behind has another name and is never taken for a clip.
-    (demo / "videos" / f".{victim.stem}.1.part").write_bytes(before[:100])
+    dead = demo / "videos" / f".tmp-{victim.name}-{socket.gethostname()}-{2**22 + 1}"
+    dead.mkdir()
+    (dead / victim.name).write_bytes(before[:100])
     ticks: list[int] = []
     render_demo(SPEC, demo, progress=ticks.append)
     assert ticks == [8, 1]
@@ -135,8 +139,8 @@ def test_no_person_is_in_two_parts() -> None:
     for plan in DemoSpec().clips():
         assert (plan.partner > 0) == (persons_of(plan.action) == 2)
         assert plan.partner != plan.subject
-        seen[xsub_part(plan.subject)] |= {plan.subject, plan.partner or plan.subject}
-        assert (xview_part(plan.subject, plan.camera) == Split.TEST) == (plan.camera == 3)
+        seen[xsub_split(plan.subject)] |= {plan.subject, plan.partner or plan.subject}
+        assert (xview_split(plan.subject, plan.camera) == Split.TEST) == (plan.camera == 3)
     assert [len(seen[part]) for part in (Split.TRAIN, Split.VAL, Split.TEST)] == [6, 2, 2]
     assert not seen[Split.TRAIN] & seen[Split.VAL]
     assert not (seen[Split.TRAIN] | seen[Split.VAL]) & seen[Split.TEST]

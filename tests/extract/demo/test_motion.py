@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heatpool.extract.demo.kinematics import COCO_JOINTS, INDEX, curve, neutral, solve, two_bone
+from heatpool.extract.demo.kinematics import INDEX, curve, neutral, solve, two_bone
 from heatpool.extract.demo.motion import ACTIONS, Performance, perform, persons_of, random_motion
 from heatpool.extract.demo.subjects import Subject, demo_subjects, lengths_of, random_subject
+from heatpool.pool.records import COCO17
 
 PEOPLE = demo_subjects()
 
@@ -160,7 +161,7 @@ def test_random_motion_covers_many_poses() -> None:
 
 def test_subject_record_checks_itself() -> None:
     assert len({person.name for person in PEOPLE}) == 10
-    assert COCO_JOINTS[9] == "left_wrist"
+    assert COCO17[9] == "left_wrist"
     fields = {**PEOPLE[0].__dict__, "stature_m": 3.0}
     with pytest.raises(ValueError, match="stature_m"):
         Subject(**fields)

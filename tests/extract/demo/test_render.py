@@ -7,17 +7,18 @@ import pytest
 
 from heatpool.extract.demo.camera import Camera
 from heatpool.extract.demo.effects import Mover, Occluder
-from heatpool.extract.demo.film import Film, Shot
-from heatpool.extract.demo.kinematics import COCO_JOINTS, INDEX, neutral, solve
+from heatpool.extract.demo.kinematics import INDEX, neutral, solve
 from heatpool.extract.demo.motion import Performance
 from heatpool.extract.demo.render import Light
-from heatpool.extract.demo.samples import Sample, render_sample
 from heatpool.extract.demo.scene import Place
+from heatpool.extract.demo.shot import Shot, ShotRenderer
+from heatpool.extract.demo.stills import StillFrame, render_still
 from heatpool.extract.demo.subjects import Subject, demo_subjects
+from heatpool.pool.records import COCO17
 
 PEOPLE = demo_subjects()
 CAMERA = Camera((0.0, -4.0, 1.0), (0.0, 0.0, 1.0), 260.0, 256, 192)
-COCO = {name: index for index, name in enumerate(COCO_JOINTS)}
+COCO = {name: index for index, name in enumerate(COCO17)}
 
 
 def stand(subject: Subject, place_m: tuple[float, float] = (0.0, 0.0), yaw_rad: float = 0.0) -> np.ndarray:
@@ -27,7 +28,9 @@ def stand(subject: Subject, place_m: tuple[float, float] = (0.0, 0.0), yaw_rad: 
     return solve(curves, subject)
 
 
-def film_of(joints: list[np.ndarray], subjects: list[Subject], occluder: Occluder | None = None) -> Film:
+def renderer_of(
+    joints: list[np.ndarray], subjects: list[Subject], occluder: Occluder | None = None
+) -> ShotRenderer:
     shot = Shot(
         camera=CAMERA,
         light=Light((0.0, -0.8, 0.6), ambient=0.6, diffuse=0.4),
@@ -38,7 +41,7 @@ def film_of(joints: list[np.ndarray], subjects: list[Subject], occluder: Occlude
         grain=0.0,
         occluder=occluder,
     )
-    return Film(Performance(np.stack(joints, axis=1)), subjects, shot, np.random.default_rng(0))
+    return ShotRenderer(Performance(np.stack(joints, axis=1)), subjects, shot, np.random.default_rng(0))
 
 
 def test_projection_by_hand() -> None:
@@ -61,28 +64,28 @@ def test_camera_to_the_right_sees_what_is_near_it_larger() -> None:
 
 def test_own_left_is_on_the_image_right_from_the_front_and_left_from_behind() -> None:
     for yaw, sign in ((0.0, 1.0), (np.pi, -1.0)):
-        film = film_of([stand(PEOPLE[0], yaw_rad=yaw)], [PEOPLE[0]])
-        film.frame(0)
-        joints = film.truth().joints_xy_px[0, 0]
+        renderer = renderer_of([stand(PEOPLE[0], yaw_rad=yaw)], [PEOPLE[0]])
+        renderer.frame(0)
+        joints = renderer.truth().joints_xy_px[0, 0]
         assert sign * (joints[COCO["left_shoulder"], 0] - joints[COCO["right_shoulder"], 0]) > 10
 
 
 def test_face_is_seen_from_the_front_only() -> None:
     face = [COCO[name] for name in ("nose", "left_eye", "right_eye")]
     for yaw, seen in ((0.0, True), (np.pi, False)):
-        film = film_of([stand(PEOPLE[1], yaw_rad=yaw)], [PEOPLE[1]])
-        film.frame(0)
-        assert (film.truth().visible[0, 0, face] == seen).all()
+        renderer = renderer_of([stand(PEOPLE[1], yaw_rad=yaw)], [PEOPLE[1]])
+        renderer.frame(0)
+        assert (renderer.truth().visible[0, 0, face] == seen).all()
 
 
 @pytest.mark.parametrize("index", [0, 2, 3, 5, 7, 8])
 def test_wrist_and_knee_pixels_show_skin_and_cloth(index: int) -> None:
     subject = PEOPLE[index]
-    film = film_of([stand(subject)], [subject])
-    rgb = film.frame(0).astype(float)
-    truth = film.truth()
+    renderer = renderer_of([stand(subject)], [subject])
+    rgb = renderer.frame(0).astype(float)
+    truth = renderer.truth()
     knee = subject.bottom if subject.bottom_kind == "trousers" else subject.skin
-    hands = film.performance.joints_xyz_m[0, 0, [INDEX["left_hand"], INDEX["right_hand"]]]
+    hands = renderer.performance.joints_xyz_m[0, 0, [INDEX["left_hand"], INDEX["right_hand"]]]
     hand_px = (
         CAMERA.project(hands)[0] + truth.joints_xy_px[0, 0, [COCO["left_wrist"], COCO["right_wrist"]]]
     ) / 2
@@ -97,9 +100,9 @@ def test_wrist_and_knee_pixels_show_skin_and_cloth(index: int) -> None:
 
 def test_box_is_tight_around_the_body() -> None:
     subject = PEOPLE[4]
-    with_person = film_of([stand(subject)], [subject])
+    with_person = renderer_of([stand(subject)], [subject])
     rgb = with_person.frame(0).astype(int)
-    empty = film_of([stand(subject, (50.0, 0.0))], [subject]).frame(0).astype(int)
+    empty = renderer_of([stand(subject, (50.0, 0.0))], [subject]).frame(0).astype(int)
     x0, y0, x1, y1 = with_person.truth().boxes_xyxy_px[0, 0]
     changed = np.abs(rgb - empty).sum(-1) > 25
     columns = np.flatnonzero(changed[: round(y0 + 60)].any(0))  # above the shadow
@@ -116,9 +119,11 @@ def test_box_is_tight_around_the_body() -> None:
 def test_nearer_person_hides_the_farther_whatever_the_slot() -> None:
     near, far = stand(PEOPLE[1], (0.0, -0.8)), stand(PEOPLE[2], (0.0, 0.6))
     for order in ((near, far), (far, near)):
-        film = film_of(list(order), [PEOPLE[1], PEOPLE[2]] if order[0] is near else [PEOPLE[2], PEOPLE[1]])
-        film.frame(0)
-        visible = film.truth().visible[0]
+        renderer = renderer_of(
+            list(order), [PEOPLE[1], PEOPLE[2]] if order[0] is near else [PEOPLE[2], PEOPLE[1]]
+        )
+        renderer.frame(0)
+        visible = renderer.truth().visible[0]
         front = 0 if order[0] is near else 1
         shoulders_and_hips = [COCO[f"{s}_{j}"] for s in ("left", "right") for j in ("shoulder", "hip")]
         assert visible[front, shoulders_and_hips].all()
@@ -127,9 +132,9 @@ def test_nearer_person_hides_the_farther_whatever_the_slot() -> None:
 
 def test_occluder_and_frame_edge_hide_joints() -> None:
     table = Occluder(np.full((60, 256, 3), 90, np.uint8), np.ones((60, 256), np.float32), (0, 132))
-    film = film_of([stand(PEOPLE[0]), stand(PEOPLE[3], (9.0, 0.0))], [PEOPLE[0], PEOPLE[3]], table)
-    rgb = film.frame(0)
-    truth = film.truth()
+    renderer = renderer_of([stand(PEOPLE[0]), stand(PEOPLE[3], (9.0, 0.0))], [PEOPLE[0], PEOPLE[3]], table)
+    rgb = renderer.frame(0)
+    truth = renderer.truth()
     assert (rgb[140:] == 90).all()
     assert not truth.visible[0, 0, COCO["left_ankle"]]
     assert truth.visible[0, 0, COCO["left_shoulder"]]
@@ -140,7 +145,7 @@ def test_occluder_and_frame_edge_hide_joints() -> None:
 def test_samples_are_reproducible_and_consistent() -> None:
     counts = set()
     for seed in range(12):
-        sample = render_sample(np.random.default_rng(seed), width_px=256, height_px=192)
+        sample = render_still(np.random.default_rng(seed), width_px=256, height_px=192)
         counts.add(len(sample.visible))
         assert sample.rgb.shape == (192, 256, 3)
         assert sample.rgb.std() > 5
@@ -148,13 +153,15 @@ def test_samples_are_reproducible_and_consistent() -> None:
         inside = ((sample.joints_xy_px >= low - 1) & (sample.joints_xy_px <= high + 1)).all(-1)
         assert inside[sample.visible].all()
     assert len(counts) >= 2
-    again = render_sample(np.random.default_rng(11), width_px=256, height_px=192)
+    again = render_still(np.random.default_rng(11), width_px=256, height_px=192)
     np.testing.assert_array_equal(sample.rgb, again.rgb)
     np.testing.assert_array_equal(sample.joints_xy_px, again.joints_xy_px)
 
 
 def test_sample_record_checks_shapes() -> None:
     with pytest.raises(ValueError, match="expected rgb"):
-        Sample(np.zeros((4, 4, 3)), np.zeros((0, 17, 2)), np.zeros((0, 17), bool), np.zeros((0, 4)))
+        StillFrame(np.zeros((4, 4, 3)), np.zeros((0, 17, 2)), np.zeros((0, 17), bool), np.zeros((0, 4)))
     with pytest.raises(ValueError, match="expected \\(P, 17, 2\\)"):
-        Sample(np.zeros((4, 4, 3), np.uint8), np.zeros((1, 17, 2)), np.zeros((1, 17), bool), np.zeros((2, 4)))
+        StillFrame(
+            np.zeros((4, 4, 3), np.uint8), np.zeros((1, 17, 2)), np.zeros((1, 17), bool), np.zeros((2, 4))
+        )

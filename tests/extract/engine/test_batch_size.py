@@ -50,7 +50,7 @@ def test_batches_are_halved_until_they_fit_and_stay_so(
     assert [each for _, results in parts for each in results] == [2 * each for each in range(10)]
     assert [len(part) for part, _ in again] == [3, 3, 1]
     assert room.calls == [10, 5, 3, 3, 3, 1, 3, 3, 1]
-    assert caplog.messages == ["out of memory with 10 numbers at once: going on with 5; --numbers sets it"]
+    assert caplog.messages == ["out of memory with 10 numbers at once: continuing with 5; --numbers sets it"]
 
 
 def test_not_even_one_fits() -> None:
@@ -84,7 +84,7 @@ def test_memory_that_is_really_full() -> None:
     done = subprocess.run([sys.executable, "-c", _REAL], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[4, 4]\n"
-    assert done.stderr == "out of memory with 8 tensors at once: going on with 4; --tensors sets it\n"
+    assert done.stderr == "out of memory with 8 tensors at once: continuing with 4; --tensors sets it\n"
 
 
 class SmallDevice(AnalyticBackbone):
@@ -107,10 +107,12 @@ def test_the_engine_gives_the_same_in_smaller_batches(
     jobs = [ClipJob(at, make_video(frames, f"{at}.mp4")) for at in range(3)]
     options = EngineOptions(persons=1, steps=8, frame_batch=4, person_batch=5)
     memory, small = Memory(), SmallDevice()
-    large = extract_clips(jobs, options, poser=TopDown(BrightDetector(), AnalyticBackbone(), device="cpu"))
-    poser = TopDown(BrightDetector(), small, device="cpu")
-    outcomes = extract_clips(jobs, options, poser=poser, memory=memory)
-    extract_clips(jobs, options, poser=poser, memory=memory)
+    large = extract_clips(
+        jobs, options, estimator=TopDown(BrightDetector(), AnalyticBackbone(), device="cpu")
+    )
+    estimator = TopDown(BrightDetector(), small, device="cpu")
+    outcomes = extract_clips(jobs, options, estimator=estimator, memory=memory)
+    extract_clips(jobs, options, estimator=estimator, memory=memory)
     for outcome, wanted in zip(outcomes, large, strict=True):
         assert outcome.features is not None
         assert wanted.features is not None
@@ -118,4 +120,4 @@ def test_the_engine_gives_the_same_in_smaller_batches(
         np.testing.assert_array_equal(outcome.features.keypoints, wanted.features.keypoints)
     assert max(small.batches) == 2
     assert len(caplog.messages) == 1  # in the second call nothing is tried again
-    assert "people at once" in caplog.messages[0]
+    assert "persons at once" in caplog.messages[0]

@@ -47,9 +47,9 @@ class ColourDetector:
 
 def centres_x(make_video: VideoMaker, selection: str) -> np.ndarray:
     """Box centres (M, T) as fractions of the frame width, NaN where the slot is empty."""
-    poser = TopDown(ColourDetector(), AnalyticBackbone(), device="cpu")
+    estimator = TopDown(ColourDetector(), AnalyticBackbone(), device="cpu")
     options = EngineOptions(persons=2, steps=STEPS, selection=SELECTIONS[selection])
-    features = extract_clips([ClipJob(0, make_video(crossing()))], options, poser=poser)[0].features
+    features = extract_clips([ClipJob(0, make_video(crossing()))], options, estimator=estimator)[0].features
     assert features is not None
     centre = (features.boxes[..., 0] + features.boxes[..., 2]) / 2
     return np.where(features.mask, centre, np.nan)

@@ -21,7 +21,7 @@ from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
 OPTIONS = EngineOptions(persons=2, steps=8, frame_batch=4, person_batch=5)
 
 
-def poser(detector: BrightDetector | None = None, backbone: AnalyticBackbone | None = None) -> TopDown:
+def estimator(detector: BrightDetector | None = None, backbone: AnalyticBackbone | None = None) -> TopDown:
     return TopDown(detector or BrightDetector(), backbone or AnalyticBackbone(), device="cpu")
 
 
@@ -38,7 +38,7 @@ def walker(count: int, *, bright: int = 250, hidden: range = range(0)) -> list[n
 
 def extract(*paths: Path, options: EngineOptions = OPTIONS) -> list[Outcome]:
     jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
-    return extract_clips(jobs, options, poser=poser())
+    return extract_clips(jobs, options, estimator=estimator())
 
 
 def test_pooled_vectors_and_joints_by_hand(make_video: VideoMaker) -> None:
@@ -73,7 +73,7 @@ def test_pooled_vectors_and_joints_by_hand(make_video: VideoMaker) -> None:
 def test_only_frames_that_steps_read_are_detected(make_video: VideoMaker) -> None:
     path = make_video(walker(50))
     detector, backbone = BrightDetector(), AnalyticBackbone()
-    extract_clips([ClipJob(0, path)], OPTIONS, poser=poser(detector, backbone))
+    extract_clips([ClipJob(0, path)], OPTIONS, estimator=estimator(detector, backbone))
     assert sum(detector.calls) == 16  # two a step
     assert sum(backbone.batches) == 16
 
@@ -100,7 +100,7 @@ def test_batches_are_filled_across_clips(make_video: VideoMaker) -> None:
     paths = [make_video(walker(6), f"{at}.mp4") for at in range(5)]
     detector, backbone = BrightDetector(), AnalyticBackbone()
     jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
-    extract_clips(jobs, OPTIONS, poser=poser(detector, backbone))
+    extract_clips(jobs, OPTIONS, estimator=estimator(detector, backbone))
     assert detector.calls == [4] * 7 + [2]  # 30 frames
     assert backbone.batches == [5] * 6
 
@@ -148,7 +148,7 @@ def test_bad_clips_are_recorded_and_the_rest_goes_on(make_video: VideoMaker, tmp
     ]  # fmt: skip
     assert "cannot open text.mp4" in outcomes[0].result.message
     assert outcomes[2].result.message == "expected at least 2 frames, single.mp4 holds 1"
-    assert outcomes[3].result.message == "no person found in any frame"
+    assert outcomes[3].result.message == "no person detected in any frame"
     assert outcomes[3].features is None
     assert "does not exist" in outcomes[4].result.message
     assert "header claims 40 frames" in outcomes[5].result.message
@@ -176,7 +176,7 @@ def test_known_number_of_people_caps_the_slots(make_video: VideoMaker) -> None:
 
     for known, filled in ((0, 2), (1, 1), (5, 2)):
         job = ClipJob(0, path, persons=known)
-        outcome = extract_clips([job], OPTIONS, poser=poser(TwoBoxes()))[0]
+        outcome = extract_clips([job], OPTIONS, estimator=estimator(TwoBoxes()))[0]
         assert outcome.result.persons == filled
 
 
@@ -186,7 +186,7 @@ def test_an_error_of_the_network_is_not_swallowed(make_video: VideoMaker) -> Non
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        extract_clips([ClipJob(0, make_video(walker(9)))], OPTIONS, poser=poser(backbone=Broken()))
+        extract_clips([ClipJob(0, make_video(walker(9)))], OPTIONS, estimator=estimator(backbone=Broken()))
 
 
 class SlopedBackbone(AnalyticBackbone):
@@ -211,7 +211,9 @@ def brightening(count: int) -> list[np.ndarray]:
 def test_means_of_maps_by_hand(make_video: VideoMaker) -> None:
     """Seven equally spaced x from -1 to 1 have the mean square 4/9, and y has the mean 0."""
     path = make_video(brightening(20))
-    features = extract_clips([ClipJob(0, path)], OPTIONS, poser=poser(backbone=SlopedBackbone()))[0].features
+    features = extract_clips([ClipJob(0, path)], OPTIONS, estimator=estimator(backbone=SlopedBackbone()))[
+        0
+    ].features
     assert features is not None
     assert features.map_mean is not None
     assert features.map_mean.shape == (2, 8, 3)
@@ -231,7 +233,7 @@ def test_means_of_maps_are_resampled_as_pooled_features_are(
     """Of a map without structure the mean and every sample are the same, gaps or not."""
     options = replace(OPTIONS, steps=11, gaps=gaps)
     path = make_video([frame * (not 6 <= step < 11) for step, frame in enumerate(brightening(20))])
-    features = extract_clips([ClipJob(0, path)], options, poser=poser())[0].features
+    features = extract_clips([ClipJob(0, path)], options, estimator=estimator())[0].features
     assert features is not None
     assert features.map_mean is not None
     assert not features.mask[0].all()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from heatpool.extract.networks.detectors import BoxesFile, FullFrame, UltralyticsDetector, letterbox
+from heatpool.extract.networks.detectors import BoxesFile, FullFrame, UltralyticsDetector
+from heatpool.extract.networks.letterbox import Letterbox, letterbox
 from heatpool.extract.records import Frame
 from heatpool.pool.errors import HeatpoolError
 
@@ -63,8 +64,9 @@ def test_a_boxes_file_that_does_not_fit_is_refused(
 
 def test_letterbox_pads_to_multiples_of_32() -> None:
     image = np.full((90, 160, 3), 255, np.uint8)
-    boxed, scale, left, top = letterbox(image, 80)
-    assert (boxed.shape, scale, left, top) == ((64, 96, 3), 0.5, 8, 9)
+    boxed, place = letterbox(image, 80)
+    assert boxed.shape == (64, 96, 3)
+    assert place == Letterbox(scale=0.5, pad_px=(8, 9), size_px=(160, 90))
     assert (boxed[9:54, 8:88] == 255).all()
     assert (boxed[:9] == 114).all()
 

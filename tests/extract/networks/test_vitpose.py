@@ -77,7 +77,7 @@ def test_the_digest_follows_the_weights(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tap", ["layer4", "stage3", ""])
 def test_an_unknown_layer_is_named(folder: Path, tap: str) -> None:
-    with pytest.raises(HeatpoolError, match="expected --tap last or layer1 … layer3"):
+    with pytest.raises(HeatpoolError, match="expected --tap out of last, layer1, layer2, layer3"):
         VitPose(folder, taps=(tap,))
 
 

@@ -116,7 +116,7 @@ def test_features_are_read_where_the_joints_are(checkpoint: Path) -> None:
         y = ((torch.arange(height) + 0.5) * 8 - 0.5)[:, None].expand(height, width)
         backbone._maps[layer] = torch.stack([x, y]).expand(len(output), 2, height, width)
 
-    backbone._model.model[layer].register_forward_hook(coordinates)
+    backbone._network.model.model[layer].register_forward_hook(coordinates)
     people = backbone.estimate([frame()])[0]
     joints = people.joints_xy_px
     inside = ((joints > 8) & (joints < np.array([120, 88]))).all(-1)  # 128 x 96 enters as it is
@@ -129,7 +129,7 @@ def test_a_clip_goes_through_the_engine(checkpoint: Path, make_video: VideoMaker
     frames = [np.random.default_rng(at).integers(0, 255, (96, 128, 3), dtype=np.uint8) for at in range(6)]
     options = EngineOptions(persons=2, steps=4)
     jobs = [ClipJob(0, make_video(frames)), ClipJob(1, make_video(gray_frames(5), "b.mp4"))]
-    outcomes = extract_clips(jobs, options, poser=OneStage(backbone))
+    outcomes = extract_clips(jobs, options, estimator=OneStage(backbone))
     assert outcomes[0].result.status in (Status.OK, Status.NO_PERSON)
     for outcome in outcomes:
         if outcome.features is not None:

@@ -170,9 +170,9 @@ def walker(count: int, *, level: int = 250, hidden: range = range(0)) -> list[np
 
 
 def extract(*paths: Path, rgb: object, options: EngineOptions = OPTIONS, detector=None) -> list[Outcome]:  # type: ignore[no-untyped-def]
-    poser = TopDown(detector or BrightDetector(), AnalyticBackbone(), device="cpu")
+    estimator = TopDown(detector or BrightDetector(), AnalyticBackbone(), device="cpu")
     jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
-    return extract_clips(jobs, options, poser=poser, rgb=rgb)  # type: ignore[arg-type]
+    return extract_clips(jobs, options, estimator=estimator, rgb=rgb)  # type: ignore[arg-type]
 
 
 def rgb_of(outcome: Outcome) -> np.ndarray:

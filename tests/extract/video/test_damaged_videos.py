@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.windows import cut_windows
 from heatpool.extract.engine.clip_state import ClipJob
 from heatpool.extract.records import Frame
 from heatpool.extract.video import reader as video
 from heatpool.extract.video.readahead import ClipEnd, ClipStart, decode_ahead
 from heatpool.extract.video.reader import FrameCountError, iter_frames, probe
-from heatpool.extract.video.sampling import Sampling, cut_windows
+from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
 from tests.conftest import VideoMaker, gray_frames
 from tests.fixtures.video_mutations import FILMS, claim_size, make_films, mutate
@@ -48,7 +49,7 @@ def test_films_are_whole(films: dict[str, Path]) -> None:
     for path in films.values():
         start, frames, end = read(path)
         assert start is not None
-        assert (end.error, end.damage, start.info.damage) == ("", "", ""), path.name
+        assert (end.reason, end.reason, start.info.damage) == ("", "", ""), path.name
         assert len(frames) == len(start.plan.frames)
 
 
@@ -59,15 +60,15 @@ def test_mutants_give_frames_or_a_reason(films: dict[str, Path], tmp_path: Path,
         path.write_bytes(mutant.data)
         what = f"{mutant.name} from {mutant.film}: {mutant.how}"
         start, frames, end = read(path)
-        assert "took more than" not in end.error, what
+        assert "took more than" not in end.reason, what
         # A reason is a sentence of ours, not the name of an exception that nobody thought of.
-        assert not end.error or end.error.startswith(("expected ", "reading stopped")), (what, end.error)
-        if end.error:
+        assert not end.failed or end.reason.startswith(("expected ", "reading stopped")), (what, end.reason)
+        if end.failed:
             continue
         assert start is not None, what
         assert len(frames) == len(start.plan.frames), what
         assert len({frame.rgb.shape for frame in frames}) == 1, what
-        if not (end.damage or start.info.damage):
+        if not (end.reason or start.info.damage):
             times_s = [frame.time_s for frame in frames]
             assert times_s == sorted(times_s), what
             assert start.info.frames == decodable(path), what
@@ -91,7 +92,7 @@ from pathlib import Path
 from tests.extract.video.test_damaged_videos import read
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(read(Path(sys.argv[1]))[2].error)
+print(read(Path(sys.argv[1]))[2].reason)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
@@ -194,10 +195,10 @@ def test_frames_of_another_size_are_scaled_and_said(tmp_path: Path) -> None:
     path.write_bytes(small + film_from(path, first=10, width=128, height=96))
     start, frames, end = read(path)
     assert start is not None
-    assert end.error == ""
+    assert not end.failed
     assert {frame.rgb.shape for frame in frames} == {(48, 64, 3)}
     late = sum(bool(number >= 10) for number in start.plan.frames)
-    assert end.damage == f"{late} of the frames that were read are of another size than the first"
+    assert end.reason == f"{late} of the frames that were read are of another size than the first"
 
 
 def test_stamps_that_span_years_cut_no_windows(tmp_path: Path) -> None:

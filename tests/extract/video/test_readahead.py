@@ -30,7 +30,7 @@ def test_hanging_clips_take_no_thread_away(make_video: VideoMaker, tmp_path: Pat
     found = ends(jobs, threads=2, clip_seconds=1.0)
     assert [end.at for end in found] == [0, 1, 2, 3, 4]
     said = "reading hangs{}.mp4 took more than 1 s (--clip-seconds)"
-    assert [end.error for end in found] == [said.format(0), "", said.format(1), said.format(2), ""]
+    assert [end.reason for end in found] == [said.format(0), "", said.format(1), said.format(2), ""]
 
 
 def test_waiting_for_a_slow_consumer_does_not_count(make_video: VideoMaker) -> None:
@@ -43,7 +43,7 @@ def test_waiting_for_a_slow_consumer_does_not_count(make_video: VideoMaker) -> N
     assert time.monotonic() - begun > 2.5
     last = found[-1]
     assert isinstance(last, ClipEnd)
-    assert last.error == ""
+    assert not last.failed
 
 
 def test_a_clip_that_never_ends_is_ended(make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,4 +55,4 @@ def test_a_clip_that_never_ends_is_ended(make_video: VideoMaker, monkeypatch: py
     monkeypatch.setattr(readahead, "iter_frames", endless)
     path = make_video(gray_frames(6))
     found = ends([ClipJob(0, path), ClipJob(1, path)], threads=1, clip_seconds=0.3)
-    assert [end.error for end in found] == ["reading clip.mp4 took more than 0.3 s (--clip-seconds)"] * 2
+    assert [end.reason for end in found] == ["reading clip.mp4 took more than 0.3 s (--clip-seconds)"] * 2

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
-from heatpool.extract.video.reader import VideoInfo, probe
-from heatpool.extract.video.sampling import Sampling, cut_windows, windows
+from heatpool.extract.video.reader import VideoInfo
+from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.resample import ResamplePlan
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker, gray_frames
 
@@ -45,31 +42,9 @@ def test_a_sampled_clip_is_the_clip_of_those_frames(make_video: VideoMaker) -> N
     for at, frame in enumerate(frames):
         frame[10:30, at : at + 12] = 250
     options = EngineOptions(persons=1, steps=8, sampling=Sampling(frame_stride=4))
-    poser = TopDown(BrightDetector(), AnalyticBackbone(), device="cpu")
-    outcome = extract_clips([ClipJob(0, make_video(frames))], options, poser=poser)[0]
+    estimator = TopDown(BrightDetector(), AnalyticBackbone(), device="cpu")
+    outcome = extract_clips([ClipJob(0, make_video(frames))], options, estimator=estimator)[0]
     assert outcome.features is not None
     assert outcome.result.frames == 40
     wanted = ResamplePlan.linear(10, 8).apply(np.arange(0, 40, 4) / 25)
     np.testing.assert_allclose(outcome.features.time_s, wanted, atol=1e-6)
-
-
-def test_windows_by_hand() -> None:
-    assert list(windows(0, 10, window_s=4, stride_s=3)) == [(0, 4), (3, 7), (6, 10)]
-    assert list(windows(0, 9, window_s=4, stride_s=3)) == [(0, 4), (3, 7), (5, 9)]
-    assert list(windows(2, 5, window_s=4, stride_s=3)) == [(2, 5)]
-
-
-def test_a_long_video_becomes_clips(make_video: VideoMaker, tmp_path: Path) -> None:
-    path = make_video(gray_frames(75))  # 3 s
-    clips = (Clip("long", path, label=0, class_name="x"), Clip("none", tmp_path / "none.mp4"))
-    cut = cut_windows(Manifest(clips, ("x",), tmp_path), window_s=1, stride_s=1)
-    assert [clip.clip_id for clip in cut.clips] == [
-        "long@0.00-1.00",
-        "long@1.00-2.00",
-        "long@2.00-3.00",
-        "none",
-    ]
-    assert {clip.label for clip in cut.clips} == {0, -1}
-    found = [probe(clip.path, start_s=clip.start_s, end_s=clip.end_s) for clip in cut.clips[:3]]
-    assert [each.frames for each in found] == [25, 25, 25]
-    assert [each.first_frame for each in found] == [0, 25, 50]

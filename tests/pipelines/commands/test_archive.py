@@ -48,7 +48,7 @@ def test_pack_verify_card_unpack(folder: Path, tmp_path: Path, capsys: pytest.Ca
     card.write_text(card.read_text(encoding="utf-8") + "\nMine.\n", encoding="utf-8")
     assert run("archive", "pack", folder / "small.zarr", archive, "--card", card) == 0
     assert run("archive", "verify", archive) == 0
-    assert "sound: " in capsys.readouterr().out
+    assert "intact: " in capsys.readouterr().out
     assert run("archive", "card", archive) == 0
     assert capsys.readouterr().out == card.read_text(encoding="utf-8")
     assert run("archive", "unpack", archive, tmp_path / "b.zarr") == 0

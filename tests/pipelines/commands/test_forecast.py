@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -10,12 +11,12 @@ import numpy as np
 import pytest
 
 from heatpool.pipelines import cli
-from heatpool.pipelines.commands.forecast import Item, forecast
-from heatpool.pipelines.extraction import forecast_costs
-from heatpool.pipelines.extraction.forecast_costs import (
-    THREAD_COSTS,
-    ThreadCost,
+from heatpool.pipelines.extraction.forecast import (
+    CHANNELS,
+    Estimate,
     feature_bytes,
+    forecast,
+    frames_read,
     journal_bytes,
     store_files,
 )
@@ -28,12 +29,11 @@ from heatpool.pool.store.writer import StoreWriter
 from tests.paths import ROOT
 
 GPU = ForecastOptions(
-    1e6, frames=300, backend="hrnet-simcc", device="cuda", frames_per_second=400, workers=8, video_mb=1.7,
-    persons=1,
+    1e6, frames=300, backend="hrnet-simcc", frames_per_second=400, workers=8, video_mb=1.7, persons=1,
 )  # fmt: skip
 
 
-def by_name(items: list[Item]) -> dict[str, float]:
+def by_name(items: list[Estimate]) -> dict[str, float]:
     return {item.name: item.value for item in items}
 
 
@@ -87,16 +87,6 @@ def test_a_million_clips_on_gpus_by_hand() -> None:
     assert found["videos read"] == pytest.approx(1.7e12)
 
 
-def test_measured_costs_count_frames_that_are_read_and_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "heatpool.pipelines.commands.forecast.THREAD_COSTS", {"tiny": ThreadCost(frame_ms=4, person_ms=3)}
-    )
-    config = ForecastOptions(100, frames=300, backend="tiny", persons=1.5)
-    assert by_name(forecast(config))["work"] == pytest.approx(100 * 128 * (4 + 1.5 * 3) / 1000)  # 2 T frames
-    short = ForecastOptions(100, frames=50, backend="tiny", persons=1.5)
-    assert by_name(forecast(short))["work"] == pytest.approx(100 * 50 * 8.5 / 1000)  # all of them
-
-
 def test_u1_has_two_more_files_a_shard_and_another_ratio() -> None:
     f2, u1 = (
         by_name(forecast(ForecastOptions(64, frames=64, backend="hrnet-simcc", persons=1, precision=each)))
@@ -117,17 +107,12 @@ def test_what_nobody_measured_counts_in_full() -> None:
     assert "nobody measured" in items["features"].source
 
 
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        (ForecastOptions(10, frames=9, backend="tiny", device="cuda"), "nobody measured tiny on a GPU"),
-        (ForecastOptions(10, frames=9, backend="onnx", channels=8), "nobody measured onnx on a CPU"),
-        (ForecastOptions(10, frames=9, backend="onnx"), "expected --channels with --backend onnx"),
-    ],
-)
-def test_nothing_is_invented(config: ForecastOptions, said: str) -> None:
-    with pytest.raises(HeatpoolError, match=said):
-        forecast(config)
+def test_nothing_is_invented() -> None:
+    found = {each.name: each for each in forecast(ForecastOptions(10, frames=9, backend="tiny"))}
+    assert (found["work"].text, "time" in found) == ("unknown", False)
+    assert "give --frames-per-second, or --like STORE" in found["work"].formula
+    with pytest.raises(HeatpoolError, match="expected --channels with --backend onnx"):
+        forecast(ForecastOptions(10, frames=9, backend="onnx"))
 
 
 def test_a_store_of_the_users_own(tmp_path: Path) -> None:
@@ -185,24 +170,35 @@ def test_bad_usage_is_one_line(words: str, said: str, capsys: pytest.CaptureFixt
 
 
 def test_the_command_says_formula_and_source(capsys: pytest.CaptureFixture[str]) -> None:
-    words = "--clips 1e6 --frames 300 --backend hrnet-simcc --device cuda --frames-per-second 400 --workers 8"
+    words = "--clips 1e6 --frames 300 --backend hrnet-simcc  --frames-per-second 400 --workers 8"
     assert cli.main(["forecast", *words.split()]) == 0
     said = re.sub(" +", " ", capsys.readouterr().out)
-    assert "work 208.3 h of one GPU (0.75 s a clip)" in said
-    assert "= clips x 300 frames / 400 frames a second" in said
+    assert "work 208.3 h of one worker (0.75 s per clip)" in said
+    assert "= clips x 300 frames / 400 frames per second" in said
     assert "time 26.0 h with --workers 8" in said
     assert "give --video-mb" in said
 
 
-def test_the_constants_are_those_of_the_page() -> None:
-    """`make bench` on the machine that the page names measures them anew; then they are to be taken over."""
-    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    block = re.search(r"<!-- bench:stages -->(.*?)<!-- /bench -->", page, re.DOTALL)
-    assert block is not None
-    rows = [line.strip("| ").split(" | ") for line in block[1].splitlines() if line.startswith("| ")]
-    measured = {cells[0]: ThreadCost(float(cells[-2]), float(cells[-1])) for cells in rows[1:]}
-    assert set(THREAD_COSTS) == set(measured)
-    for backend, cost in THREAD_COSTS.items():
-        assert cost.frame_ms == pytest.approx(measured[backend].frame_ms, rel=0.25), backend
-        assert cost.person_ms == pytest.approx(measured[backend].person_ms, rel=0.25), backend
-    assert set(forecast_costs.CHANNELS) == set(THREAD_COSTS)
+def test_the_table_of_the_page() -> None:
+    """Hours from the stages that `make bench` measures, bytes from the command."""
+    table, stages = _rows("scaling", "| backend |"), _rows("benchmarks", "| backend | clips")
+    for label, thread_hours, _, *sizes in table:
+        backend = label.split()[0]
+        (stage,) = [row for row in stages if row[0] == backend]
+        frame_ms, person_ms = float(stage[-2]), float(stage[-1])
+        hours = 1e6 * frames_read(300, 64) * (frame_ms + 1.22 * person_ms) / 1000 / 3600
+        assert float(thread_hours.replace(",", "")) == pytest.approx(hours, rel=0.25), backend
+        for precision, text in zip(("f2", "u1"), sizes, strict=True):
+            options = ForecastOptions(1e6, frames=300, backend=backend, persons=1.22, precision=precision)  # type: ignore[arg-type]
+            size, unit = text.removesuffix(" at most").split()
+            expected = by_name(forecast(options))["features"]
+            assert float(size) * {"GB": 1e9, "TB": 1e12}[unit] == pytest.approx(expected, rel=0.03), backend
+    assert {row[0].split()[0] for row in table} == set(CHANNELS)
+
+
+def _rows(page: str, header: str) -> list[list[str]]:
+    """Cells of the table of a page that begins so."""
+    lines = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith(header)) + 2
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[at:])
+    return [line.strip("| ").split(" | ") for line in rows]

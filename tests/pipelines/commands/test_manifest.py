@@ -40,7 +40,7 @@ def ntu(folder: Path) -> Path:
     return folder
 
 
-def parts(path: Path, protocol: str) -> dict[Split, int]:
+def splits(path: Path, protocol: str) -> dict[Split, int]:
     return dict(Counter(clip.splits[protocol] for clip in read_manifest(path).clips))
 
 
@@ -48,28 +48,28 @@ def test_the_options_name_every_data_set() -> None:
     assert set(get_args(get_type_hints(ManifestOptions)["dataset"])) == DATASETS.keys()
 
 
-def test_official_splits_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_official_splits_and_what_is_excluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "ntu60.csv"
     assert manifest("--dataset", "ntu60", "--videos", ntu(tmp_path / "v"), "--out", out) == 0
     said = capsys.readouterr().err
     assert "ntu60.csv: 40 clips, 2 of 60 classes" in said
     assert "xsub: 24 train, 0 val, 16 test" in said
     assert "xview: 20 train, 0 val, 20 test" in said
-    assert "xsub has no val part, which train needs: add --val-fraction" in said
-    with (tmp_path / "ntu60.left_out.csv").open(newline="") as file:
-        left_out = {row["path"]: row["reason"] for row in csv.DictReader(file)}
-    assert left_out.keys() == {
+    assert "xsub has no val split, which train needs: add --val-fraction" in said
+    with (tmp_path / "ntu60.excluded.csv").open(newline="") as file:
+        excluded = {row["path"]: row["reason"] for row in csv.DictReader(file)}
+    assert excluded.keys() == {
         "S001C002P005R002A008_rgb.avi", "holiday.mp4", "notes.txt", "S001C001P001R001A061.avi",
     }  # fmt: skip
-    for reason in left_out.values():
-        assert f"left out 1: {reason}" in said
+    for reason in excluded.values():
+        assert f"excluded 1: {reason}" in said
 
 
 def test_val_comes_out_of_train_by_subject(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, videos = tmp_path / "ntu60.csv", ntu(tmp_path / "v")
     assert manifest("--dataset", "ntu60", "--videos", videos, "--out", out, "--val-fraction", "0.3") == 0
-    assert parts(out, "xsub") == {Split.TRAIN: 16, Split.VAL: 8, Split.TEST: 16}
-    assert parts(out, "xview") == {Split.TRAIN: 14, Split.VAL: 6, Split.TEST: 20}
+    assert splits(out, "xsub") == {Split.TRAIN: 16, Split.VAL: 8, Split.TEST: 16}
+    assert splits(out, "xview") == {Split.TRAIN: 14, Split.VAL: 6, Split.TEST: 20}
     first = out.read_bytes()
     assert "xsub: val took 2 subjects out of train: " in capsys.readouterr().err
     options = ("--dataset", "ntu60", "--videos", videos, "--out", out, "--overwrite")
@@ -83,19 +83,19 @@ def test_val_comes_out_of_train_by_subject(tmp_path: Path, capsys: pytest.Captur
         "5",
     }
     assert manifest(*options, "--val-subjects", "3") == 1  # a subject of test
-    assert "expected a subject of the train part of xsub, got 3" in capsys.readouterr().err
+    assert "expected a subject of the train split of xsub, got 3" in capsys.readouterr().err
 
 
-def test_a_val_part_of_its_own_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_val_split_of_its_own_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     touch(tmp_path / "v", *(f"Walk_p{subject:02}_r00_v00_c01.mp4" for subject in (3, 4, 19, 2)))
     out = tmp_path / "clips.csv"
     assert (
         manifest("--dataset", "smarthome", "--videos", tmp_path / "v", "--out", out, "--val-fraction", "0.5")
         == 0
     )
-    assert parts(out, "cs") == {Split.TRAIN: 2, Split.VAL: 1, Split.TEST: 1}
-    assert parts(out, "cv1") == {Split.TRAIN: 2, Split.VAL: 2}  # by subject: camera 1 only trains
-    assert "cs has a val part of its own, which is kept" in capsys.readouterr().err
+    assert splits(out, "cs") == {Split.TRAIN: 2, Split.VAL: 1, Split.TEST: 1}
+    assert splits(out, "cv1") == {Split.TRAIN: 2, Split.VAL: 2}  # by subject: camera 1 only trains
+    assert "cs has a val split of its own, which is kept" in capsys.readouterr().err
 
 
 def test_a_folder_gets_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,9 +109,9 @@ def test_a_folder_gets_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str
         for part, count in zip(Split, (0, 6, 2, 2), strict=True)
         if count
     }
-    assert not (tmp_path / "clips.left_out.csv").exists()
+    assert not (tmp_path / "clips.excluded.csv").exists()
     assert manifest(*options) == 1
-    assert "exists; give --overwrite" in capsys.readouterr().err
+    assert "choose another or replace it with --overwrite" in capsys.readouterr().err
     assert manifest(*options, "--overwrite", "--val-fraction", "0.1") == 1
     assert "expected --test-fraction too" in capsys.readouterr().err
 

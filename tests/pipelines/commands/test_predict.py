@@ -11,8 +11,8 @@ import pytest
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.drawing.annotate import FilmClip, clip_under_way, film_paths, people_at
-from heatpool.pipelines.drawing.panel import AnswerPanel
+from heatpool.pipelines.drawing.annotate import AnnotatedClip, annotated_paths, clip_at, persons_at
+from heatpool.pipelines.drawing.panel import PredictionPanel
 from heatpool.pool.errors import HeatpoolError
 from tests.conftest import VideoMaker
 from tests.pipelines.commands.prediction_cases import make_clip, make_run
@@ -28,9 +28,9 @@ def predict(run: Path, videos: Path, *words: str | Path) -> int:
     return main(["predict", "--run", str(run), str(videos), *map(str, words), *fixed])
 
 
-def panel_of(rows: list[dict[str, str]], last_s: float, width_px: int) -> AnswerPanel:
+def panel_of(rows: list[dict[str, str]], last_s: float, width_px: int) -> PredictionPanel:
     """The panel as it follows from the CSV alone."""
-    return AnswerPanel(
+    return PredictionPanel(
         [(float(row["start_s"]), float(row["end_s"] or last_s)) for row in rows],
         [[(row[f"label_{n}"], float(row[f"probability_{n}"])) for n in (1, 2)] for row in rows],
         [""] * len(rows),
@@ -118,22 +118,24 @@ def test_films_in_the_way_are_said_before_the_work(
     before = video.read_bytes()
     for more in ((), ("--overwrite",)):  # never the video itself
         assert predict(run, video, "--annotate", tmp_path / "in", "--out", tmp_path / "a.csv", *more) == 1
-        assert "a.mp4 exists; choose another folder or replace it with --overwrite" in capsys.readouterr().err
+        assert "a.mp4 is the video itself" in capsys.readouterr().err
     assert video.read_bytes() == before
     assert not (tmp_path / "a.csv").exists()
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.mp4").write_text("in the way")
+    assert predict(run, video, "--annotate", tmp_path / "films") == 1
+    assert "a.mp4 already exists; choose another or replace it with --overwrite" in capsys.readouterr().err
     assert predict(run, video, "--annotate", tmp_path / "films", "--overwrite") == 0
     assert probe(tmp_path / "films" / "a.mp4").frames == 9
     (tmp_path / "file").write_text("a file")
     assert predict(run, video, "--annotate", tmp_path / "file") == 1
-    assert "cannot write" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_two_videos_never_share_a_film(tmp_path: Path) -> None:
     def films(*names: str) -> dict[Path, Path]:
         clips = tuple(Clip(name, tmp_path / name) for name in names)
-        return film_paths(tmp_path / "films", Manifest(clips, (), tmp_path), overwrite=False)
+        return annotated_paths(tmp_path / "films", Manifest(clips, (), tmp_path), overwrite=False)
 
     assert films("a/b.mp4", "c.avi") == {
         tmp_path / "a/b.mp4": tmp_path / "films/a/b.mp4",
@@ -144,14 +146,14 @@ def test_two_videos_never_share_a_film(tmp_path: Path) -> None:
         films("b.mp4", "../b.mp4")
 
 
-def test_the_clip_under_way() -> None:
-    clips = [FilmClip(0, 2, (), ""), FilmClip(1, 3, (), ""), FilmClip(5, 6, (), "")]
-    seen = [clip_under_way(clips, time_s) for time_s in (0.0, 1.4, 1.6, 2.9, 4.0, 5.0, 6.0)]
+def test_the_clip_at() -> None:
+    clips = [AnnotatedClip(0, 2, (), ""), AnnotatedClip(1, 3, (), ""), AnnotatedClip(5, 6, (), "")]
+    seen = [clip_at(clips, time_s) for time_s in (0.0, 1.4, 1.6, 2.9, 4.0, 5.0, 6.0)]
     assert seen == [0, 0, 1, 1, None, 2, None]
-    assert clip_under_way([FilmClip(0, None, (), "")], 99.0) == 0
+    assert clip_at([AnnotatedClip(0, None, (), "")], 99.0) == 0
 
 
-def test_people_are_read_between_steps() -> None:
+def test_persons_are_read_between_steps() -> None:
     features = {
         "time_s": np.array([0.0, 0.2, 0.4, 2.0], np.float32),
         "mask": np.array([[True, True, False, True], [False, False, False, True]]),
@@ -161,29 +163,29 @@ def test_people_are_read_between_steps() -> None:
     features["keypoints"][0, :, 0] = [[-1, 0, 0.5], [0, 0, 0.7], [0, 0, 0], [1, 1, 0.9]]
     features["boxes"][0] = [[0, 0, 0.2, 0.2], [0.2, 0, 0.4, 0.2], [0, 0, 0, 0], [0.5, 0.5, 1, 1]]
 
-    def at(time_s: float) -> tuple[list[bool], list[float], list[float]]:
-        scene = people_at(features, time_s, size_px=(100, 50))
-        filled: list[bool] = scene.filled[:, 0].tolist()
+    def at(time_s: float) -> tuple[list[int], list[float], list[float]]:
+        found = persons_at(features, time_s, size_px=(100, 50))
+        first = slice(0, 1)
         return (
-            filled,
-            scene.joints_xy_px[0, 0, 0].round(2).tolist(),
-            scene.boxes_xyxy_px[0, 0].round(2).tolist(),
+            list(found.slots),
+            found.joints_xy_px[first, 0].round(2).ravel().tolist(),
+            found.boxes_xyxy_px[first].round(2).ravel().tolist(),
         )
 
-    assert at(0.05) == ([True, False], [12.5, 25], [5, 0, 25, 10])  # a quarter of the way
-    assert at(-1.0) == ([False, False], [0, 0], [0, 0, 0, 0])  # long before the first step
-    assert at(0.3) == ([True, False], [50, 25], [20, 0, 40, 10])  # of two steps one has the person
-    assert at(0.38)[0] == [False, False]  # the seen step is too far away
-    assert at(1.0)[0] == [False, False]  # between steps far apart
-    assert at(1.95) == ([True, True], [100, 50], [50, 25, 100, 50])
+    assert at(0.05) == ([0], [12.5, 25], [5, 0, 25, 10])  # a quarter of the way
+    assert at(-1.0) == ([], [], [])  # long before the first step
+    assert at(0.3) == ([0], [50, 25], [20, 0, 40, 10])  # of two steps one has the person
+    assert at(0.38)[0] == []  # the seen step is too far away
+    assert at(1.0)[0] == []  # between steps far apart
+    assert at(1.95) == ([0, 1], [100, 50], [50, 25, 100, 50])
 
 
 def test_rows_that_are_too_long_are_cut() -> None:
     panels = [
-        AnswerPanel([(0, 1)], [[(name, 0.5)]], [""], span_s=(0, 1), width_px=320).at(0, 0.0)
+        PredictionPanel([(0, 1)], [[(name, 0.5)]], [""], span_s=(0, 1), width_px=320).at(0, 0.0)
         for name in ("ein sehr " * 20, "ein sehr " * 40, "kurz")
     ]
     np.testing.assert_array_equal(panels[0], panels[1])
     assert np.abs(panels[0].astype(int) - panels[2]).mean() > 1
-    between = AnswerPanel([(0, 1)], [[]], ["failed: x"], span_s=(0, 2), width_px=320)
+    between = PredictionPanel([(0, 1)], [[]], ["failed: x"], span_s=(0, 2), width_px=320)
     assert np.abs(between.at(None, 1.5).astype(int) - between.at(0, 0.5)).max() > 50

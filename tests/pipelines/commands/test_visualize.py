@@ -7,159 +7,15 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from heatpool.extract.engine.estimators import TopDown
-from heatpool.extract.engine.tracking import select_tracked
-from heatpool.extract.records import Detections, PoseBatch
 from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.drawing.clip_frames import View
-from heatpool.pipelines.drawing.detection_pass import KnownBoxes, TappedHeatmaps, look_at, pose_again
 from heatpool.pipelines.drawing.overlay import PERSON_COLOURS
-from heatpool.pipelines.drawing.pictures import EnergyChart, draw_frame, draw_sheet, drawn_size
-from heatpool.pipelines.drawing.scene import HeatFile, Scene
-from heatpool.pipelines.drawing.video_writer import Film
 from heatpool.pipelines.options import VisualizeOptions
-from heatpool.pool.errors import HeatpoolError
-from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker, gray_frames
+from tests.conftest import VideoMaker, gray_frames
 from tests.extract.video.test_reader import rotate_in_header
 from tests.fixtures.onnx_networks import heatmap_network
 from tests.fixtures.small_weights import save_yolo_pose
-
-
-def block_frames(columns: list[int | None]) -> list[np.ndarray]:
-    """Dark frames with a white block of 24 x 32 pixels at these columns; None leaves it out."""
-    frames = []
-    for column in columns:
-        frame = np.zeros((64, 96, 3), np.uint8)
-        if column is not None:
-            frame[16:48, column : column + 24] = 255
-        frames.append(frame)
-    return frames
-
-
-class SpottedBackbone(AnalyticBackbone):
-    """The analytic network with a heatmap a joint: its value at the cell of the joint, 4 pixels a cell."""
-
-    def forward(self, crops: torch.Tensor) -> PoseBatch:
-        pose = super().forward(crops)
-        heatmaps = torch.zeros(len(crops), 2, 8, 6)
-        heatmaps[:, 0, 4, 1], heatmaps[:, 1, 4, 4] = 0.5, 1.0
-        return PoseBatch(pose.joints_xy_px, pose.scores, pose.maps, heatmaps)
-
-
-def watch(
-    path: Path, backbone: AnalyticBackbone, heat: HeatFile, *, joints: tuple[int, ...] = (0, 1)
-) -> Scene:
-    network = TappedHeatmaps(backbone, joints)
-    sighting = look_at(path, TopDown(BrightDetector(), network, device="cpu"), info=probe(path), batch=3)
-    assert all(isinstance(found, Detections) for found in sighting.found)  # no crops are kept
-    chosen = select_tracked(sighting.detections(), 2)
-    known = TopDown(KnownBoxes(sighting, chosen), network, device="cpu")
-    return pose_again(sighting, chosen, known, network=network, heat=heat, frame_batch=2, person_batch=3)
-
-
-def test_slots_joints_and_energy_are_those_of_the_network(make_video: VideoMaker) -> None:
-    path = make_video(block_frames([8, 10, None, 14, 16, 18, 20]))
-    with HeatFile() as heat:
-        scene = watch(path, AnalyticBackbone(), heat)
-        assert len(heat) == 0  # this network has none
-    assert scene.filled.tolist() == [[True, True, False, True, True, True, True], [False] * 7]
-    # The crop is the block: joints at a quarter and three quarters of its width, in the middle of its height.
-    np.testing.assert_allclose(scene.joints_xy_px[0, 3], [[20, 32], [32, 32]], atol=1.5)
-    np.testing.assert_allclose(scene.boxes_xyxy_px[0, 6], [20, 16, 44, 48], atol=1.5)
-    # Pooled is (x, y, brightness) = (±1/2, 0, 1) at the two joints: 2 (1/4 + 1) = 2.5.
-    np.testing.assert_allclose(scene.energy[0, scene.filled[0]], np.sqrt(2.5), rtol=0.05)
-    assert not scene.energy[~scene.filled].any()
-
-
-def test_heatmaps_lie_where_their_joints_are(make_video: VideoMaker) -> None:
-    path = make_video(block_frames([8, 12, None, 20]))
-    whole, size_px = View(0, 0, 96, 64), (192, 128)
-    black = np.zeros((64, 96, 3), np.uint8)
-    for joints, place in (((0, 1), (64, 56)), ((0,), (64, 32))):  # row and column of the peak in frame 1
-        with HeatFile() as heat:
-            scene = watch(path, SpottedBackbone(), heat, joints=joints)
-            assert len(heat) == 3
-            assert heat.get(0, 2) is None
-            found = heat.get(0, 1)
-            assert found is not None
-            assert found[0].max() == pytest.approx(1.0 if 1 in joints else 0.5, abs=1 / 255)
-            scene.scores[:] = 0  # no joints over the maps
-            drawn = draw_frame(black, scene, 1, heat=heat, view=whole, size_px=size_px)
-            inside = drawn[38:90, 28:68].astype(int).sum(2)  # within the box
-            row, column = np.unravel_index(inside.argmax(), inside.shape)
-            np.testing.assert_allclose((row + 38, column + 28), place, atol=3)
-            assert not draw_frame(black, scene, 2, heat=heat, view=whole, size_px=size_px).any()
-
-
-def test_a_view_moves_and_scales_what_is_drawn() -> None:
-    scene = Scene.empty(2, 1, 17)
-    scene.filled[1, 0], scene.boxes_xyxy_px[1, 0] = True, (40, 20, 60, 50)
-    with HeatFile() as heat:
-        view = View(30, 10, 40, 50)
-        frame = np.zeros((100, 100, 3), np.uint8)
-        drawn = draw_frame(frame, scene, 0, heat=heat, view=view, size_px=(160, 200))
-    rows, columns = np.nonzero((np.abs(drawn.astype(int) - PERSON_COLOURS[1]) < 60).all(2))
-    inside = rows >= 41  # below the name
-    assert (columns.min(), columns[inside].max(), rows.max()) == pytest.approx((40, 120, 160), abs=4)
-
-
-def test_the_cursor_follows_time() -> None:
-    scene = Scene.empty(1, 5, 17)
-    scene.filled[0, [0, 1, 3, 4]] = True
-    scene.energy[0] = [1, 2, 0, 4, 5]
-    time_s = np.array([1.0, 1.5, 2.0, 2.5, 3.0])
-    chart = EnergyChart.of(scene, time_s, size_px=(400, 120), title="a very long title " * 9)
-    assert chart.rgb.shape == (120, 400, 3)
-    for time, column in (
-        (1.0, chart.left_px),
-        (2.0, (chart.left_px + chart.right_px) / 2),
-        (3.0, chart.right_px),
-    ):
-        changed = np.argwhere((chart.at(np.array([time])) != chart.rgb).any(2))
-        assert set(changed[:, 1].tolist()) == {round(column)}
-        assert changed[:, 0].max() - changed[:, 0].min() > 40
-    coloured = (np.abs(chart.rgb.astype(int) - PERSON_COLOURS[0]) < 40).all(2)
-    curve = coloured[chart.top_px + 1 : chart.bottom_px, chart.left_px : chart.right_px]
-    rows, columns = np.nonzero(curve)
-    assert rows[columns < 20].mean() > rows[columns > curve.shape[1] - 20].mean() + 30  # it rises
-    middle = curve.shape[1] // 2
-    assert not curve[:, middle - 20 : middle + 20].any()  # and is broken where nobody was
-
-
-def test_nobody_and_a_single_frame_can_be_drawn() -> None:
-    chart = EnergyChart.of(Scene.empty(2, 1, 17), np.zeros(1), size_px=(300, 120), title="$x$ and $")
-    tile = np.zeros((60, 80, 3), np.uint8)
-    sheet = draw_sheet([tile] * 5, [0] * 5, Scene.empty(2, 1, 17), np.zeros(1), title="x")
-    assert sheet.shape[0] > 2 * 60 + 150  # two rows of four, and the chart
-    assert sheet.shape[1] == 4 * 86 + 6
-    assert chart.rgb.std() > 1
-
-
-@pytest.mark.parametrize(
-    ("size", "longer", "drawn"),
-    [((1920, 1080), 960, (960, 540)), ((1080, 1920), 961, (540, 960)), ((7, 3), 20, (20, 8))],
-)
-def test_drawn_sizes_are_even(size: tuple[int, int], longer: int, drawn: tuple[int, int]) -> None:
-    assert drawn_size(size, longer) == drawn
-
-
-def test_a_film_keeps_the_times_and_is_whole_or_absent(tmp_path: Path) -> None:
-    times_s = [2.0, 2.04, 2.04, 2.5, 3.7]
-    with Film(tmp_path / "a.mp4", size_px=(64, 48), fps=25) as film:
-        for time_s in times_s:
-            film.write(np.zeros((48, 64, 3), np.uint8), time_s)
-    shown_s = probe(tmp_path / "a.mp4").times_s
-    np.testing.assert_allclose(shown_s, np.array(times_s) - 2, atol=1e-3)
-    assert (np.diff(shown_s) > 0).all()  # of two frames at one time the second comes a tick later
-    with pytest.raises(ZeroDivisionError), Film(tmp_path / "b.mp4", size_px=(64, 48), fps=25) as film:
-        film.write(np.zeros((48, 64, 3), np.uint8), 1 / 0)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
-    nowhere = Film(tmp_path / "nowhere" / "c.mp4", size_px=(64, 48), fps=25)
-    with pytest.raises(HeatpoolError, match="cannot write .*nowhere"), nowhere as film:
-        film.write(np.zeros((48, 64, 3), np.uint8), 0.0)
 
 
 @pytest.fixture
@@ -178,7 +34,7 @@ def sizes(path: Path) -> tuple[int, int, int]:
     return len(frames), frames[0].width, frames[0].height
 
 
-def test_two_people_and_frames_without_anybody(
+def test_two_persons_and_frames_without_anybody(
     make_video: VideoMaker, networks: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video = make_video(gray_frames(9, width=96, height=64))
@@ -256,8 +112,8 @@ def test_files_in_the_way_and_wrong_options_are_said_before_the_work(
     assert visualize(video, *more) == 0
     assert (tmp_path / "clip-overlay.mp4").exists()
     for arguments, message in (
-        ([video], "clip-overlay.mp4 exists; choose another file or replace it with --overwrite"),
-        ([video, "--out", video, "--overwrite"], "clip.mp4 exists"),
+        ([video], "clip-overlay.mp4 already exists; choose another or replace it with --overwrite"),
+        ([video, "--out", video, "--overwrite"], "than the video itself, got"),
         ([tmp_path], "expected a video file"),
         (["nowhere.mp4"], "expected a video file, got nowhere.mp4"),
         ([video, "--out", "b.mp4", "--heatmaps", "left_wing"], "none or joints out of nose, left_eye"),

@@ -6,73 +6,74 @@ from pathlib import Path
 
 import pytest
 
-from heatpool.extract.networks.tiny.weights import POSE_FILE, WEIGHTS_FOLDER
-from heatpool.extract.networks.weight_sources import WEIGHTS, known_weights
+from heatpool.extract.networks.tiny.weights import POSE_FILE
+from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, WEIGHTS, known_weights
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.extraction.weights_path import Shelf
+from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
 from heatpool.pool.disk.files import hash_file
 from tests.fixtures.onnx_networks import heatmap_network
 from tests.fixtures.small_weights import save_hrnet, save_vitpose, save_yolo_detector, save_yolo_pose
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only place where weights are looked for."""
-    monkeypatch.setattr(Shelf, "of_machine", classmethod(lambda cls: Shelf((tmp_path,))))
+    only = WeightsSearchPath((tmp_path,))
+    monkeypatch.setattr(WeightsSearchPath, "of_machine", classmethod(lambda cls: only))
     return tmp_path
 
 
-def test_the_table_names_everything(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (shelf / "yolo11n-pose.pt").touch()
+def test_the_table_names_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "yolo11n-pose.pt").touch()
     assert main(["weights", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[1]: line for line in lines if len(line.split()) > 3}
     assert all(source.name in rows for source in WEIGHTS)
-    assert f"at hand: {shelf / 'yolo11n-pose.pt'}" in rows["yolo11n-pose.pt"]
+    assert f"local: {folder / 'yolo11n-pose.pt'}" in rows["yolo11n-pose.pt"]
     assert "50.0  6.26  AGPL-3.0" in rows["yolo11n-pose.pt"]
     assert "https://huggingface.co/usyd-community/vitpose-base" in rows["usyd-community/vitpose-base"]
-    assert str(WEIGHTS_FOLDER) in rows[POSE_FILE]
-    assert any(f"looked in {shelf}" in line for line in lines)
+    assert str(SHIPPED_FOLDER.resolve()) in rows[POSE_FILE]
+    assert any(f"looked in {folder}" in line for line in lines)
 
 
-def test_csv_and_json_say_the_same(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_and_json_say_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert main(["weights", "list", "--format", "csv"]) == 0
     table = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [row["name"] for row in rows] == [row["name"] for row in table] == [each.name for each in WEIGHTS]
     assert rows[0]["ap"] == float(table[0]["ap"]) == WEIGHTS[0].ap
-    assert rows[-1]["at_hand"] == table[-1]["at_hand"] != ""
+    assert rows[-1]["local_path"] == table[-1]["local_path"] != ""
 
 
-def test_what_is_shipped_is_whole(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The recorded digests are those of the files in the package, and all at hand are verified."""
+def test_what_is_shipped_is_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The recorded digests are those of the files in the package, and all available locally are verified."""
     assert main(["weights", "verify"]) == 0
     said = capsys.readouterr().out
     assert said.count(": as published") == said.count("loads as tiny") == 2
     assert said.endswith("2 of 2 good\n")
 
 
-def test_other_bytes_than_published_are_named(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = save_yolo_pose(shelf / "yolo11n-pose.pt")
+def test_other_bytes_than_published_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = save_yolo_pose(folder / "yolo11n-pose.pt")
     assert main(["weights", "verify", "yolo11n-pose.pt"]) == 1
     said = capsys.readouterr().out
     source = known_weights("yolo11n-pose.pt")
     assert source is not None
     assert f"sha256 {hash_file(path)[1]}: WRONG, published is {source.sha256}" in said
-    assert "loads as yolo-pose" in said  # a sound checkpoint all the same
+    assert "loads as yolo-pose" in said  # an intact checkpoint all the same
     assert main(["weights", "verify"]) == 1
     assert "2 of 3 good" in capsys.readouterr().out
 
 
-def test_files_of_every_backend_are_loaded_for_real(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_every_backend_are_loaded_for_real(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("transformers")
     files = {
-        "yolo-pose": save_yolo_pose(shelf / "a.pt"),
-        "ultralytics": save_yolo_detector(shelf / "b.pt"),
-        "hrnet-simcc": save_hrnet(shelf / "c.pth"),
-        "onnx": heatmap_network(shelf / "d.onnx"),
-        "vitpose": save_vitpose(shelf / "e"),
+        "yolo-pose": save_yolo_pose(folder / "a.pt"),
+        "ultralytics": save_yolo_detector(folder / "b.pt"),
+        "hrnet-simcc": save_hrnet(folder / "c.pth"),
+        "onnx": heatmap_network(folder / "d.onnx"),
+        "vitpose": save_vitpose(folder / "e"),
     }
     for backend, path in files.items():
         assert main(["weights", "verify", str(path)]) == 0
@@ -82,10 +83,10 @@ def test_files_of_every_backend_are_loaded_for_real(shelf: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.onnx", "a.bin", "folder"])
-def test_damage_is_exit_code_1(shelf: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_exit_code_1(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Real files with their second half missing, a file of no backend, and a folder without its weights."""
     makers = {"a.pt": save_yolo_pose, "a.pth": save_hrnet, "a.onnx": heatmap_network}
-    path = shelf / name
+    path = folder / name
     if name in makers:
         makers[name](path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -99,8 +100,8 @@ def test_damage_is_exit_code_1(shelf: Path, name: str, capsys: pytest.CaptureFix
     assert "0 of 1 good" in said
 
 
-def test_a_file_that_is_nowhere_is_an_error(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_nowhere_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "verify", "yolo11n-pose.pt"]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"looked in {shelf}" in said
+    assert f"looked in {folder}" in said

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,7 +11,7 @@ import pytest
 from heatpool.extract.networks.weight_sources import WEIGHTS, known_weights
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.extraction.choose import choose_networks, has_connection
-from heatpool.pipelines.extraction.weights_path import FOLDER_VARIABLE, Shelf
+from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
 from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -24,12 +25,24 @@ def nobody(url: str) -> bool:
 
 
 def chosen(
-    folder: Path, *, demo: bool = False, online: Callable[[str], bool] = nobody, **options: object
+    folder: Path, *, demo: bool = False, online: Callable[[str], bool] = nobody, **given: object
 ) -> tuple[NetworkOptions, tuple[str, ...]]:
     """Choose with nothing but `folder` to look in."""
-    given = NetworkOptions(**{"fetch": False, **options})  # type: ignore[arg-type]
-    choice = choose_networks(given, demo=demo, shelf=Shelf((folder,)), online=online)
-    return choice.options, choice.reasons
+    asked = NetworkOptions(**{"fetch": False, **given})  # type: ignore[arg-type]
+    reasons: list[str] = []
+    note = logging.Handler()
+    note.emit = lambda record: reasons.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger(choose_networks.__module__)
+    log.addHandler(note)
+    level = log.level
+    log.setLevel(logging.INFO)
+    try:
+        path = WeightsSearchPath((folder,))
+        options = choose_networks(asked, demo=demo, device="cpu", search_path=path, online=online)
+    finally:
+        log.removeHandler(note)
+        log.setLevel(level)
+    return options, tuple(reasons)
 
 
 def put(folder: Path, *names: str) -> None:
@@ -63,7 +76,7 @@ def test_yolo_pose_comes_first_and_of_its_files_the_most_accurate(tmp_path: Path
     options, reasons = chosen(tmp_path)
     assert (options.backend, options.detector) == ("yolo-pose", "none")
     assert options.weights == str(tmp_path / "yolo26n-pose.pt")
-    assert reasons == (f"--backend yolo-pose: yolo26n-pose.pt is at hand in {tmp_path}, 57.2 AP",)
+    assert reasons == (f"--backend yolo-pose: yolo26n-pose.pt is in {tmp_path}, 57.2 AP",)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +97,13 @@ def test_the_published_extractor_needs_hrnet(tmp_path: Path) -> None:
     put(tmp_path, "yolo26x-pose.pt", "pose_hrnet_w48_256x192_split2_sigma4.pth")
     put_hub(tmp_path, "vitpose-base")
     options = NetworkOptions(as_published=True, fetch=False).resolved()
-    choice = choose_networks(options, demo=False, shelf=Shelf((tmp_path,)))
-    assert choice.options.backend == "hrnet-simcc"
-    # No detector is at hand, but a pose checkpoint finds people, too.
-    assert choice.options.detector == str(tmp_path / "yolo26x-pose.pt")
+    choice = choose_networks(options, demo=False, device="cpu", search_path=WeightsSearchPath((tmp_path,)))
+    assert choice.backend == "hrnet-simcc"
+    # No detector is available locally, but a pose checkpoint finds persons, too.
+    assert choice.detector == str(tmp_path / "yolo26x-pose.pt")
 
 
-def test_nothing_at_hand_is_fetched_with_a_connection_and_said_before(tmp_path: Path) -> None:
+def test_what_is_not_local_is_fetched_with_a_connection_and_announced(tmp_path: Path) -> None:
     asked: list[str] = []
     options, reasons = chosen(tmp_path, fetch=True, online=lambda url: not asked.append(url))
     source = known_weights("yolo26s-pose.pt")
@@ -113,7 +126,7 @@ def test_a_detector_is_fetched_for_a_top_down_network(tmp_path: Path) -> None:
     assert "fetching yolo26s.pt" in reasons[1]
 
 
-def test_a_backend_without_weights_takes_those_at_hand(tmp_path: Path) -> None:
+def test_a_backend_without_weights_takes_those_available_locally(tmp_path: Path) -> None:
     put(tmp_path, "yolo11s-pose.pt", "yolo26n-pose.pt")
     options, _ = chosen(tmp_path, backend="yolo-pose")
     assert options.weights == str(tmp_path / "yolo11s-pose.pt")
@@ -139,19 +152,19 @@ def test_the_backend_is_the_one_the_weights_are_of(tmp_path: Path) -> None:
 
 def test_names_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    save_yolo_detector(shelf / "mine.pt")
-    options, _ = chosen(shelf, backend="onnx", weights="pose.onnx", detector="mine.pt")
-    assert (options.weights, options.detector) == ("pose.onnx", str(shelf / "mine.pt"))
-    assert chosen(shelf, weights="yolo11n-pose.pt")[0].backend == "yolo-pose"  # for the loader to fetch
-    with pytest.raises(HeatpoolError, match="finds people only: give it as --detector"):
-        chosen(shelf, weights="mine.pt")
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    save_yolo_detector(folder / "mine.pt")
+    options, _ = chosen(folder, backend="onnx", weights="pose.onnx", detector="mine.pt")
+    assert (options.weights, options.detector) == ("pose.onnx", str(folder / "mine.pt"))
+    assert chosen(folder, weights="yolo11n-pose.pt")[0].backend == "yolo-pose"  # for the loader to fetch
+    with pytest.raises(HeatpoolError, match="finds persons only: give it as --detector"):
+        chosen(folder, weights="mine.pt")
     with pytest.raises(HeatpoolError, match="name its --backend if it is a model of the Hugging Face hub"):
-        chosen(shelf, weights="somebody/model")
-    (shelf / "config.json").write_text('{"model_type": "bert"}')
+        chosen(folder, weights="somebody/model")
+    (folder / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(HeatpoolError, match="expected model_type vitpose in .*, got bert"):
-        chosen(shelf, weights=str(shelf))
+        chosen(folder, weights=str(folder))
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
@@ -163,25 +176,25 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 def test_the_cache_of_the_hub_is_looked_in(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
-    shelf = Shelf((tmp_path,), tmp_path / "hub")
+    path = WeightsSearchPath((tmp_path,), tmp_path / "hub")
     model = tmp_path / "hub/models--usyd-community--vitpose-base"
     snapshot = model / "snapshots/0123abc"
     snapshot.mkdir(parents=True)
     put(snapshot, "config.json")
     (model / "refs").mkdir()
     (model / "refs/main").write_text("0123abc")
-    assert shelf.find("usyd-community/vitpose-base") is None  # the download was cut off
+    assert path.find("usyd-community/vitpose-base") is None  # the download was cut off
     put(snapshot, "model.safetensors")
-    assert shelf.find("usyd-community/vitpose-base") == snapshot
-    assert shelf.find("usyd-community/vitpose-plus-base") is None
+    assert path.find("usyd-community/vitpose-base") == snapshot
+    assert path.find("usyd-community/vitpose-plus-base") is None
 
 
 def test_the_users_own_folder_is_searched_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     put(tmp_path, "yolo11n-pose.pt")
-    shelf = Shelf.of_machine()
-    assert shelf.folders[0] == tmp_path
-    assert shelf.find("yolo11n-pose.pt") == tmp_path / "yolo11n-pose.pt"
+    path = WeightsSearchPath.of_machine()
+    assert path.folders[0] == tmp_path
+    assert path.find("yolo11n-pose.pt") == tmp_path / "yolo11n-pose.pt"
 
 
 def test_extract_chooses_loads_and_says_why(
@@ -190,10 +203,11 @@ def test_extract_chooses_loads_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    save_yolo_pose(shelf / "yolo11n-pose.pt")
-    monkeypatch.setattr(Shelf, "of_machine", classmethod(lambda cls: Shelf((shelf,))))
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    save_yolo_pose(folder / "yolo11n-pose.pt")
+    only = WeightsSearchPath((folder,))
+    monkeypatch.setattr(WeightsSearchPath, "of_machine", classmethod(lambda cls: only))
     make_video(gray_frames(2), "videos/a.mp4")
     arguments = [
         "extract",
@@ -206,7 +220,7 @@ def test_extract_chooses_loads_and_says_why(
     ]
     more = ["--fetch", "false", "--steps", "2", "--device", "cpu", "--person-selection", "first"]
     assert main([str(each) for each in [*arguments, *more]]) == 0
-    assert f"--backend yolo-pose: yolo11n-pose.pt is at hand in {shelf}, 50.0 AP" in capsys.readouterr().err
+    assert f"--backend yolo-pose: yolo11n-pose.pt is in {folder}, 50.0 AP" in capsys.readouterr().err
     store = FeatureStore.open(tmp_path / "x.zarr")
     assert (store.spec.backbone, store.spec.config["detector"]) == ("yolo-pose", "none")
 

@@ -92,7 +92,7 @@ def test_it_estimates_many_clips_and_warns_of_a_full_disk(
     assert extract(videos, out, *options, "--dry-run") == 0
     said, errors = capsys.readouterr()
     assert "(estimated from 3 clips)" in said
-    assert "warning: the store does not fit: " in errors
+    assert "the store does not fit: " in errors
     assert "1.5 kB free" in errors
     assert not out.exists()
 

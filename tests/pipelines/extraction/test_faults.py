@@ -144,23 +144,23 @@ def said_as_workers_ended(arguments: list[str], tmp_path: Path, patch: str) -> s
 def test_a_shard_that_ends_every_worker_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     assert said_as_workers_ended(arguments, tmp_path, _KILL) == (
         "heatpool extract: shard 2 ended its worker again and again although its clips can be decoded; "
-        "look at the memory of the machine, then go on with --resume"
+        "look at the memory of the machine, then use --resume"
     )
 
 
 # Networks that do not fit into a worker, though the program itself could load them.
 _KILL_LOADING = """
 import multiprocessing, os, signal
-import heatpool.pipelines.commands.extract
+import heatpool.pipelines.extraction.run
 
-build_poser = heatpool.pipelines.commands.extract.build_poser
+build_estimator = heatpool.pipelines.extraction.run.build_estimator
 
 def kill(*given, **named):
     if multiprocessing.parent_process() is not None:
         os.kill(os.getpid(), signal.SIGKILL)
-    return build_poser(*given, **named)
+    return build_estimator(*given, **named)
 
-heatpool.pipelines.commands.extract.build_poser = kill
+heatpool.pipelines.extraction.run.build_estimator = kill
 """
 
 
@@ -168,7 +168,7 @@ heatpool.pipelines.commands.extract.build_poser = kill
 def test_networks_that_end_every_worker_are_one_line(arguments: list[str], tmp_path: Path) -> None:
     assert said_as_workers_ended(arguments, tmp_path, _KILL_LOADING) == (
         "heatpool extract: workers end again and again before they begin a shard: look at the memory of "
-        "the machine, which has to hold the networks of each, then go on with --resume, perhaps with fewer "
+        "the machine, which has to hold the networks of each, then use --resume, perhaps with fewer "
         "workers"
     )
 

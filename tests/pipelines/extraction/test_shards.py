@@ -30,7 +30,7 @@ def sent_bytes(
     def take(work, pending, *, build, **_):  # type: ignore[no-untyped-def]
         sent.append((len(pickle.dumps(build)), len(pickle.dumps(work.shard(pending[0])))))
 
-    monkeypatch.setattr("heatpool.pipelines.commands.extract.run_on_cluster", take)
+    monkeypatch.setattr("heatpool.pipelines.extraction.run.run_on_cluster", take)
     options = network_options(folder)
     options[options.index("--shard-clips") + 1] = "8"
     arguments = ["extract", "--videos", str(manifest), *options, *map(str, more), "--workers", "2", "--quiet"]

@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from heatpool.classify.scores.scores import save_scores
-from heatpool.classify.training.recipe import TrainConfig
-from heatpool.pipelines.cli import _parse as parse
+from heatpool.classify.training.recipe import Recipe
+from heatpool.pipelines.cli import read_command
 from heatpool.pipelines.extraction.run_file import write_run_file
 from heatpool.pipelines.options import ExtractOptions, TrainOptions
 from heatpool.pipelines.report import write_report
 from heatpool.pipelines.report.commands import command_lines
-from heatpool.pipelines.report.run import read_run
+from heatpool.pipelines.report.run_files import read_run_files
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 from tests.pipelines.report.report_cases import (
@@ -44,6 +44,7 @@ class Page(HTMLParser):
         self.ids: set[str] = set()
         self.images: list[dict[str, str | None]] = []
         self.words: list[str] = []
+        self.titles: set[str] = set()
         self._open: list[str] = []
         self.feed(self.source)
         assert not self._open
@@ -53,6 +54,7 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.links += [values[name] or "" for name in ("src", "href") if name in values]
         self.ids |= {values["id"] or ""} if "id" in values else set()
+        self.titles |= {values["title"] or ""} if "title" in values else set()
         if tag == "img":
             self.images.append(values)
         if tag not in ("img", "meta"):
@@ -85,7 +87,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, store: FeatureStore) -> Page:
     """The report of the full run; no test changes it."""
     folder = tmp_path_factory.mktemp("report")
     run = make_run(folder / "run")
-    path = write_report(run, store, videos_root=make_videos(folder), backbone=SpotBackbone())
+    path = write_report(run, store, videos_root=make_videos(folder), load_network=SpotBackbone)
     assert path == run / "report.html"
     return Page(path)
 
@@ -107,7 +109,7 @@ def test_headline_figures(page: Page) -> None:
     # The fusion has 3 of 4 right; Wilson's interval of 3 of 4 is 30.1 to 95.4 %.
     assert "Top-1 accuracy on unseen subjects (fused): 3 of 4 clips recognised among 3 classes" in page.text
     assert "95 % interval 30.1 to 95.4 %. Chance is 33.3 %." in page.text
-    assert "the test part holds 2 subjects (s3, s4) of which no clip was used" in page.text
+    assert "the test split holds 2 subjects (s3, s4) of which no clip was used" in page.text
     assert "2 clips to train on, 2 for validation, 4 for the test." in page.text
     assert "1 test clip without features is not counted" in page.text
 
@@ -139,8 +141,8 @@ def test_stream_table(page: Page) -> None:
 
 def test_calibration_and_groups_by_hand(page: Page) -> None:
     # Every guess has probability 0.8; the fusion has 3 of 4 right, so the gap is 5 points.
-    assert "fused gives its best class 80.0 % on average and is right on 75.0 %" in page.text
-    assert "it is surer than it is right" in page.text
+    assert "fused gives its best class 80.0 % on average and is correct on 75.0 %" in page.text
+    assert "it is surer than it is correct" in page.text
     assert "over bins of confidence, is 5.0 %" in page.text
     rows = rows_of(page)
     assert any(row.startswith("fused 80.0 % 5.0 %") for row in rows)
@@ -159,8 +161,9 @@ def test_classes_hardest_first_with_the_empty_one_last(page: Page) -> None:
 
 
 def test_confusions(page: Page) -> None:
-    assert "sit & stand taken for wave: 1 of 2 clips (50 %)" in page.text
-    assert "wave taken for wave: 2 of 2 clips (100 %)" in page.text
+    assert "sit & stand taken for wave: 1 of 2 clips (50 %)" in page.titles
+    assert "wave taken for wave: 2 of 2 clips (100 %)" in page.titles
+    assert "sit & stand 1 1" in rows_of(page)  # of the matrix
     assert "sit & stand wave 1" in rows_of(page)
 
 
@@ -168,13 +171,13 @@ def test_store_card(page: Page, store: FeatureStore) -> None:
     rows = rows_of(page)
     assert "test 4 1 5" in rows
     assert "all 8 1 9" in rows
-    assert "7 clips with 1 person, 1 clip with 2 people." in page.text
+    assert "7 clips with 1 person, 1 clip with 2 persons." in page.text
     assert "64 × 48 px (8 clips)." in page.text
     # (8, 2, 17, 3) float32 and a header of 128 bytes.
-    assert f"would take {(8 * 2 * 17 * 3 * 4 + 128) / 1e3:.3g} kB a clip" in page.text
+    assert f"would take {(8 * 2 * 17 * 3 * 4 + 128) / 1e3:.3g} kB per clip" in page.text
     total = sum(store.bytes_by_array().values())
     assert f"{3392 / (total / 8):.1f} times as much" in page.text
-    assert "Weights SHA-256 " + "ab" * 32 in rows
+    assert "weights sha256 " + "ab" * 32 in rows
     assert "<script>alert(1)</script> failed cannot open <it>" in rows
 
 
@@ -201,32 +204,36 @@ def test_sample_clips_have_pictures(page: Page) -> None:
 
 def test_missing_pictures_are_said(tmp_path: Path, store: FeatureStore, videos: Path) -> None:
     run = make_run(tmp_path / "run")
-    without = Page(write_report(run, store, videos_root=None, backbone=SpotBackbone()))
+    without = Page(write_report(run, store, videos_root=None, load_network=SpotBackbone))
     assert not without.images
     assert without.text.count("No frames: the folder of the videos was not given.") == 4
     (videos / "clip5.mp4").unlink()
     (videos / "clip6.mp4").write_text("no video")
-    some = Page(write_report(run, store, videos_root=videos, backbone=None))
+    some = Page(write_report(run, store, videos_root=videos))
     assert len(some.images) == 2 * 6
     assert "clip5.mp4 does not exist" in some.text
     assert "cannot open clip6.mp4" in some.text
     assert some.text.count("No heatmaps: no pose network was given.") == 2
-    none = Page(write_report(run, store, videos_root=videos, backbone=SpotBackbone(heatmaps=False)))
+    none = Page(
+        write_report(run, store, videos_root=videos, load_network=lambda: SpotBackbone(heatmaps=False))
+    )
     assert none.text.count("No heatmaps: the network spot gives none.") == 2
 
 
 def test_other_network_is_said(tmp_path: Path, store: FeatureStore, videos: Path) -> None:
     other = SpotBackbone()
     other.weights_sha256 = "cd" * 32
-    text = Page(write_report(make_run(tmp_path / "run"), store, videos_root=videos, backbone=other)).text
+    text = Page(
+        write_report(make_run(tmp_path / "run"), store, videos_root=videos, load_network=lambda: other)
+    ).text
     assert "They come from another network (spot, weights cdcdcdcdcdcd) than the features." in text
 
 
 def test_one_stream_without_val(tmp_path: Path, store: FeatureStore) -> None:
     run = make_run(tmp_path / "run", streams=["keypoints_joint"], val=False)
-    page = Page(write_report(run, store, videos_root=None, backbone=None, out=tmp_path / "other.html"))
+    page = Page(write_report(run, store, videos_root=None, out=tmp_path / "other.html"))
     assert "(keypoints_joint): 2 of 4 clips recognised" in page.text
-    assert "The run has no scores of a val part" in page.text
+    assert "The run has no scores of a val split" in page.text
     assert "Where the streams agree" not in page.text
     assert not re.search(r"\bfus", page.text)
     assert page.ids == SECTIONS
@@ -234,24 +241,24 @@ def test_one_stream_without_val(tmp_path: Path, store: FeatureStore) -> None:
 
 def test_unknown_subjects_are_not_called_unseen(tmp_path: Path) -> None:
     store = make_store(tmp_path / "plain.zarr", known_subjects=False)
-    page = Page(write_report(make_run(tmp_path / "run"), store, videos_root=None, backbone=None))
-    assert "Top-1 accuracy on the test part (fused)" in page.text
+    page = Page(write_report(make_run(tmp_path / "run"), store, videos_root=None))
+    assert "Top-1 accuracy on the test split (fused)" in page.text
     assert "the manifest names neither subjects nor cameras" in page.text
 
 
 def test_summary_that_contradicts_the_scores_is_said(tmp_path: Path, store: FeatureStore) -> None:
     run = make_run(tmp_path / "run")
-    assert "summary.json says" not in Page(write_report(run, store, videos_root=None, backbone=None)).text
+    assert "summary.json says" not in Page(write_report(run, store, videos_root=None)).text
     summary = json.loads((run / "summary.json").read_text())
     summary["streams"]["pooled_joint"]["test"]["acc/top1"] = 0.99
     (run / "summary.json").write_text(json.dumps(summary))
-    text = Page(write_report(run, store, videos_root=None, backbone=None)).text
+    text = Page(write_report(run, store, videos_root=None)).text
     assert "summary.json says top-1 99.00% for pooled_joint, its score file gives 75.00%" in text
 
 
 def test_run_without_summary_is_refused(tmp_path: Path, store: FeatureStore) -> None:
     with pytest.raises(HeatpoolError, match=r"summary\.json does not exist; train first"):
-        write_report(tmp_path, store, videos_root=None, backbone=None)
+        write_report(tmp_path, store, videos_root=None)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +268,7 @@ def test_damaged_summary_is_refused(tmp_path: Path, store: FeatureStore, content
     run = make_run(tmp_path / "run")
     (run / "summary.json").write_text(content)
     with pytest.raises(HeatpoolError, match=r"summary\.json"):
-        write_report(run, store, videos_root=None, backbone=None)
+        write_report(run, store, videos_root=None)
 
 
 def test_store_of_another_run_is_refused(tmp_path: Path, store: FeatureStore) -> None:
@@ -269,46 +276,54 @@ def test_store_of_another_run_is_refused(tmp_path: Path, store: FeatureStore) ->
     scores = make_scores((4, 5, 6, 7), (0, 1, 0, 0))
     save_scores(run / "scores_test.npz", replace(scores, clip_ids=("clip4", "clip5", "clip6", "elsewhere")))
     with pytest.raises(HeatpoolError, match="score different clips"):
-        write_report(run, store, videos_root=None, backbone=None)
+        write_report(run, store, videos_root=None)
     single = make_run(tmp_path / "single", streams=["pooled_joint"])
     save_scores(single / "pooled_joint" / "scores_test.npz", replace(scores, labels=1 - scores.labels))
     with pytest.raises(HeatpoolError, match="has other labels"):
-        write_report(single, store, videos_root=None, backbone=None)
+        write_report(single, store, videos_root=None)
     gone = replace(scores, clip_ids=("clip4", "clip5", "clip6", "elsewhere"))
     save_scores(single / "pooled_joint" / "scores_test.npz", gone)
     with pytest.raises(HeatpoolError, match=r"lacks 1 scored clips, for example 'elsewhere'"):
-        write_report(single, store, videos_root=None, backbone=None)
+        write_report(single, store, videos_root=None)
 
 
 def test_commands_parse_to_what_was_run(tmp_path: Path) -> None:
     store = make_store(tmp_path / "my features.zarr")
     run = make_run(tmp_path / "run", streams=["keypoints_joint"])
-    assert command_lines(read_run(run), store) == []
+    assert command_lines(read_run_files(run), store) == []
     extraction = ExtractOptions(
         videos=tmp_path / "clips.csv", out=store.path, backend="tiny", detector="full-frame", steps=8,
         quiet=True, source="drawn 'here'",
     )  # fmt: skip
     write_run_file(store.path, extraction, videos_root=tmp_path)
-    recipe = asdict(replace(TrainConfig(), epochs=3, lr=0.02, seed=7))
+    recipe = asdict(replace(Recipe(), epochs=3, learning_rate=0.02, seed=7))
     (run / "config.yaml").write_text(
         yaml.safe_dump({"features": str(store.path), "recipe": json.loads(json.dumps(recipe))})
     )
-    extract, train = (shlex.split(line) for line in command_lines(read_run(run), store))
-    assert parse(extract[1:], "extract") == replace(extraction, quiet=False)
-    assert parse(train[1:], "train") == TrainOptions(
-        features=str(store.path), protocol="xsub", streams="keypoints_joint", out=run, recipe="paper",
-        epochs=3,
-        batch_size=64, learning_rate=0.02, seed=7,
+    extract, train = (shlex.split(line) for line in command_lines(read_run_files(run), store))
+    assert read_command(extract[1:]) == replace(extraction, quiet=False)
+    assert read_command(train[1:]) == TrainOptions(
+        features=str(store.path), protocol="xsub", streams=("keypoints_joint",), out=run, recipe="paper",
+        epochs=3, batch_size=64, learning_rate=0.02, seed=7,
     )  # fmt: skip
-    page = Page(write_report(run, store, videos_root=None, backbone=None))
+    page = Page(write_report(run, store, videos_root=None))
     assert "heatpool train --features" in page.text
-    assert (
-        "one two"
-        in Page(write_report(run, store, videos_root=None, backbone=None, commands=["one two"])).text
-    )
+    again = Page(write_report(run, store, videos_root=None, commands=["one two"]))
+    assert "one two" in again.text
+
+
+def test_a_run_that_keeps_its_options_runs_from_them(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "features.zarr")
+    run = make_run(tmp_path / "my run", streams=["keypoints_joint"])
+    options = TrainOptions(str(store.path), run, protocol="xsub", epochs=3, milestones=(1, 2))
+    chosen = {name: value for name, value in asdict(options).items() if value and name != "out"}
+    (run / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(chosen))))
+    (train,) = command_lines(read_run_files(run), store)
+    assert read_command(shlex.split(train)[1:]) == options
 
 
 def test_unwritable_page_is_refused(tmp_path: Path, store: FeatureStore) -> None:
     run = make_run(tmp_path / "run")
-    with pytest.raises(HeatpoolError, match="cannot write the report"):
-        write_report(run, store, videos_root=None, backbone=None, out=tmp_path / "no" / "where.html")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(HeatpoolError, match="where.html: cannot be written"):
+        write_report(run, store, videos_root=None, out=tmp_path / "file" / "where.html")

@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 from heatpool.classify.scores.scores import load_scores
-from heatpool.classify.training.checkpoint import load_model
+from heatpool.classify.training.stream import load_model
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.options import TrainOptions
 from heatpool.pipelines.training import streams
-from heatpool.pipelines.training.seeds import over_seeds
+from heatpool.pipelines.runs.seeds import over_seeds
 from tests.paths import ROOT
 from tests.pipelines.training.train_cases import make_store, train
 
@@ -38,7 +38,7 @@ def test_names_of_streams() -> None:
 
     assert names() == ("pooled_joint", "keypoints_joint")
     assert names(input="keypoints") == ("keypoints_joint",)
-    four = "joint,bone,joint_motion,bone_motion"
+    four = ("joint", "bone", "joint_motion", "bone_motion")
     assert names(streams=four) == (
         "pooled_joint", "pooled_bone", "pooled_joint_motion", "pooled_bone_motion",
     )  # fmt: skip
@@ -49,10 +49,10 @@ def test_names_of_streams() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"streams": "speed"}, "expected --streams of joint, bone"),
-        ({"streams": "joint,pooled_joint"}, "each once"),
-        ({"streams": "pooled_joint", "input": "keypoints"}, "expected streams of --input keypoints"),
-        ({"streams": "joint", "model": "hpnet"}, "it has its own"),
+        ({"streams": ("speed",)}, "expected --streams of joint, bone"),
+        ({"streams": ("joint", "pooled_joint")}, "each once"),
+        ({"streams": ("pooled_joint",), "input": "keypoints"}, "expected streams of --input keypoints"),
+        ({"streams": ("joint",), "model": "hpnet"}, "it has its own"),
         ({"seeds": 0}, "--seeds of at least 1"),
     ],
 )
@@ -81,7 +81,7 @@ def test_four_streams_are_read_once_and_fused(
     for name in names:
         best = load_model(tmp_path / "run" / name / "checkpoints" / "best.safetensors")
         assert best.source["input"] == name.partition("_")[0]
-        assert best.config.stream == name.partition("_")[2]
+        assert best.recipe.stream == name.partition("_")[2]
     assert main(["evaluate", str(tmp_path / "run"), "--device", "cpu", "--threads", "1"]) == 0
     seen = []
     for name in names:

@@ -42,7 +42,11 @@ def test_keypoints_labels_and_splits_come_in(tmp_path: Path) -> None:
     assert store.clips.class_names == ("sit", "stand")
     assert store.clips.status.tolist() == [Status.OK, Status.OK, Status.NO_PERSON]
     assert store.clips.frames.tolist() == [4, 9, 4]
-    assert store.clips.split("xsub").tolist() == [Split.TRAIN, Split.TEST, Split.NONE]  # PYSKL reports on its val
+    assert store.clips.split("xsub").tolist() == [
+        Split.TRAIN,
+        Split.TEST,
+        Split.NONE,
+    ]  # PYSKL reports on its val
     assert store.clips.split("odd").tolist() == [Split.NONE, Split.TRAIN, Split.NONE]
     arrays = store.read([0, 1], ("pooled", "keypoints", "mask"))
     assert not arrays["pooled"].any()

@@ -3,16 +3,22 @@ from __future__ import annotations
 import pickle
 import shutil
 import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
+import obstore
 import pytest
 
 from heatpool.pool.archive.pack import unpack, verify
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive import ArchiveSource
 from heatpool.pool.sources.locate import find_source, open_archive, store_stem
-from heatpool.pool.sources.remote import ObjectFiles, RemoteFile, RemoteFolder
+from heatpool.pool.sources.remote import RemoteFile, RemoteFiles, RemoteFolder
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
 from tests.pool.archive.archive_cases import pack_store, serve
@@ -121,7 +127,6 @@ def test_damage_on_the_way_is_noticed(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["s.hpz", "s.zarr"])
 def test_a_store_in_an_object_store_reads_like_one_at_home(folder: Path, name: str) -> None:
-    obstore = pytest.importorskip("obstore")
     memory = obstore.store.MemoryStore()
     root = folder / "s.zarr"
     for path in root.rglob("*"):
@@ -129,19 +134,77 @@ def test_a_store_in_an_object_store_reads_like_one_at_home(folder: Path, name: s
             obstore.put(memory, path.relative_to(root).as_posix(), path.read_bytes())
     obstore.put(memory, "deep/s.hpz", (folder / "s.hpz").read_bytes())
     if name == "s.hpz":
-        source = ArchiveSource(RemoteFile(ObjectFiles(memory, "s3://b/deep/s.hpz", key="deep/s.hpz")))
+        source = ArchiveSource(RemoteFile(RemoteFiles(memory, "s3://b/deep/s.hpz", key="deep/s.hpz")))
     else:
-        source = RemoteFolder(ObjectFiles(memory, "s3://b"))
+        source = RemoteFolder(RemoteFiles(memory, "s3://b"))
         assert set(source.keys("journal")) == {"0000000.json", "0000001.json", "0000002.json"}
     same(FeatureStore.open(source), FeatureStore.open(folder / "s.zarr"))
     assert source.read("nowhere") is None
     assert source.size("nowhere") is None
 
 
-def test_object_stores_need_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["s3", "https"])
+def test_addresses_need_obstore(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "obstore.store", None)
-    with pytest.raises(HeatpoolError, match=r"s3:// needs the extra \[s3\]"):
-        FeatureStore.open("s3://bucket/s.hpz")
+    with pytest.raises(HeatpoolError, match=f"^{scheme}:// needs obstore: pip install obstore$"):
+        FeatureStore.open(f"{scheme}://bucket/s.hpz")
+
+
+@pytest.mark.parametrize("code", [401, 403, 416])
+def test_a_refusal_is_one_line_at_once_and_shows_no_secret(code: int) -> None:
+    with answering(code) as (address, requests):
+        with pytest.raises(HeatpoolError) as error:
+            FeatureStore.open(f"{address}/s.hpz?sig=abc")
+        assert str(error.value) == f"{address}/s.hpz: the server refuses (HTTP {code})"
+        assert len(requests) == 1
+
+
+def test_what_is_gone_for_good_is_not_there() -> None:
+    with answering(410) as (address, _), pytest.raises(HeatpoolError, match="no such file on the server"):
+        FeatureStore.open(f"{address}/s.hpz")
+
+
+@pytest.mark.parametrize("where", ["address", "netrc"])
+def test_the_login_of_the_address_or_of_netrc_is_sent(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with answering(404) as (address, requests):
+        if where == "netrc":
+            (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password p@ss\n")
+        else:
+            address = address.replace("http://", "http://me:p%40ss@")
+        with pytest.raises(HeatpoolError, match="no such file"):
+            FeatureStore.open(f"{address}/s.hpz")
+        assert requests == [f"Basic {b64encode(b'me:p@ss').decode()}"]
+
+
+@contextmanager
+def answering(code: int) -> Iterator[tuple[str, list]]:
+    """A web server that answers everything alike: its address, and the logins that it got."""
+    logins: list = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            logins.append(self.headers.get("Authorization"))
+            self.send_response(code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD  # noqa: N815
+
+        def log_message(self, *args) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", logins
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path) -> None:

@@ -179,7 +179,9 @@ def test_a_server_that_dies_is_one_line(folder: Path) -> None:
     with serve(folder) as (address, _):
         FeatureStore.open(f"{address}/s.hpz")
     begun = time.monotonic()
-    with pytest.raises(HeatpoolError, match=r"s\.hpz: cannot be read \(ConnectionError\); try again later"):
+    with pytest.raises(
+        HeatpoolError, match=r"s\.hpz: cannot be read \(the server cannot be reached\); try again later"
+    ):
         FeatureStore.open(f"{address}/s.hpz")
     assert time.monotonic() - begun < 8
 
@@ -211,7 +213,10 @@ def test_another_range_than_asked_for_is_refused(folder: Path) -> None:
         handler.wfile.write(bytes(stop + 1 - start))
         return True
 
-    with faulty(folder, fault) as (address, _), pytest.raises(HeatpoolError, match="from the server, got"):
+    with (
+        faulty(folder, fault) as (address, _),
+        pytest.raises(HeatpoolError, match=r"cannot be read \(Requested 0\.\.\d+, got 1\.\.\d+\)"),
+    ):
         FeatureStore.open(f"{address}/s.hpz")
 
 

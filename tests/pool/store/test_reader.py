@@ -73,9 +73,9 @@ def test_selection_by_split_part_and_status(finished: Path) -> None:
     assert store.clips.rows().dtype == np.int64
     with pytest.raises(HeatpoolError, match="expected a split protocol of xsub, xview, got 'xset'"):
         store.clips.rows("xset")
-    with pytest.raises(HeatpoolError, match="expected part train, val or test, got 'dev'"):
+    with pytest.raises(HeatpoolError, match="expected split train, val or test, got 'dev'"):
         store.clips.rows("xsub", "dev")
-    with pytest.raises(HeatpoolError, match="expected a split protocol with part 'train'"):
+    with pytest.raises(HeatpoolError, match="expected a split protocol with split 'train'"):
         store.clips.rows(split="train")
 
 
@@ -93,8 +93,8 @@ def test_index_spec_and_results_come_back(finished: Path) -> None:
     assert store.clips.clip_ids([]) == ()
     results = [make_clip(store.spec, row)[1] for row in range(CLIPS)]
     for name in ("status", "frames", "fps", "width_px", "height_px", "persons"):
-        values = np.array([getattr(r, name) for r in results], getattr(store, name).dtype)
-        np.testing.assert_array_equal(getattr(store, name), values, err_msg=name)
+        values = np.array([getattr(r, name) for r in results], getattr(store.clips, name).dtype)
+        np.testing.assert_array_equal(getattr(store.clips, name), values, err_msg=name)
     with pytest.raises(HeatpoolError, match="expected a column of subject, camera, got 'light'"):
         store.clips.column("light")
 

@@ -72,9 +72,7 @@ def test_overwrite_never_removes_what_is_no_store(tmp_path: Path, kind: str) -> 
 
 def test_create_refuses_a_parent_that_cannot_hold_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        HeatpoolError, match=r"cannot make the feature store \((Not a directory|File exists)\)"
-    ):
+    with pytest.raises(HeatpoolError, match=r"cannot be written \((Not a directory|File exists)\)"):
         create(tmp_path / "file" / "a.zarr")
 
 

@@ -127,7 +127,7 @@ def test_a_store_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> No
         if name == "create: flushed":
             (tmp_path / "other.zarr").rename(tmp_path / "a.zarr")
 
-    with pytest.raises(HeatpoolError, match="already exists; another process made it meanwhile"):
+    with pytest.raises(HeatpoolError, match="already exists"):
         StoreWriter.create(tmp_path / "a.zarr", spec=make_spec(), index=make_index(11), on_step=other_process)
     assert verify_store(tmp_path / "a.zarr").sound
     assert os.listdir(tmp_path) == ["a.zarr"]

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from ultralytics.cfg import get_cfg
 
-from heatpool.extract.networks.tiny.backbone import TINY_CROP, build_detector
+from heatpool.extract.networks.tiny.backbone import TINY_CROP, build_tiny_detector
 from heatpool.extract.networks.tiny.network import HEATMAP_STRIDE, SIGMA_CELLS, TinyPose, channels_last
 from heatpool.extract.networks.tiny.training.augment import DetectorSamples, PoseSamples, collate_detector
 from heatpool.extract.networks.tiny.training.rendering import RenderedSet
@@ -94,7 +94,7 @@ def train_pose(rendered: RenderedSet, recipe: Recipe) -> tuple[TinyPose, list[fl
 def train_detector(rendered: RenderedSet, recipe: Recipe) -> tuple[nn.Module, list[float]]:
     """Train the detector with ultralytics' own detection loss; also return epoch losses."""
     torch.manual_seed(recipe.seed)
-    model = channels_last(build_detector())
+    model = channels_last(build_tiny_detector())
     model.args = get_cfg()  # type: ignore[assignment]  # gains of the loss terms
 
     def loss(batch: dict[str, Tensor]) -> Tensor:

@@ -20,7 +20,11 @@ from typing import Any
 import cv2
 import torch
 
-from heatpool.extract.networks.tiny.backbone import build_detector, load_tiny_backbone, load_tiny_detector
+from heatpool.extract.networks.tiny.backbone import (
+    build_tiny_detector,
+    load_tiny_backbone,
+    load_tiny_detector,
+)
 from heatpool.extract.networks.tiny.network import TinyPose
 from heatpool.extract.networks.tiny.training.demo_frames import demo_frames
 from heatpool.extract.networks.tiny.training.evaluate import evaluate, milliseconds
@@ -30,7 +34,7 @@ from heatpool.extract.networks.tiny.weights import (
     DETECTOR_FILE,
     FIGURES_FILE,
     POSE_FILE,
-    load_weights,
+    load_tiny_weights,
     save_weights,
 )
 from heatpool.pool.errors import HeatpoolError
@@ -67,8 +71,8 @@ def run(out: Path, *, recipe: Recipe) -> dict[str, Any]:
             name: evaluate(rendered, detector=detector, backbone=backbone) for name, rendered in tests.items()
         }
         facts = {"knows": "rendered people only", "recipe": asdict(recipe), "figures": figures}
-        for file, module in ((POSE_FILE, TinyPose()), (DETECTOR_FILE, build_detector())):
-            load_weights(module, folder / file)
+        for file, module in ((POSE_FILE, TinyPose()), (DETECTOR_FILE, build_tiny_detector())):
+            load_tiny_weights(module, folder / file)
             save_weights(module, out / file, facts=facts)
     speed = milliseconds(detector=detector, backbone=backbone, threads=2)
     report = {**facts, "losses": losses, "ms": speed, "minutes": round((time.monotonic() - started) / 60, 1)}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from heatpool.extract.demo.samples import render_sample
+from heatpool.extract.demo.stills import render_still
 
 __all__ = ["FRAME_WH", "SEEN_JOINTS", "People", "RenderedSet", "render_set"]
 
@@ -104,7 +104,7 @@ def _render_chunk(indices: range, *, seed: int) -> tuple[np.ndarray, list[People
     """Render some frames in a worker process."""
     width, height = FRAME_WH
     samples = [
-        render_sample(np.random.default_rng((seed, index)), width_px=width, height_px=height)
+        render_still(np.random.default_rng((seed, index)), width_px=width, height_px=height)
         for index in indices
     ]
     people = [

@@ -145,9 +145,9 @@ def test_a_checkpoint_by_path_extracts_a_video(
     rng = np.random.default_rng(0)
     video = make_video([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(6)])
     options = EngineOptions(persons=1, steps=4, person_batch=4)
-    outcome = extract_clips([ClipJob(0, video)], options, poser=TopDown(FullFrame(), backbone, device="cpu"))[
-        0
-    ]
+    outcome = extract_clips(
+        [ClipJob(0, video)], options, estimator=TopDown(FullFrame(), backbone, device="cpu")
+    )[0]
     assert outcome.result.status is Status.OK
     assert outcome.features is not None
     assert outcome.features.pooled.shape == (1, 4, 5, 8)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from heatpool.extract.networks.hrnet.batchnorm import CropNorm, fold_batchnorm, use_crop_statistics
-from heatpool.extract.networks.hrnet.network import TAPS, HRNetOutput, HRNetSimCC
+from heatpool.extract.networks.hrnet.network import HRNET_TAPS, HRNetOutput, HRNetSimCC
 from tests.classify.deterministic_weights import fill_
 from tests.extract.networks.hrnet.hrnet_cases import narrow, narrow_crops
 
@@ -42,9 +42,11 @@ def test_crop_statistics_are_training_mode_at_batch_size_one(dtype: torch.dtype,
     published = copy.deepcopy(training).eval()
     use_crop_statistics(published)
     with torch.no_grad():
-        batch = outputs(published(crops, TAPS))
+        batch = outputs(published(crops, HRNET_TAPS))
         for at in range(3):
-            for value, reference in zip(batch, outputs(training(crops[at : at + 1], TAPS)), strict=True):
+            for value, reference in zip(
+                batch, outputs(training(crops[at : at + 1], HRNET_TAPS)), strict=True
+            ):
                 assert relative(value[at : at + 1], reference) < tolerance
 
 
@@ -71,9 +73,9 @@ def test_training_mode_after_all_does_not_bring_batch_statistics_back() -> None:
 def test_folding_changes_nothing_and_leaves_no_batch_norm() -> None:
     network, crops = narrow().double(), narrow_crops(2).double()
     with torch.no_grad():
-        before = outputs(network(crops, TAPS))
+        before = outputs(network(crops, HRNET_TAPS))
         fold_batchnorm(network)
-        after = outputs(network(crops, TAPS))
+        after = outputs(network(crops, HRNET_TAPS))
     assert not [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert max(map(relative, after, before)) < 1e-10
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm
-from heatpool.extract.networks.hrnet.network import TAPS, HRNetSimCC
+from heatpool.extract.networks.hrnet.network import HRNET_TAPS, HRNetSimCC
 from tests.classify.deterministic_weights import array
 from tests.extract.networks.hrnet.hrnet_cases import narrow, narrow_crops, paper_network
 from tests.paths import GOLDEN, SHARED
@@ -80,17 +80,17 @@ def test_outputs_are_the_published_networks_in_full(
 
 
 def test_every_tap_has_the_channels_and_size_of_its_branch() -> None:
-    maps = narrow()(narrow_crops(2), TAPS).maps
-    assert maps.keys() == TAPS.keys()
-    for tap, branch in TAPS.items():
+    maps = narrow()(narrow_crops(2), HRNET_TAPS).maps
+    assert maps.keys() == HRNET_TAPS.keys()
+    for tap, branch in HRNET_TAPS.items():
         assert maps[tap].shape == (2, 4 * 2**branch, 24 // 2**branch, 16 // 2**branch), tap
 
 
 def test_taps_do_not_change_what_follows() -> None:
     network, crops = narrow(), narrow_crops(1)
     with torch.inference_mode():
-        assert torch.equal(network(crops).heatmaps, network(crops, TAPS).heatmaps)
-        maps = network(crops, TAPS).maps
+        assert torch.equal(network(crops).heatmaps, network(crops, HRNET_TAPS).heatmaps)
+        maps = network(crops, HRNET_TAPS).maps
         assert torch.equal(maps["stage4_in1"], network(crops, ["stage4_in1"]).maps["stage4_in1"])
         assert not torch.equal(maps["stage4_in1"], maps["stage4_branch1"])
 

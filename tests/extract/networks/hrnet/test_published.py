@@ -90,9 +90,9 @@ def test_a_whole_clip_gives_the_published_features(
     recorder = Recorder(network)
     detector = BoxesFile(boxes_csv(tmp_path / "boxes.csv", boxes), videos=[VIDEO], root=tmp_path)
     backbone = HRNetBackbone(network, batchnorm=batchnorm)
-    poser = TopDown(detector, backbone, device="cpu", crop_aspect="published")
+    estimator = TopDown(detector, backbone, device="cpu", crop_aspect="published")
     options = EngineOptions(selection=select_first, gaps="zeros", person_batch=8)
-    outcome = extract_clips([ClipJob(0, VIDEO, persons=1)], options, poser=poser)[0]
+    outcome = extract_clips([ClipJob(0, VIDEO, persons=1)], options, estimator=estimator)[0]
     assert outcome.features is not None
 
     plan = ResamplePlan.linear(len(boxes), 64)
@@ -120,8 +120,8 @@ def test_published_gaps_count_as_zeros(
     pooled = {}
     for gaps in ("skip", "zeros"):
         options = EngineOptions(persons=1, steps=2, selection=select_first, gaps=gaps)
-        poser = TopDown(detector, backbone, device="cpu")
-        outcome = extract_clips([ClipJob(0, video)], options, poser=poser)[0]
+        estimator = TopDown(detector, backbone, device="cpu")
+        outcome = extract_clips([ClipJob(0, video)], options, estimator=estimator)[0]
         assert outcome.features is not None
         assert outcome.features.mask.tolist() == [[True, True]]
         pooled[gaps] = outcome.features.pooled[0, :, 0, 2]  # brightness at joint 0

@@ -9,22 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from heatpool.extract.demo.samples import render_sample
+from heatpool.extract.demo.stills import render_still
 from heatpool.extract.networks.crops import crop_affines, crop_boxes, normalise_crops
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.tiny import TinyBackbone, TinyPose, load_tiny_backbone, load_tiny_detector
-from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TINY_CROP, build_detector
+from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TINY_CROP, build_tiny_detector
 from heatpool.extract.networks.tiny.training.evaluate import evaluate
 from heatpool.extract.networks.tiny.training.rendering import People, RenderedSet
 from heatpool.extract.networks.tiny.weights import (
     DETECTOR_FILE,
     POSE_FILE,
-    WEIGHTS_FOLDER,
-    load_weights,
+    load_tiny_weights,
     read_facts,
     save_weights,
 )
-from heatpool.extract.networks.weight_sources import SHIPPED
+from heatpool.extract.networks.weight_sources import SHIPPED, SHIPPED_FOLDER
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError
 
@@ -37,9 +36,7 @@ def backbone() -> TinyBackbone:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> RenderedSet:
     """Forty frames of people that neither the training nor the test set of the recipe holds."""
-    samples = [
-        render_sample(np.random.default_rng((77, at)), width_px=256, height_px=192) for at in range(40)
-    ]
+    samples = [render_still(np.random.default_rng((77, at)), width_px=256, height_px=192) for at in range(40)]
     path = tmp_path_factory.mktemp("rendered") / "frames.npy"
     np.save(path, np.stack([sample.rgb for sample in samples]))
     people = (People(s.joints_xy_px, s.visible, s.boxes_xyxy_px) for s in samples)
@@ -109,7 +106,7 @@ def test_detector_does_not_depend_on_the_batch(rendered: RenderedSet) -> None:
 
 
 def test_weights_are_small_hashed_and_say_what_they_know(backbone: TinyBackbone) -> None:
-    files = [WEIGHTS_FOLDER / POSE_FILE, WEIGHTS_FOLDER / DETECTOR_FILE]
+    files = [SHIPPED_FOLDER / POSE_FILE, SHIPPED_FOLDER / DETECTOR_FILE]
     assert sum(path.stat().st_size for path in files) <= 4_000_000
     assert backbone.weights_sha256 == hashlib.sha256(files[0].read_bytes()).hexdigest()
     digests = {source.name: source.sha256 for source in SHIPPED}
@@ -125,21 +122,21 @@ def test_weights_are_small_hashed_and_say_what_they_know(backbone: TinyBackbone)
 
 def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path: Path) -> None:
     """float16 storage loses nothing once a network was loaded from it."""
-    for name, module in ((POSE_FILE, TinyPose()), (DETECTOR_FILE, build_detector())):
-        shipped = WEIGHTS_FOLDER / name
-        digest = load_weights(module, shipped)
+    for name, module in ((POSE_FILE, TinyPose()), (DETECTOR_FILE, build_tiny_detector())):
+        shipped = SHIPPED_FOLDER / name
+        digest = load_tiny_weights(module, shipped)
         save_weights(module, tmp_path / name, facts=read_facts(shipped))
-        assert load_weights(module, tmp_path / name) == digest
+        assert load_tiny_weights(module, tmp_path / name) == digest
 
 
 @pytest.mark.parametrize("load", [load_tiny_backbone, load_tiny_detector])
 def test_damaged_weights_are_one_clear_line(load, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     missing = tmp_path / "none.safetensors"
     cut = tmp_path / "cut.safetensors"
-    cut.write_bytes((WEIGHTS_FOLDER / POSE_FILE).read_bytes()[:50_000])
+    cut.write_bytes((SHIPPED_FOLDER / POSE_FILE).read_bytes()[:50_000])
     text = tmp_path / "text.safetensors"
     text.write_text("not weights at all")
-    other = WEIGHTS_FOLDER / (DETECTOR_FILE if load is load_tiny_backbone else POSE_FILE)
+    other = SHIPPED_FOLDER / (DETECTOR_FILE if load is load_tiny_backbone else POSE_FILE)
     for path, said in (
         (missing, "cannot read"),
         (cut, "cannot read"),

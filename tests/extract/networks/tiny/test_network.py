@@ -7,8 +7,8 @@ import torch
 
 from heatpool.extract.networks.tiny.network import (
     HEATMAP_STRIDE,
-    TAP,
-    TAPS,
+    TINY_TAP,
+    TINY_TAPS,
     TinyPose,
     decode_gaussian_heatmaps,
 )
@@ -31,13 +31,13 @@ def randomised(seed: int = 0) -> TinyPose:
 def test_maps_are_a_quarter_and_an_eighth_of_the_crop() -> None:
     heatmaps, features = TinyPose()(torch.zeros(2, 3, 128, 96))
     assert heatmaps.shape == (2, 17, 32, 24)
-    assert features.shape == (2, TAPS[TAP], 16, 12)
+    assert features.shape == (2, TINY_TAPS[TINY_TAP], 16, 12)
 
 
 def test_features_are_the_named_tensor() -> None:
     network = randomised()
     seen = []
-    network.get_submodule(TAP).register_forward_hook(lambda *args: seen.append(args[2]))
+    network.get_submodule(TINY_TAP).register_forward_hook(lambda *args: seen.append(args[2]))
     _, features = network(torch.randn(2, 3, 128, 96))
     assert len(seen) == 1
     assert torch.equal(seen[0], features)
@@ -48,11 +48,11 @@ def test_features_are_the_named_tensor() -> None:
 def test_every_tap_is_the_output_of_its_module() -> None:
     network = randomised()
     seen = {}
-    for tap in TAPS:
+    for tap in TINY_TAPS:
         network.get_submodule(tap).register_forward_hook(lambda *args, tap=tap: seen.update({tap: args[2]}))
-    _, *maps = network(torch.randn(2, 3, 128, 96), list(TAPS))
-    assert [each.shape[1] for each in maps] == list(TAPS.values())
-    for tap, each in zip(TAPS, maps, strict=True):
+    _, *maps = network(torch.randn(2, 3, 128, 96), list(TINY_TAPS))
+    assert [each.shape[1] for each in maps] == list(TINY_TAPS.values())
+    for tap, each in zip(TINY_TAPS, maps, strict=True):
         assert torch.equal(seen[tap], each)
 
 
@@ -61,7 +61,7 @@ def test_tap_feeds_the_heatmaps() -> None:
     network = randomised()
     crops = torch.randn(1, 3, 128, 96)
     before = network(crops)[0]
-    network.get_submodule(TAP).register_forward_hook(lambda *args: args[2] + 1.0)
+    network.get_submodule(TINY_TAP).register_forward_hook(lambda *args: args[2] + 1.0)
     assert not torch.allclose(network(crops)[0], before)
 
 

@@ -1,0 +1,50 @@
+"""Cutting long videos into clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.video.reader import probe
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["cut_windows", "windows"]
+
+
+def windows(
+    start_s: float, end_s: float, *, window_s: float, stride_s: float
+) -> Iterator[tuple[float, float]]:
+    """Cut a time span into windows; the last one ends at `end_s` and is as long as the others.
+
+    A span shorter than a window is one window.
+
+    Yields:
+        (start, end) in seconds.
+    """
+    last = max(end_s - window_s, start_s)
+    count = int(np.ceil((last - start_s) / stride_s - 1e-9)) + 1
+    for number in range(count):
+        start = min(start_s + number * stride_s, last)
+        yield start, min(start + window_s, end_s)
+
+
+def cut_windows(manifest: Manifest, *, window_s: float, stride_s: float) -> Manifest:
+    """Replace each clip by windows of it, named `clip@start-end` in seconds; labels and splits go along.
+
+    A video that cannot be read stays one clip, so that extraction lists it as failed.
+    """
+    clips: list[Clip] = []
+    for clip in manifest.clips:
+        try:
+            info = probe(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+        except HeatpoolError:
+            clips.append(clip)
+            continue
+        end_s = info.end_s if clip.end_s is None else clip.end_s
+        for start, end in windows(clip.start_s, end_s, window_s=window_s, stride_s=stride_s):
+            name = f"{clip.clip_id}@{start:.2f}-{end:.2f}"
+            clips.append(replace(clip, clip_id=name, start_s=round(start, 6), end_s=round(end, 6)))
+    return replace(manifest, clips=tuple(clips))

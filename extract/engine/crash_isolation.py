@@ -1,0 +1,94 @@
+"""Finding the clips that end the process which decodes them.
+
+A fault in a decoder's native code cannot be caught: it ends the process. So clips are decoded one after the
+other in a child process, without any network; the one at which the child dies is named, and the next child
+goes on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from heatpool.extract.engine.clip_state import ClipJob
+from heatpool.extract.engine.engine import EngineOptions
+from heatpool.extract.video.readahead import decode_ahead
+from heatpool.extract.video.sampling import Sampling
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["isolate_crashes"]
+
+# What a process dies of by its own doing, and what the kernel sends when it takes too much memory.
+_CRASHES = (
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP,
+    signal.SIGKILL,
+)  # fmt: skip
+
+
+def isolate_crashes(jobs: Sequence[ClipJob], options: EngineOptions) -> dict[int, str]:
+    """Decode clips in a child process; return which of them end it, by position, with the reason.
+
+    Clips that merely cannot be read are not among them: the engine says of these what is wrong.
+
+    Raises:
+        HeatpoolError: if the child fails by itself.
+    """
+    crashing: dict[int, str] = {}
+    first = 0
+    while first < len(jobs):
+        child = subprocess.run(
+            [sys.executable, "-m", __name__],
+            input=_to_json(jobs[first:], options),
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,  # Ctrl-C in the terminal is for us
+        )
+        if child.returncode == 0:
+            break
+        if -child.returncode not in _CRASHES:
+            last = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise HeatpoolError(f"cannot try clips in a child process ({child.returncode}): {last}")
+        at = first + len(child.stdout.split())
+        name = signal.Signals(-child.returncode).name
+        crashing[at] = f"decoding {jobs[at].path.name} ends the process ({name})"
+        first = at + 1
+    return crashing
+
+
+def _to_json(jobs: Sequence[ClipJob], options: EngineOptions) -> str:
+    sampling = options.sampling
+    return json.dumps(
+        {
+            "jobs": [[job.clip, str(job.path), job.start_s, job.end_s, job.persons] for job in jobs],
+            "steps": options.steps,
+            "sampling": [sampling.frame_stride, sampling.sample_fps],
+            "clip_seconds": options.clip_seconds,
+        }
+    )
+
+
+def _main() -> None:
+    """Decode the clips named on the standard input; print a line after each."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes to all of a job, and who waits for us answers
+    asked = json.load(sys.stdin)
+    stride, fps = asked["sampling"]
+    for clip, path, start_s, end_s, persons in asked["jobs"]:
+        items = decode_ahead(
+            [ClipJob(clip, Path(path), start_s, end_s, persons)],
+            steps=asked["steps"],
+            threads=1,
+            sampling=Sampling(frame_stride=stride, sample_fps=fps),
+            clip_seconds=asked["clip_seconds"],
+        )
+        for _ in items:
+            pass
+        print(clip, flush=True)
+
+
+if __name__ == "__main__":
+    _main()

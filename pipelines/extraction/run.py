@@ -1,0 +1,302 @@
+"""Stage one wired end to end, shard by shard, so that it can stop at any time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from heatpool.extract.datasets.folder import read_videos
+from heatpool.extract.datasets.manifest import Manifest
+from heatpool.extract.datasets.windows import cut_windows
+from heatpool.extract.records import FrameBackbone, PoseBackbone
+from heatpool.extract.rgb.crops import RgbEncoder
+from heatpool.pipelines.extraction.backends import build_estimator
+from heatpool.pipelines.extraction.choose import choose_networks
+from heatpool.pipelines.extraction.cluster import run_on_cluster
+from heatpool.pipelines.extraction.demo_data import is_demo, render_demo_videos
+from heatpool.pipelines.extraction.places import DEMO_FOLDER, find_places
+from heatpool.pipelines.extraction.rgb import build_rgb, describe_rgb
+from heatpool.pipelines.extraction.run_file import add_to_run_file, write_run_file
+from heatpool.pipelines.extraction.shards import (
+    Networks,
+    ShardCounts,
+    ShardWork,
+    clear_dead,
+    is_damaged,
+    report_write_errors_once,
+    run_here,
+)
+from heatpool.pipelines.extraction.throughput import Throughput
+from heatpool.pipelines.options import ExtractOptions
+from heatpool.pipelines.options.keywords import takes_options
+from heatpool.pipelines.process.children import without_main
+from heatpool.pipelines.process.device import pick_device, set_threads
+from heatpool.pipelines.process.interrupt import stop_on_interrupt
+from heatpool.pipelines.process.malloc import keep_heap
+from heatpool.pipelines.process.progress import Progress
+from heatpool.pool.disk.files import hash_file
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipResult, Status, StoreSpec
+from heatpool.pool.store.finish import FAILURES
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.writer import StoreWriter
+
+__all__ = ["ExtractPlan", "Extraction", "carry_out", "extract", "prepare", "run_extraction"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ExtractPlan:
+    """All that an extraction takes, before anything is written.
+
+    Attributes:
+        work: store, options with every choice made, and clips.
+        spec: what the store will say of itself.
+        networks: loaded.
+        about: a line that says what will run.
+    """
+
+    work: ShardWork
+    spec: StoreSpec
+    networks: Networks
+    about: str
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How an extraction went.
+
+    Attributes:
+        store: folder of the store.
+        counts: clips by status: ok, truncated, no_person, failed; those that occur.
+        failures: clip id to reason, of the clips that failed or are truncated.
+        seconds: that it took.
+    """
+
+    store: Path
+    counts: Mapping[str, int]
+    failures: Mapping[str, str]
+    seconds: float
+
+    def open(self) -> FeatureStore:
+        """Open the store."""
+        return FeatureStore.open(self.store)
+
+
+@takes_options(ExtractOptions, without=("dry_run", "config"))
+def extract(videos: str | Path | None = None, out: str | Path | None = None, **options: Any) -> Extraction:
+    """Pool features of every clip of a data set into a Zarr store.
+
+    Args:
+        videos: folder of videos, manifest CSV or one video; default the demo data set in demo_out.
+        out: store to write; default beside the videos as features.zarr.
+        **options: those of `heatpool extract`.
+
+    Raises:
+        HeatpoolError: if an option, the videos, the weights or the store are not as they must be, or no clip
+            gives features.
+    """
+    places = {name: Path(each) for name, each in (("videos", videos), ("out", out)) if each is not None}
+    return run_extraction(ExtractOptions(**places, **options))
+
+
+def run_extraction(options: ExtractOptions) -> Extraction:
+    """Extract what options ask for.
+
+    Raises:
+        HeatpoolError: if an option, the videos, the weights or the store are not as they must be, or no clip
+            gives features.
+    """
+    with without_main():
+        done = carry_out(prepare(options))
+    if not done.counts.keys() & {"ok", "truncated"}:
+        raise HeatpoolError(f"no clip gave features; reasons are in {done.store / FAILURES}")
+    outcome = ", ".join(f"{count} {name}" for name, count in done.counts.items())
+    more = f"; see {done.store / FAILURES}" if done.failures else ""
+    level = logging.WARNING if done.failures else logging.INFO
+    _log.log(level, "%s: %s in %.0f s%s", done.store, outcome, done.seconds, more)
+    return done
+
+
+def prepare(options: ExtractOptions) -> ExtractPlan:
+    """Find the clips, make the choices that are open and load the networks.
+
+    Raises:
+        HeatpoolError: if an option, the videos or the weights are not as they must be.
+    """
+    videos, out = find_places(options)
+    options = options.resolved()
+    if options.videos is None:
+        videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
+    manifest = _clips(options, videos)
+    threads = set_threads(options.threads)
+    device = pick_device(options.device)
+    options = choose_networks(options, demo=is_demo(videos), device=device.type)
+    estimator, backbone = build_estimator(options, manifest, device=device)
+    rgb = build_rgb(options, device=device)
+    about = (
+        f"extracting {len(manifest.clips)} clips into {out}: {options.backend} ({backbone.tap}, "
+        f"{backbone.channels} channels), {options.detector} detector, {device} in {options.dtype}, "
+        + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
+    )
+    work = ShardWork(out, options, manifest)
+    return ExtractPlan(work, _spec(options, backbone, rgb), Networks(estimator, rgb), about)
+
+
+def carry_out(plan: ExtractPlan) -> Extraction:
+    """Extract into a new store, or resume one.
+
+    Raises:
+        HeatpoolError: if the store is not as it must be.
+    """
+    begun = time.monotonic()
+    report_write_errors_once()
+    options, out, manifest = plan.work.options, plan.work.store, plan.work.manifest
+    if options.resume:
+        writer = StoreWriter.resume(out, spec=plan.spec, index=manifest.index(), check=options.verify)
+    else:
+        writer = StoreWriter.create(
+            out,
+            spec=plan.spec,
+            index=manifest.index(),
+            shard_clips=options.shard_clips,
+            overwrite=options.overwrite,
+        )
+    _log.info(plan.about)
+    with writer:
+        write_run_file(out, options, videos_root=manifest.root)
+        _extract_shards(plan.work, writer, plan.networks)
+    return _outcome(out, time.monotonic() - begun)
+
+
+def _clips(options: ExtractOptions, videos: Path) -> Manifest:
+    """Read the manifest, as far as it is wanted, cut into windows if they are asked for."""
+    manifest = read_videos(videos).with_disjoint(options.disjoint_columns)
+    if options.limit:
+        manifest = manifest.limit(options.limit)
+    if options.window_s:
+        stride_s = options.stride_s or options.window_s
+        manifest = cut_windows(manifest, window_s=options.window_s, stride_s=stride_s)
+    return manifest
+
+
+def _spec(
+    options: ExtractOptions, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None
+) -> StoreSpec:
+    """Say in the store what decides its values. Places of files are left out: they differ by machine."""
+    return StoreSpec(
+        persons=options.persons,
+        steps=options.steps,
+        joints=backbone.joints,
+        channels=backbone.channels,
+        backbone=options.backend,
+        tap=backbone.tap,
+        weights_sha256=backbone.weights_sha256,
+        config={
+            "backend": options.backend,
+            "detector": Path(options.detector).name,
+            "boxes_sha256": hash_file(options.boxes)[1] if options.boxes else "",
+            "min_score": options.min_score,
+            "min_area": options.min_area,
+            "pooling": options.pooling,
+            "person_selection": options.person_selection,
+            "frame_stride": options.frame_stride,
+            "sample_fps": options.sample_fps,
+            "batchnorm": options.batchnorm,
+            "crop_aspect": options.crop_aspect,
+            "dtype": options.dtype,
+        },
+        licence=options.licence,
+        citation=options.citation,
+        source=options.source,
+        rgb=describe_rgb(options, rgb),
+        precision=options.precision,
+        tap_channels=backbone.tap_channels,
+        map_mean=options.map_mean,
+    )
+
+
+def _extract_shards(work: ShardWork, writer: StoreWriter, networks: Networks) -> None:
+    options, clips = work.options, len(work.manifest.clips)
+    if options.resume:
+        _log.info("checking finished shards by their %s", options.verify)
+    pending = writer.pending_shards(check=options.verify if options.resume else "journal")
+    done = clips - sum(len(writer.shard_rows(shard)) for shard in pending)
+    try:
+        _share(work, pending, networks, done=done)
+    except BaseException:
+        with suppress(HeatpoolError):  # what ended the run is what has to be reported; --resume finishes it
+            writer.finish()  # also after Ctrl-C, so that the store says what it holds
+        raise
+    clear_dead(work.store)
+    writer.finish()
+
+
+def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int) -> None:
+    """Do shards here or on workers, and note in `run.json` how fast each was."""
+    options, throughput = work.options, Throughput()
+    clustered = bool(options.workers or options.scheduler)
+
+    with (
+        Progress("extract", len(work.manifest.clips), "clips", initial=done, quiet=options.quiet) as progress,
+        stop_on_interrupt("the shards under way", quiet=options.quiet) as stop,
+    ):
+
+        def on_clip(result: ClipResult) -> None:
+            progress.step(failed=is_damaged(result), frames=result.frames)
+
+        def on_shard(counts: ShardCounts) -> None:
+            throughput.add(counts)
+            if counts.again:
+                _log.warning("the process that had shard %d died; the shard was done again", counts.shard)
+            if clustered:
+                progress.step(counts.clips, failed=counts.damaged, frames=counts.frames)
+
+        try:
+            if clustered:
+                # Only a file of boxes, which is larger by far, is read by the clips that it is for.
+                known = work.manifest if options.boxes else work.manifest.limit(1)
+                run_on_cluster(
+                    work,
+                    pending,
+                    build=partial(build_in_worker, options, known),
+                    on_shard=on_shard,
+                    on_wait=progress.tick,
+                    stop=stop,
+                )
+            else:
+                keep_heap()  # as workers do by their environment
+                run_here(work, pending, networks, on_clip=on_clip, on_shard=on_shard, stop=stop)
+        finally:
+            with suppress(HeatpoolError):  # on a full disk, which is reported by what comes before or after
+                add_to_run_file(work.store, throughput=throughput.facts())
+
+
+def build_in_worker(options: ExtractOptions, manifest: Manifest, threads: int, number: int) -> Networks:
+    """Build the networks in a worker process, which has its share of the cores and one of the GPUs."""
+    set_threads(threads)
+    device = pick_device(options.device)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", number % torch.cuda.device_count())
+    estimator, _ = build_estimator(options, manifest, device=device)
+    return Networks(estimator, build_rgb(options, device=device))
+
+
+def _outcome(out: Path, seconds: float) -> Extraction:
+    store = FeatureStore.open(out)
+    status = store.clips.status
+    counts = {each.name.lower(): int((status == each).sum()) for each in Status}
+    rows = np.flatnonzero(np.isin(status, (Status.FAILED, Status.TRUNCATED)))
+    reasons = [result.message for result in store.results(rows)]
+    failures = dict(zip(store.clips.clip_ids(rows), reasons, strict=True))
+    return Extraction(out, {name: count for name, count in counts.items() if count}, failures, seconds)

@@ -1,0 +1,99 @@
+"""Where weights are looked for on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, WeightSource
+
+__all__ = ["FOLDER_VARIABLE", "WeightsSearchPath"]
+
+FOLDER_VARIABLE = "HEATPOOL_WEIGHTS"
+"""Environment variable that names a folder of weights: searched first, and where fetched files go."""
+
+_HUB_FILES = ("config.json", "model.safetensors")
+
+
+@dataclass(frozen=True)
+class WeightsSearchPath:
+    """Places where weights may lie.
+
+    Attributes:
+        folders: searched in order; the first one takes what is fetched.
+        hub_cache: cache of the Hugging Face hub, None where there is none.
+    """
+
+    folders: tuple[Path, ...]
+    hub_cache: Path | None = None
+
+    @classmethod
+    def of_machine(cls) -> WeightsSearchPath:
+        """Return the folder of `HEATPOOL_WEIGHTS`, the current one, ultralytics' own, and the hub's cache."""
+        own = os.environ.get(FOLDER_VARIABLE)
+        return cls((*((Path(own),) if own else ()), Path(), _ultralytics_folder()), _hub_cache())
+
+    def find(self, name: str) -> Path | None:
+        """Return where a file, or a hub model `owner/model`, lies; None when it is not available locally.
+
+        A hub model is a folder called `model` in one of the places, or a snapshot in the hub's cache.
+        """
+        _, on_hub, model = name.rpartition("/")
+        for folder in self.folders:
+            place = folder / model
+            if all((place / file).is_file() for file in _HUB_FILES) if on_hub else place.is_file():
+                return place
+        return self._snapshot(name) if on_hub else None
+
+    def find_source(self, source: WeightSource) -> Path | None:
+        """Return where official weights lie; those that are shipped lie in the package."""
+        return SHIPPED_FOLDER / source.name if source.backend == "tiny" else self.find(source.name)
+
+    def describe(self) -> str:
+        """Return the places in words."""
+        return ", ".join(
+            dict.fromkeys(str(place.resolve()) for place in (*self.folders, self.hub_cache) if place)
+        )
+
+    def _snapshot(self, model: str) -> Path | None:
+        if self.hub_cache is None:
+            return None
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            found = [try_to_load_from_cache(model, file, cache_dir=self.hub_cache) for file in _HUB_FILES]
+        except HFValidationError:
+            return None  # a path with several folders, not the name of a model
+        config = found[0]
+        return Path(config).parent if isinstance(config, str) and isinstance(found[1], str) else None
+
+
+def _ultralytics_folder() -> Path:
+    """Return `weights_dir` of ultralytics' settings, read from their file: the library loads torch."""
+    given = os.environ.get("YOLO_CONFIG_DIR")
+    if given:
+        place = Path(given).expanduser()
+    elif sys.platform == "darwin":
+        place = Path.home() / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        place = Path.home() / "AppData" / "Roaming"
+    else:
+        place = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    try:
+        settings = json.loads((place / "Ultralytics" / "settings.json").read_text(encoding="utf-8"))
+        return Path(settings["weights_dir"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Path("weights")  # as ultralytics sets it when it is first used
+
+
+def _hub_cache() -> Path | None:
+    if find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)

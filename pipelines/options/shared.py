@@ -1,0 +1,248 @@
+"""Options that several commands share; each class is a group in their help, titled by its first line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from heatpool.pipelines.options.fields import OptionError, require_at_least
+
+__all__ = [
+    "CacheOptions",
+    "DeviceOptions",
+    "HPNetRecipeOptions",
+    "Options",
+    "OutputOptions",
+    "QuietOptions",
+    "RecipeOptions",
+    "ResumeOptions",
+    "WindowOptions",
+    "read_disjoint",
+    "split_words",
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of all options classes."""
+
+    def __post_init__(self) -> None:
+        """Check what this class defines; raise OptionError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuietOptions(Options):
+    """Output.
+
+    Attributes:
+        quiet: print problems and results only
+    """
+
+    quiet: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(QuietOptions):
+    """Output.
+
+    Attributes:
+        overwrite: replace what is there already
+    """
+
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions(OutputOptions):
+    """Output.
+
+    Attributes:
+        resume: finish what was interrupted, with the same options
+    """
+
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resume and self.overwrite:
+            raise OptionError("expected --resume or --overwrite, got both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions(Options):
+    """Speed.
+
+    Attributes:
+        device: auto, cpu, cuda, cuda:0 or mps; auto takes a GPU if there is one and says which
+        threads: CPU threads in all, 0 = all cores
+    """
+
+    device: str = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 0, "threads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheOptions(Options):
+    """Cache of decoded features.
+
+    Attributes:
+        cache: where they are kept: ram = in memory; disk = in a file that runs share, for what does not fit
+            or comes from far; none = nowhere, slow
+        cache_dir: folder of the caches on disk; default heatpool in the user's cache folder
+        cache_gb: most that this folder may hold; what was not used for longest makes room
+    """
+
+    cache: Literal["ram", "disk", "none"] = "ram"
+    cache_dir: Path | None = None
+    cache_gb: float = 100.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 0, "cache_gb")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowOptions(Options):
+    """Time windows.
+
+    Attributes:
+        window_s: cut videos into clips of so many seconds, 0 = whole videos
+        stride_s: seconds from one window to the next; default the window's length
+    """
+
+    window_s: float = 0.0
+    stride_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 0, "window_s", "stride_s")
+        if self.stride_s and not self.window_s:
+            raise OptionError("expected --window-s with --stride-s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeOptions(Options):
+    """Recipe, as published or as small as the model is unless given.
+
+    Attributes:
+        epochs: passes over the training clips
+        batch_size: clips at a time, over all processes
+        accumulation: batches whose gradients are averaged for a step
+        learning_rate: peak learning rate
+        optimizer: sgd has Nesterov momentum
+        momentum: of sgd
+        weight_decay: as the optimizer understands it
+        schedule: step = times gamma at each milestone, cosine = falls to zero
+        warmup_epochs: the rate rises linearly over them
+        milestones: epochs of the step schedule, counted from 0
+        gamma: factor of the step schedule
+        label_smoothing: share of the target spread over all classes
+        grad_clip: largest norm of the gradient, 0 = no limit
+        dtype: what training computes in; bfloat16 and float16 (GPU only) are mixed with float32
+        graph: bones and adjacency of ctrgcn
+        width: channels of the first layers of ctrgcn, of the hidden layers of mlp and tcn; a multiple of 4
+        layers: of ctrgcn: multiple of the width and stride in time of each layer, such as [[1,1],[2,2]]
+        dropout: before the last layer; of mlp and tcn after each hidden one
+        window: time steps that the network sees
+        p_interval: least and largest share of a clip that a random training crop keeps
+        normalise: subtract each channel's mean of the training clips and divide by its deviation
+        noise_std: noise on normalised values in training
+        offset_std: noise that stays the same through a clip, per person, joint and channel
+        scale_jitter: random scaling of each clip by 1 +- this in training
+    """
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    accumulation: int | None = None
+    learning_rate: float | None = None
+    optimizer: Literal["sgd", "adamw"] | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: Literal["step", "cosine"] | None = None
+    warmup_epochs: int | None = None
+    milestones: tuple[int, ...] | None = None
+    gamma: float | None = None
+    label_smoothing: float | None = None
+    grad_clip: float | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    graph: Literal["hpnet", "coco17", "point"] | None = None
+    width: int | None = None
+    layers: tuple[tuple[int, int], ...] | None = None
+    dropout: float | None = None
+    window: int | None = None
+    p_interval: tuple[float, float] | None = None
+    normalise: bool | None = None
+    noise_std: float | None = None
+    offset_std: float | None = None
+    scale_jitter: float | None = None
+
+    @property
+    def recipe_changes(self) -> dict[str, Any]:
+        """What is given, by the names of `classify.training.recipe`."""
+        return _given(self, RecipeOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HPNetRecipeOptions(Options):
+    """Recipe of hpnet, beside that of its skeleton networks.
+
+    Attributes:
+        mit_layers: blocks of the multi-frame integration
+        new_rate: learning rate of what X-CLIP adds to CLIP, as a multiple of --learning-rate
+        skeleton_rate: of the skeleton networks, likewise
+        text_rate: of refined and learned texts and of the stand-in for video, likewise
+        betas: of AdamW
+        eps: of AdamW
+        mixup: parameter of the beta distribution that shares of mixing are drawn from, 0 = none
+        cutmix: the same for rectangles of pictures; only with --rgb crops
+        cutmix_share: share of the batches that get cutmix in place of mixup, where both are on
+        flip: probability that a clip's crops are mirrored
+        colour_jitter: probability that their brightness, contrast, saturation and hue change
+        grey: probability that they lose their colour
+    """
+
+    mit_layers: int | None = None
+    new_rate: float | None = None
+    skeleton_rate: float | None = None
+    text_rate: float | None = None
+    betas: tuple[float, float] | None = None
+    eps: float | None = None
+    mixup: float | None = None
+    cutmix: float | None = None
+    cutmix_share: float | None = None
+    flip: float | None = None
+    colour_jitter: float | None = None
+    grey: float | None = None
+
+    @property
+    def hpnet_changes(self) -> dict[str, Any]:
+        """What is given, by the names of `classify.hpnet.recipe`."""
+        return _given(self, HPNetRecipeOptions)
+
+
+def _given(options: object, group: type[Any]) -> dict[str, Any]:
+    values = {name: getattr(options, name) for name in vars(group)["__annotations__"]}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Split at commas, without empty words."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def read_disjoint(text: str) -> Mapping[str, str]:
+    """Read `my_split=subject,other=camera`: protocol to the column whose values its splits must not share.
+
+    Raises:
+        OptionError: if it is spelled otherwise.
+    """
+    pairs = [word.partition("=") for word in split_words(text)]
+    if not all(protocol and column for protocol, _, column in pairs):
+        raise OptionError(f"expected --disjoint such as my_split=subject,other=camera, got {text!r}")
+    return {protocol: column for protocol, _, column in pairs}

@@ -1,0 +1,1 @@
+"""The folder of a run of stage two: what training leaves there, and what the others read."""

@@ -1,0 +1,106 @@
+"""The folder of a run of stage two: preparing it, its log, what it says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from heatpool.pipelines.process.machine import machine
+from heatpool.pipelines.runs.config import same_run
+from heatpool.pool.disk.atomic import refuse_existing, write_json, write_text
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["SEEDS", "log_line", "prepare_run_dir", "read_seed_folders", "read_summary", "refuse_run_dir"]
+
+SEEDS = "seeds.json"
+_CONFIG = "config.yaml"
+
+
+def refuse_run_dir(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Check that a run folder may be made, resumed or replaced.
+
+    Raises:
+        HeatpoolError: if there is something, and it is no run of ours or may not be touched.
+    """
+    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+        return
+    refuse_existing(out, overwrite or resume, resumable=True)
+    if not (out / _CONFIG).is_file():
+        raise HeatpoolError(f"{out} is not a run folder of heatpool; choose another --out")
+
+
+def prepare_run_dir(out: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
+    """Make a run folder with `config.yaml` and `env.json`, or take up or replace the one that is there.
+
+    Args:
+        out: the folder.
+        config: all that makes the run what it is, from `describe_run`.
+        resume: go on with a run of the same configuration.
+        overwrite: replace a run.
+
+    Raises:
+        HeatpoolError: if neither is allowed, or the folder is no run of ours or of other options.
+    """
+    refuse_run_dir(out, resume=resume, overwrite=overwrite)
+    written = out / _CONFIG
+    plain = json.loads(json.dumps(config))
+    if overwrite and written.is_file():
+        shutil.rmtree(out)
+    if not written.is_file():
+        write_text(written, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+    elif not same_run(yaml.safe_load(written.read_text(encoding="utf-8")), plain):
+        raise HeatpoolError(f"{out} was begun with other options, see {written}; choose another --out")
+    write_json(out / "env.json", machine(), overwrite=True)
+
+
+def log_line(folder: Path, text: str) -> None:
+    """Append to `log.txt`, with the time; lines of several processes do not mix."""
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    lines = "".join(f"{now} {line}\n" for line in text.splitlines())
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("a", encoding="utf-8") as file:
+        file.write(lines)
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """Read what a finished training wrote.
+
+    Raises:
+        HeatpoolError: if it is not there or not of a run.
+    """
+    path = run / "summary.json"
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        begun = (run / _CONFIG).is_file()
+        todo = "its training was interrupted: heatpool train … --resume finishes it"
+        raise HeatpoolError(
+            f"expected a finished run in {run}, {path.name} is missing; {todo if begun else 'train it first'}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise HeatpoolError(f"expected the summary of a run in {path}: {error}") from error
+    if not isinstance(summary, dict) or not {"protocol", "features", "fused", "streams"} <= set(summary):
+        raise HeatpoolError(f"expected the summary of a run in {path}, got other content")
+    return summary
+
+
+def read_seed_folders(run: Path) -> list[Path]:
+    """Return the folders of a run's seeds; of a run with one seed, that is the run folder itself.
+
+    Raises:
+        HeatpoolError: if `seeds.json` is damaged.
+    """
+    path = run / SEEDS
+    if not path.is_file():
+        return [run]
+    try:
+        return [run / f"seed_{int(seed)}" for seed in json.loads(path.read_text(encoding="utf-8"))["seeds"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HeatpoolError(f"expected the seeds of a run in {path}: {error!r}") from error

@@ -1,0 +1,127 @@
+"""Whether the second of two runs is better than the first, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from heatpool.classify.scores.compare import Comparison, compare_scores
+from heatpool.classify.scores.scores import ClipScores, load_scores
+from heatpool.pipelines.options.compare import CompareOptions
+from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
+from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.reader import FeatureStore
+
+__all__ = ["RunComparison", "compare"]
+
+_FEW = 10
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """The paired difference of two runs.
+
+    Attributes:
+        compared: differences with intervals, and McNemar's test where both have one seed.
+        seeds: how many the first and the second have.
+        table: these in words, which `print(comparison)` shows.
+    """
+
+    compared: Comparison
+    seeds: tuple[int, int]
+    table: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.table
+
+
+def compare(options: CompareOptions) -> RunComparison:
+    """Compare two runs clip by clip; write the figures where that is asked for.
+
+    Raises:
+        HeatpoolError: if scores are missing, clips do not match or the column is not known.
+    """
+    first, second = _read(options.first, options), _read(options.second, options)
+    seeds = (len(first), len(second))
+    compared = compare_scores(
+        first, second, groups=_groups(options, first[0]), draws=options.n_bootstrap, seed=options.seed
+    )
+    if options.out is not None:
+        about = {
+            "first": str(options.first),
+            "second": str(options.second),
+            "seeds": list(seeds),
+            "by": options.group_by or "clip",
+            "draws": options.n_bootstrap,
+        }
+        figures = asdict(compared)
+        for name, difference in compared.differences.items():
+            figures["differences"][name]["difference"] = difference.value
+        if compared.paired is not None:
+            figures["paired"]["mcnemar_p"] = compared.paired.mcnemar_p
+        write_json(options.out, {**about, **figures}, overwrite=True)
+    return RunComparison(compared, seeds, "\n".join(_lines(options, compared, seeds=seeds)))
+
+
+def _read(place: Path, options: CompareOptions) -> list[ClipScores]:
+    """Scores of a run, one set a seed, or those of a file."""
+    if place.suffix == ".npz":
+        return [load_scores(place)]
+    if not place.is_dir():
+        raise HeatpoolError(f"expected a run folder or an .npz of scores, got {place}")
+    inside = Path() if options.stream == "fused" else Path(options.stream)
+    return [
+        load_scores(folder / inside / f"scores_{options.split}.npz") for folder in read_seed_folders(place)
+    ]
+
+
+def _groups(options: CompareOptions, scores: ClipScores) -> dict[str, str] | None:
+    """Group of each clip by its id, from the column of a store."""
+    if not options.group_by:
+        return None
+    location = options.features
+    if location is None:
+        if not options.first.is_dir():
+            raise HeatpoolError(
+                f"expected --features, a store with the column {options.group_by}, with score files"
+            )
+        location = read_summary(read_seed_folders(options.first)[0])["features"]
+    index = FeatureStore.open(location).clips.index
+    if options.group_by not in index.columns:
+        known = ", ".join(index.columns) or "none"
+        raise HeatpoolError(
+            f"expected --group-by to be a column of {location} ({known}), got {options.group_by!r}"
+        )
+    return dict(zip(index.clip_id, index.columns[options.group_by], strict=True))
+
+
+def _lines(options: CompareOptions, compared: Comparison, *, seeds: Sequence[int]) -> list[str]:
+    names = {"acc/top1": "top-1", "acc/mean_class": "mean class"}
+    drawn = f"{compared.groups} {options.group_by or 'clip'}s"
+    few = compared.groups < _FEW
+    several = f"; {seeds[0]} and {seeds[1]} seeds" if max(seeds) > 1 else ""
+    lines = [
+        f"{compared.clips:,} clips, {options.second} minus {options.first}{several}; "
+        f"95 % intervals of {options.n_bootstrap:,} draws of {drawn}"
+    ]
+    for figure, each in compared.differences.items():
+        low, high = (100 * end for end in each.interval)
+        sure = " (apart)" if low > 0 or high < 0 else " (the interval holds 0)"
+        lines.append(
+            f"{names[figure]:<11} {100 * each.first:6.2f} % -> {100 * each.second:6.2f} %   "
+            f"{100 * each.value:+.2f} points, {low:+.2f} to {high:+.2f}{'' if few else sure}"
+        )
+    paired = compared.paired
+    if paired is None:
+        lines.append("McNemar's test is of two single seeds; compare seed folders for it")
+    else:
+        lines.append(
+            f"both correct {paired.both_correct:,}, only first {paired.only_first_correct:,}, "
+            f"only second {paired.only_second_correct:,}, neither {paired.none_correct:,}; "
+            f"McNemar exact p = {paired.mcnemar_p:.3g}" + (" (of clips)" if options.group_by else "")
+        )
+    if few:
+        lines.append(f"note: {drawn} are few; intervals from so few are too narrow to decide anything")
+    return lines

@@ -1,0 +1,222 @@
+"""Stage two wired end to end: streams, scores, fusion, figures, report.
+
+Options, paths and the store are looked at before torch is imported: a wrong path must not cost seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heatpool.classify.data.splits import split_rows
+from heatpool.classify.training.ranks import is_first_process, process_count
+from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, recipe_with
+from heatpool.pipelines.extraction.run_file import read_run_file
+from heatpool.pipelines.options.keywords import takes_options
+from heatpool.pipelines.options.train import TrainOptions
+from heatpool.pipelines.process.device import available_cores, pick_device, set_threads
+from heatpool.pipelines.process.machine import machine
+from heatpool.pipelines.process.malloc import keep_heap
+from heatpool.pipelines.runs.columns import Columns, clip_columns
+from heatpool.pipelines.runs.config import describe_run
+from heatpool.pipelines.runs.run_dir import log_line, prepare_run_dir, refuse_run_dir
+from heatpool.pipelines.runs.seeds import write_seeds
+from heatpool.pipelines.training.features import is_small, lasting_name, open_for_training, prepare_cache
+from heatpool.pipelines.training.trained_run import Run, load_run
+from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources.locate import store_stem
+from heatpool.pool.store.reader import FeatureStore
+
+if TYPE_CHECKING:
+    from heatpool.pipelines.training.streams import RunPlan, StreamResult
+
+__all__ = ["train", "train_run"]
+
+_log = logging.getLogger(__name__)
+
+HPNET = "hpnet"
+
+
+@takes_options(TrainOptions)
+def train(features: str | Path, out: str | Path | None = None, **options: Any) -> Run:
+    """Train a classifier per stream on the features of a store, fuse them, evaluate, and write a report.
+
+    Args:
+        features: feature store, archive (.hpz) or address (https://…, s3://…).
+        out: run folder; default work_dirs/<store>-<protocol>.
+        **options: those of `heatpool train`, named below.
+
+    Raises:
+        HeatpoolError: if an option, the store, its splits or labels do not allow it, or the folder exists.
+    """
+    return train_run(TrainOptions(str(features), None if out is None else Path(out), **options))
+
+
+def train_run(options: TrainOptions) -> Run:
+    """Train what options ask for; see `train`. Without features they are those of the demo.
+
+    Of several processes that torchrun started each returns the run.
+
+    Raises:
+        HeatpoolError: if an option, the store, its splits or labels do not allow it, or the folder exists.
+    """
+    location = options.features or str(_demo_store(options))
+    store, protocol = open_for_training(location, options.protocol, options.disjoint_columns)
+    rows = split_rows(store, protocol)
+    out = options.out or Path("work_dirs") / f"{store_stem(location)}-{protocol}"
+    recipe = _recipe(options, store)
+    if is_first_process():
+        refuse_run_dir(out, resume=options.resume, overwrite=options.overwrite)
+    device = str(pick_device(options.device))
+    if is_first_process():
+        config = _describe(options, recipe, store, protocol)
+        prepare_run_dir(out, config, resume=options.resume, overwrite=options.overwrite)
+    keep_heap()
+    threads = set_threads(options.threads or max(available_cores() // process_count(), 1))
+
+    from heatpool.classify.training.processes import leave_processes
+    from heatpool.pipelines.training.streams import RunPlan, stream_inputs
+
+    clips = {split: len(of_split) for split, of_split in rows.items()}
+    counts = " / ".join(f"{count} {split}" for split, count in clips.items())
+    where = f"{process_count()} processes" if process_count() > 1 else f"{threads} threads"
+    _report(
+        out,
+        f"training on {store.source.name}, protocol {protocol}: {counts} clips, into {out}, "
+        f"on {device}, {where}",
+    )
+    quiet = options.quiet or not is_first_process()
+    cache = prepare_cache(options, store, rows, stream_inputs(_stream_names(options)), quiet=quiet)
+    plan = RunPlan(
+        location=location, rows=rows, out=out, seed=options.seed, device=device, threads=threads,
+        cache=cache, resume=options.resume,
+    )  # fmt: skip
+    about = {
+        "model": options.model,
+        "protocol": protocol,
+        "class_names": list(store.clips.class_names),
+        "clips": clips,
+        "features": lasting_name(store),
+        "extraction": {"spec": asdict(store.spec), "options": read_run_file(store).get("options", {})},
+        "machine": machine(),
+    }
+    _train_seeds(replace(options, quiet=quiet), recipe, plan, columns=clip_columns(store), about=about)
+    leave_processes()
+    if is_first_process():
+        from heatpool.pipelines.report.run_report import report_run
+
+        report_run(out, store, videos=options.videos)
+        log_line(out, str(load_run(out)))
+    return load_run(out)
+
+
+def _demo_store(options: TrainOptions) -> Path:
+    """Return the demo's features; they are made if they are not there."""
+    from heatpool.pipelines.extraction.places import DEMO_FOLDER
+
+    path = DEMO_FOLDER / "features.zarr"
+    if process_count() > 1:
+        raise HeatpoolError("expected --features with torchrun")
+    if not path.exists():
+        from heatpool.pipelines.extraction.run import extract
+
+        extract(threads=options.threads, device=options.device, quiet=options.quiet)
+    return path
+
+
+def _recipe(options: TrainOptions, store: FeatureStore) -> Any:
+    """Return the recipe with the user's changes."""
+    if options.model == HPNET:
+        from heatpool.pipelines.training.hpnet import make_recipe
+
+        return make_recipe(options, store)
+    base = HEADS.get(options.model) or (DEMO if is_small(options.recipe, store) else Recipe())
+    return recipe_with(base, {"seed": options.seed, **options.recipe_changes})
+
+
+def _describe(options: TrainOptions, recipe: Any, store: FeatureStore, protocol: str) -> dict[str, Any]:
+    """Return all that makes a run what it is, as options."""
+    large, of_hpnet = options.model in ("ctrgcn", "hpnet"), options.model == HPNET
+    return describe_run(
+        options,
+        recipe,
+        features=lasting_name(store),
+        protocol=protocol,
+        model=options.model,
+        recipe=("small" if is_small(options.recipe, store) else "paper") if large else None,
+        streams=None if of_hpnet else list(options.stream_names),
+        seed=options.seed,
+        seeds=options.seeds,
+        disjoint=options.disjoint or None,
+        rgb=recipe.rgb if of_hpnet else None,
+        rgb_weights=(recipe.image or None) if of_hpnet else None,
+        text=(recipe.text or "learned") if of_hpnet else None,
+    )
+
+
+def _train_seeds(
+    options: TrainOptions, recipe: Any, plan: RunPlan, *, columns: Columns, about: Mapping[str, Any]
+) -> None:
+    """Train one seed into the run folder, or several into a folder each, and write their figures."""
+    plans = [plan]
+    if options.seeds > 1:
+        seeds = range(options.seed, options.seed + options.seeds)
+        plans = [replace(plan, seed=seed, out=plan.out / f"seed_{seed}") for seed in seeds]
+    trained = _train(options, recipe, plans)
+    if not is_first_process():
+        return
+    summaries = []
+    for each, streams in zip(plans, trained, strict=True):
+        summaries.append({**about, **_finish(each, streams, columns), "seed": each.seed})
+        write_json(each.out / "summary.json", summaries[-1], overwrite=True)
+    if len(plans) > 1:
+        write_seeds(plan.out, summaries)
+
+
+def _train(options: TrainOptions, recipe: Any, plans: Sequence[RunPlan]) -> list[dict[str, StreamResult]]:
+    """Train all streams of all seeds; return them by name, seed by seed."""
+    from heatpool.pipelines.training.streams import StreamJob, stream_source, train_streams
+
+    def of_stream(name: str, plan: RunPlan) -> StreamJob:
+        changes: dict[str, Any] = {"seed": plan.seed, "device": plan.device}
+        if options.model != HPNET:
+            changes["stream"] = stream_source(name)[1]
+        return StreamJob(name, recipe_with(recipe, changes), plan)
+
+    names = _stream_names(options)
+    results = iter(
+        train_streams([of_stream(name, plan) for plan in plans for name in names], quiet=options.quiet)
+    )
+    return [{name: next(results) for name in names} for _ in plans]
+
+
+def _finish(plan: RunPlan, streams: Mapping[str, StreamResult], columns: Columns) -> dict[str, Any]:
+    """Write the figures of a seed's streams and of their fusion, its weights fitted on val."""
+    from heatpool.classify.scores.fuse import fit_fusion, fuse_scores
+    from heatpool.pipelines.training.figures import write_split
+
+    weights = dict(fit_fusion({name: stream.scores["val"] for name, stream in streams.items()}).weights)
+    write_json(plan.out / "fusion.json", {"weights": weights, "fitted_on": "val"}, overwrite=True)
+    fused: dict[str, Any] = {"weights": weights}
+    lines: dict[str, dict[str, Any]] = {name: dict(stream.summary) for name, stream in streams.items()}
+    for split in ("val", "test"):
+        scores = {name: stream.scores[split] for name, stream in streams.items()}
+        for name, of_stream in scores.items():
+            lines[name][split] = write_split(plan.out / name, split, of_stream, columns=columns)
+        fused[split] = write_split(plan.out, split, fuse_scores(scores, weights), columns=columns)
+    return {"streams": lines, "fused": fused}
+
+
+def _stream_names(options: TrainOptions) -> tuple[str, ...]:
+    return (HPNET,) if options.model == HPNET else options.stream_names
+
+
+def _report(out: Path, text: str) -> None:
+    """Tell the user, and the run's log."""
+    if is_first_process():
+        log_line(out, text)
+        _log.info(text)

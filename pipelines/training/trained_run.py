@@ -1,0 +1,105 @@
+"""A trained run: what it reached, and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heatpool.pipelines.options.evaluate import EvaluateOptions
+from heatpool.pipelines.options.keywords import takes_options
+from heatpool.pipelines.options.predict import PredictOptions
+from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summary
+from heatpool.pipelines.runs.seeds import seeds_table
+from heatpool.pipelines.training.figures import Figures, figures_of, results_table
+
+if TYPE_CHECKING:
+    from heatpool.pipelines.training.predict import Prediction
+
+    from heatpool.pipelines.training.evaluate import Evaluation
+
+__all__ = ["Run", "load_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of `heatpool.train`.
+
+    Attributes:
+        path: its folder.
+        protocol: of the splits it was trained on.
+        model: ctrgcn, linear, mlp, tcn or hpnet.
+        class_names: in label order.
+        figures: on the test split, by stream and as "fused"; means over the seeds.
+        seeds: that were trained.
+        report: page with figures, charts and pictures; None if it was not written.
+        table: the figures as aligned lines, which `print(run)` shows.
+    """
+
+    path: Path
+    protocol: str
+    model: str
+    class_names: tuple[str, ...]
+    figures: Mapping[str, Figures]
+    seeds: tuple[int, ...]
+    report: Path | None
+    table: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.table
+
+    @takes_options(PredictOptions, without=("run",))
+    def predict(self, videos: str | Path, **options: Any) -> tuple[Prediction, ...]:
+        """Extract features of videos as those of the run, and classify every clip.
+
+        Args:
+            videos: video, folder of videos or manifest CSV.
+            **options: those of `heatpool predict`, named below.
+
+        Raises:
+            HeatpoolError: if an option or a video is not as it must be, the networks are not those of the
+                run's features, or no clip gives features.
+        """
+        from heatpool.pipelines.training.predict import predict
+
+        return predict(PredictOptions(run=self.path, videos=Path(videos), **options))
+
+    @takes_options(EvaluateOptions, without=("run",))
+    def evaluate(self, **options: Any) -> Evaluation:
+        """Score the clips of a split, of the run's own store or of another one like it.
+
+        Args:
+            **options: those of `heatpool evaluate`, named below.
+
+        Raises:
+            HeatpoolError: if the store does not fit the run.
+        """
+        from heatpool.pipelines.training.evaluate import evaluate_run
+
+        return evaluate_run(EvaluateOptions(run=self.path, **options))
+
+
+def load_run(path: str | Path) -> Run:
+    """Load the run that `heatpool train` left in a folder.
+
+    Raises:
+        HeatpoolError: if there is none, or it is not finished.
+    """
+    folder = Path(path)
+    summaries = [read_summary(each) for each in read_seed_folders(folder)]
+    first, report = summaries[0], folder / "report.html"
+    table = results_table(first)
+    if len(summaries) > 1:
+        table = seeds_table(json.loads((folder / SEEDS).read_text(encoding="utf-8")))
+    return Run(
+        path=folder,
+        protocol=first["protocol"],
+        model=first["model"],
+        class_names=tuple(first["class_names"]),
+        figures=figures_of(summaries, "test"),
+        seeds=tuple(summary["seed"] for summary in summaries),
+        report=report if report.is_file() else None,
+        table=table,
+    )

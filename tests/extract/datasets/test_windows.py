@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.windows import cut_windows, windows
+from heatpool.extract.video.reader import probe
+from tests.conftest import VideoMaker, gray_frames
+
+
+def test_windows_by_hand() -> None:
+    assert list(windows(0, 10, window_s=4, stride_s=3)) == [(0, 4), (3, 7), (6, 10)]
+    assert list(windows(0, 9, window_s=4, stride_s=3)) == [(0, 4), (3, 7), (5, 9)]
+    assert list(windows(2, 5, window_s=4, stride_s=3)) == [(2, 5)]
+
+
+def test_a_long_video_becomes_clips(make_video: VideoMaker, tmp_path: Path) -> None:
+    path = make_video(gray_frames(75))  # 3 s
+    clips = (Clip("long", path, label=0, class_name="x"), Clip("none", tmp_path / "none.mp4"))
+    cut = cut_windows(Manifest(clips, ("x",), tmp_path), window_s=1, stride_s=1)
+    assert [clip.clip_id for clip in cut.clips] == [
+        "long@0.00-1.00",
+        "long@1.00-2.00",
+        "long@2.00-3.00",
+        "none",
+    ]
+    assert {clip.label for clip in cut.clips} == {0, -1}
+    found = [probe(clip.path, start_s=clip.start_s, end_s=clip.end_s) for clip in cut.clips[:3]]
+    assert [each.frames for each in found] == [25, 25, 25]
+    assert [each.first_frame for each in found] == [0, 25, 50]

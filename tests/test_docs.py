@@ -1,0 +1,82 @@
+"""The pages of docs/: the example of python.md runs; links, commands and files named there exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from heatpool.pipelines.command_table import COMMANDS
+from tests.paths import ROOT
+
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def test_the_example_of_python_md_runs(tmp_path: Path) -> None:
+    """As a script from top to bottom, without a `__main__` guard, in an empty folder."""
+    text = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 5
+    script = tmp_path / "example.py"
+    script.write_text("\n".join(blocks), encoding="utf-8")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "{'ok': 9}" in done.stdout
+    assert "missing.hpz" in done.stdout.splitlines()[-1]
+    assert (tmp_path / "features.hpz").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if ":" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_commands_named_in_the_pages_exist(page: Path) -> None:
+    """`heatpool word …` as code: in a line, an indented or a fenced block."""
+    text = page.read_text(encoding="utf-8")
+    fenced = "\n".join(re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+    code = re.findall(r"(?:^    |`)heatpool ([a-z-]+)", text, re.MULTILINE)
+    code += re.findall(r"^heatpool ([a-z-]+)", fenced, re.MULTILINE)
+    words = {word for name in COMMANDS for word in name.split()[:1]}
+    assert set(code) <= words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_source_files_named_in_the_pages_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(
+        r"`(?!docs/adr/NNNN)((?:pool|extract|classify|pipelines|tests|benchmarks|docs)/[\w/.-]+)`", text
+    )
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_every_page_is_in_the_site() -> None:
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+
+    def paths(entry: object) -> list[str]:
+        if isinstance(entry, dict):
+            entry = list(entry.values())
+        return [path for each in entry for path in paths(each)] if isinstance(entry, list) else [str(entry)]
+
+    pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
+    assert sorted(paths(settings["nav"])) == sorted(pages)
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert f"\nversion = {citation['version']}\n" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert citation["preferred-citation"]["url"] == "https://arxiv.org/abs/2512.03837"
