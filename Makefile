@@ -8,7 +8,8 @@ FEATURES ?=
 PROTOCOL ?=
 ARGS ?=
 LINKS := $(addprefix heatpool/,pool extract classify pipelines)
-MIN_TESTS := tests/pool tests/extract/video tests/classify/training tests/pipelines/test_cli.py tests/test_old_build.py
+MIN_TESTS := tests/pool tests/extract/video tests/extract/networks tests/classify/training \
+  tests/pipelines/test_cli.py tests/test_old_build.py tests/test_docs.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo extract train test test-all test-min coverage lint format type docs wheel bench results weights clean

@@ -1,4 +1,4 @@
-"""`heatpool demo` from an empty folder to report.html: seconds of each part, as the program says them.
+"""`heatpool demo` from an empty folder to report.html: seconds of each part, as the program logs them.
 
 Usage: python -m benchmarks.demo [--small]
 """
@@ -34,10 +34,10 @@ def main() -> None:
         seconds = time.perf_counter() - begun
     found: dict[str, float] = {}
     for part, pattern in PARTS.items():
-        said = re.findall(pattern, done.stderr, re.MULTILINE)
-        if not said:
-            raise SystemExit(f"expected the seconds of '{part}' in what heatpool demo says")
-        found[part] = float(said[-1])
+        output = re.findall(pattern, done.stderr, re.MULTILINE)
+        if not output:
+            raise SystemExit(f"expected the seconds of '{part}' in what heatpool demo logs")
+        found[part] = float(output[-1])
     whole = found.pop("all of the demo")
     found["train, evaluate, report, loading the networks"] = whole - sum(found.values())
     found["start of the program"] = seconds - whole

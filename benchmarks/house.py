@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -37,9 +38,8 @@ def options_without_help(text: str) -> tuple[list[str], int]:
 
 def _help(rest: str) -> str:
     """Return the words about an option, without its values, its type and its default."""
-    _, gap, words = re.sub(r"\n *", "  ", rest.strip("\n"), count=1).strip().partition("  ")
-    words = words if gap else ""
-    return re.split(r"\((?:type|default|required)\b", words)[0].strip()
+    words = re.split(r" {2,}|\n *", rest, maxsplit=1)[1:]
+    return re.split(r"\((?:type|default|required)\b", "".join(words))[0].strip()
 
 
 def help_figures(root: Path) -> str:
@@ -47,7 +47,7 @@ def help_figures(root: Path) -> str:
     bare, known = 0, 0
     for name in COMMANDS:
         command = [root / ".venv/bin/heatpool", *name.split(), "--help"]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=_environment())
         missing, count = options_without_help(done.stdout if not done.returncode else "")
         bare, known = bare + len(missing), known + count
     return f"{known - bare} of {known}"
@@ -69,10 +69,15 @@ def loaded_by_train(root: Path) -> list[str]:
             "--quiet",
         ]
         command = [root / ".venv/bin/python", "-c", program + _TELL, *options]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=_environment())
     if done.returncode:
         raise RuntimeError(f"{root}: training ended with {done.returncode}: {done.stderr[-500:]}")
     return list(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _environment() -> dict[str, str]:
+    """Return this environment without what would make another clone's Python find our folders."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def figures(root: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ultralytics.utils.nms import non_max_suppression
 from benchmarks.networks import CPU, estimator, fixed_box, hrnet, yolo, yolo_pose
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.crops import crop_affines
-from heatpool.extract.networks.detectors import letterbox
+from heatpool.extract.networks.letterbox import letterbox
 from heatpool.extract.records import CropSpec, Frame
 
 __all__ = ["PublishedHRNet", "Step", "published_loop", "published_step"]

@@ -170,14 +170,14 @@ def main() -> None:
         return
     rows = [(shards, 64, way) for way in (0, 1)[: 1 + options.at_once] for shards in options.shards]
     rows += [(_SHARDS_WITH_CLIPS, clips, 0) for clips in options.clips]
-    heads = ["shards", "handed out", "clips", "manifest and store s", "start s", "seconds", "ms a shard"]
-    heads += ["CPU ms a shard, program", "MB before", "MB, program and scheduler", "MB, a worker"]
+    heads = ["shards", "handed out", "clips", "manifest and store s", "start s", "seconds", "ms per shard"]
+    heads += ["CPU ms per shard, program", "MB before", "MB, program and scheduler", "MB per worker"]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
     for shards, clips, way in rows:
         command = [sys.executable, "-m", "benchmarks.tasks", "--workers", str(options.workers), "--of"]
         command += [str(shards), str(clips), str(way)]
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found = json.loads(said.splitlines()[-1])
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        found = json.loads(output.splitlines()[-1])
         cells = [
             f"{shards:,}", "all at once" if way else "as workers come free", f"{clips:,}",
             *(f"{found[name]:.1f}" for name in ("manifest_s", "start_s", "seconds")),

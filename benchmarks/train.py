@@ -1,11 +1,11 @@
-"""Training and evaluation speed of CTR-GCN against a plain rewrite of the published module.
+"""Training and evaluation speed of CTR-GCN against the published forward pass, operation by operation.
 
 Usage: python -m benchmarks.train [--batch 64] [--repeats 3] [--threads N] [--bfloat16] [--default-heap]
 
 Published configuration: width 64, ten layers, 64 steps, 17 joints, 192 pooled channels, 60 classes, two
 slots. Each side has a process of its own, as `heatpool train` and the published script have: ours tells
-malloc to keep freed memory, as `heatpool train` does; --default-heap leaves that out. Both get the same
-weights and the same batch and take turns. Clips of one person: the published loader copies the person into
+malloc to keep freed memory, as `heatpool train` does; --default-heap leaves that out. Both have the same
+module, weights and batch and take turns. Clips of one person: the published loader copies the person into
 the second slot and the published module computes both slots; the logits are then the same. A training step
 is forward, loss, backward and SGD with Nesterov momentum. The share is that of the rate of a plain float32
 matrix product in the same run.
@@ -26,10 +26,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.published_ctrgcn import PublishedCTRGCN
 from heatpool.classify.networks.ctrgcn import CTRGCN
 from heatpool.classify.networks.graph import HPNET_GRAPH, PUBLISHED_LAYERS
 from heatpool.classify.networks.graphconv import relation_channels
+from heatpool.classify.networks.plain import plain_forward
 from heatpool.pipelines.process.malloc import keep_heap
 
 STEPS, JOINTS, CHANNELS, CLASSES, SLOTS, WIDTH, SUBSETS = 64, 17, 192, 60, 2, 64, 3
@@ -71,8 +71,8 @@ def matrix_rate() -> float:
     return 2 * 2048**3 / min(seconds)
 
 
-def models() -> tuple[CTRGCN, PublishedCTRGCN]:
-    """Return both sides with the same weights and running statistics.
+def model_of_both() -> CTRGCN:
+    """Return the module with the weights and running statistics that both sides have.
 
     Weights that start at zero are moved away from it, and the norms have seen a batch: without, activations
     would grow from layer to layer in evaluation until the logits' difference tells of rounding alone.
@@ -90,9 +90,7 @@ def models() -> tuple[CTRGCN, PublishedCTRGCN]:
     for norm in norms:
         norm.momentum = 0.1
     ours.data_bn.reset_running_stats()  # alike for both slots: a person copied into the other counts as one
-    published = PublishedCTRGCN(CHANNELS, CLASSES, adjacency=adjacency, persons=SLOTS, width=WIDTH)
-    published.load_state_dict(ours.state_dict())
-    return ours, published
+    return ours
 
 
 def stepper(model: nn.Module, forward: Callable[[], Tensor], labels: Tensor) -> Callable[[], Tensor]:
@@ -123,18 +121,18 @@ def work(pipe: Connection, side: str, people: int, arguments: argparse.Namespace
     if people == 1:
         x[:, 1] = x[:, 0]
     labels = torch.arange(batch) % CLASSES
-    model = dict(zip(("heatpool", "published"), models(), strict=True))[side]
-    inputs = [x.permute(0, 4, 2, 3, 1).contiguous()]  # as the published loader gives it
-    if side == "heatpool":
-        inputs = [x, torch.arange(SLOTS).expand(batch, -1) < people]
+    model = model_of_both()
+    present = torch.arange(SLOTS).expand(batch, -1) < people
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=side == "heatpool" and arguments.bfloat16)
-    for training in (False, True):  # training moves the norms' statistics
-        with torch.no_grad():
-            pipe.send(model.train(training)(*inputs).numpy())
 
     def forward() -> Tensor:
         with autocast:
-            return model(*inputs)
+            return plain_forward(model, x) if side == "published" else model(x, present)
+
+    for training in (False, True):  # training moves the norms' statistics
+        with torch.no_grad():
+            model.train(training)
+            pipe.send(forward().numpy())
 
     step = stepper(model, forward, labels)
     while (training := pipe.recv()) is not None:

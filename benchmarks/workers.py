@@ -40,7 +40,7 @@ class Timing:
 
     Attributes:
         seconds: of the whole process.
-        shard_s: steady seconds a shard.
+        shard_s: steady seconds per shard.
         clips_per_s: steady.
         frames_per_s: steady, frames of the videos.
         start_s: seconds that the steady rate does not explain: imports, networks, workers, the end.

@@ -23,6 +23,7 @@ Example:
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -109,5 +110,8 @@ class _Face(ModuleType):
             value.__class__ = _CallablePackage
         super().__setattr__(name, value)
 
+
+# What is logged goes where the user's program sends it, or nowhere.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 sys.modules[__name__].__class__ = _Face

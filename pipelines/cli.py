@@ -89,7 +89,7 @@ def _run(name: str, words: Sequence[str]) -> int:
         print(yaml.safe_dump(as_plain(options), sort_keys=False), end="")
         return GOOD
     with _logs_on_stderr(quiet=getattr(options, "quiet", False)):
-        run: Callable[[Any], int] = import_module(f"heatpool.pipelines.commands.{command.module}").run
+        run: Callable[[Any], int] = import_module(f"heatpool.pipelines.commands.{name.split()[0]}").run
         return run(options)
 
 

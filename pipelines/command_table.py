@@ -13,13 +13,13 @@ __all__ = ["COMMANDS", "GROUPS", "SECTIONS", "Command"]
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its options, the module of `pipelines.commands` whose `run` does it, examples for its help.
+    """A command: its options and examples for its help.
 
     `bare` names the options that words without a flag stand for, in order; one that ends in `...` takes all.
+    The module of `pipelines.commands` that is named by its first word has the `run` that does it.
     """
 
     options: type[Any]
-    module: str
     examples: str
     bare: str = ""
 
@@ -36,13 +36,11 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "demo": Command(
         options.DemoOptions,
-        "demo",
         "heatpool demo\nheatpool demo my_demo --small",
         bare="out",
     ),
     "manifest": Command(
         options.ManifestOptions,
-        "manifest",
         "heatpool manifest my_videos clips.csv --test-fraction 0.2 --val-fraction 0.1\n"
         "heatpool manifest nturgb+d_rgb ntu120.csv --dataset ntu120 --val-fraction 0.05\n"
         "heatpool manifest my_videos clips.csv --dataset csv --annotations table.csv \\\n"
@@ -51,13 +49,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "doctor": Command(
         options.DoctorOptions,
-        "doctor",
         "heatpool doctor clips.csv\nheatpool doctor clips.csv --metadata-only --disjoint my_split=subject",
         bare="manifest",
     ),
     "extract": Command(
         options.ExtractOptions,
-        "extract",
         "heatpool extract                                   the demo data set\n"
         "heatpool extract clips.csv features.zarr\n"
         "heatpool extract clips.csv features.zarr --backend onnx --weights pose.onnx --tap relu4 \\\n"
@@ -68,7 +64,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "forecast": Command(
         options.ForecastOptions,
-        "forecast",
         "heatpool forecast 1e6 --like features.zarr --workers 8\n"
         "heatpool forecast 1e6 --frames 300 --backend hrnet-simcc \\\n"
         "    --frames-per-second 400 --workers 8 --video-mb 1.7",
@@ -76,25 +71,21 @@ COMMANDS: dict[str, Command] = {
     ),
     "info": Command(
         options.InfoOptions,
-        "info",
         "heatpool info features.zarr\nheatpool info features.zarr --csv clips.csv",
         bare="store",
     ),
     "verify": Command(
         options.VerifyOptions,
-        "verify",
         "heatpool verify features.zarr",
         bare="store",
     ),
     "convert": Command(
         options.ConvertOptions,
-        "convert",
         "heatpool convert features.zarr small.zarr --precision u1",
         bare="store out",
     ),
     "train": Command(
         options.TrainOptions,
-        "train",
         "heatpool train                                     the demo's features\n"
         "heatpool train features.zarr --protocol xsub --device cuda\n"
         "heatpool train features.zarr --protocol xsub --streams joint,bone\n"
@@ -106,13 +97,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "evaluate": Command(
         options.EvaluateOptions,
-        "evaluate",
         "heatpool evaluate work_dirs/features-xsub --split test",
         bare="run features",
     ),
     "predict": Command(
         options.PredictOptions,
-        "predict",
         "heatpool predict work_dirs/features-xsub clip.mp4\n"
         "heatpool predict work_dirs/features-xsub new_videos --out predictions.csv\n"
         "heatpool predict work_dirs/features-xsub long.mp4 --window-s 4 --stride-s 2 --annotate annotated",
@@ -120,7 +109,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "fuse": Command(
         options.FuseOptions,
-        "fuse",
         "heatpool fuse work_dirs/a work_dirs/b --out work_dirs/a_and_b     weights fitted on val\n"
         "heatpool fuse hpnet='scores/*_best_score.npy' J=scores/J.pkl B=scores/B.pkl \\\n"
         "    --weights 4,0.1,0.1 --add scores --labels smarthome",
@@ -128,14 +116,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "compare": Command(
         options.CompareOptions,
-        "compare",
         "heatpool compare work_dirs/a work_dirs/b\n"
         "heatpool compare work_dirs/a work_dirs/b --stream pooled_joint --group-by subject --out a_b.json",
         bare="first second",
     ),
     "ablate": Command(
         options.AblateOptions,
-        "ablate",
         "heatpool ablate features.zarr --protocol xsub\n"
         "heatpool ablate features.zarr --protocol xsub --group-by subject --out work_dirs/ablation\n"
         "heatpool ablate features.zarr --protocol xsub --resume",
@@ -143,7 +129,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "visualize": Command(
         options.VisualizeOptions,
-        "visualize",
         "heatpool visualize clip.mp4 overlay.mp4 --sheet overlay.png\n"
         "heatpool visualize clip.mp4 --sheet overlay.png --heatmaps left_wrist,right_wrist \\\n"
         "    --backend yolo-pose --weights yolo26s-pose.pt",
@@ -151,51 +136,43 @@ COMMANDS: dict[str, Command] = {
     ),
     "weights list": Command(
         options.WeightsListOptions,
-        "weights",
         "heatpool weights list\nheatpool weights list --format json",
     ),
     "weights verify": Command(
         options.WeightsVerifyOptions,
-        "weights",
         "heatpool weights verify                            all that are available locally\n"
         "heatpool weights verify yolo11n-pose.pt",
         bare="weights",
     ),
     "archive pack": Command(
         options.PackOptions,
-        "archive",
         "heatpool archive pack features.zarr features.hpz\n"
         "heatpool archive pack features.zarr features.hpz --card card.md",
         bare="store out",
     ),
     "archive verify": Command(
         options.VerifyArchiveOptions,
-        "archive",
         "heatpool archive verify features.hpz",
         bare="archive",
     ),
     "archive unpack": Command(
         options.UnpackOptions,
-        "archive",
         "heatpool archive unpack features.hpz features.zarr\n"
         "heatpool archive unpack https://example.org/features.hpz features.zarr",
         bare="archive out",
     ),
     "archive card": Command(
         options.CardOptions,
-        "archive",
         "heatpool archive card features.hpz\nheatpool archive card features.zarr card.md",
         bare="store out",
     ),
     "archive merge": Command(
         options.MergeOptions,
-        "archive",
         "heatpool archive merge a.zarr b.hpz --out both.zarr",
         bare="stores...",
     ),
     "archive subset": Command(
         options.SubsetOptions,
-        "archive",
         "heatpool archive subset features.zarr xsub.zarr --protocol xsub\n"
         "heatpool archive subset features.zarr two.zarr --classes 'drink water,brush hair'\n"
         "heatpool archive subset features.zarr some.zarr --where 'subject=P001,P002;camera=C1'",
@@ -203,7 +180,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "archive export": Command(
         options.ExportOptions,
-        "archive",
         "heatpool archive export features.zarr features.h5\n"
         "heatpool archive export features.zarr keypoints.pkl         a PYSKL pickle\n"
         "heatpool archive export features.zarr folder                an .npy per clip",
@@ -211,7 +187,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "archive import": Command(
         options.ImportOptions,
-        "archive",
         "heatpool archive import features.h5 features.zarr\n"
         "heatpool archive import ntu60_hrnet.pkl keypoints.zarr --steps 64\n"
         "heatpool archive import folder features.zarr --manifest clips.csv",
@@ -219,7 +194,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "completion": Command(
         options.CompletionOptions,
-        "completion",
         "heatpool completion bash > ~/.local/share/bash-completion/completions/heatpool",
         bare="shell",
     ),

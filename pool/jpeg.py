@@ -1,11 +1,10 @@
 """Crops as JPEG files in slots of fixed size, the form in which the store keeps them.
 
-F frames a clip, L bytes a slot; pixels are uint8 RGB.
+F frames per clip, L bytes per slot; pixels are uint8 RGB.
 """
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
@@ -41,6 +40,8 @@ def pack_jpegs(crops: np.ndarray, *, slot_bytes: int = SLOT_BYTES) -> np.ndarray
 
 
 def _encode(crop: np.ndarray, slot_bytes: int) -> np.ndarray:
+    import cv2
+
     bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
     for quality in _QUALITIES:
         _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -65,8 +66,10 @@ def unpack_jpegs(slots: np.ndarray) -> np.ndarray:
         (F, H, W, 3) uint8 RGB.
 
     Raises:
-        HeatpoolError: if a slot is empty, as those of clips without people are, or no JPEG.
+        HeatpoolError: if a slot is empty, as those of clips without persons are, or no JPEG.
     """
+    import cv2
+
     crops = []
     for frame, file in enumerate(jpeg_files(slots)):
         bgr = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR) if file else None

@@ -84,7 +84,7 @@ class ClipFeatures:
         boxes: (M, T, 4) float32 xyxy, as fractions of frame width and height.
         mask: (M, T) bool, the person was really seen at this step.
         time_s: (T,) float32, seconds from the start of the video.
-        rgb: (F, D) float32, image embeddings of F crops around the people; None without them.
+        rgb: (F, D) float32, image embeddings of F crops around the persons; None without them.
         rgb_jpeg: (F, L) uint8, the crops themselves, each a JPEG file and zeros after it; None without them.
         map_mean: (M, T, C) float32, mean over each tapped map of the person; None where it is not kept.
 
@@ -131,7 +131,7 @@ class ClipResult:
         width_px: frame width after rotation; 0 when unknown.
         height_px: frame height after rotation; 0 when unknown.
         persons: person slots that are filled.
-        message: one line of reason, empty when all went well.
+        reason: why it failed or needs a look, in one line; empty when all went well.
 
     Raises:
         ValueError: if a count is negative or fps is not finite.
@@ -143,7 +143,7 @@ class ClipResult:
     width_px: int = 0
     height_px: int = 0
     persons: int = 0
-    message: str = ""
+    reason: str = ""
 
     def __post_init__(self) -> None:
         counts = (self.frames, self.width_px, self.height_px, self.persons)
@@ -214,8 +214,8 @@ class RgbSpec:
     Attributes:
         kind: clip or xclip = embeddings of that network (array `rgb`), crops = the crops themselves
             (array `rgb_jpeg`).
-        frames: F, frames a clip.
-        width: last axis of the array: D values an embedding, or L bytes that a JPEG may take.
+        frames: F, frames per clip.
+        width: last axis of the array: D values per embedding, or L bytes that a JPEG may take.
         crop_px: side of the square crops.
         weights_sha256: of the network's weights (hex), "" for crops.
 
@@ -254,7 +254,7 @@ class StoreSpec:
         citation: of the data set, free text.
         source: where the clips come from, free text.
         rgb: what is stored of the pixels, None for nothing.
-        precision: of `pooled` on disk: f2 = float16; u1 = one byte a value, 256 levels per clip, person and
+        precision: of `pooled` on disk: f2 = float16; u1 = one byte per value, 256 levels per clip, person and
             channel. Readers get float16 of both.
         tap_channels: channels of each tap, in order; together C. Empty where that is not known.
         map_mean: whether the means of the tapped maps are stored too.

@@ -74,11 +74,11 @@ class ResamplePlan:
         """
         frames = self.frames
         if len(values) != len(frames):
-            raise ValueError(f"expected {len(frames)} rows, one a read frame, got {len(values)}")
+            raise ValueError(f"expected {len(frames)} rows, one per frame read, got {len(values)}")
         lower = values[np.searchsorted(frames, self.lower)]
         upper = values[np.searchsorted(frames, self.upper)]
         weight = self.weight.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
-        return lower + (upper - lower) * weight
+        return np.asarray(lower + (upper - lower) * weight)
 
     def apply_seen(self, values: np.ndarray, seen: np.ndarray) -> np.ndarray:
         """Mix only frames in which the person was seen; a step next to a gap takes its seen neighbour.
@@ -95,19 +95,19 @@ class ResamplePlan:
         """
         weights, lower, upper = self._seen_weights(seen)
         if len(values) != len(seen):
-            raise ValueError(f"expected {len(seen)} rows, one a read frame, got {len(values)}")
+            raise ValueError(f"expected {len(seen)} rows, one per frame read, got {len(values)}")
         total = weights.sum(0)
         shares = (weights / np.where(total > 0, total, 1)).astype(values.dtype)
         shares = shares.reshape(2, -1, *[1] * (values.ndim - 1))
-        return shares[0] * values[lower] + shares[1] * values[upper]
+        return np.asarray(shares[0] * values[lower] + shares[1] * values[upper])
 
     def seen_steps(self, seen: np.ndarray) -> np.ndarray:
         """Return the (T,) bool mask of steps that read at least one frame with the person in it."""
-        return self._seen_weights(seen)[0].sum(0) > 0
+        return np.asarray(self._seen_weights(seen)[0].sum(0) > 0)
 
     def _seen_weights(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         frames = self.frames
         if seen.shape != frames.shape:
-            raise ValueError(f"expected {len(frames)} flags, one a read frame, got {seen.shape}")
+            raise ValueError(f"expected {len(frames)} flags, one per frame read, got {seen.shape}")
         lower, upper = np.searchsorted(frames, self.lower), np.searchsorted(frames, self.upper)
         return np.stack([(1 - self.weight) * seen[lower], self.weight * seen[upper]]), lower, upper

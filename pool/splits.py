@@ -92,8 +92,8 @@ def check_split(
     split, findings = index.splits[protocol], []
     for each in (Split.TRAIN, Split.VAL, Split.TEST):
         if not (split == each).any():
-            say = "; train needs one: heatpool manifest --val-fraction" if each == Split.VAL else ""
-            message = f"{protocol} has no {each.name.lower()} clip{say}"
+            hint = "; train needs one: heatpool manifest --val-fraction" if each == Split.VAL else ""
+            message = f"{protocol} has no {each.name.lower()} clip{hint}"
             findings.append(Finding("warning", "empty_split", message))
     trained = np.unique(index.label[split == Split.TRAIN])
     unseen = (split > Split.TRAIN) & (index.label >= 0) & ~np.isin(index.label, trained)

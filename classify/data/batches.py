@@ -160,7 +160,7 @@ def _clip_set(
         if isinstance(features, FeatureRows):
             features = features.take(where)
         else:
-            features = FeatureRows(features.__getitem__, where, tuple(features.shape[1:]))
+            features = FeatureRows(partial(features.index_select, 0), where, tuple(features.shape[1:]))
     return ClipSet(
         clip_ids=store.clips.clip_ids(rows),
         labels=torch.from_numpy(store.clips.label[rows].astype(np.int64)),
@@ -185,12 +185,18 @@ def sample_time(values: Tensor, positions: Tensor) -> Tensor:
     Returns:
         (Q, W, ...) float32.
     """
-    positions = positions.clamp(0, values.shape[1] - 1)
+    steps = values.shape[1]
+    positions = positions.clamp(0, steps - 1)
     low = positions.floor().long()
-    high = (low + 1).clamp(max=values.shape[1] - 1)
-    who = torch.arange(len(values)).unsqueeze(1)
+    high = (low + 1).clamp(max=steps - 1)
     share = (positions - low).reshape(*low.shape, *[1] * (values.ndim - 2))
-    return torch.lerp(values[who, low].float(), values[who, high].float(), share)
+    # whole steps are copied as rows: ten times faster than values[who, low]
+    rows, begin = values.flatten(0, 1), steps * torch.arange(len(values)).unsqueeze(1)
+    before, after = (
+        rows.index_select(0, (begin + each).flatten()).float().view(*low.shape, *values.shape[2:])
+        for each in (low, high)
+    )
+    return before.lerp_(after, share)
 
 
 def clip_batch(
@@ -238,11 +244,12 @@ def clip_batch(
     centres = (torch.arange(window) + 0.5) / window
     positions = (place * (steps - length))[:, None] + length[:, None] * centres - 0.5  # (B, W)
     positions = positions[owner]
-    features, mask = clips.features[persons], clips.mask[persons]
+    features = clips.features
+    features = features[persons] if isinstance(features, FeatureRows) else features.index_select(0, persons)
     x = sample_time(features, positions)
     if stats is not None:
-        seen = sample_time(mask.half(), positions)[..., None, None]
-        x = (x - stats.mean * seen).div_(stats.std)
+        seen = sample_time(clips.mask[persons].half(), positions)[..., None, None]
+        x.sub_(stats.mean * seen).div_(stats.std)
     if generator is not None and scale_jitter:
         factor = 1 + scale_jitter * (2 * torch.rand(count, generator=generator) - 1)
         x *= factor[owner, None, None, None]

@@ -30,6 +30,7 @@ from heatpool.classify.training.architecture import NetworkShape, Trained
 from heatpool.classify.training.checkpoint import load_checkpoint
 from heatpool.classify.training.history import EpochReport, Training
 from heatpool.classify.training.loop import train_network
+from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.recipe import Recipe, read_recipe
 from heatpool.classify.training.stream import build_model
 
@@ -108,7 +109,7 @@ class HPNetArchitecture:
             fixed = weight.ndim <= 1 or "position" in name or name == "labels"
             key = (self._peak_rate(name), 0.0 if fixed else self.shared.weight_decay)
             groups.setdefault(key, []).append(weight)
-        return torch.optim.AdamW(
+        return AdamW(
             [
                 {"params": weights, "weight_decay": decay, "rate": rate, "lr": rate}
                 for (rate, decay), weights in groups.items()
@@ -139,7 +140,7 @@ class HPNetArchitecture:
             else:
                 cosine = 1 + math.cos(math.pi * min(progress / shared.epochs, 1))
                 group["lr"] = floor + 0.5 * (peak - floor) * cosine
-        return max(group["lr"] for group in optimizer.param_groups)
+        return max(float(group["lr"]) for group in optimizer.param_groups)
 
 
 def skeleton_streams(joint: Tensor, graph: JointGraph) -> dict[StreamName, Tensor]:
@@ -202,17 +203,17 @@ def load_hpnet(path: Path) -> Trained:
 
 def train_hpnet(
     recipe: HPNetRecipe,
+    network: HPNet,
+    shape: NetworkShape,
     train: ClipSet,
     *,
     val: ClipSet,
-    model: HPNet,
-    shape: NetworkShape,
     out_dir: Path,
     resume: bool = False,
     progress: Callable[[EpochReport], None] | None = None,
 ) -> Training:
     """Train an HP-Net that `build_hpnet` made for a shape; see `train_network`."""
     return train_network(
-        HPNetArchitecture(recipe), model, shape, train, val=val, out_dir=out_dir, resume=resume,
+        HPNetArchitecture(recipe), network, shape, train, val=val, out_dir=out_dir, resume=resume,
         progress=progress,
     )  # fmt: skip

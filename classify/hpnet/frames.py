@@ -68,4 +68,5 @@ class FrameEncoder(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, F, 3, H, W) pictures, normalised with ImageNet's mean and deviation -> (B, F, D)."""
         token = self.tower(pixel_values=pixels.flatten(0, 1)).pooler_output
-        return self.projection(token).view(*pixels.shape[:2], -1)
+        embeddings: Tensor = self.projection(token).view(*pixels.shape[:2], -1)
+        return embeddings

@@ -53,7 +53,8 @@ class MultiframeIntegration(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """(B, F, D) -> (B, D): mean over frames of each embedding plus what it learned from the others."""
         mixed = self.resblocks(embeddings + self.positional_embedding)
-        return (mixed + embeddings).mean(1)
+        video: Tensor = (mixed + embeddings).mean(1)
+        return video
 
 
 def _quick_gelu(x: Tensor) -> Tensor:

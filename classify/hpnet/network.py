@@ -136,7 +136,10 @@ class HPNet(nn.Module):
         return HPNetOutput(self.logit_scale.exp() * cosine, auxiliary, video, skeleton, refinement)
 
     def _video(self, rgb: Tensor | None, skeleton: Tensor) -> Tensor:
+        video: Tensor
         if self.mit is None or rgb is None:
             assert self.stand_in is not None
-            return self.stand_in(skeleton)
-        return self.mit(rgb if self.encoder is None else self.encoder(rgb))
+            video = self.stand_in(skeleton)
+        else:
+            video = self.mit(rgb if self.encoder is None else self.encoder(rgb))
+        return video

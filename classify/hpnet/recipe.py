@@ -29,10 +29,10 @@ _SHARED = Recipe(
 class HPNetRecipe:
     """Recipe of HP-Net; the defaults are the published one, where HP-Net states nothing that of X-CLIP.
 
-    Learning rates are multiples of `shared.learning_rate`: 1 for the image network, `new_rate` for what X-CLIP adds to
-    CLIP (messages between frames, their integration), `skeleton_rate` and `text_rate` for what HP-Net adds to
-    X-CLIP: the skeleton networks; the refinement of texts, learned texts and the stand-in for video.
-    They warm up linearly and fall as a cosine to a hundredth of `shared.learning_rate`, step by step.
+    Learning rates are multiples of that of `shared`: 1 for the image network, `new_rate` for what X-CLIP adds
+    to CLIP (messages between frames, their integration), `skeleton_rate` and `text_rate` for what HP-Net adds
+    to X-CLIP: the skeleton networks; the refinement of texts, learned texts and the stand-in for video.
+    They warm up linearly and fall as a cosine to a hundredth of that of `shared`, step by step.
 
     Attributes:
         shared: what HP-Net has in common with one stream; its `stream` and the values of SGD and of the step

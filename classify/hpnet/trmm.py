@@ -36,7 +36,8 @@ class TextRefinement(nn.Module):
         rows = self.fc1(text).relu().mean(0)
         columns = self.fc2(text).relu().mean(0)
         relation = torch.tanh(rows[:, None] - columns)  # (D, D)
-        return gamma[:, None] * text + beta[:, None] + text @ relation.T
+        added: Tensor = gamma[:, None] * text + beta[:, None] + text @ relation.T
+        return added
 
 
 def _two_layers(in_features: int, out_features: int) -> nn.Sequential:

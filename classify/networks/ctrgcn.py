@@ -125,7 +125,8 @@ class _Layer(nn.Module):
             conv, norm = self.residual.conv, self.residual.bn
             thin = project(x[..., :: self.stride].contiguous(), matrix([conv]))
             (residual,) = norm_act([thin], [norm], offsets=[conv.bias], relu=False)
-        return self.tcn1(self.gcn1(x), residual)
+        out: Tensor = self.tcn1(self.gcn1(x), residual)
+        return out
 
 
 def pack_persons(x: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -207,7 +208,8 @@ class CTRGCN(nn.Module):
 
     def forward_packed(self, x: Tensor, clip: Tensor, slot: Tensor, *, clips: int) -> Tensor:
         """Classify packed persons: x (P,T,V,C), clip and slot (P,) int64 -> (clips, num_classes) logits."""
-        return self.fc(self.dropout(self.features(x, clip, slot, clips=clips)))
+        logits: Tensor = self.fc(self.dropout(self.features(x, clip, slot, clips=clips)))
+        return logits
 
     def features(self, x: Tensor, clip: Tensor, slot: Tensor, *, clips: int) -> Tensor:
         """Return (clips, width * last multiple): the mean over joints, steps and the persons of each clip."""

@@ -1,4 +1,4 @@
-"""Joint graphs: bones for the bone streams and the adjacency that CTR-GCN starts from; its published layers."""
+"""Joint graphs: bones for the bone streams, the adjacency that CTR-GCN starts from; its published layers."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ those over joints both run on the data as it lies.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -170,4 +170,5 @@ class GraphConvUnit(nn.Module):
         w4 = self.alpha * torch.stack([conv.conv4.weight.flatten(1) for conv in convs])
         b4 = self.alpha * torch.stack([conv.conv4.bias for conv in convs], 1)  # (K, S)
         base = b4[:, :, None, None] + self.PA.transpose(1, 2).contiguous()
-        return _RefineAggregate.apply(*autocast(x, w3, b3, relation, w4, base))
+        out: Tensor = cast(Any, _RefineAggregate).apply(*autocast(x, w3, b3, relation, w4, base))
+        return out

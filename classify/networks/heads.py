@@ -52,8 +52,12 @@ class StatisticsHead(nn.Module):
         rows = x.flatten(2)
         quarter = max(rows.shape[1] // 4, 1)
         trend = rows[:, -quarter:].mean(1) - rows[:, :quarter].mean(1)
-        statistics = torch.cat([rows.mean(1), rows.std(1, correction=0), trend], 1)
-        return self.layers(self.norm(_mean_of_persons(statistics, clip, clips)))
+        mean = rows.mean(1)
+        # not rows.std, which is thirty times slower along this axis
+        deviation = (rows - mean.unsqueeze(1)).square_().mean(1).sqrt_()
+        statistics = torch.cat([mean, deviation, trend], 1)
+        logits: Tensor = self.layers(self.norm(_mean_of_persons(statistics, clip, clips)))
+        return logits
 
 
 class _Block(nn.Module):
@@ -68,7 +72,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(P, width, T) -> (P, width, T)."""
-        return x + self.dropout(self.norm(self.conv(x)).relu())
+        out: Tensor = x + self.dropout(self.norm(self.conv(x)).relu())
+        return out
 
 
 class TemporalHead(nn.Module):
@@ -95,4 +100,5 @@ class TemporalHead(nn.Module):
         """Classify packed persons: x (P,T,V,C), clip and slot (P,) int64 -> (clips, num_classes) logits."""
         steps = self.norm(x.flatten(2).transpose(1, 2))
         person = self.blocks(self.project(steps).relu()).mean(2)
-        return self.fc(_mean_of_persons(person, clip, clips))
+        logits: Tensor = self.fc(_mean_of_persons(person, clip, clips))
+        return logits

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -79,7 +79,7 @@ def norm_act(
         ]
     )
     running = None if first.training else (mean, var)
-    *outputs, mean, var = _NormAct.apply(
+    *outputs, mean, var = cast(Any, _NormAct).apply(
         sizes, relu, split, running, first.eps, weight, bias, offset, residual, *inputs
     )
     if first.training:

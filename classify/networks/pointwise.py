@@ -6,7 +6,7 @@ Axis letters: P persons, C channels in, K channels out, V joints, T steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -36,8 +36,8 @@ def matrix(convolutions: Sequence[Any]) -> Tensor:
 
 def project(x: Tensor, weight: Tensor) -> Tensor:
     """Multiply the channels of x (P, C, V, T) by weight (K, C): (P, K, V, T)."""
-    out = _Project.apply(*autocast(x.flatten(2), weight))
-    return out.unflatten(2, x.shape[2:])
+    out: Tensor = cast(Any, _Project).apply(*autocast(x.flatten(2), weight)).unflatten(2, x.shape[2:])
+    return out
 
 
 class _Project(torch.autograd.Function):
@@ -80,7 +80,8 @@ def max_time(x: Tensor, *, stride: int) -> Tensor:
 
     Of equal values the first one gets the gradient, as in torch's max pooling.
     """
-    return _MaxTime.apply(x, stride)
+    out: Tensor = cast(Any, _MaxTime).apply(x, stride)
+    return out
 
 
 class _MaxTime(torch.autograd.Function):

@@ -10,7 +10,7 @@ import numpy as np
 
 from heatpool.classify.scores.scores import ClipScores
 
-__all__ = ["ClassRow", "Metrics", "evaluate_scores", "write_confusion_csv", "write_confusion_png"]
+__all__ = ["ClassRow", "Metrics", "evaluate_scores", "write_confusion_csv"]
 
 _TOP = 5
 
@@ -102,35 +102,3 @@ def write_confusion_csv(path: Path, metrics: Metrics) -> None:
         writer.writerows(
             [name, *counts] for name, counts in zip(names, metrics.confusion.tolist(), strict=True)
         )
-
-
-def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> None:
-    """Draw the confusion matrix, each row as shares of its class; up to 30 classes with counts and names."""
-    # drawn once a run, imported only then: matplotlib takes longer to load than a head takes to train
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    names = [row.name for row in metrics.per_class]
-    shares = metrics.confusion / np.maximum(metrics.confusion.sum(1, keepdims=True), 1)
-    size = min(4 + 0.42 * len(names), 18)
-    figure = Figure(figsize=(size + 1, size), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
-    axes.set(xlabel="predicted", ylabel="true", title=title)
-    if len(names) <= 30:
-        ticks = range(len(names))
-        axes.set_xticks(ticks, names, rotation=45, ha="right")
-        axes.set_yticks(ticks, names)
-        for row, column in zip(*metrics.confusion.nonzero(), strict=True):
-            axes.text(
-                column,
-                row,
-                str(metrics.confusion[row, column]),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if shares[row, column] > 0.55 else "black",
-            )
-    figure.savefig(path, dpi=110)

@@ -103,7 +103,8 @@ class ClipScores:
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Return log probabilities of logits along the last axis."""
     shifted = logits - logits.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    logs: np.ndarray = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return logs
 
 
 def save_scores(path: Path, scores: ClipScores) -> None:

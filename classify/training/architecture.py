@@ -1,4 +1,4 @@
-"""What a stream and HP-Net do differently: all that the training loop, prediction and checkpoints ask of either.
+"""What a stream and HP-Net do differently: all that the loop, prediction and checkpoints ask of either.
 
 Axis letters: B clips, K classes.
 """

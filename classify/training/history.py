@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,8 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["EpochReport", "RunFiles", "Training"]
 
+_SAVE_EVERY_S = 1.0
+"""Epochs that end sooner after the last save wait for the next: writing would take longer than they do."""
 _FIELDS = ("epoch", "lr", "train/loss", "train/acc", "val/loss", "val/acc/top1")
 
 
@@ -81,19 +86,40 @@ class RunFiles:
         self.state = folder / "last_state.pt"
         plain = {name: repr(value) for name, value in flat_recipe(recipe).items() if name != "device"}
         self.identity = {"config": plain, "clips": list(clips)}
+        self._saved_s = -math.inf
+        self._best: Trained | None = None  # not written yet
 
     def save(
-        self, trained: Trained, parts: Mapping[str, Any], history: Sequence[EpochReport], *, seconds: float
+        self,
+        trained: Trained,
+        parts: Mapping[str, Any],
+        history: Sequence[EpochReport],
+        *,
+        seconds: float,
+        finished: bool,
     ) -> None:
         """Write best, last, metrics and, as the last file, the state that a resumed run starts from.
 
-        Who is killed in between leaves the state of the epoch before: that one is repeated, and its files
-        are written again as they were.
+        Epochs of less than a second are not all written. Who is killed in between leaves an older state: what
+        came after it is repeated, and its files are written again as they were.
+
+        Args:
+            trained: the network as the last epoch left it.
+            parts: what changes from epoch to epoch, by name in the state.
+            history: of all epochs so far.
+            seconds: that they took.
+            finished: there are no more.
         """
-        report = history[-1]
+        is_best = history[-1].best_epoch == history[-1].epoch
+        if not finished and time.monotonic() - self._saved_s < _SAVE_EVERY_S:
+            if is_best:  # the next epoch changes the weights
+                self._best = replace(trained, model=deepcopy(trained.model))
+            return
+        self._saved_s = time.monotonic()
+        best, self._best = trained if is_best else self._best, None
+        if best is not None:
+            save_checkpoint(self.best, best)
         save_checkpoint(self.last, trained)
-        if report.best_epoch == report.epoch:
-            save_checkpoint(self.best, trained)
         text = io.StringIO()
         writer = csv.DictWriter(text, _FIELDS)
         writer.writeheader()

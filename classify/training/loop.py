@@ -21,12 +21,15 @@ from heatpool.classify.data.clips import ClipSet, channel_stats
 from heatpool.classify.training.architecture import Architecture, NetworkShape, Trained
 from heatpool.classify.training.checkpoint import check_compatible
 from heatpool.classify.training.history import EpochReport, RunFiles, Training
-from heatpool.classify.training.predict import on_device, predict_logits
+from heatpool.classify.training.predict import eval_inputs, logits_of, on_device
 from heatpool.classify.training.processes import Processes
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.splits import require_labels
 
 __all__ = ["summed_losses", "train_network"]
+
+_KEPT_FLOATS = 16 << 20
+"""Validation is the same in every epoch: inputs of up to so many values are prepared once."""
 
 
 def train_network(
@@ -78,7 +81,8 @@ def train_network(
         history.append(report)
         seconds += time.perf_counter() - started
         if processes.index == 0:
-            files.save(loop.trained(report), loop.parts, history, seconds=seconds)
+            finished = epoch + 1 == architecture.shared.epochs
+            files.save(loop.trained(report), loop.parts, history, seconds=seconds, finished=finished)
         if progress:
             progress(report)
     processes.wait()  # until the weights are there for all
@@ -107,7 +111,7 @@ def _check_splits(train: ClipSet, val: ClipSet) -> None:
     for name, clips, needed in (("train", train, 2), ("val", val, 1)):
         if len(clips) < needed:
             raise HeatpoolError(f"the {name} split has {len(clips)} clips; training needs more")
-        require_labels(clips.labels.numpy(), clips.clip_ids, f"cannot train, {name} split")
+        require_labels(clips.labels.numpy(), clips.clip_ids, f"the {name} split needs labels")
 
 
 class _Objective(nn.Module):
@@ -140,6 +144,7 @@ class _Loop:
         self.recipe, self.device = architecture.shared, processes.device
         # each process validates its part, so that val costs the less the more there are
         self.val = processes.part(val)
+        self.kept: list[dict[str, Any]] | None = None
         self.stats = channel_stats(train) if self.recipe.normalise else None
         self.network = network
         # first the device, then the optimiser: its state lies where the parameters are
@@ -240,7 +245,11 @@ class _Loop:
         self.processes.share(self.network.buffers())
         loss, correct, count = 0.0, 0, len(self.val)
         if count:
-            logits, labels = next(iter(predict_logits(self.trained(), self.val).values())), self.val.labels
+            trained = self.trained()
+            if self.kept is None and math.prod(self.val.features.shape) <= _KEPT_FLOATS:
+                self.kept = list(eval_inputs(trained, self.val))
+            heads = logits_of(trained, self.kept or eval_inputs(trained, self.val))
+            logits, labels = next(iter(heads.values())), self.val.labels
             loss = float(nn.functional.cross_entropy(logits, labels) * count)
             correct = int((logits.argmax(1) == labels).sum())
         sums = torch.tensor([loss, correct, count], dtype=self.sum_dtype, device=self.device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,24 +16,29 @@ from heatpool.classify.scores.scores import ClipScores
 from heatpool.classify.training.architecture import Trained
 from heatpool.classify.training.checkpoint import check_compatible
 
-__all__ = ["on_device", "predict_heads", "predict_logits", "predict_scores"]
+__all__ = ["eval_inputs", "logits_of", "on_device", "predict_heads", "predict_scores"]
 
 _BATCH = 64
 _PICTURE_BATCH = 8
 
 
-@torch.no_grad()
-def predict_logits(trained: Trained, clips: ClipSet) -> dict[str, Tensor]:
-    """Return (N, K) float32 logits of some clips by head, the main head first.
-
-    Computed on the device that the model is on, which is left in eval mode.
-    """
-    architecture, model = trained.architecture, trained.model.eval()
-    device = next(model.parameters()).device
-    found = defaultdict[str, list[Tensor]](list)
+def eval_inputs(trained: Trained, clips: ClipSet) -> Iterator[dict[str, Any]]:
+    """Yield what the network takes of some clips, batch by batch, on the device that it is on."""
+    device = next(trained.model.parameters()).device
     for chosen in batches(len(clips), size=_PICTURE_BATCH if isinstance(clips.rgb, StoredCrops) else _BATCH):
-        inputs, _ = architecture.inputs(clips, chosen, stats=trained.stats)
-        for head, logits in architecture.logits(model, on_device(inputs, device)).items():
+        inputs, _ = trained.architecture.inputs(clips, chosen, stats=trained.stats)
+        yield on_device(inputs, device)
+
+
+@torch.no_grad()
+def logits_of(trained: Trained, prepared: Iterable[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Return (N, K) float32 logits of the clips of `eval_inputs` by head, the main head first, on the CPU.
+
+    The model is left in eval mode.
+    """
+    model, found = trained.model.eval(), defaultdict[str, list[Tensor]](list)
+    for inputs in prepared:
+        for head, logits in trained.architecture.logits(model, inputs).items():
             found[head].append(logits.float().cpu())
     return {head: torch.cat(parts) for head, parts in found.items()}
 
@@ -51,7 +58,7 @@ def predict_heads(trained: Trained, clips: ClipSet) -> dict[str, ClipScores]:
             class_names=clips.class_names,
             kind="logits",
         )
-        for head, logits in predict_logits(trained, clips).items()
+        for head, logits in logits_of(trained, eval_inputs(trained, clips)).items()
     }
 
 
@@ -60,7 +67,7 @@ def predict_scores(trained: Trained, clips: ClipSet) -> ClipScores:
     return next(iter(predict_heads(trained, clips).values()))
 
 
-def on_device(inputs: dict[str, object], device: torch.device) -> dict[str, object]:
+def on_device(inputs: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     """Move the tensors among some arguments to a device, those in dicts too."""
     return {
         name: value.to(device, non_blocking=True)

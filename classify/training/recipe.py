@@ -7,11 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from heatpool.classify.data.streams import STREAMS, StreamName
 from heatpool.classify.networks.graph import GRAPHS, PUBLISHED_LAYERS
 from heatpool.pool.errors import HeatpoolError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "DEMO", "HEADS", "ModelName", "Recipe", "TrainDtype", "flat_recipe", "modern_names", "read_recipe",
@@ -25,7 +28,7 @@ Optimizer = Literal["sgd", "adamw"]
 GraphName = Literal["hpnet", "coco17", "point"]
 TrainDtype = Literal["float32", "bfloat16", "float16"]
 
-_Any = TypeVar("_Any")
+_AnyRecipe = TypeVar("_AnyRecipe", bound="DataclassInstance")
 _OLD_NAMES = {"batch": "batch_size", "lr": "learning_rate"}
 """What older builds called some fields, in checkpoints, states and config.yaml."""
 
@@ -179,7 +182,7 @@ HEADS: Mapping[ModelName, Recipe] = {
 """Recipes of the small heads."""
 
 
-def recipe_with(recipe: _Any, overrides: Mapping[str, Any]) -> _Any:
+def recipe_with(recipe: _AnyRecipe, overrides: Mapping[str, Any]) -> _AnyRecipe:
     """Change some fields of a recipe by name, those of the recipe inside a recipe (`shared`) too.
 
     Args:
@@ -205,9 +208,9 @@ def recipe_with(recipe: _Any, overrides: Mapping[str, Any]) -> _Any:
             raise HeatpoolError(f"recipe: expected {name} to be {wanted}, got {value!r}") from None
     for each in fields(recipe):
         part = getattr(recipe, each.name)
-        if is_dataclass(part):
+        if is_dataclass(part) and not isinstance(part, type):
             inside = {field.name for field in fields(part)} & set(changes)
-            changes[each.name] = replace(part, **{name: changes.pop(name) for name in inside})  # type: ignore[type-var]
+            changes[each.name] = replace(part, **{name: changes.pop(name) for name in inside})
     return replace(recipe, **changes)
 
 
@@ -224,7 +227,7 @@ def modern_names(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_recipe(base: _Any, values: Mapping[str, Any]) -> _Any:
+def read_recipe(base: _AnyRecipe, values: Mapping[str, Any]) -> _AnyRecipe:
     """Return the recipe that `asdict` and JSON or YAML turned into plain values; `base` is of its class.
 
     Raises:

@@ -24,7 +24,9 @@ from heatpool.classify.networks.graph import GRAPHS
 from heatpool.classify.networks.heads import StatisticsHead, TemporalHead
 from heatpool.classify.training.architecture import NetworkShape, Trained
 from heatpool.classify.training.checkpoint import load_checkpoint
-from heatpool.classify.training.loop import EpochReport, Training, train_network
+from heatpool.classify.training.history import EpochReport, Training
+from heatpool.classify.training.loop import train_network
+from heatpool.classify.training.optim import SGD, AdamW
 from heatpool.classify.training.recipe import Recipe, read_recipe
 
 __all__ = ["StreamArchitecture", "build_model", "learning_rate", "load_model", "train_stream"]
@@ -65,7 +67,9 @@ class StreamArchitecture:
     ) -> tuple[dict[str, Any], Tensor]:
         """Return the stream of the clips at positions (B,), and their labels."""
         batch = clip_batch(clips, chosen, stats=stats, generator=generator, **self.recipe.crop)
-        x = make_stream(batch.x, self.recipe.stream, GRAPHS[self.recipe.graph])
+        stream, x = self.recipe.stream, batch.x
+        if stream != "joint":  # it is: nobody else has the batch, so it need not be copied
+            x = make_stream(x, stream, GRAPHS[self.recipe.graph])
         return {"x": x, "clip": batch.clip, "slot": batch.slot, "clips": len(batch)}, batch.labels
 
     def logits(self, network: Network, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -77,10 +81,8 @@ class StreamArchitecture:
         recipe = self.recipe
         shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
         if recipe.optimizer == "adamw":
-            return torch.optim.AdamW(network.parameters(), **shared)
-        return torch.optim.SGD(
-            network.parameters(), momentum=recipe.momentum, nesterov=recipe.momentum > 0, **shared
-        )
+            return AdamW(network.parameters(), **shared)
+        return SGD(network.parameters(), momentum=recipe.momentum, nesterov=recipe.momentum > 0, **shared)
 
     def set_rate(self, optimizer: torch.optim.Optimizer, epoch: int, done: float) -> float:
         """Set the rate of an epoch."""

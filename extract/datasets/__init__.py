@@ -16,7 +16,7 @@ from heatpool.extract.datasets.table import list_table
 from heatpool.extract.datasets.uav_human import uav_human
 from heatpool.extract.datasets.ucf101 import list_ucf101, ucf101
 
-__all__ = ["DATASETS", "SPECS", "forbidden_columns"]
+__all__ = ["DATASETS", "SPECS"]
 
 SPECS: tuple[Callable[[], DatasetSpec], ...] = (ntu60, ntu120, smarthome, uav_human, nw_ucla, ucf101)
 """Makers of the records of data sets whose file names say what a clip is."""
@@ -38,8 +38,3 @@ DATASETS: Mapping[str, Callable[[VideoFolder], Listing]] = {
     "csv": list_table,
 }
 """What `heatpool manifest --dataset` knows."""
-
-
-def forbidden_columns() -> dict[str, str]:
-    """Return, for each official protocol, the column whose values train and test must not share."""
-    return {name: rule.column for spec in SPECS for name, rule in spec().splits.items()}

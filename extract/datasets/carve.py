@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from heatpool.extract.datasets.manifest import Clip
+from heatpool.extract.datasets.clips import Clip
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -54,11 +54,7 @@ def carve_split(
     Raises:
         HeatpoolError: if a train clip names no group, no clip has a value, or train would be empty.
     """
-    rows = [row for row, clip in enumerate(clips) if clip.splits.get(protocol) == Split.TRAIN]
-    groups = {row: str(clips[row].path) if by == "clip" else clips[row].columns.get(by, "") for row in rows}
-    if "" in groups.values():
-        unnamed = next(clips[row].clip_id for row, group in groups.items() if not group)
-        raise HeatpoolError(f"expected a {by} for every train clip of {protocol}, got none for {unnamed!r}")
+    groups = _train_groups(clips, protocol, by)
     known, wanted = set(groups.values()), set(values)
     absent = wanted - {clip.columns.get(by, "") for clip in clips}
     if absent or (wanted and not wanted & known):
@@ -67,11 +63,10 @@ def carve_split(
     wanted &= known
     if not wanted:
         strata: dict[int, list[str]] = defaultdict(list)
-        for row in rows:
-            strata[clips[row].label if by == "clip" else 0].append(groups[row])
+        for row, group in groups.items():
+            strata[clips[row].label if by == "clip" else 0].append(group)
         generator = np.random.default_rng(seed)
-        for _, members in sorted(strata.items()):
-            wanted |= _draw(members, fraction, generator)
+        wanted = {group for _, each in sorted(strata.items()) for group in _draw(each, fraction, generator)}
     if wanted == known:
         raise HeatpoolError(f"expected train clips of {protocol} to remain, every {by} would leave it")
     moved = [
@@ -79,6 +74,16 @@ def carve_split(
         for row, clip in enumerate(clips)
     ]
     return moved, tuple(sorted(wanted, key=lambda name: (len(name), name)))
+
+
+def _train_groups(clips: Sequence[Clip], protocol: str, by: GroupBy) -> dict[int, str]:
+    """Return the group of each train clip, by row."""
+    rows = [row for row, clip in enumerate(clips) if clip.splits.get(protocol) == Split.TRAIN]
+    groups = {row: str(clips[row].path) if by == "clip" else clips[row].columns.get(by, "") for row in rows}
+    if "" in groups.values():
+        unnamed = next(clips[row].clip_id for row, group in groups.items() if not group)
+        raise HeatpoolError(f"expected a {by} for every train clip of {protocol}, got none for {unnamed!r}")
+    return groups
 
 
 def _draw(members: Sequence[str], fraction: float, generator: np.random.Generator) -> set[str]:

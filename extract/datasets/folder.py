@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip, label_clips
 from heatpool.extract.datasets.listing import SPLIT_WORDS, Listing, VideoFolder, scan, unique_ids
-from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, Clip, Manifest, read_manifest
+from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -45,17 +46,15 @@ def list_folder(folder: VideoFolder) -> Listing:
         splits = [SPLIT_WORDS[top.casefold()] for top, *_ in folders]
         folders = [inside[1:] for inside in folders]
     named = all(folders)  # a video that lies in no folder leaves all without a class
-    names = sorted({inside[0] for inside in folders}) if named else []
-    label = {name: number for number, name in enumerate(names)}
     ids = unique_ids([str(PurePosixPath(path).with_suffix("")) for path in folder.videos], folder.videos)
     clips = [
         Clip(
             clip_id,
             folder.path / path,
-            label=label[inside[0]] if named else -1,
             class_name=inside[0] if named else "",
             splits={SPLIT: splits[at]} if splits else {},
         )
         for at, (clip_id, path, inside) in enumerate(zip(ids, folder.videos, folders, strict=True))
     ]
-    return Listing(Manifest(tuple(clips), tuple(names), folder.path), folder.excluded)
+    labelled, names = label_clips(clips, str(folder.path))
+    return Listing(Manifest(tuple(labelled), names, folder.path), folder.excluded)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from heatpool.extract.datasets.clips import Clip
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import (
     NO_SUCH_VIDEO,
@@ -19,7 +20,7 @@ from heatpool.extract.datasets.listing import (
     read_table,
     unique_ids,
 )
-from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, Clip, Manifest
+from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip
+from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from heatpool.extract.datasets.clips import Clip
 from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder, unique_ids
-from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.spec import DatasetSpec
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS
@@ -15,7 +16,7 @@ __all__ = ["list_named"]
 
 
 def list_named(spec: DatasetSpec, folder: VideoFolder) -> Listing:
-    """List the clips of a data set by its record; what the names do not fit is left out with the reason.
+    """List the clips of a data set by its record; what the names do not fit is excluded with the reason.
 
     Raises:
         HeatpoolError: if no video is one of the data set.

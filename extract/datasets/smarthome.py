@@ -11,7 +11,7 @@ def smarthome() -> DatasetSpec:
     """Toyota-Smarthome; its headline figure is mean class accuracy (`acc/mean_class`).
 
     CS has 31 classes, CV1 and CV2 the 19 of them that enough cameras saw. Labels count the 31; clips of the
-    other 12 are in no part of the CV protocols.
+    other 12 are in no split of the CV protocols.
     """
     cv_classes = frozenset(lines_of("smarthome_cv.txt"))
     return DatasetSpec(

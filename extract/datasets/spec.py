@@ -15,11 +15,11 @@ __all__ = ["DatasetSpec", "PersonRule", "SplitRule", "lines_of", "numbers"]
 
 @dataclass(frozen=True)
 class PersonRule:
-    """How many people a clip shows.
+    """How many persons a clip shows.
 
     Attributes:
         field: field of the file name that decides.
-        counts: value of the field to number of people.
+        counts: value of the field to number of persons.
         rest: number for every other value, 0 = unknown.
     """
 
@@ -79,15 +79,14 @@ class DatasetSpec:
         pattern: regular expression for the end of a path without its suffix, whole path components.
         video: path of a clip's video as published, a format string over the fields (`{setup:0>3}`).
         clip_id: name of the clip in published lists, a format string over the fields.
-        classes: value of `class_field` (any case) to class name, in label order.
-        class_field: field that names the class.
+        classes: value of the field `action` (any case) to class name, in label order.
         splits: official protocols.
-        persons: how many people a clip shows, None when nothing is known.
+        persons: how many persons a clip shows, None when nothing is known.
         missing: clip ids that every paper leaves out.
         missing_reason: why.
 
     Raises:
-        ValueError: if the class field is no group of the pattern.
+        ValueError: if `action` is no group of the pattern.
     """
 
     name: str
@@ -95,15 +94,14 @@ class DatasetSpec:
     video: str
     clip_id: str
     classes: Mapping[str, str]
-    class_field: str = "action"
     splits: Mapping[str, SplitRule] = field(default_factory=dict)
     persons: PersonRule | None = None
     missing: frozenset[str] = frozenset()
     missing_reason: str = "missing"
 
     def __post_init__(self) -> None:
-        if self.class_field not in self._regex.groupindex:
-            raise ValueError(f"expected a group {self.class_field!r} in the pattern of {self.name}")
+        if "action" not in self._regex.groupindex:
+            raise ValueError(f"expected a group 'action' in the pattern of {self.name}")
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
@@ -128,10 +126,10 @@ class DatasetSpec:
 
     def label(self, fields: Mapping[str, str]) -> tuple[int, str] | None:
         """Return label and class name, None when the class is not one of the data set's."""
-        return self._labels.get(fields[self.class_field].casefold())
+        return self._labels.get(fields["action"].casefold())
 
     def count_persons(self, fields: Mapping[str, str]) -> int:
-        """Return how many people the clip shows, 0 when unknown."""
+        """Return how many persons the clip shows, 0 when unknown."""
         if self.persons is None:
             return 0
         return self.persons.counts.get(fields[self.persons.field], self.persons.rest)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from heatpool.extract.datasets.clips import COLUMNS, Clip, label_clips, make_clip
 from heatpool.extract.datasets.listing import (
     NO_SUCH_VIDEO,
     SPLIT_WORDS,
@@ -16,14 +17,7 @@ from heatpool.extract.datasets.listing import (
     VideoFolder,
     read_table,
 )
-from heatpool.extract.datasets.manifest import (
-    COLUMNS,
-    Clip,
-    Manifest,
-    label_clips,
-    make_clip,
-    read_disjoint,
-)
+from heatpool.extract.datasets.manifest import Manifest, read_disjoint
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, Split
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.clips import Clip
+from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.reader import probe
 from heatpool.pool.errors import HeatpoolError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heatpool.extract.demo.kinematics import INDEX
+from heatpool.extract.demo.kinematics import INDEX, Axes
 from heatpool.extract.demo.props import HeldItem
 from heatpool.extract.demo.subjects import Lengths, Rgb, Subject, lengths_of
 
@@ -207,7 +207,7 @@ def body_ends(subject: Subject, joints: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.stack([np.stack(pair, axis=1) for pair in pairs], axis=1), axis
 
 
-def head_axes(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def head_axes(joints: np.ndarray) -> Axes:
     """(left, forward, up) unit axes of the head, each (T, 3), from the joints (T, J, 3)."""
     head = joints[:, INDEX["head"]]
     left = joints[:, INDEX["left_ear"]] - joints[:, INDEX["right_ear"]]
@@ -220,7 +220,7 @@ def head_axes(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _hair_ends(
-    subject: Subject, head: np.ndarray, radius: float, axes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    subject: Subject, head: np.ndarray, radius: float, axes: Axes
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     _, forward, up = axes
     back = head + radius * (-0.22 * forward + 0.14 * up)

@@ -52,7 +52,7 @@ class Camera:
 
     def view(self, points_m: np.ndarray) -> np.ndarray:
         """World points (..., 3) -> camera points (..., 3): right, down, forward in metres."""
-        return (points_m - np.asarray(self.position_m)) @ self.rotation.T
+        return np.asarray((points_m - np.asarray(self.position_m)) @ self.rotation.T)
 
     def project(self, points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World points (..., 3) -> pixels (..., 2) and depth (...) in metres."""
@@ -63,7 +63,7 @@ class Camera:
         """Camera points (..., 3) -> pixels (..., 2)."""
         depth = np.maximum(seen_m[..., 2:], 1e-3)
         middle = np.array([(self.width_px - 1) / 2, (self.height_px - 1) / 2])
-        return self.focal_px * seen_m[..., :2] / depth + middle
+        return np.asarray(self.focal_px * seen_m[..., :2] / depth + middle)
 
     def rays(self, margin_px: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """World x, y, z of the pixels' rays to depth 1; each (H + 2 margin, W + 2 margin) float32."""

@@ -108,7 +108,7 @@ def _shake(frames: int, rng: np.random.Generator) -> np.ndarray:
     time = np.arange(frames)[:, None] / FPS
     rate, angle = rng.uniform(0.2, 0.9, (2, 2, 1)), rng.uniform(0, 6.28, (2, 2, 1))
     drift = sum(np.sin(2 * np.pi * rate[k].T * time + angle[k].T) for k in range(2))
-    return np.clip(np.round(1.4 * drift), -MARGIN_PX, MARGIN_PX).astype(int)
+    return np.asarray(np.clip(np.round(1.4 * drift), -MARGIN_PX, MARGIN_PX).astype(int))
 
 
 def _gain(frames: int, rng: np.random.Generator) -> np.ndarray:

@@ -95,13 +95,13 @@ class Mover:
         if self.kind == "curtain":
             down = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
             fold = np.sin(25 * across + 2.5 * down * np.sin(self.rate * 2 * time_s) + self.rate * time_s)
-            return np.clip(colour * (0.8 + 0.2 * fold)[..., None], 0, 255)
+            return np.asarray(np.clip(colour * (0.8 + 0.2 * fold)[..., None], 0, 255))
         if self.kind == "screen":
             phase = 6 * self.rate * time_s
             mixed = 110 + 90 * np.sin(phase + np.array([0.0, 2.1, 4.2]) + 5 * np.round(across, 1)[:, None])
             return np.broadcast_to(mixed.clip(0, 255), (rows, columns, 3))
         stripe = np.where((across * 5).astype(int) % 2 == 0, 1.0, 0.75).astype(np.float32)
-        return np.clip(colour * stripe[:, None], 0, 255) * np.ones((rows, 1, 1), np.float32)
+        return np.asarray(np.clip(colour * stripe[:, None], 0, 255) * np.ones((rows, 1, 1), np.float32))
 
 
 class Shadows:
@@ -173,7 +173,7 @@ class Occluder:
         height, width = self.alpha.shape
         inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
         covered = self.alpha[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)] > 0.5
-        return inside & covered
+        return np.asarray(inside & covered)
 
 
 def random_occluder(rng: np.random.Generator, *, width_px: int, height_px: int, floor_px: float) -> Occluder:

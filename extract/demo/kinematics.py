@@ -25,6 +25,10 @@ REST_HAND = np.array([0.13, 0.07, -0.96])
 _SIDES = ((0, 1.0), (1, -1.0))
 
 
+Axes = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Unit vectors (T, 3) to the own left, forward and up."""
+
+
 @dataclass
 class PoseCurves:
     """Pose of one person over T steps; a builder which the actions fill in.
@@ -107,7 +111,7 @@ def curve(u: np.ndarray, keys: Sequence[tuple[float, object]], sharpness: float 
     jerk = s**3 * (10 - 15 * s + 6 * s * s)
     s = jerk if sharpness >= 1 else s + sharpness * (jerk - s)
     s = s.reshape(s.shape + (1,) * (values.ndim - 1))
-    return values[left] * (1 - s) + values[left + 1] * s
+    return np.asarray(values[left] * (1 - s) + values[left + 1] * s)
 
 
 def two_bone(
@@ -146,17 +150,17 @@ def _turn(first: np.ndarray, second: np.ndarray, angle: np.ndarray) -> tuple[np.
     return cos * first + sin * second, cos * second - sin * first
 
 
-def _basis(yaw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _basis(yaw: np.ndarray) -> Axes:
     zero = np.zeros_like(yaw)
     left = np.stack([np.cos(yaw), np.sin(yaw), zero], -1)
     forward = np.stack([np.sin(yaw), -np.cos(yaw), zero], -1)
     return left, forward, np.broadcast_to(np.array([0.0, 0.0, 1.0]), left.shape)
 
 
-def _world(local: np.ndarray, basis: tuple[np.ndarray, np.ndarray, np.ndarray], sign: float) -> np.ndarray:
+def _world(local: np.ndarray, basis: Axes, sign: float) -> np.ndarray:
     """(T, 3) (outward, forward, up) in ``basis`` -> world direction; ``sign`` +1 left side, -1 right side."""
     left, forward, up = basis
-    return sign * local[:, :1] * left + local[:, 1:2] * forward + local[:, 2:] * up
+    return np.asarray(sign * local[:, :1] * left + local[:, 1:2] * forward + local[:, 2:] * up)
 
 
 def solve(curves: PoseCurves, subject: Subject) -> np.ndarray:
@@ -185,13 +189,7 @@ def solve(curves: PoseCurves, subject: Subject) -> np.ndarray:
     return joints
 
 
-def _solve_head(
-    joints: np.ndarray,
-    curves: PoseCurves,
-    size: Lengths,
-    chest: tuple[np.ndarray, np.ndarray, np.ndarray],
-    neck: np.ndarray,
-) -> None:
+def _solve_head(joints: np.ndarray, curves: PoseCurves, size: Lengths, chest: Axes, neck: np.ndarray) -> None:
     left, forward, up = chest
     # The neck levels the head: it takes over only part of the trunk's bend.
     level = 0.45 * up + 0.55 * np.array([0.0, 0.0, 1.0])
@@ -210,13 +208,7 @@ def _solve_head(
         joints[:, INDEX[f"{side}_ear"]] = head + radius * (-0.05 * forward + 0.96 * sign * left - 0.05 * up)
 
 
-def _solve_arms(
-    joints: np.ndarray,
-    curves: PoseCurves,
-    size: Lengths,
-    chest: tuple[np.ndarray, np.ndarray, np.ndarray],
-    neck: np.ndarray,
-) -> None:
+def _solve_arms(joints: np.ndarray, curves: PoseCurves, size: Lengths, chest: Axes, neck: np.ndarray) -> None:
     for index, sign in _SIDES:
         side = ("left", "right")[index]
         shoulder = neck + sign * size.shoulder_half * chest[0] - 0.06 * size.torso * chest[2]
@@ -234,11 +226,7 @@ def _solve_arms(
 
 
 def _solve_legs(
-    joints: np.ndarray,
-    curves: PoseCurves,
-    subject: Subject,
-    heading: tuple[np.ndarray, np.ndarray, np.ndarray],
-    pelvis: np.ndarray,
+    joints: np.ndarray, curves: PoseCurves, subject: Subject, heading: Axes, pelvis: np.ndarray
 ) -> None:
     size, stature = lengths_of(subject), subject.stature_m
     left, forward, up = heading

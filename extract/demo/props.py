@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heatpool.extract.demo.kinematics import INDEX
-from heatpool.extract.demo.solos import SEAT_HEIGHT_M, SEAT_SHIFT
+from heatpool.extract.demo.solos import SEAT_SHIFT
 from heatpool.extract.demo.subjects import Rgb, Subject
 
 
@@ -26,7 +26,6 @@ class Chair:
     yaw_rad: float
     kind: str
     rgb: Rgb
-    height_m: float = SEAT_HEIGHT_M
 
     @classmethod
     def behind(cls, subject: Subject, root_m: np.ndarray, yaw_rad: float, rng: np.random.Generator) -> Chair:

@@ -10,6 +10,7 @@ import numpy as np
 from heatpool.extract.demo.camera import Camera
 from heatpool.extract.demo.props import Chair
 from heatpool.extract.demo.render import Light
+from heatpool.extract.demo.solos import SEAT_HEIGHT_M
 from heatpool.extract.demo.textures import noise, pattern
 
 MARGIN_PX = 8  # room for a shaking hand-held camera
@@ -179,7 +180,7 @@ def _furniture(
 
 def _chair_parts(chair: Chair) -> list[tuple[tuple[float, float, float], tuple[float, float, float]]]:
     """Cuboids of a chair: base middle (left, forward, up) and size (left, forward, up), metres."""
-    seat = chair.height_m
+    seat = SEAT_HEIGHT_M
     if chair.kind == "box":
         return [((0.0, 0.0, 0.0), (0.48, 0.42, seat))]
     parts = [((0.0, 0.0, seat - 0.05), (0.46, 0.42, 0.05))]

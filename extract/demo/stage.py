@@ -77,7 +77,7 @@ class Stage:
         draws = self.rng.random((2, 3))
         rates = rate_hz * np.array([0.6, 1.0, 1.7]) * (0.85 + 0.3 * draws[0])
         waves = np.sin(2 * np.pi * (np.multiply.outer(self.u * self.seconds, rates) + draws[1]))
-        return waves @ np.array([0.76, 0.59, 0.45])
+        return np.asarray(waves @ np.array([0.76, 0.59, 0.45]))
 
 
 def idle(curves: PoseCurves, stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,30 +16,40 @@ from heatpool.extract.demo.scene import Place, random_light
 from heatpool.extract.demo.shot import Shot, ShotRenderer
 from heatpool.extract.demo.subjects import Subject, random_subject
 
+_SEEN_JOINTS = 5  # visible joints that make a body: a fully seen person in profile shows nine
 
-@dataclass(frozen=True)
-class StillFrame:
-    """One still frame with P people (0 to 3).
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Who stands in one frame: P persons, 17 COCO joints each, frame pixels.
 
     Attributes:
-        rgb: (H, W, 3) uint8.
-        joints_xy_px: (P, 17, 2) float32, COCO order, also outside the frame.
+        joints_xy_px: (P, 17, 2) float32, also of hidden joints and outside the frame.
         visible: (P, 17) bool, inside the frame and not hidden.
         boxes_xyxy_px: (P, 4) float32, the whole body cut to the frame; empty boxes are people out of sight.
     """
 
-    rgb: np.ndarray
     joints_xy_px: np.ndarray
     visible: np.ndarray
     boxes_xyxy_px: np.ndarray
 
     def __post_init__(self) -> None:
         persons = len(self.joints_xy_px)
-        if self.rgb.ndim != 3 or self.rgb.dtype != np.uint8:
-            raise ValueError(f"expected rgb (H, W, 3) uint8, got {self.rgb.shape} {self.rgb.dtype}")
         shapes = (self.joints_xy_px.shape, self.visible.shape, self.boxes_xyxy_px.shape)
         if shapes != ((persons, 17, 2), (persons, 17), (persons, 4)):
             raise ValueError(f"expected (P, 17, 2), (P, 17), (P, 4), got {shapes}")
+
+    @property
+    def counted(self) -> np.ndarray:
+        """(P,) bool, enough of the body is seen to ask for it; others are neither taught nor scored."""
+        return np.asarray(self.visible.sum(1) >= _SEEN_JOINTS)
+
+
+class StillFrame(NamedTuple):
+    """A picture (H, W, 3) uint8 and who stands in it."""
+
+    rgb: np.ndarray
+    people: People
 
 
 def render_still(rng: np.random.Generator, *, width_px: int = 256, height_px: int = 192) -> StillFrame:
@@ -73,7 +84,7 @@ def render_still(rng: np.random.Generator, *, width_px: int = 256, height_px: in
     renderer = ShotRenderer(performance, subjects, shot, rng)
     rgb = _compress(renderer.frame(0), rng)
     truth = renderer.truth()
-    return StillFrame(rgb, truth.joints_xy_px[0], truth.visible[0], truth.boxes_xyxy_px[0])
+    return StillFrame(rgb, People(truth.joints_xy_px[0], truth.visible[0], truth.boxes_xyxy_px[0]))
 
 
 def _random_camera(rng: np.random.Generator, width_px: int, height_px: int) -> Camera:

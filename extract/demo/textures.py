@@ -38,7 +38,7 @@ def noise(u: np.ndarray, v: np.ndarray, *, scale: float, kind: int, offset: tupl
     rows &= _SIZE - 1
     rows *= _SIZE
     rows += columns
-    return noise_bank()[kind].ravel().take(rows)
+    return np.asarray(noise_bank()[kind].ravel().take(rows))
 
 
 def _darker(where: np.ndarray, factor: float) -> np.ndarray:
@@ -56,7 +56,7 @@ def pattern(name: str, u: np.ndarray, v: np.ndarray, *, cell_m: float) -> np.nda
     if name == "stripes":
         return _darker(part_a < 0.5, 0.84)
     if name == "planks":
-        return _darker(part_a < 0.06, 0.65) * _darker((cell_a.astype(np.int32) & 3) == 1, 0.9)
+        return np.asarray(_darker(part_a < 0.06, 0.65) * _darker((cell_a.astype(np.int32) & 3) == 1, 0.9))
     b = v * np.float32(1 / cell_m)
     cell_b = np.floor(b)
     odd = ((cell_a + cell_b).astype(np.int32) & 1) == 1
@@ -64,7 +64,7 @@ def pattern(name: str, u: np.ndarray, v: np.ndarray, *, cell_m: float) -> np.nda
         return _darker(odd, 0.72)
     part_b = b - cell_b
     if name == "tiles":
-        return _darker((part_a < 0.05) | (part_b < 0.05), 0.68) * _darker(odd, 0.95)
+        return np.asarray(_darker((part_a < 0.05) | (part_b < 0.05), 0.68) * _darker(odd, 0.95))
     if name == "bricks":
         shifted = part_a + np.float32(0.5) * (part_b < 0.5)
         joint = ((shifted % np.float32(1.0)) < 0.05) | ((part_b % np.float32(0.5)) < 0.07)

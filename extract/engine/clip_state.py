@@ -47,7 +47,7 @@ class Outcome:
     @classmethod
     def failed(cls, reason: str) -> Outcome:
         """Return the outcome of a clip that could not be read."""
-        return cls(None, ClipResult(Status.FAILED, message=reason))
+        return cls(None, ClipResult(Status.FAILED, reason=reason))
 
 
 class ClipState:
@@ -89,11 +89,12 @@ class ClipState:
 
     def take(self, frame: Frame) -> None:
         """Note the next read frame."""
+        # Frames are kept for RGB only, and few of them; all others are gone after the detection pass.
         self._keeper.offer(len(self._time_s), frame.rgb)
         self._time_s.append(frame.time_s)
         self.size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
 
-    def crop_people(self, chosen: np.ndarray, *, crop_px: int) -> np.ndarray:
+    def crop_persons(self, chosen: np.ndarray, *, crop_px: int) -> np.ndarray:
         """Cut the chosen persons (M, read frames) out of the kept frames: (F, crop_px, crop_px, 3) uint8."""
         detections = [each.detections for each in self.detected]
         return self._keeper.crop(detections, chosen, width_px=self.size_px[0], crop_px=crop_px)
@@ -112,6 +113,7 @@ class ClipState:
         size = np.array(self.size_px)
         self._pooled[slot, frame] = posed.pooled[at]
         self._map_mean[slot, frame] = posed.map_mean[at]
+        # Relative to the frame, so that the store does not depend on the video's size.
         self._keypoints[slot, frame, :, :2] = 2 * posed.joints_xy_px[at] / size - 1
         self._keypoints[slot, frame, :, 2] = posed.scores[at]
         box_xyxy_px = self.detected[frame].detections.boxes_xyxy_px[detection]

@@ -1,4 +1,4 @@
-"""Finding the clips that end the process which decodes them.
+"""Crash isolation: finding the clips that end the process which decodes them.
 
 A fault in a decoder's native code cannot be caught: it ends the process. So clips are decoded one after the
 other in a child process, without any network; the one at which the child dies is named, and the next child
@@ -32,7 +32,7 @@ _CRASHES = (
 def isolate_crashes(jobs: Sequence[ClipJob], options: EngineOptions) -> dict[int, str]:
     """Decode clips in a child process; return which of them end it, by position, with the reason.
 
-    Clips that merely cannot be read are not among them: the engine says of these what is wrong.
+    Clips that merely cannot be read are not among them: the engine gives the reason of these.
 
     Raises:
         HeatpoolError: if the child fails by itself.
@@ -52,7 +52,8 @@ def isolate_crashes(jobs: Sequence[ClipJob], options: EngineOptions) -> dict[int
             break
         if -child.returncode not in _CRASHES:
             last = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise HeatpoolError(f"cannot try clips in a child process ({child.returncode}): {last}")
+            raise HeatpoolError(f"cannot decode clips in a child process ({child.returncode}): {last}")
+        # The child prints a line after each clip, so that their number is the place of the one it died at.
         at = first + len(child.stdout.split())
         name = signal.Signals(-child.returncode).name
         crashing[at] = f"decoding {jobs[at].path.name} ends the process ({name})"

@@ -173,7 +173,7 @@ class _Engine:
             return
         if self._rgb is not None:
             # Cropped at once, so that the kept frames go: a crop is a fraction of a frame.
-            self._cropped.append((state, state.crop_people(chosen, crop_px=self._rgb.crop_px)))
+            self._cropped.append((state, state.crop_persons(chosen, crop_px=self._rgb.crop_px)))
             state.waiting += 1
             self._encode()
         self._pose()

@@ -133,6 +133,7 @@ class TopDown:
         for frame, found in zip(frames, self._detector.detect(frames), strict=True):
             kept = self._keep(found)
             height, width = frame.rgb.shape[:2]
+            # The published code hands (H, W) to a function that reads (W, H): kept for its features' sake.
             aspect = height / width if self._crop_aspect == "published" else None
             affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop, aspect=aspect)
             cropped.append(CroppedPersons(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
@@ -153,6 +154,7 @@ class TopDown:
             heatmaps = pose.heatmaps
             return torch.cat([heatmap_pool(each, heatmaps) for each in pose.maps], 2)
         spec = self._backbone.crop
+        # The joints that the network has just predicted say where its own map is read: feedback pooling.
         norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
         pool = gaussian_pool if self._pooling == "gaussian" else feedback_pool
         return torch.cat([pool(each, norm) for each in pose.maps], 2)
@@ -164,6 +166,7 @@ class TopDown:
         crops = np.stack([each.crops[number] for each, number in chosen])
         pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))
         pooled = self._pool(pose).float().cpu().numpy()
+        # Only pooled vectors and means leave the device: the maps are dozens of times their size.
         map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1).cpu().numpy()
         affines = np.stack([each.affines[number] for each, number in chosen])
         joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
@@ -178,14 +181,14 @@ class OneStage:
         self.joints, self.channels = backbone.joints, backbone.channels
 
     def detect(self, frames: Sequence[Frame]) -> list[FramePersons]:
-        """Run the network on frames."""
+        """Run the network on frames; whoever is found is pooled, since the maps are gone with the batch."""
         return self._backbone.estimate(frames)
 
     def pose(self, chosen: Sequence[tuple[FramePersons, int]]) -> PosedPersons:
         """Pick the answers of the chosen persons."""
         return PosedPersons(
-            np.stack([people.joints_xy_px[number] for people, number in chosen]),
-            np.stack([people.scores[number] for people, number in chosen]),
-            np.stack([people.pooled[number] for people, number in chosen]),
-            np.stack([people.map_mean[number] for people, number in chosen]),
+            np.stack([persons.joints_xy_px[number] for persons, number in chosen]),
+            np.stack([persons.scores[number] for persons, number in chosen]),
+            np.stack([persons.pooled[number] for persons, number in chosen]),
+            np.stack([persons.map_mean[number] for persons, number in chosen]),
         )

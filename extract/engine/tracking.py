@@ -1,4 +1,4 @@
-"""Who is who: the people of a clip's frames in person slots that stay with their person."""
+"""Who is who: the persons of a clip's frames in slots that stay with their person."""
 
 from __future__ import annotations
 
@@ -41,23 +41,25 @@ def select_first(detections: Sequence[Detections], persons: int) -> np.ndarray:
 
 
 def select_tracked(detections: Sequence[Detections], persons: int) -> np.ndarray:
-    """Follow people with BYTETrack and give the slots to the main actors.
+    """Follow persons with BYTETrack and give the slots to the main actors.
 
     A track's weight is the sum over its frames of score times the square root of the box area: long,
     large and confident tracks win. A track that begins about where a chosen one was lost continues it in
     the same slot. Tracks shorter than a fifth of the frames are dropped unless nothing else is there.
 
     Args:
-        detections: people of each frame, in time order.
+        detections: persons of each frame, in time order.
         persons: M, slots to fill.
 
     Returns:
         (M, len(detections)) int64, the detection that fills the slot in a frame, -1 for none.
     """
     chosen = np.full((persons, len(detections)), -1, np.int64)
+    # Stitched before they are weighed: an actor who was hidden for a while must not count as two extras.
     tracks = _stitch(_follow(detections))
     tracks.sort(key=lambda track: -track.weight)
     least = _MIN_SHARE * len(detections)
+    # A person seen now and then is still better than an empty slot.
     main = [track for track in tracks if len(track.detection) >= least] or tracks[:1]
     for slot, track in enumerate(main[:persons]):
         chosen[slot, list(track.detection)] = list(track.detection.values())
@@ -79,6 +81,7 @@ class _Track:
     def add(self, frame: int, number: int, found: Detections) -> None:
         box = found.boxes_xyxy_px[number]
         self.detection[frame] = number
+        # The root of the area: a camera twice as near must not make a person four times as important.
         self.weight += float(found.scores[number]) * float(np.prod(box[2:] - box[:2])) ** 0.5
         self.first_box = box if self.first_box is None else self.first_box
         self.last_box = box
@@ -112,6 +115,8 @@ def _follow(detections: Sequence[Detections]) -> list[_Track]:
     for frame, found in enumerate(detections):
         rows = tracker.update(_Boxes(found.boxes_xyxy_px, found.scores))
         for row in rows:
+            # x1, y1, x2, y2, track, score, class, detection: only who is who is taken, the box stays the
+            # detector's, since the tracker's is smoothed.
             identity, number = int(row[4]), int(row[7])
             tracks.setdefault(identity, _Track()).add(frame, number, found)
     return list(tracks.values())
@@ -126,6 +131,7 @@ def _stitch(tracks: list[_Track]) -> list[_Track]:
         if not ended:
             joined.append(track)
             continue
+        # Of several that fit, the one that was lost last: the shortest gap is the likeliest.
         last = max(ended, key=lambda other: max(other.detection))
         last.detection.update(track.detection)
         last.weight += track.weight

@@ -1,4 +1,4 @@
-"""Cutting people out of frames for a top-down pose network, and mapping joints back."""
+"""Cutting persons out of frames for a top-down pose network, and mapping joints back."""
 
 from __future__ import annotations
 
@@ -77,4 +77,4 @@ def joints_to_frame(joints_xy_px: np.ndarray, affines: np.ndarray) -> np.ndarray
         (D, V, 2) float64 in frame pixels.
     """
     scale = affines[:, 0, 0][:, None, None]
-    return (joints_xy_px - affines[:, None, :, 2]) / scale
+    return np.asarray((joints_xy_px - affines[:, None, :, 2]) / scale)

@@ -31,7 +31,6 @@ _AGPL, _APACHE = "AGPL-3.0", "Apache-2.0"
 _ASSETS = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 _SIMCC = "https://drive.google.com/drive/folders/1HtIkWDpHasULk_MArlGLtyf-XRAyAsuP"
 _HRNET = "https://drive.google.com/drive/folders/1hOTihvbyIxsm5ygDpbUuJ7O_tzv4oXjC"
-_OURS = "shipped with heatpool"
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,11 @@ def _detector(name: str, ap: float, size_mb: float, sha256: str) -> WeightSource
 def _vitpose(name: str, ap: float, size_mb: float | None, sha256: str = "") -> WeightSource:
     hub = f"usyd-community/{name}"
     return WeightSource("vitpose", "pose", hub, f"https://huggingface.co/{hub}", _APACHE, ap, size_mb, sha256)
+
+
+def _tiny(use: Use, size_mb: float, sha256: str) -> WeightSource:
+    about = ("shipped with heatpool", "AGPL-3.0-or-later", None)
+    return WeightSource("tiny", use, f"{use}.safetensors", *about, size_mb, sha256, "rendered people only")
 
 
 POSE_WEIGHTS: tuple[WeightSource, ...] = (
@@ -136,26 +140,8 @@ DETECTORS: tuple[WeightSource, ...] = (
 """Person detectors for top-down pose networks."""
 
 SHIPPED: tuple[WeightSource, ...] = (
-    WeightSource(
-        "tiny",
-        "pose",
-        "pose.safetensors",
-        _OURS,
-        "AGPL-3.0-or-later",
-        size_mb=1.49,
-        sha256="53f7197d6ce9c078e20d1d90c9880173d2a8c2021b8b973014872788c9bce3a1",
-        note="rendered people only",
-    ),
-    WeightSource(
-        "tiny",
-        "detector",
-        "detector.safetensors",
-        _OURS,
-        "AGPL-3.0-or-later",
-        size_mb=1.03,
-        sha256="767d04b342e19c1b49718babbdbc5ba92cfc044ac26054269d8c13fadc7c4a1a",
-        note="rendered people only",
-    ),
+    _tiny("pose", 1.49, "53f7197d6ce9c078e20d1d90c9880173d2a8c2021b8b973014872788c9bce3a1"),
+    _tiny("detector", 1.03, "767d04b342e19c1b49718babbdbc5ba92cfc044ac26054269d8c13fadc7c4a1a"),
 )
 """What is inside the package."""
 

@@ -1,1 +1,1 @@
-"""Crops around the people, and frozen image networks for them."""
+"""Crops around the persons, and frozen image networks for them."""

@@ -1,6 +1,6 @@
-"""Crops around the people for stage two: which frames, which part of them, and in what form they are kept.
+"""Crops around the persons for stage two: which frames, which part of them, and in what form they are kept.
 
-M persons; F crops a clip, D values an embedding, L bytes a JPEG slot. docs/rgb.md says why so.
+M persons; F crops per clip, D values per embedding, L bytes per JPEG slot. docs/rgb.md gives the reasons.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from heatpool.extract.records import Detections
 from heatpool.pool.jpeg import SLOT_BYTES, pack_jpegs
 from heatpool.pool.resample import ResamplePlan
 
-__all__ = ["CropFiles", "FrameKeeper", "RgbEncoder", "crop_square", "middle_frames", "people_boxes"]
+__all__ = ["CropFiles", "FrameKeeper", "RgbEncoder", "crop_square", "middle_frames", "persons_boxes"]
 
 # Kept frames are shrunk to this longest side: F frames then take at most F x 11 MB (1080p: 6 MB each).
 _LONGEST_PX = 1920
@@ -76,15 +76,15 @@ def middle_frames(plan: ResamplePlan, count: int) -> np.ndarray:
     """
     read = plan.frames
     middles = (np.arange(count) + 0.5) * plan.source_frames / count - 0.5
-    return np.abs(read[None] - middles[:, None]).argmin(1)
+    return np.asarray(np.abs(read[None] - middles[:, None]).argmin(1))
 
 
-def people_boxes(
+def persons_boxes(
     detections: Sequence[Detections], chosen: np.ndarray, plan: ResamplePlan, places: np.ndarray
 ) -> np.ndarray:
-    """Return the box around the chosen people of some frames.
+    """Return the box around the chosen persons of some frames.
 
-    It is the union of one box a slot: the person's own in that frame, or where he is not seen that of the
+    It is the union of one box per slot: the person's own in that frame, or where he is not seen that of the
     nearest read frame in which he is, the earlier of two. Slots that are never filled do not count.
 
     Args:
@@ -133,7 +133,7 @@ def crop_square(rgb: np.ndarray, box_xyxy_px: np.ndarray, *, crop_px: int) -> np
 
 
 class FrameKeeper:
-    """Keeps the frames of a clip that will be cropped once its people are known: at most F of them.
+    """Keeps the frames of a clip that will be cropped once its persons are known: at most F of them.
 
     Args:
         plan: which frames of the clip are read.
@@ -164,12 +164,12 @@ class FrameKeeper:
         width_px: int,
         crop_px: int,
     ) -> np.ndarray:
-        """Cut the chosen people out and let the frames go; see `people_boxes` and `crop_square`.
+        """Cut the chosen persons out and let the frames go; see `persons_boxes` and `crop_square`.
 
         Returns:
             (F, crop_px, crop_px, 3) uint8.
         """
-        boxes = people_boxes(detections, chosen, self._plan, self._places)
+        boxes = persons_boxes(detections, chosen, self._plan, self._places)
         frames = [self._kept[place] for place in self._places.tolist()]
         self._kept.clear()
         pairs = zip(frames, boxes, strict=True)

@@ -84,4 +84,4 @@ class ImageEmbedder:
         """Embed (B, F, crop_px, crop_px, 3) uint8 crops of B clips as (B, F, D) float32."""
         pixels: Tensor = normalise_crops(crops.reshape(-1, *crops.shape[2:]), self._crop, device=self._device)
         embeddings = self._projection(self._tower(pixel_values=pixels.to(self._dtype)).pooler_output)
-        return embeddings.view(len(crops), self.frames, -1).float().cpu().numpy()
+        return np.asarray(embeddings.view(len(crops), self.frames, -1).float().cpu().numpy())

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from heatpool.extract.video.packets import open_video, read_packets
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe"]
-
-# Above this size one core no longer decodes faster than a network eats, so FFmpeg may use more threads.
-_THREADED_PIXELS = 1280 * 720
-# 8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels.
-_MOST_PIXELS = 8192 * 4096
-_LONGEST_S = 7 * 86_400.0  # stamps that span more are taken for damage; windows and ticks are cut from them
-_LIMIT = {"max_pixels": str(_MOST_PIXELS)}
 
 
 class FrameCountError(Exception):
@@ -121,8 +113,9 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Vi
         HeatpoolError: if the file cannot be opened, holds no video that can be decoded, claims larger
             pictures than 8192 x 4096, or the window holds no frame.
     """
+    # Size and time of change tell the cached table of a file from that of another of the same name.
     about = path.stat() if path.exists() else None
-    table = _packet_table(path, about and (about.st_size, about.st_mtime_ns))
+    table = read_packets(path, about and (about.st_size, about.st_mtime_ns))
     times_s, damage, found = table.times_s, table.damage, len(table.times_s)
     if not damage and table.header > found:
         damage = f"header claims {table.header} frames, the file holds {found}"
@@ -136,6 +129,8 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Vi
             f"expected frames between {start_s:g} s and {'the end' if end_s is None else f'{end_s:g} s'}, "
             f"got none in {path.name} ({times_s[-1]:.2f} s long)"
         )
+    # A damaged file is read from its start: after a seek nobody could say which frames are missing. The first
+    # key frame is the start itself, and seeking there saves nothing.
     seek = None
     if first and not damage:
         before = [stamp for stamp, number in table.keys if number <= first]
@@ -160,12 +155,14 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
             `info.frames` (damaged or oddly muxed file): drop what was yielded and read again.
         HeatpoolError: if the file cannot be opened.
     """
+    # Frames are known by their number alone, so every frame before the last wanted one must be decoded, and
+    # the rest too: only the full count shows whether the numbers were right.
     want = iter(wanted.tolist())
     following = next(want, None)
     end = info.first_frame + info.frames
     reaches_end = end == info.frames_from_packets
     number, like = -1, None
-    with _open(path) as (container, stream):
+    with open_video(path) as (container, stream):
         for number, frame in _numbered(container, stream, info):
             if number >= end and not reaches_end:
                 break
@@ -183,103 +180,6 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
         raise FrameCountError(info.frames, decoded)
 
 
-class _open:  # noqa: N801 - reads as the verb it is at the call
-    """Open a container and its first video stream; turn FFmpeg's errors into one clear line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> tuple[InputContainer, VideoStream]:
-        try:
-            self._container = av.open(str(self._path), metadata_errors="replace", options=_LIMIT)
-        except FileNotFoundError as error:
-            raise HeatpoolError(f"expected a video, {self._path} does not exist") from error
-        except (FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise HeatpoolError(f"expected a video, cannot open {self._path.name}: {reason}") from error
-        try:
-            return self._container, self._prepared()
-        except HeatpoolError:
-            self._container.close()
-            raise
-
-    def _prepared(self) -> VideoStream:
-        if not self._container.streams.video:
-            raise HeatpoolError(f"expected a video, {self._path.name} holds no video stream")
-        stream = self._container.streams.video[0]
-        codec = stream.codec_context
-        if codec is None:
-            raise HeatpoolError(
-                f"expected a video, {self._path.name} is in a codec that FFmpeg does not know"
-            )
-        pixels = codec.width * codec.height
-        if pixels > _MOST_PIXELS:
-            raise HeatpoolError(
-                f"expected pictures of at most 8192 x 4096 pixels, {self._path.name} claims "
-                f"{codec.width} x {codec.height}"
-            )
-        codec.options = _LIMIT  # for sizes that come later, inside the stream
-        codec.thread_count = 0 if pixels > _THREADED_PIXELS else 1
-        return stream
-
-    def __exit__(self, *error: object) -> None:
-        self._container.close()
-
-
-@dataclass(frozen=True, eq=False)
-class _PacketTable:
-    """What the packets of a whole file say.
-
-    Attributes:
-        header: frames that the header claims, 0 when it claims nothing.
-        rate: mean frames per second, 0 when unknown.
-        size_px: coded width and height.
-        times_s: (frames,) float64, sorted presentation times from 0.
-        damage: why reading stopped early.
-        keys: stamp and frame number of each key frame, rising; empty for files without reliable stamps.
-    """
-
-    header: int
-    rate: float
-    size_px: tuple[int, int]
-    times_s: np.ndarray
-    damage: str
-    keys: list[tuple[int, int]]
-
-
-@lru_cache(maxsize=8)  # windows of one video follow each other: its packets are read once, not once a window
-def _packet_table(path: Path, state: tuple[int, int] | None) -> _PacketTable:
-    """Read all packets of a file; `state` (size, modification time) keeps changed files apart."""
-    packets: list[tuple[int | None, int | None, bool]] = []
-    damage = ""
-    with _open(path) as (container, stream):
-        header = stream.frames
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        size = (stream.codec_context.width, stream.codec_context.height)
-        start, base = stream.start_time or 0, stream.time_base
-        try:
-            for packet in container.demux(stream):
-                if packet.size and not packet.is_discard:
-                    packets.append((packet.pts, packet.dts, packet.is_keyframe))
-        except FFmpegError as error:
-            damage = f"reading stopped after {len(packets)} frames: {error.strerror}"
-    stamps = [dts if pts is None else pts for pts, dts, _ in packets]
-    known = sorted(stamp for stamp in stamps if stamp is not None)
-    # Stamps are of no use in raw H.264 and some AVI files: there frames follow each other at the mean rate.
-    usable = base is not None and len(known) == len(stamps) == len(set(known))
-    times_s = np.array([float((stamp - start) * base) for stamp in known] if usable and base else [])
-    if len(times_s) and times_s[-1] - times_s[0] > _LONGEST_S:
-        damage = damage or f"the time stamps span {(times_s[-1] - times_s[0]) / 86_400:.0f} days"
-        usable = False
-    if not usable:
-        even_s = np.arange(len(stamps)) / (rate if rate * _LONGEST_S > len(stamps) else 25.0)
-        return _PacketTable(header, rate, size, even_s, damage, [])
-    numbers = {stamp: number for number, stamp in enumerate(known)}
-    true_stamps = all(pts is not None for pts, _, _ in packets)
-    keys = sorted((pts, numbers[pts]) for pts, _, key in packets if true_stamps and key and pts is not None)
-    return _PacketTable(header, rate, size, times_s, damage, keys)
-
-
 def _numbered(
     container: InputContainer, stream: VideoStream, info: VideoInfo
 ) -> Iterator[tuple[int, VideoFrame]]:
@@ -295,6 +195,8 @@ def _numbered(
         container.seek(info.seek, stream=stream)
     except FFmpegError as error:
         raise FrameCountError(info.frames, 0) from error
+    # A seek lands at a key frame before the window, and some containers land elsewhere: a frame counts only
+    # when its stamp is the one that its number has in the table.
     seen = 0
     for frame in _decode(container, stream):
         time_s = _time_s(frame, stream)
@@ -322,6 +224,7 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
 
 def _convert(frame: VideoFrame, index: int, time_s: float, *, like: VideoFrame) -> DecodedFrame:
     """Turn a frame into upright RGB of the size of the frame `like`."""
+    # A stream may change its size; a clip's boxes are in pixels of one.
     scaled = (frame.width, frame.height) != (like.width, like.height)
     rgb = np.asarray(frame.to_ndarray(format="rgb24", width=like.width, height=like.height), np.uint8)
     if like.rotation:

@@ -10,16 +10,7 @@ from typing import Any, Literal
 
 from tqdm.auto import tqdm
 
-from heatpool.pipelines.options import (
-    CardOptions,
-    ExportOptions,
-    ImportOptions,
-    MergeOptions,
-    PackOptions,
-    SubsetOptions,
-    UnpackOptions,
-    VerifyArchiveOptions,
-)
+from heatpool.pipelines.options import archive as archive_options
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.archive.card import read_card, store_card
 from heatpool.pool.archive.pack import Packed, pack, unpack, verify
@@ -56,28 +47,32 @@ def run(options: Any) -> int:
     raise TypeError(f"expected options of an archive command, got {type(options).__name__}")
 
 
-@run.register(PackOptions)
-def _pack(options: PackOptions) -> int:
+@run.register
+def _pack(options: archive_options.PackOptions) -> int:
     card = read_card(options.card) if options.card else store_card(FeatureStore.open(options.store))
     packed = pack(options.store, options.out, card=card, overwrite=options.overwrite)
     print(_described("packed", packed))
     return 0
 
 
-@run.register(VerifyArchiveOptions)
-def _verify(options: VerifyArchiveOptions) -> int:
+@run.register
+def _verify(options: archive_options.VerifyArchiveOptions) -> int:
     print(_described("intact:", verify(open_archive(options.archive))))
     return 0
 
 
-@run.register(UnpackOptions)
-def _unpack(options: UnpackOptions) -> int:
-    print(_described("unpacked", unpack(open_archive(options.archive), options.out)))
+@run.register
+def _unpack(options: archive_options.UnpackOptions) -> int:
+    print(
+        _described(
+            "unpacked", unpack(open_archive(options.archive), options.out, overwrite=options.overwrite)
+        )
+    )
     return 0
 
 
-@run.register(CardOptions)
-def _card(options: CardOptions) -> int:
+@run.register
+def _card(options: archive_options.CardOptions) -> int:
     text = store_card(FeatureStore.open(options.store))
     if options.out is None:
         print(text, end="")
@@ -87,17 +82,17 @@ def _card(options: CardOptions) -> int:
     return 0
 
 
-@run.register(MergeOptions)
-def _merge(options: MergeOptions) -> int:
+@run.register
+def _merge(options: archive_options.MergeOptions) -> int:
     stores = [FeatureStore.open(location) for location in options.stores]
     with Progress("merge", sum(map(len, stores)), "clips", quiet=options.quiet) as progress:
-        merge_stores(stores, options.out, on_clips=progress.step)
+        merge_stores(stores, options.out, overwrite=options.overwrite, on_clips=progress.step)
     _log.info(f"{options.out}: {sum(map(len, stores))} clips of {len(stores)} stores")
     return 0
 
 
-@run.register(SubsetOptions)
-def _subset(options: SubsetOptions) -> int:
+@run.register
+def _subset(options: archive_options.SubsetOptions) -> int:
     store = FeatureStore.open(options.store)
     classes, where = options.class_list, options.where_values
     rows = store.clips.rows(options.protocol, options.split, where=where or None, classes=classes or None)
@@ -105,31 +100,33 @@ def _subset(options: SubsetOptions) -> int:
     with Progress("subset", len(rows), "clips", quiet=options.quiet) as progress:
         subset_store(
             store, options.out, rows=rows, keep_classes=not classes, on_clips=progress.step,
-            choice={name: value for name, value in given.items() if value},
+            choice={name: value for name, value in given.items() if value}, overwrite=options.overwrite,
         )  # fmt: skip
     _log.info(f"{options.out}: {len(rows)} of {len(store)} clips")
     return 0
 
 
-@run.register(ExportOptions)
-def _export(options: ExportOptions) -> int:
+@run.register
+def _export(options: archive_options.ExportOptions) -> int:
     store = FeatureStore.open(options.store)
     kind = _pick(options.format, options.out, folder=not options.out.suffix)
     with Progress("export", len(store), "clips", quiet=options.quiet) as progress:
-        count = _EXPORTERS[kind](store, options.out, on_clips=progress.step)
+        count = _EXPORTERS[kind](store, options.out, overwrite=options.overwrite, on_clips=progress.step)
     of = f" of {len(store)}, those with features" if count is not None else ""
     _log.info(f"{options.out}: {len(store) if count is None else count} clips{of}")
     return 0
 
 
-@run.register(ImportOptions)
-def _import(options: ImportOptions) -> int:
+@run.register
+def _import(options: archive_options.ImportOptions) -> int:
     if not options.source.exists():
         raise HeatpoolError(f"{options.source}: no such file or folder")
     kind = _pick(options.format, options.source, folder=options.source.is_dir())
     # How many there are is known to the file alone.
     with tqdm(desc="import", unit=" clips", disable=options.quiet or not sys.stderr.isatty()) as progress:
-        common: dict[str, Any] = {"precision": options.precision, "on_clips": progress.update}
+        common: dict[str, Any] = {
+            "precision": options.precision, "overwrite": options.overwrite, "on_clips": progress.update
+        }  # fmt: skip
         more: dict[str, Any] = common | {"shard_clips": options.shard_clips, "licence": options.licence}
         if kind == "npy":
             manifest = options.manifest or _own_manifest(options.source)

@@ -27,7 +27,7 @@ def run(options: ConvertOptions) -> int:
             options.out,
             precision=options.precision,
             overwrite=options.overwrite,
-            on_shard=progress.step,
+            on_clips=progress.step,
         )
     before, after = (sum(each.bytes_by_array().values()) for each in (store, FeatureStore.open(options.out)))
     _log.info(f"{options.out}: {after:,} bytes, {before:,} before")

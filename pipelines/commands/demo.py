@@ -27,7 +27,7 @@ def run(options: DemoOptions) -> int:
             raise HeatpoolError(f"--overwrite replaces demo folders only, {options.out} is none")
         shutil.rmtree(options.out)
     from heatpool.extract.demo.dataset import DemoSpec
-    from heatpool.pipelines.extraction.demo_data import render_demo_videos
+    from heatpool.pipelines.extraction.places import render_demo_videos
     from heatpool.pipelines.extraction.run import extract
     from heatpool.pipelines.training.run import train
 
@@ -50,6 +50,7 @@ def run(options: DemoOptions) -> int:
         protocol="xsub",
         seed=options.seed,
         epochs=2 if options.small else None,
+        videos=manifest,
         resume=run_folder.exists(),
         quiet=options.quiet,
     )

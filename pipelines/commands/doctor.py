@@ -48,7 +48,7 @@ def run(options: DoctorOptions) -> int:
     contents = [reports[clip.path].sha256 for clip in manifest.clips]
     of_set += check_labels(index)
     for protocol in index.splits:
-        of_set += check_split(index, protocol, contents=contents, disjoint=manifest.disjoint.get(protocol))
+        of_set += check_split(index, protocol, contents=contents)
     findings = [*of_clips, *of_set]
     _write(out, index, [reports[clip.path] for clip in manifest.clips], findings)
     if findings or not options.quiet:

@@ -7,7 +7,7 @@ import logging
 from heatpool.pipelines.exit_codes import CLIPS_FAILED
 from heatpool.pipelines.extraction.places import find_places
 from heatpool.pipelines.options import ExtractOptions
-from heatpool.pipelines.units import say_bytes
+from heatpool.pipelines.units import format_bytes
 
 __all__ = ["run"]
 
@@ -31,7 +31,7 @@ def run(options: ExtractOptions) -> int:
         expected = dry_run(plan.work, plan.spec, plan.networks)
         print("\n".join(expected.lines()))
         if expected.bytes >= expected.free_bytes:
-            needed, free = say_bytes(expected.bytes), say_bytes(expected.free_bytes)
+            needed, free = format_bytes(expected.bytes), format_bytes(expected.free_bytes)
             _log.warning("the store does not fit: %s needed, %s free at %s", needed, free, expected.disk)
         return 0
     return CLIPS_FAILED if run_extraction(options).failures else 0

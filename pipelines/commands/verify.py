@@ -35,9 +35,9 @@ def run(options: VerifyOptions) -> int:
         print(f"damaged: {problem.text}{_clips(options, problem)}")
     for line in _summary(options, report):
         print(line)
-    if not report.sound:
+    if not report.intact:
         _log.warning("%s: not intact; `heatpool extract … --resume` repairs it", options.store)
-    return 0 if report.sound else 1
+    return 0 if report.intact else 1
 
 
 def _summary(options: VerifyOptions, report: StoreReport) -> list[str]:
@@ -48,9 +48,9 @@ def _summary(options: VerifyOptions, report: StoreReport) -> list[str]:
             f"missing: {len(report.pending)} of {report.layout.shards} shards have no record, {clips} clips: "
             f"{_short([str(shard) for shard in report.pending])}"
         )
-    if report.strays:
-        lines.append(f"unexpected files, ignored by readers: {_short(report.strays)}")
-    verdict = "intact" if report.sound else f"{len(report.problems)} problems"
+    if report.unexpected:
+        lines.append(f"unexpected files, ignored by readers: {_short(report.unexpected)}")
+    verdict = "intact" if report.intact else f"{len(report.problems)} problems"
     return [*lines, f"{options.store}: {report.files} files compared, {verdict}"]
 
 

@@ -1,7 +1,7 @@
 """Finding the persons of a video and posing them, in two readings of it, with nothing large kept between.
 
 Who the main actors are is known only when all frames have been seen, so the chosen boxes are posed in a
-second reading. A one-stage network has answered everything in the first.
+second reading. A one-stage network has done everything in the first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import Tensor
 
-from heatpool.extract.engine.estimators import OneStage, PosedPersons, PoseEstimator, TopDown
+from heatpool.extract.engine.estimators import CroppedPersons, OneStage, PosedPersons, PoseEstimator, TopDown
 from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone, PoseBatch
 from heatpool.extract.video.reader import FrameCountError, VideoInfo, iter_frames
 from heatpool.pipelines.drawing.overlay import crop_cells
@@ -60,7 +60,7 @@ class DetectionPass:
 
 
 class KnownBoxes:
-    """A detector that answers with the chosen persons of a detection pass.
+    """A detector that finds the chosen persons of a detection pass again.
 
     Args:
         detected: of the video.
@@ -155,7 +155,7 @@ def run_detection_pass(
 
 
 def pose_kept(detected: DetectionPass, chosen: np.ndarray, estimator: OneStage) -> Scene:
-    """Pick the chosen persons out of what a one-stage network said of them.
+    """Pick the chosen persons out of what a one-stage network found.
 
     Args:
         detected: made with a one-stage network.
@@ -204,7 +204,7 @@ def pose_again(
         persons = []
         for (at, _), found in zip(batch, kept, strict=True):
             slots = np.flatnonzero(chosen[:, at] >= 0)
-            order = slots[np.argsort(chosen[slots, at])]  # as `KnownBoxes` answers
+            order = slots[np.argsort(chosen[slots, at])]  # as `KnownBoxes` returns them
             persons += [(int(slot), at, found, number) for number, slot in enumerate(order)]
         for first in range(0, len(persons), person_batch):
             some = persons[first : first + person_batch]
@@ -245,7 +245,7 @@ def _fill(
         scene.energy[place] = np.linalg.norm(posed.pooled[number])
 
 
-def _slim(found: Any) -> Detections | FramePersons:
+def _slim(found: CroppedPersons | FramePersons) -> Detections | FramePersons:
     """Keep of a frame what its size allows: no crops, and of pooled vectors and means their norms."""
     if not isinstance(found, FramePersons):
         return found.detections

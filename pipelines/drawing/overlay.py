@@ -162,7 +162,8 @@ def _covered(to_cells: np.ndarray, map_shape: tuple[int, ...], frame_shape: tupl
     x, y = np.linalg.solve(to_cells[:, :2], (corners - to_cells[:, 2]).T)
     low, high = np.floor([x.min(), y.min()]), np.ceil([x.max(), y.max()]) + 1
     limit = [frame_shape[1], frame_shape[0]]
-    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)]).astype(int).tolist()
+    ends: list[int] = np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)]).astype(int).tolist()
+    return ends
 
 
 def _side(name: str) -> int:

@@ -35,7 +35,7 @@ from heatpool.pipelines.drawing.video_writer import open_video, write_png
 from heatpool.pipelines.drawing.view import View, joint_names, scaled_size
 from heatpool.pipelines.extraction.backends import build_backbone, build_detector, build_top_down
 from heatpool.pipelines.extraction.choose import choose_networks
-from heatpool.pipelines.extraction.demo_data import is_demo
+from heatpool.pipelines.extraction.places import is_demo
 from heatpool.pipelines.options.visualize import VisualizeOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.process.progress import Progress

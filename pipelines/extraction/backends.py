@@ -19,15 +19,17 @@ from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Detector, FrameBackbone, PoseBackbone
-from heatpool.pipelines.options import NetworkOptions
+from heatpool.extract.rgb.crops import CropFiles, RgbEncoder
+from heatpool.extract.rgb.networks import DEFAULT_SOURCES, ImageEmbedder
+from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
     "build_backbone",
     "build_detector",
     "build_estimator",
+    "build_rgb",
     "build_top_down",
-    "torch_dtype",
 ]
 
 _DETECTOR_INPUT_PX = 640  # what ultralytics' checkpoints are trained at
@@ -72,7 +74,7 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     if options.batchnorm != "eval" and backend != "hrnet-simcc":
         raise HeatpoolError(f"expected --batchnorm published with --backend hrnet-simcc only, got {backend}")
     taps = tuple(tap.replace("+", ",").split(",")) if tap else None
-    dtype = torch_dtype(options)
+    dtype = _torch_dtype(options)
     if backend == "yolo-pose":
         if options.pooling != "point" or options.crop_aspect != "model":
             raise HeatpoolError("expected --pooling point and no --crop-aspect with --backend yolo-pose")
@@ -128,11 +130,32 @@ def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch
         person_class=loaded.person_class,
         min_score=options.min_score,
         device=device,
-        dtype=torch_dtype(options),
+        dtype=_torch_dtype(options),
     )
 
 
-def torch_dtype(options: NetworkOptions) -> torch.dtype:
+def _torch_dtype(options: NetworkOptions) -> torch.dtype:
     """Return the dtype that `choose_networks` decided on, as torch's."""
     dtype: torch.dtype = getattr(torch, options.dtype)
     return dtype
+
+
+def build_rgb(options: ExtractOptions, *, device: torch.device) -> RgbEncoder | None:
+    """Return the encoder of a optionsuration, None without `--rgb`.
+
+    Raises:
+        HeatpoolError: if its network cannot be loaded or is made for another number of frames.
+    """
+    if options.rgb is None:
+        return None
+    if options.rgb == "crops":
+        return CropFiles(options.rgb_frames)
+    source = options.rgb_weights or DEFAULT_SOURCES[options.rgb]
+    return ImageEmbedder(
+        options.rgb,
+        source,
+        frames=options.rgb_frames,
+        device=device,
+        dtype=_torch_dtype(options),
+        fetch=options.fetch,
+    )

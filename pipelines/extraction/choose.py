@@ -122,8 +122,9 @@ class _Chooser:
             backend = "tiny"
         elif backend == "auto":
             backend, weights = self._best_backend(self._fitting(detector))
-        elif backend in BACKEND_ORDER and not weights:
-            weights = self._best_weights(backend)
+        elif backend in BACKEND_ORDER and not weights:  # None lets its loader complain
+            what = f"--weights of {backend}"
+            weights = self._weights(backend, what, fetch=False) or self._weights(backend, what, fetch=True)
         return backend, weights, self._detector(backend, detector)
 
     def _fitting(self, detector: str) -> Sequence[Backend]:
@@ -135,9 +136,9 @@ class _Chooser:
         return BACKEND_ORDER if one_stage else BACKEND_ORDER[1:]
 
     def _best_backend(self, backends: Sequence[Backend]) -> tuple[Backend, str]:
-        for take in (self._local, self._to_fetch):
+        for fetch in (False, True):
             for backend in backends:
-                weights = take(backend, f"--backend {backend}")
+                weights = self._weights(backend, f"--backend {backend}", fetch=fetch)
                 if weights:
                     return backend, weights
         raise HeatpoolError(
@@ -147,14 +148,11 @@ class _Chooser:
             "says where each comes from; --backend tiny knows rendered people only"
         )
 
-    def _best_weights(self, backend: str) -> str | None:
-        """Return weights for a backend that was named without any, None to let its loader complain."""
-        what = f"--weights of {backend}"
-        return self._local(backend, what) or self._to_fetch(backend, what)
-
-    def _local(self, backend: str, what: str) -> str | None:
+    def _weights(self, backend: str, what: str, *, fetch: bool) -> str | None:
         if backend == "vitpose" and find_spec("transformers") is None:
             return None
+        if fetch:
+            return self._fetched(_FETCHED[backend], what) if backend in _FETCHED else None
         return self._best_local([each for each in POSE_WEIGHTS if each.backend == backend], what)
 
     def _best_local(self, sources: Sequence[WeightSource], what: str) -> str | None:
@@ -165,10 +163,6 @@ class _Chooser:
                 _log.info(f"{what}: {source.name} is in {place.parent.resolve()}{known}")
                 return str(place)
         return None
-
-    def _to_fetch(self, backend: str, what: str) -> str | None:
-        missing = backend == "vitpose" and find_spec("transformers") is None
-        return None if missing or backend not in _FETCHED else self._fetched(_FETCHED[backend], what)
 
     def _fetched(self, name: str, what: str) -> str | None:
         """Return what the loader is to fetch, None without a connection or permission."""
@@ -190,10 +184,10 @@ class _Chooser:
             return detector if detector in _NAMED_DETECTORS else self._located(detector)
         if self._demo:
             return "tiny"
-        people = [each for each in POSE_WEIGHTS if each.backend == "yolo-pose"]
+        posing = [each for each in POSE_WEIGHTS if each.backend == "yolo-pose"]
         found = (
             self._best_local(DETECTORS, "--detector")
-            or self._best_local(people, "--detector")
+            or self._best_local(posing, "--detector")
             or self._fetched(_FETCHED_DETECTOR, "--detector")
         )
         if not found:

@@ -62,7 +62,7 @@ def run_on_cluster(
         shards: numbers of the shards to do.
         build: makes the networks in a worker; goes to each of them.
         on_shard: called for each shard once it is written.
-        on_wait: called about once a second in between.
+        on_wait: called about every second in between.
         stop: when it is asked, shards under way are finished and no others begun.
 
     Raises:
@@ -70,6 +70,7 @@ def run_on_cluster(
             and whatever a worker raised; finished shards are safe.
         KeyboardInterrupt: if it stopped before all shards were done.
     """
+    # Several runs may share one cluster: each finds its own things on the workers by its token.
     token = secrets.token_hex(4)
     with _quiet_dask(), _client(work) as client:
         local = not work.options.scheduler
@@ -88,7 +89,7 @@ class _ClusterRun:
         self._client, self._token, self._work = client, token, work
         self._place = work.options.scheduler or "the workers"
         self._waiting: deque[int] = deque()
-        self._under_way: dict[Future, int] = {}
+        self._under_way: dict[Future[Any], int] = {}
         self._returned = 0
         self._workers, self._counted, self._warned = 0, -math.inf, False
 
@@ -116,10 +117,13 @@ class _ClusterRun:
             if stop.asked and not asked:
                 self._ask_to_stop("after this shard")
                 asked = True
+            # One task under way and one waiting for each worker, so that none is idle between shards. All at
+            # once would fill the scheduler's memory and could not be stopped after the shards under way.
             while waiting and not stop.asked and len(self._under_way) < 2 * self._workers + _SPARE:
                 shard = waiting.popleft()
                 # Packed here: dask's scheduler would unpack and pack again what it is to pass on.
                 packed = pickle.dumps(self._work.shard(shard))
+                # Not pure: dask would answer a shard that is done again with what it remembers of the first.
                 future = self._client.submit(_task, self._token, packed, pure=False)
                 self._under_way[future] = shard
             for counts in self._finished():
@@ -147,6 +151,7 @@ class _ClusterRun:
     def _finished(self) -> list[ShardCounts | None]:
         """Wait a moment for tasks; return what those that ended gave, None for a shard that was not begun."""
         try:
+            # A moment only: Ctrl-C, progress and workers that come or go are looked at in between.
             done = wait(list(self._under_way), timeout=_POLL_S, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             return []
@@ -170,18 +175,20 @@ class _ClusterRun:
 
     def _take_back(self, shard: int, error: KilledWorker) -> None:
         """Let a shard that lost its workers wait again, if it may not be its fault and others get on."""
+        # Dask gives a task up when several workers died that had it. A mark in the store tells whether one of
+        # them had begun the shard; without a mark they died of something else while it waited.
         if is_marked(self._work.store, shard):
             raise HeatpoolError(
                 f"shard {shard} ended its worker again and again although its clips can be decoded; "
-                "look at the memory of the machine, then use --resume"
+                "check the memory of the machine, then use --resume"
             ) from error
         self._waiting.append(shard)  # dask blames all tasks that a worker had to do
         if any(is_marked(self._work.store, other) for other in self._under_way.values()):
-            return
+            return  # a worker is at a shard: networks fit, and the run gets on
         self._returned += 1
         if self._returned >= _RETURNS * max(self._workers, self._work.options.workers, 1):
             raise HeatpoolError(
-                "workers end again and again before they begin a shard: look at the memory of the machine, "
+                "workers end again and again before they begin a shard: check the memory of the machine, "
                 "which has to hold the networks of each, then use --resume, perhaps with fewer workers"
             ) from error
 
@@ -225,13 +232,13 @@ class _WorkerRun:
         with self._one_at_a_time:
             if self.stop:
                 return None
-            if self._networks is None:
+            if self._networks is None:  # by the first task: a worker that gets none loads none
                 self._networks = self._build(*self._place)
             return shard.do(self._networks, on_clip=self._go_on)
 
     def _go_on(self, result: ClipResult) -> None:
         if self.stop == "now":
-            raise HeatpoolError("stopped")
+            raise HeatpoolError("stopped")  # between clips: nothing of the shard is written, its mark goes
 
 
 class _BringWork(WorkerPlugin):
@@ -248,9 +255,10 @@ class _BringWork(WorkerPlugin):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             threads = max((options.threads or available_cores()) // options.workers, 1)
-            number = int(worker.name)
+            number = int(worker.name)  # a LocalCluster numbers its workers
         else:
             threads, number = options.threads or worker.state.nthreads, 0
+        # On the worker object, not in a module: tasks and `_stop_run` reach it there, and it goes with it.
         runs = worker.__dict__.setdefault(_RUNS, {})
         runs[self._token] = _WorkerRun(self._build, threads, number)
 
@@ -312,7 +320,7 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
                 # Goes by the wall clock: when that jumps, dask would end workers that are well. Their nannies
                 # see which ones die.
                 "distributed.scheduler.worker-ttl": None,
-                "distributed.worker.profile.enabled": False,  # a hundred looks a second at what a task does
+                "distributed.worker.profile.enabled": False,  # looks at what a task does every 10 ms
             }
         ),
         LocalCluster(

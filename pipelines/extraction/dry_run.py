@@ -22,7 +22,7 @@ from heatpool.extract.video.sampling import Sampling
 from heatpool.pipelines.extraction.shards import Networks, ShardWork
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
-from heatpool.pipelines.units import say_bytes, say_duration
+from heatpool.pipelines.units import format_bytes, format_duration
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import StoreSpec
 from heatpool.pool.resample import ResamplePlan
@@ -72,16 +72,17 @@ class DryRun:
     def lines(self) -> list[str]:
         """Return it as text."""
         guess = "" if self.counted == self.clips else f" (estimated from {self.counted} clips)"
-        arrays = ", ".join(f"{name} {say_bytes(size)}" for name, size in self.bytes_by_array.items())
+        arrays = ", ".join(f"{name} {format_bytes(size)}" for name, size in self.bytes_by_array.items())
         workers = f"; --workers {self.workers} share it" if self.workers else ""
         bad = f"          {self.unreadable:.1%} of them cannot be read; heatpool doctor says why"
         return [
             f"clips     {self.clips}",
             *([bad] if self.unreadable else []),
             f"frames    {self.frames} will be read{guess}",
-            f"time      {say_duration(self.seconds)} by one process{workers}, as {self.timed} clips took it",
-            f"store     {say_bytes(self.bytes)}: {arrays}",
-            f"disk      {say_bytes(self.free_bytes)} free at {self.disk}",
+            f"time      {format_duration(self.seconds)} by one process{workers}, "
+            f"as {self.timed} clips took it",
+            f"store     {format_bytes(self.bytes)}: {arrays}",
+            f"disk      {format_bytes(self.free_bytes)} free at {self.disk}",
         ]
 
 
@@ -149,9 +150,9 @@ def _reads(clip: Clip, sampling: Sampling, steps: int) -> int:
 def _extract_sample(
     work: ShardWork, spec: StoreSpec, networks: Networks, rows: Sequence[int]
 ) -> tuple[list[int], float, dict[str, float]]:
-    """Extract clips spread over the manifest: which, their seconds, and bytes a clip of each feature array.
+    """Extract clips spread over the manifest: which, their seconds, and bytes per clip of each feature array.
 
-    One clip warms the networks up and says how many can be afforded.
+    One clip warms the networks up and shows how many can be afforded.
     """
     begun = time.monotonic()
     _extract(work, networks, rows[:1])
@@ -161,7 +162,7 @@ def _extract_sample(
         begun = time.monotonic()
         outcomes = _extract(work, networks, chosen)
         if all(outcome.features is None for outcome in outcomes):
-            reason = outcomes[0].result.message
+            reason = outcomes[0].result.reason
             raise HeatpoolError(f"none of {count} clips of the sample gave features, the first: {reason}")
         sample = replace(work.manifest, clips=tuple(work.manifest.clips[row] for row in chosen))
         path = Path(folder) / "sample.zarr"

@@ -13,7 +13,7 @@ import numpy as np
 
 from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
 from heatpool.pipelines.options import ForecastOptions
-from heatpool.pipelines.units import say_bytes, say_duration
+from heatpool.pipelines.units import format_bytes, format_duration
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Precision, Status
 from heatpool.pool.resample import ResamplePlan
@@ -41,7 +41,9 @@ _SMALL_RATIOS: Mapping[str, float] = {"keypoints": 0.61, "boxes": 0.55, "mask": 
 
 # clip_id, path, label and six results, with four columns and two protocols, as NTU RGB+D has.
 _INDEX_ARRAYS = 15
-_INDEX_BYTES = 64  # a clip: id and path of 50 characters together, uncompressed, and numbers: an upper bound
+_INDEX_BYTES = (
+    64  # per clip: id and path of 50 characters together, uncompressed, and numbers: an upper bound
+)
 
 # Memory of `heatpool extract --workers N` with its scheduler, and of each worker before its networks; and
 # what each clip of the manifest adds to the program at most, while the store is made. Both measured by
@@ -191,7 +193,7 @@ def _second_a_read(store: FeatureStore, counts: np.ndarray) -> float:
     lengths, times = np.unique(np.ceil(counts / stride), return_counts=True)
     reads = [frames_read(float(length), store.spec.steps) for length in lengths]
     # A run that resumed a store did a part of its clips.
-    return busy_s / (float(np.average(reads, weights=times)) * done["clips"])
+    return float(busy_s / (np.average(reads, weights=times) * done["clips"]))
 
 
 def _video_mb(store: FeatureStore) -> float:
@@ -208,8 +210,8 @@ def _time(known: _Basis, workers: int) -> list[Estimate]:
     work_s = known.layout.clips * known.clip_s
     if math.isnan(work_s):
         return [Estimate("work", work_s, "unknown", known.time_formula, known.time_source)]
-    work = f"{say_duration(work_s)} of one worker ({known.clip_s:.3g} s per clip)"
-    wall = f"{say_duration(work_s / workers)} with --workers {workers}"
+    work = f"{format_duration(work_s)} of one worker ({known.clip_s:.3g} s per clip)"
+    wall = f"{format_duration(work_s / workers)} with --workers {workers}"
     return [
         Estimate("work", work_s, work, known.time_formula, known.time_source),
         Estimate("time", work_s / workers, wall, "work / workers"),
@@ -220,7 +222,7 @@ def _disk(known: _Basis) -> list[Estimate]:
     layout = known.layout
     clips, shards = layout.clips, f"{layout.shards:,} shards"
     arrays = feature_bytes(layout, known.persons, known.ratios)
-    shares = ", ".join(f"{name} {say_bytes(size / clips)}" for name, size in arrays.items() if size)
+    shares = ", ".join(f"{name} {format_bytes(size / clips)}" for name, size in arrays.items() if size)
     basis = f"{known.persons:.3g} persons, precision {layout.precision}"
     features, index = sum(arrays.values()), float(clips * _INDEX_BYTES)
     journal = journal_bytes(layout, known.frames, known.persons)
@@ -229,13 +231,13 @@ def _disk(known: _Basis) -> list[Estimate]:
         f"{shards} x ({len(layout.stored)} arrays + 1 record) + {known.index_arrays} index arrays "
         f"x ceil(clips / {INDEX_CHUNK_CLIPS:,}) + metadata"
     )
-    features_text = f"{say_bytes(features)} ({say_bytes(features / clips)} per clip)"
+    features_text = f"{format_bytes(features)} ({format_bytes(features / clips)} per clip)"
     each, bound = f"clips x {_INDEX_BYTES} bytes", "ids and paths of 50 characters together: an upper bound"
-    record = f"{shards} x {say_bytes(journal / layout.shards)}"
+    record = f"{shards} x {format_bytes(journal / layout.shards)}"
     return [
         Estimate("features", features, features_text, f"clips x ({shares}) for {basis}", known.disk_source),
-        Estimate("index", index, say_bytes(index), each, bound),
-        Estimate("journal", journal, say_bytes(journal), record, "a record as it is written"),
+        Estimate("index", index, format_bytes(index), each, bound),
+        Estimate("journal", journal, format_bytes(journal), record, "a record as it is written"),
         Estimate("files", files, f"{files:,}", formula, "docs/format.md"),
     ]
 
@@ -245,12 +247,12 @@ def _network(known: _Basis) -> Estimate:
     if math.isnan(size):
         return Estimate("videos read", size, "unknown", "clips x MB of a video: give --video-mb")
     formula = f"clips x {known.video_mb:.3g} MB, once"
-    return Estimate("videos read", size, say_bytes(size), formula, known.video_source)
+    return Estimate("videos read", size, format_bytes(size), formula, known.video_source)
 
 
 def _memory(clips: int) -> list[Estimate]:
-    program, process = _PROCESS_BYTES + clips * _MANIFEST_CLIP_BYTES, say_bytes(_PROCESS_BYTES)
-    text = f"{say_bytes(program)} of the program with its scheduler"
+    program, process = _PROCESS_BYTES + clips * _MANIFEST_CLIP_BYTES, format_bytes(_PROCESS_BYTES)
+    text = f"{format_bytes(program)} of the program with its scheduler"
     formula = f"{process} + clips x {_MANIFEST_CLIP_BYTES} bytes of manifest; shards under way are bounded"
     worker = f"{process} of each worker without its networks"
     return [

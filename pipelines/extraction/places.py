@@ -1,14 +1,20 @@
-"""Where an extraction reads and writes; looked at before anything heavy is imported."""
+"""Where an extraction reads and writes; checked before anything heavy is imported. And the demo's videos."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from heatpool.pipelines.options import ExtractOptions
+from heatpool.pipelines.process.device import available_cores
+from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.disk.atomic import refuse_existing
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["DEMO_FOLDER", "find_places"]
+if TYPE_CHECKING:
+    from heatpool.extract.demo.dataset import DemoSpec
+
+__all__ = ["DEMO_FOLDER", "find_places", "is_demo", "render_demo_videos"]
 
 DEMO_FOLDER = Path("demo_out")
 """Where commands without arguments look for the demo and put it."""
@@ -28,3 +34,24 @@ def find_places(options: ExtractOptions) -> tuple[Path, Path]:
     if not (options.resume or options.dry_run):
         refuse_existing(out, options.overwrite, resumable=True)
     return videos, out
+
+
+def is_demo(videos: Path) -> bool:
+    """Whether these videos are the demo data set: rendered people, which the tiny networks know."""
+    from heatpool.extract.demo.dataset import MARKER
+
+    folder = (videos if videos.is_dir() else videos.parent).resolve()
+    return any((place / MARKER).is_file() for place in (folder, folder.parent))  # a video lies a folder below
+
+
+def render_demo_videos(folder: Path, *, spec: DemoSpec | None = None, quiet: bool = False) -> Path:
+    """Render what is missing of the demo data set below `folder`; return its manifest.
+
+    Raises:
+        HeatpoolError: if the folder holds a demo data set of another specification.
+    """
+    from heatpool.extract.demo.dataset import DemoSpec, render_demo
+
+    spec = spec or DemoSpec()
+    with Progress("render", len(spec.clips()), "clips", quiet=quiet) as progress:
+        return render_demo(spec, folder / "dataset", workers=available_cores(), progress=progress.step)

@@ -17,14 +17,11 @@ import torch
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.windows import cut_windows
-from heatpool.extract.records import FrameBackbone, PoseBackbone
-from heatpool.extract.rgb.crops import RgbEncoder
-from heatpool.pipelines.extraction.backends import build_estimator
+from heatpool.pipelines.extraction.backends import build_estimator, build_rgb
 from heatpool.pipelines.extraction.choose import choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
-from heatpool.pipelines.extraction.demo_data import is_demo, render_demo_videos
-from heatpool.pipelines.extraction.places import DEMO_FOLDER, find_places
-from heatpool.pipelines.extraction.rgb import build_rgb, describe_rgb
+from heatpool.pipelines.extraction.describe import describe_store
+from heatpool.pipelines.extraction.places import DEMO_FOLDER, find_places, is_demo, render_demo_videos
 from heatpool.pipelines.extraction.run_file import add_to_run_file, write_run_file
 from heatpool.pipelines.extraction.shards import (
     Networks,
@@ -43,7 +40,6 @@ from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.process.interrupt import stop_on_interrupt
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
-from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status, StoreSpec
 from heatpool.pool.store.finish import FAILURES
@@ -106,7 +102,9 @@ def extract(videos: str | Path | None = None, out: str | Path | None = None, **o
         HeatpoolError: if an option, the videos, the weights or the store are not as they must be, or no clip
             gives features.
     """
-    places = {name: Path(each) for name, each in (("videos", videos), ("out", out)) if each is not None}
+    places: dict[str, Any] = {
+        name: Path(each) for name, each in (("videos", videos), ("out", out)) if each is not None
+    }
     return run_extraction(ExtractOptions(**places, **options))
 
 
@@ -150,7 +148,7 @@ def prepare(options: ExtractOptions) -> ExtractPlan:
         + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
     )
     work = ShardWork(out, options, manifest)
-    return ExtractPlan(work, _spec(options, backbone, rgb), Networks(estimator, rgb), about)
+    return ExtractPlan(work, describe_store(options, backbone, rgb), Networks(estimator, rgb), about)
 
 
 def carry_out(plan: ExtractPlan) -> Extraction:
@@ -188,42 +186,6 @@ def _clips(options: ExtractOptions, videos: Path) -> Manifest:
         stride_s = options.stride_s or options.window_s
         manifest = cut_windows(manifest, window_s=options.window_s, stride_s=stride_s)
     return manifest
-
-
-def _spec(
-    options: ExtractOptions, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None
-) -> StoreSpec:
-    """Say in the store what decides its values. Places of files are left out: they differ by machine."""
-    return StoreSpec(
-        persons=options.persons,
-        steps=options.steps,
-        joints=backbone.joints,
-        channels=backbone.channels,
-        backbone=options.backend,
-        tap=backbone.tap,
-        weights_sha256=backbone.weights_sha256,
-        config={
-            "backend": options.backend,
-            "detector": Path(options.detector).name,
-            "boxes_sha256": hash_file(options.boxes)[1] if options.boxes else "",
-            "min_score": options.min_score,
-            "min_area": options.min_area,
-            "pooling": options.pooling,
-            "person_selection": options.person_selection,
-            "frame_stride": options.frame_stride,
-            "sample_fps": options.sample_fps,
-            "batchnorm": options.batchnorm,
-            "crop_aspect": options.crop_aspect,
-            "dtype": options.dtype,
-        },
-        licence=options.licence,
-        citation=options.citation,
-        source=options.source,
-        rgb=describe_rgb(options, rgb),
-        precision=options.precision,
-        tap_channels=backbone.tap_channels,
-        map_mean=options.map_mean,
-    )
 
 
 def _extract_shards(work: ShardWork, writer: StoreWriter, networks: Networks) -> None:
@@ -297,6 +259,6 @@ def _outcome(out: Path, seconds: float) -> Extraction:
     status = store.clips.status
     counts = {each.name.lower(): int((status == each).sum()) for each in Status}
     rows = np.flatnonzero(np.isin(status, (Status.FAILED, Status.TRUNCATED)))
-    reasons = [result.message for result in store.results(rows)]
+    reasons = [result.reason for result in store.results(rows)]
     failures = dict(zip(store.clips.clip_ids(rows), reasons, strict=True))
     return Extraction(out, {name: count for name, count in counts.items() if count}, failures, seconds)

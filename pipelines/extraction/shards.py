@@ -141,7 +141,7 @@ class Shard:
         """Extract the clips of the shard and write them; `on_clip` hears of each."""
         report_write_errors_once()
         begun = time.monotonic()
-        writer = StoreWriter.attach(self.store)
+        writer = StoreWriter.attach(self.store)  # here: a shard's lock names the process that writes
         with _marked(self.store, self.number) as again:
             outcomes = self._extract(networks, on_clip, again=again)
             results = [each.result for each in outcomes]
@@ -159,7 +159,9 @@ class Shard:
     def _extract(
         self, networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
     ) -> list[Outcome]:
-        """Extract clips; `again`: of those that end the process that decodes them, say so and leave them."""
+        """Extract clips; `again`: those that end the process that decodes them count as failed."""
+        # A decoder that crashes takes the process with it, so that nobody can note which clip it was. Only
+        # the shard's second turn pays for finding out: child processes that may die decode clip by clip.
         crashing = isolate_crashes(self.jobs, self.options) if again else {}
         outcomes = extract_clips(
             [job for at, job in enumerate(self.jobs) if at not in crashing],
@@ -169,7 +171,7 @@ class Shard:
             on_clip=lambda job, outcome: on_clip(outcome.result),
             memory=networks.memory,
         )
-        for at, reason in sorted(crashing.items()):
+        for at, reason in sorted(crashing.items()):  # ascending, so that each lands at its own place
             outcomes.insert(at, Outcome.failed(reason))
             on_clip(outcomes[at].result)
         return outcomes
@@ -207,11 +209,12 @@ def run_here(
         KeyboardInterrupt: if a stop was asked for before all were done.
     """
     for shard in shards:
-        if stop.asked:
+        if stop.asked:  # between shards: one that is broken off would have to be done anew
             raise KeyboardInterrupt
         on_shard(work.shard(shard).do(networks, on_clip=on_clip))
 
 
+# Named as what is being written: no reader asks for it and archives leave it out.
 _MARK = ".tmp-mark"
 
 
@@ -224,11 +227,11 @@ def _marked(store: Path, shard: int) -> Iterator[bool]:
         mark.touch()
     except OSError as error:
         raise HeatpoolError(
-            f"{store}: cannot write shard {shard} ({error.strerror}); mend that and use --resume"
+            f"{store}: cannot write shard {shard} ({error.strerror}); repair that and use --resume"
         ) from error
     try:
         yield again
-    finally:
+    finally:  # by an error or Ctrl-C too: only a process that dies leaves its mark
         mark.unlink(missing_ok=True)
 
 

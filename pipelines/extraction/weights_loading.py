@@ -60,7 +60,7 @@ def infer_backend(weights: str) -> Backend:
         weights: path, or the name of official weights that are not available locally.
 
     Raises:
-        HeatpoolError: if they are of no pose network, damaged, or not to be told from the name.
+        HeatpoolError: if they are of no pose network, damaged, or not recognised by the name.
     """
     path = Path(weights)
     if path.is_dir():

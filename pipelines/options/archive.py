@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from heatpool.pipelines.options.fields import OptionError, require_at_least
-from heatpool.pipelines.options.shared import Options, OutputOptions, QuietOptions, split_words
+from heatpool.pipelines.options.shared import Options, OutputOptions, split_words
 
 __all__ = [
     "CardOptions",
@@ -51,12 +51,12 @@ class VerifyArchiveOptions(Options):
 
 
 @dataclass(frozen=True)
-class UnpackOptions(Options):
+class UnpackOptions(OutputOptions):
     """Unpack an archive into a new store, checking every byte.
 
     Attributes:
         archive: file or address
-        out: folder to make; never an existing one
+        out: folder to make
     """
 
     archive: str
@@ -77,7 +77,7 @@ class CardOptions(OutputOptions):
 
 
 @dataclass(frozen=True)
-class MergeOptions(QuietOptions):
+class MergeOptions(OutputOptions):
     """Join feature stores of the same network into one.
 
     Attributes:
@@ -95,7 +95,7 @@ class MergeOptions(QuietOptions):
 
 
 @dataclass(frozen=True)
-class SubsetOptions(QuietOptions):
+class SubsetOptions(OutputOptions):
     """Make a feature store of some clips of another.
 
     Only clips with features are taken.
@@ -137,12 +137,12 @@ class SubsetOptions(QuietOptions):
 
 
 @dataclass(frozen=True)
-class ExportOptions(QuietOptions):
+class ExportOptions(OutputOptions):
     """Write a feature store in another file format.
 
     Attributes:
         store: feature store, archive or address
-        out: file or folder to write; never an existing one
+        out: file or folder to write
         format: hdf5 = one .h5; npz = one .npz of NumPy; npy = a folder with an .npy (T, M, V, C) per clip, as
             HP-Net's authors publish; pyskl = keypoints as a PYSKL pickle; auto = by the name of out
     """
@@ -154,14 +154,14 @@ class ExportOptions(QuietOptions):
 
 
 @dataclass(frozen=True)
-class ImportOptions(QuietOptions):
+class ImportOptions(OutputOptions):
     """Make a feature store from another file format.
 
     Nothing in the file is ever run.
 
     Attributes:
         source: file or folder to read
-        out: store to make; never an existing one
+        out: store to make
         format: as in export; auto = by the name of source
         precision: f2 = 16 bits per pooled value, u1 = 8 bits
         manifest: of npy: CSV with labels and splits; default manifest.csv in the folder, if there

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
 from heatpool.pipelines.options.fields import OptionError, require_at_least
 from heatpool.pipelines.options.networks import NetworkOptions
-from heatpool.pipelines.options.shared import Options, ResumeOptions, WindowOptions, read_disjoint
+from heatpool.pipelines.options.shared import DisjointOptions, Options, ResumeOptions, WindowOptions
 
 __all__ = ["ExtractOptions"]
 
@@ -73,30 +72,18 @@ class FeatureOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AboutOptions(Options):
-    """Data set, kept in the store.
+class AboutOptions(DisjointOptions):
+    """Data set.
 
     Attributes:
-        disjoint: columns whose values the splits of a protocol must not share, such as
-            my_split=subject,other=camera; added to what the manifest says
-        licence: licence of the data set
-        citation: citation of the data set
-        source: where the data set comes from
+        licence: licence of the data set, kept in the store
+        citation: citation of the data set, kept in the store
+        source: where the data set comes from, kept in the store
     """
 
-    disjoint: str = ""
     licence: str = ""
     citation: str = ""
     source: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        read_disjoint(self.disjoint)
-
-    @property
-    def disjoint_columns(self) -> Mapping[str, str]:
-        """Column by protocol."""
-        return read_disjoint(self.disjoint)
 
 
 @dataclass(frozen=True)

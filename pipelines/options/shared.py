@@ -12,6 +12,7 @@ from heatpool.pipelines.options.fields import OptionError, require_at_least
 __all__ = [
     "CacheOptions",
     "DeviceOptions",
+    "DisjointOptions",
     "HPNetRecipeOptions",
     "Options",
     "OutputOptions",
@@ -19,7 +20,6 @@ __all__ = [
     "RecipeOptions",
     "ResumeOptions",
     "WindowOptions",
-    "read_disjoint",
     "split_words",
 ]
 
@@ -75,7 +75,7 @@ class DeviceOptions(Options):
     """Speed.
 
     Attributes:
-        device: auto, cpu, cuda, cuda:0 or mps; auto takes a GPU if there is one and says which
+        device: auto, cpu, cuda, cuda:0 or mps; auto = a GPU by CUDA if there is one, else the CPU
         threads: CPU threads in all, 0 = all cores
     """
 
@@ -124,6 +124,31 @@ class WindowOptions(Options):
         require_at_least(self, 0, "window_s", "stride_s")
         if self.stride_s and not self.window_s:
             raise OptionError("expected --window-s with --stride-s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisjointOptions(Options):
+    """Data set.
+
+    Attributes:
+        disjoint: columns whose values the splits of a protocol must not share, such as
+            my_split=subject,other=camera; added to what manifest or store says
+    """
+
+    disjoint: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(protocol and column for protocol, column in self.disjoint_columns.items()):
+            raise OptionError(
+                f"expected --disjoint such as my_split=subject,other=camera, got {self.disjoint!r}"
+            )
+
+    @property
+    def disjoint_columns(self) -> Mapping[str, str]:
+        """Column by protocol."""
+        pairs = (word.partition("=") for word in split_words(self.disjoint))
+        return {protocol: column for protocol, _, column in pairs}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,15 +259,3 @@ def _given(options: object, group: type[Any]) -> dict[str, Any]:
 def split_words(text: str) -> tuple[str, ...]:
     """Split at commas, without empty words."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def read_disjoint(text: str) -> Mapping[str, str]:
-    """Read `my_split=subject,other=camera`: protocol to the column whose values its splits must not share.
-
-    Raises:
-        OptionError: if it is spelled otherwise.
-    """
-    pairs = [word.partition("=") for word in split_words(text)]
-    if not all(protocol and column for protocol, _, column in pairs):
-        raise OptionError(f"expected --disjoint such as my_split=subject,other=camera, got {text!r}")
-    return {protocol: column for protocol, _, column in pairs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,11 +10,11 @@ from heatpool.pipelines.options.fields import OptionError, require_at_least
 from heatpool.pipelines.options.shared import (
     CacheOptions,
     DeviceOptions,
+    DisjointOptions,
     HPNetRecipeOptions,
     Options,
     RecipeOptions,
     ResumeOptions,
-    read_disjoint,
 )
 
 __all__ = ["DEFAULT_STREAMS", "STREAMS", "TrainOptions"]
@@ -45,11 +44,18 @@ class HPNetOptions(Options):
 
 @dataclass(frozen=True)
 class TrainOptions(
-    DeviceOptions, ResumeOptions, RecipeOptions, CacheOptions, HPNetOptions, HPNetRecipeOptions
+    DeviceOptions,
+    ResumeOptions,
+    DisjointOptions,
+    RecipeOptions,
+    CacheOptions,
+    HPNetOptions,
+    HPNetRecipeOptions,
 ):
     """Stage two: train on features, fuse, evaluate, report.
 
-    One classifier per stream, their scores fused with weights fitted on val.
+    One classifier per stream, their scores fused with weights fitted on val. For several
+    GPUs: torchrun --nproc-per-node 2 --no-python heatpool train …
 
     Attributes:
         features: feature store, archive (.hpz) or address (https://…, s3://…); without it the demo's,
@@ -65,9 +71,7 @@ class TrainOptions(
             the tiny backend
         seed: of weights, batches and augmentation
         seeds: train with so many seeds, from --seed on: mean, deviation and interval over them
-        disjoint: columns whose values train and test must not share, such as my_split=subject,other=camera;
-            added to what the store says
-        videos: folder or manifest of the videos, for the pictures of the report; default as extracted
+        videos: folder or manifest of the videos, for pictures in the report; without it there are none
     """
 
     features: str | None = None
@@ -80,14 +84,12 @@ class TrainOptions(
     recipe: Literal["auto", "paper", "small"] = "auto"
     seed: int = 0
     seeds: int = 1
-    disjoint: str = ""
     videos: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, 0, "seed")
         require_at_least(self, 1, "seeds")
-        read_disjoint(self.disjoint)
         of_hpnet = (self.rgb != "auto", self.rgb_weights, self.text, self.hpnet_changes)
         if self.model != "hpnet" and any(of_hpnet):
             names = ", ".join(f"--{name.replace('_', '-')}" for name in self.hpnet_changes)
@@ -118,8 +120,3 @@ class TrainOptions(
         if not self.streams:
             return (f"{self.input}_joint",) if self.input else DEFAULT_STREAMS
         return tuple(f"{self.input or 'pooled'}_{name}" if name in STREAMS else name for name in self.streams)
-
-    @property
-    def disjoint_columns(self) -> Mapping[str, str]:
-        """Column by protocol."""
-        return read_disjoint(self.disjoint)

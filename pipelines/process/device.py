@@ -24,6 +24,9 @@ def pick_device(name: str) -> torch.device:
     kind, _, number = name.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdecimal())):
         raise HeatpoolError(f"expected --device auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    # Threads that wait for each other must sleep, not spin: where something else has one of the cores, small
+    # networks would take ten times as long. OpenMP reads this when torch, which brings it, is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch  # 2 seconds of processor time, which a wrong name must not cost
 
     if kind == "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heatpool.pipelines.report.run_report import report_run
 from heatpool.pipelines.report.write import write_report
 
-__all__ = ["write_report"]
+__all__ = ["report_run", "write_report"]

@@ -1,4 +1,4 @@
-"""The report's card of data set and feature store: the summary, and what a reader of a run wants beside it."""
+"""The report's card of data set and store: the summary, and what a reader of a run wants beside it."""
 
 from __future__ import annotations
 
@@ -137,6 +137,6 @@ def _failures(store: FeatureStore, rows: np.ndarray) -> tuple[Failure, ...]:
     """Why clips failed."""
     ids = store.clips.clip_ids(rows)
     return tuple(
-        Failure(clip_id, result.status.name.lower().replace("_", " "), result.message)
+        Failure(clip_id, result.status.name.lower().replace("_", " "), result.reason)
         for clip_id, result in zip(ids, store.results(rows), strict=True)
     )

@@ -1,8 +1,8 @@
 """Where the lines, ticks and marks of a chart lie; `charts.html` draws them as SVG in the page.
 
-Matplotlib would draw the 15 charts of a usual report in 0.5 s of processor time and take 0.4 s to import, half as
-much as training a linear model takes in all (docs/adr/0008). Bars, histograms and the confusion matrix are
-HTML; only lines need a drawing.
+A usual report has 14 charts: matplotlib takes 0.4 s of processor time to import and 0.5 s to draw them, about
+what training a linear model takes beside importing torch (docs/adr/0011). Bars, histograms and the confusion
+matrix are HTML; only lines need a drawing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Curve", "Line", "LineChart", "line_chart", "ticks"]
+__all__ = ["FRAME", "Curve", "Frame", "Line", "LineChart", "line_chart", "ticks"]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 12.0, 20.0, 38.0  # room for the texts around the axes
+
+@dataclass(frozen=True)
+class Frame:
+    """Size of a drawing, and the ends of its axes; y runs down."""
+
+    width: float = 460
+    height: float = 226
+    left: float = 46
+    right: float = 448
+    top: float = 20
+    bottom: float = 188
+
+
+FRAME = Frame()
+"""All line charts of the page have the same."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +56,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class LineChart:
-    """A drawing of lines over a common x; all positions are in its own units, y down.
+    """A drawing of lines over a common x; all positions are those of `FRAME`.
 
     Attributes:
         label: what a screen reader says.
         x_name: name of the x axis.
         y_name: name of the y axis.
-        width: of the drawing.
-        height: of the drawing.
-        left: end of the axes.
-        right: end of the axes.
-        top: end of the axes.
-        bottom: end of the axes.
         x_ticks: (position, text).
         y_ticks: (position, text).
         curves: the lines.
@@ -64,12 +72,6 @@ class LineChart:
     label: str
     x_name: str
     y_name: str
-    width: float
-    height: float
-    left: float
-    right: float
-    top: float
-    bottom: float
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     curves: tuple[Curve, ...]
@@ -87,8 +89,6 @@ def line_chart(
     best: tuple[float, str] | None = None,
     marks: Sequence[float] = (),
     whole_x: bool = False,
-    width: float = 460.0,
-    height: float = 226.0,
 ) -> LineChart:
     """Lay out lines; the y axis begins at 0.
 
@@ -101,32 +101,23 @@ def line_chart(
         best: x of a vertical line, and its text.
         marks: x of small marks on the axis (the shown frames).
         whole_x: x counts things, so ticks are whole numbers.
-        width: of the drawing.
-        height: of the drawing.
     """
     xs = np.concatenate([np.asarray(line.x, float) for line in lines])
     ys = np.concatenate([np.asarray(line.y, float) for line in lines])
     low, high = float(xs.min()), float(xs.max())
     high = high if high > low else low + 1
     top_y = 1.0 if percent else float(np.nanmax(ys, initial=0.0)) * 1.05 or 1.0
-    right, bottom = width - _RIGHT, height - _BOTTOM
 
     def x_at(value: float) -> float:
-        return round(_LEFT + (value - low) / (high - low) * (right - _LEFT), 1)
+        return round(FRAME.left + (value - low) / (high - low) * (FRAME.right - FRAME.left), 1)
 
     def y_at(value: float) -> float:
-        return round(bottom - value / top_y * (bottom - _TOP), 1)
+        return round(FRAME.bottom - value / top_y * (FRAME.bottom - FRAME.top), 1)
 
     return LineChart(
         label=label,
         x_name=x_name,
         y_name=y_name,
-        width=width,
-        height=height,
-        left=_LEFT,
-        right=right,
-        top=_TOP,
-        bottom=bottom,
         x_ticks=tuple((x_at(tick), f"{tick:g}") for tick in ticks(low, high, 6, whole=whole_x)),
         y_ticks=tuple(
             (y_at(tick), f"{100 * tick:.0f} %" if percent else f"{tick:g}") for tick in ticks(0.0, top_y, 4)

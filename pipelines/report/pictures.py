@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,18 @@ _MARGIN_S = 0.5
 _STRIP_WIDTH_PX, _HEAT_WIDTH_PX = 340, 460
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For a few crops: more threads would spend twice as long waiting for one another as computing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 def draw_clip(
     clip: SampleFeatures, video: Path, load_network: Callable[[], PoseBackbone | None]
 ) -> ClipPictures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,13 +12,8 @@ from heatpool.classify.scores.metrics import Metrics, evaluate_scores
 from heatpool.classify.scores.scores import ClipScores
 from heatpool.classify.scores.shares import Share, confused_pairs, correct_share
 from heatpool.pipelines.report.charts import Line, LineChart, line_chart
-from heatpool.pipelines.report.numbers import (
-    Agreement,
-    HeldOut,
-    count_agreement,
-    find_held_out,
-)
-from heatpool.pipelines.report.run_files import RunFiles, StreamRecord
+from heatpool.pipelines.report.numbers import Agreement, HeldOut, count_agreement, find_held_out
+from heatpool.pipelines.report.run_files import FUSED, RunFiles, StreamRecord
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 from heatpool.pool.store.reader import FeatureStore
@@ -145,18 +140,17 @@ def make_results(run: RunFiles, store: FeatureStore, *, rows: np.ndarray) -> Res
     """
     results = _results(run)
     main = next(result for result in results if result.name == run.main_name)
-    scores = run.test_scores
     split_rows = {
         split: store.clips.rows(run.protocol, split) for split in (Split.TRAIN, Split.VAL, Split.TEST)
     }
-    names = scores[main.name].class_names
-    streams = {stream.name: stream.test for stream in run.streams}
+    names = run.test[main.name].class_names
+    streams = {name: scores for name, scores in run.test.items() if name != FUSED}
     planned = int((store.clips.split(run.protocol) == Split.TEST).sum())
     return Results(
         main=main,
         results=results,
         agreement=count_agreement(streams) if len(streams) > 1 else None,
-        fused_gains=_fused_gains(run),
+        fused_gains=_fused_gains(streams, run.test.get(FUSED)),
         held_out=tuple(
             find_held_out(
                 store.clips.index.columns,
@@ -179,10 +173,9 @@ def make_results(run: RunFiles, store: FeatureStore, *, rows: np.ndarray) -> Res
 
 
 def _results(run: RunFiles) -> tuple[Result, ...]:
-    val = run.val_scores
     records = {stream.name: stream for stream in run.streams}
     results = []
-    for number, (name, scores) in enumerate(run.test_scores.items()):
+    for number, (name, scores) in enumerate(run.test.items()):
         stream = records.get(name)
         results.append(
             Result(
@@ -191,38 +184,35 @@ def _results(run: RunFiles) -> tuple[Result, ...]:
                 colour=_STREAM_COLOURS[number % len(_STREAM_COLOURS)] if stream else _FUSED_COLOUR,
                 top1=correct_share(scores),
                 metrics=evaluate_scores(scores),
-                val=evaluate_scores(val[name]) if len(val.get(name, ())) else None,
+                val=evaluate_scores(run.val[name]) if name in run.val else None,
                 best_epoch=stream.best_epoch if stream else None,
-                epochs=_epochs(stream) if stream else None,
+                epochs=_ends(stream.curves["epoch"]) if stream else None,
                 weight=run.weights.get(name),
             )
         )
     return tuple(results)
 
 
-def _epochs(stream: StreamRecord) -> tuple[int, int]:
-    numbers = stream.curves.get("epoch", ())
-    if not numbers:
-        raise HeatpoolError(f"expected epochs in metrics.csv of stream {stream.name}, got none")
-    return int(numbers[0]), int(numbers[-1])
-
-
 def _meaning(name: str) -> str:
     source, _, kind = name.partition("_")
     inputs = {"pooled": "features pooled at the joints", "keypoints": "joint positions and scores only"}
-    if name == "fused":
+    if name == FUSED:
         return "weighted sum of the streams' log-probabilities"
     if name.startswith("hpnet"):
         return "joint, joint motion and bone together, with RGB and text as far as they were there"
     return inputs.get(source, "") + (f", {kind.replace('_', ' ')}s" if kind not in ("", "joint") else "")
 
 
-def _fused_gains(run: RunFiles) -> tuple[int, int] | None:
-    if run.fused_test is None:
+def _ends(epochs: Sequence[float]) -> tuple[int, int]:
+    return int(epochs[0]), int(epochs[-1])
+
+
+def _fused_gains(streams: Mapping[str, ClipScores], fused: ClipScores | None) -> tuple[int, int] | None:
+    if fused is None:
         return None
-    correct = np.stack([s.test.scores.argmax(1) == s.test.labels for s in run.streams])
-    fused = run.fused_test.scores.argmax(1) == run.fused_test.labels
-    return int((fused & ~correct.any(0)).sum()), int((~fused & correct.all(0)).sum())
+    correct = np.stack([scores.scores.argmax(1) == scores.labels for scores in streams.values()])
+    gained = fused.scores.argmax(1) == fused.labels
+    return int((gained & ~correct.any(0)).sum()), int((~gained & correct.all(0)).sum())
 
 
 def _curves(stream: StreamRecord) -> Curves:
@@ -277,13 +267,13 @@ def _classes(
 
 def _notices(run: RunFiles, results: tuple[Result, ...]) -> tuple[str, ...]:
     """Say what was not there to learn from or to choose on, and where score files contradict the summary."""
-    said = {name: (facts or {}).get("test") for name, facts in run.summary["streams"].items()}
-    said["fused"] = (run.summary.get("fused") or {}).get("test")
+    claims = {name: (facts or {}).get("test") for name, facts in run.summary["streams"].items()}
+    claims[FUSED] = (run.summary.get("fused") or {}).get("test")
     notices = [
         line for facts in run.summary["streams"].values() for line in (facts or {}).get("modalities", ())
     ]
     for result in results:
-        claimed = (said.get(result.name) or {}).get("acc/top1")
+        claimed = (claims.get(result.name) or {}).get("acc/top1")
         if claimed is not None and abs(claimed - result.top1.share) > 1e-6:
             notices.append(
                 f"summary.json says top-1 {claimed:.2%} for {result.name}, its score file gives "

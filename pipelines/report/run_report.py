@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
+from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pipelines.report.write import write_report
 from heatpool.pool.store.reader import FeatureStore
@@ -23,7 +23,8 @@ def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) ->
     Args:
         run: run folder of heatpool train.
         store: the store it was trained on.
-        videos: folder or manifest of the videos; by default where they lay when they were extracted.
+        videos: folder or manifest of the videos; without it the page has no pictures: to decode and draw
+            them takes longer than a small head takes to train.
 
     Returns:
         Path of the report. Pictures that cannot be made, for want of videos or of the network's weights,
@@ -32,9 +33,8 @@ def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) ->
     Raises:
         HeatpoolError: if the run is not finished, `videos` is not there or the weights are damaged.
     """
-    if videos is None:
-        root = videos_root(store)
-    else:
+    root = None
+    if videos is not None:
         from heatpool.extract.datasets.folder import read_videos  # pictures were asked for
 
         root = read_videos(videos).root

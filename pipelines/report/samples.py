@@ -176,7 +176,7 @@ def make_samples(
     load_network: Callable[[], PoseBackbone | None],
     count: int = 6,
 ) -> list[SampleClip]:
-    """Choose clips and draw them; what cannot be drawn is said in `ClipPictures.missing`.
+    """Choose clips and draw them; what cannot be drawn stands in `ClipPictures.missing`.
 
     Args:
         scores: of the test split.
@@ -251,6 +251,4 @@ def _energy_chart(clip: SampleFeatures, clip_id: str) -> LineChart:
         x_name="seconds",
         y_name="energy",
         marks=clip.time_s[clip.shown].tolist(),
-        width=420,
-        height=206,
     )

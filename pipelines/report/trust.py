@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from heatpool.classify.scores.scores import ClipScores
 from heatpool.classify.scores.shares import Share, correct_share
 from heatpool.pipelines.report.charts import Line, LineChart, line_chart
 
-__all__ = ["Group", "GroupTable", "SeedLine", "Trust", "make_trust"]
+__all__ = ["Group", "GroupTable", "Trust", "make_trust"]
 
 _MOST_GROUPS = 40
 
@@ -34,18 +34,6 @@ class GroupTable:
     groups: tuple[Group, ...]
 
 
-@dataclass(frozen=True)
-class SeedLine:
-    """A result over seeds: mean and std of top-1, mean class, ECE; interval, least and most of top-1."""
-
-    name: str
-    top1: tuple[float, float]
-    interval: tuple[float, float]
-    extremes: tuple[float, float]
-    mean_class: tuple[float, float]
-    ece: tuple[float, float]
-
-
 @dataclass(frozen=True, eq=False)
 class Trust:
     """What a reader needs to judge the figures.
@@ -55,14 +43,14 @@ class Trust:
         chart: reliability of the main result.
         groups: a table a column with two to forty values among the test clips.
         seeds: which were trained, empty for one.
-        over_seeds: a line a result, the main one last; empty for one seed.
+        over_seeds: (result name, its figures on the test split over the seeds), the main one last.
     """
 
     calibrations: tuple[tuple[str, Calibration], ...]
     chart: LineChart
     groups: tuple[GroupTable, ...]
     seeds: tuple[int, ...]
-    over_seeds: tuple[SeedLine, ...]
+    over_seeds: tuple[tuple[str, Mapping[str, Any]], ...]
 
     @property
     def main(self) -> Calibration:
@@ -93,7 +81,7 @@ def make_trust(
         chart=_chart(calibrations[-1][1], main),
         groups=tuple(table for table in tables if 2 <= len(table.groups) <= _MOST_GROUPS),
         seeds=tuple(seeds.get("seeds", ())),
-        over_seeds=_over_seeds(seeds.get("figures", {}), ordered),
+        over_seeds=tuple((name, seeds["figures"][name]["test"]) for name in ordered) if seeds else (),
     )
 
 
@@ -118,22 +106,3 @@ def _chart(calibration: Calibration, name: str) -> LineChart:
         y_name="accuracy",
         percent=True,
     )
-
-
-def _over_seeds(figures: Mapping[str, Any], names: Sequence[str]) -> tuple[SeedLine, ...]:
-    """Return a line for each of some results; of one stream, its fusion is none of them."""
-    lines = []
-    for name in names if figures else ():
-        test = figures[name]["test"]
-        top1, mean_class, ece = (test[key] for key in ("acc/top1", "acc/mean_class", "calibration/ece"))
-        lines.append(
-            SeedLine(
-                name=name,
-                top1=(top1["mean"], top1["std"]),
-                interval=(top1["interval"][0], top1["interval"][1]),
-                extremes=(min(top1["values"]), max(top1["values"])),
-                mean_class=(mean_class["mean"], mean_class["std"]),
-                ece=(ece["mean"], ece["std"]),
-            )
-        )
-    return tuple(lines)

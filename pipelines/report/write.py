@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from heatpool.classify.scores.shares import Share
 from heatpool.pipelines.report.card import make_card
+from heatpool.pipelines.report.charts import FRAME
 from heatpool.pipelines.report.commands import command_lines
 from heatpool.pipelines.report.results import make_results, scored_rows
 from heatpool.pipelines.report.run_files import read_run_files
@@ -57,7 +57,7 @@ def write_report(
             file cannot be written.
     """
     run = read_run_files(run_dir)
-    main_scores = run.test_scores[run.main_name]
+    main_scores = run.test[run.main_name]
     rows = scored_rows(main_scores, store)
     load_network = cache(load_network)
     samples = make_samples(main_scores, store, rows=rows, videos_root=videos_root, load_network=load_network)
@@ -69,9 +69,7 @@ def write_report(
             spec=store.spec,
             store_name=PurePath(store.source.name).name,
             results=make_results(run, store, rows=rows),
-            trust=make_trust(
-                run.test_scores, main=run.main_name, columns=clip_columns(store), seeds=run.seeds
-            ),
+            trust=make_trust(run.test, main=run.main_name, columns=clip_columns(store), seeds=run.seeds),
             card=make_card(store),
             samples=samples,
             other_network=_other_network(load_network(), store) if _has_heat(samples) else "",
@@ -97,13 +95,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "pct": _percent,
-        "interval": _interval,
-        "spread": _spread,
-        "size": _size,
-        "count": _count,
-    }
+    filters = {"pct": _percent, "interval": _interval, "spread": _spread, "size": _size, "count": _count}
+    environment.filters |= filters
+    environment.globals["frame"] = FRAME
     return environment
 
 
@@ -111,14 +105,13 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}".replace("%", " %")
 
 
-def _interval(share: Share) -> str:
-    low, high = share.interval
+def _interval(interval: Sequence[float]) -> str:
+    low, high = interval
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
-def _spread(mean_and_std: tuple[float, float]) -> str:
-    mean, std = mean_and_std
-    return f"{100 * mean:.1f} ± {100 * std:.1f} %"
+def _spread(figure: Mapping[str, float]) -> str:
+    return f"{100 * figure['mean']:.1f} ± {100 * figure['std']:.1f} %"
 
 
 def _size(number_of_bytes: float) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from heatpool.classify.training.recipe import flat_recipe, modern_names
+from heatpool.pool.sources.locate import is_remote
 
-__all__ = ["describe_run", "same_run"]
+__all__ = ["describe_run", "full_location", "same_run"]
 
 
 def describe_run(options: Any, recipe: Any, /, **resolved: Any) -> dict[str, Any]:
@@ -33,9 +35,15 @@ def same_run(begun: Any, config: Mapping[str, Any]) -> bool:
         return bool(begun == config)
     recipe = modern_names(begun["recipe"])
     former = {**recipe, **recipe.pop("shared", {}), **begun}
+    former["features"] = full_location(begun["features"])  # as the user had typed it
     former["protocol"] = begun["split"] or config["protocol"]  # theirs might not name the only one
     former["text"] = recipe.get("text") or "learned"
     if isinstance(begun["seeds"], list):  # of an ablation
         former |= {"seeds": len(begun["seeds"]), "seed": begun["seeds"][0]}
     # "recipe" was the whole recipe then, and is the name of a preset now
     return all(former.get(name, value) == value for name, value in config.items() if name != "recipe")
+
+
+def full_location(features: str) -> str:
+    """Return where a store is, whatever folder is worked in: an address as it is, a path in full."""
+    return features if is_remote(features) else str(Path(features).resolve())

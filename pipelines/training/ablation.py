@@ -88,13 +88,14 @@ def ablate(options: AblateOptions) -> Ablation:
     log_line(out, text)
     _log.info(text)
     folders = _train_rows(options, recipe, store, splits=splits, rows=rows, out=out)
+    of_recipe = flat_recipe(recipe)
     about = {
         "features": lasting_name(store),
         "protocol": protocol,
         "model": options.model,
         "seeds": _seeds(options),
         "rows": [row.name for row in rows],
-        "recipe": {name: value for name, value in flat_recipe(recipe).items() if name not in ("device", "seed")},
+        "recipe": {name: of_recipe[name] for name in of_recipe if name not in ("device", "seed")},
         "clips": clips,
         "by": options.group_by or "clip",
     }
@@ -142,7 +143,7 @@ def _train_rows(
     seeds = _seeds(options)
     folders = {row.name: [out / row.name / f"seed_{seed}" for seed in seeds] for row in rows}
     total = len(rows) * len(seeds) * recipe.epochs
-    held, clips = "", dict[str, ClipSet]()
+    held, clips = "", dict[str, "ClipSet"]()
     with Progress("ablate", total, "epochs", quiet=options.quiet) as progress:
         for row in rows:
             of_row = replace(recipe, **row.recipe_changes)

@@ -119,7 +119,7 @@ def _lines(options: CompareOptions, compared: Comparison, *, seeds: Sequence[int
     else:
         lines.append(
             f"both correct {paired.both_correct:,}, only first {paired.only_first_correct:,}, "
-            f"only second {paired.only_second_correct:,}, neither {paired.none_correct:,}; "
+            f"only second {paired.only_second_correct:,}, neither {paired.both_wrong:,}; "
             f"McNemar exact p = {paired.mcnemar_p:.3g}" + (" (of clips)" if options.group_by else "")
         )
     if few:

@@ -12,8 +12,8 @@ import numpy as np
 
 from heatpool.pipelines.options.shared import CacheOptions
 from heatpool.pipelines.process.progress import Progress
+from heatpool.pipelines.runs.config import full_location
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.sources.locate import is_remote
 from heatpool.pool.splits import refuse_leaks
 from heatpool.pool.store.reader import FeatureStore
 
@@ -93,8 +93,7 @@ def is_small(preset: str, store: FeatureStore) -> bool:
 
 def lasting_name(store: FeatureStore) -> str:
     """Where a store lies, as another run on this machine finds it; without secrets in an address."""
-    name = store.source.name
-    return name if is_remote(name) else str(Path(name).resolve())
+    return full_location(store.source.name)
 
 
 def loader_cache(options: CacheOptions) -> LoaderCache:

@@ -9,12 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from heatpool.classify.scores.calibration import calibrate
-from heatpool.classify.scores.metrics import (
-    Metrics,
-    evaluate_scores,
-    write_confusion_csv,
-    write_confusion_png,
-)
+from heatpool.classify.scores.confusion_png import write_confusion_png
+from heatpool.classify.scores.metrics import Metrics, evaluate_scores, write_confusion_csv
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.classify.scores.shares import confused_pairs, correct_share
 from heatpool.pipelines.runs.columns import Columns

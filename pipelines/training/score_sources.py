@@ -7,17 +7,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heatpool.classify.scores.foreign import RawScores, read_pickled_scores, read_score_parts
 from heatpool.classify.scores.scores import ClipScores, load_scores
-from heatpool.extract.datasets import SPECS
-from heatpool.extract.datasets.listing import read_lines
-from heatpool.extract.datasets.manifest import VIDEO_SUFFIXES, read_manifest
-from heatpool.extract.datasets.spec import DatasetSpec
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore, SplitName
+
+if TYPE_CHECKING:
+    from heatpool.extract.datasets.spec import DatasetSpec
 
 __all__ = ["Labelling", "find_labelling", "label_scores", "read_source"]
 
@@ -78,8 +78,8 @@ def find_labelling(
     """
     count = next((each.values.shape[1] for each in sources if isinstance(each, RawScores)), 0)
     own = next((each for each in sources if isinstance(each, ClipScores)), None)
-    spec = next((made for made in (maker() for maker in SPECS) if made.name == labels), None)
-    names = tuple(line.strip() for line in read_lines(classes)) if classes else None
+    spec = _find_dataset(labels)
+    names = _read_names(classes) if classes else None
     if spec is not None:
         return Labelling(names or _protocol_classes(spec, count), {}, spec)
     if labels is not None:
@@ -92,12 +92,29 @@ def find_labelling(
     return Labelling(names or own_names, known)
 
 
+def _find_dataset(name: str | None) -> DatasetSpec | None:
+    """The data set of a name; records of data sets are of stage one, and loaded only when one is named."""
+    if name is None:
+        return None
+    from heatpool.extract.datasets import SPECS
+
+    return next((made for made in (maker() for maker in SPECS) if made.name == name), None)
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    from heatpool.extract.datasets.listing import read_lines
+
+    return tuple(line.strip() for line in read_lines(path))
+
+
 def _read_labels(labels: str) -> tuple[Sequence[str], np.ndarray, tuple[str, ...]]:
     """Clip ids, label numbers and class names of a manifest, an .npz or a store."""
     if labels.endswith(".npz"):
         scores = load_scores(Path(labels))
         return scores.clip_ids, scores.labels, scores.class_names
     if labels.endswith(".csv"):
+        from heatpool.extract.datasets.manifest import read_manifest
+
         index = read_manifest(Path(labels)).index()
         return index.clip_id, index.label, index.class_names
     store = FeatureStore.open(labels)
@@ -166,5 +183,8 @@ def _labels_of(ids: Sequence[str], labelling: Labelling, name: str) -> tuple[lis
 
 
 def _without_suffix(clip_id: str) -> str:
+
+    from heatpool.extract.datasets.clips import VIDEO_SUFFIXES  # only files of others have suffixes
+
     stem, suffix = os.path.splitext(clip_id)
     return stem if suffix.lower() in VIDEO_SUFFIXES else clip_id

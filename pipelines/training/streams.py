@@ -114,9 +114,7 @@ class StreamJob:
     @property
     def reads(self) -> dict[str, Any]:
         """What it takes of a store, as arguments of `load_splits`."""
-        if isinstance(self.recipe, Recipe):
-            return {"input": stream_source(self.name)[0]}
-        return {"input": "pooled", "rgb": self.recipe.rgb}
+        return _reads(self.name, self.recipe)
 
     @property
     def fills_cores(self) -> bool:
@@ -126,6 +124,12 @@ class StreamJob:
         second, which is less than a further process takes to begin.
         """
         return self.shared.model != "ctrgcn" or self.reads.get("rgb") == "crops"
+
+
+def _reads(name: str, recipe: Any) -> dict[str, Any]:
+    if name == HPNET:
+        return {"input": "pooled", "rgb": recipe.rgb}
+    return {"input": stream_source(name)[0]}
 
 
 def stream_source(name: str) -> tuple[InputName, StreamName]:
@@ -311,7 +315,5 @@ def score_stream(
         HeatpoolError: if there is no checkpoint or it does not fit the store.
     """
     best = _load_best(folder, device)
-    reads = {"input": "pooled", "rgb": best.recipe.rgb}
-    if folder.name != HPNET:
-        reads = {"input": stream_source(folder.name)[0]}
+    reads = _reads(folder.name, best.recipe)
     return predict_scores(best, load_clips(store, rows, **reads, cache=cache))

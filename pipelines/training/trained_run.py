@@ -16,9 +16,8 @@ from heatpool.pipelines.runs.seeds import seeds_table
 from heatpool.pipelines.training.figures import Figures, figures_of, results_table
 
 if TYPE_CHECKING:
-    from heatpool.pipelines.training.predict import Prediction
-
     from heatpool.pipelines.training.evaluate import Evaluation
+    from heatpool.pipelines.training.predict import Prediction
 
 __all__ = ["Run", "load_run"]
 

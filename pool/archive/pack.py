@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from heatpool.pool.archive.card import store_card
 from heatpool.pool.disk.atomic import atomic_file, atomic_folder, refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive import ArchiveSource
@@ -22,6 +23,7 @@ from heatpool.pool.sources.archive_format import (
     is_store_file,
     manifest_bytes,
 )
+from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.create import replace_store
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.layout import FINISHED
@@ -52,25 +54,27 @@ class Packed:
     digest: str
 
 
-def pack(store: str | Path, out: str | Path, *, card: str, overwrite: bool = False) -> Packed:
+def pack(
+    store: str | Path | FeatureStore, out: str | Path, *, card: str | None = None, overwrite: bool = False
+) -> Packed:
     """Write a finished store into one archive; the same store and card give the same bytes.
 
     Args:
-        store: folder of the store.
-        out: file to write; it appears whole or not at all.
-        card: text of the data card, kept as README.md.
+        store: the store or its folder.
+        out: file to write, by custom .hpz; it appears whole or not at all.
+        card: text of the data card, kept as README.md; default: the card of the store, else a draft.
         overwrite: replace an existing file.
 
     Raises:
         HeatpoolError: if the store is unfinished or damaged or holds files that are none of its own, `out`
             exists, or the disk refuses.
     """
-    root = Path(store)
     refuse_existing(out, overwrite)
-    opened = FeatureStore.open(root)
+    opened = store if isinstance(store, FeatureStore) else FeatureStore.open(FolderSource(Path(store)))
+    root = opened.path
     if not (root / FINISHED).exists():
         raise HeatpoolError(f"{root}: expected a finished store; finish it with heatpool extract … --resume")
-    text = card.encode()
+    text = (store_card(opened) if card is None else card).encode()
     if len(text) > MAX_CARD_BYTES:
         raise HeatpoolError(f"expected a data card of at most {MAX_CARD_BYTES:,} bytes, got {len(text):,}")
     recorded = recorded_files(opened.source)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from heatpool.pool.derive.build import OnClips, new_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Precision, Status
 from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.shard_writer import to_stored
-from heatpool.pool.store.writer import StoreWriter
 
 __all__ = ["convert_store"]
 
@@ -22,7 +21,7 @@ def convert_store(
     *,
     precision: Precision,
     overwrite: bool = False,
-    on_shard: Callable[[int], None] = lambda clips: None,
+    on_clips: OnClips = lambda count: None,
 ) -> None:
     """Write `store` to the folder `out` in another precision; pending clips stay pending.
 
@@ -34,7 +33,7 @@ def convert_store(
         out: folder to make.
         precision: of the new store.
         overwrite: replace an existing heatpool store (and nothing else) at `out`.
-        on_shard: called after each shard with its number of clips.
+        on_clips: progress.
 
     Raises:
         HeatpoolError: if the store has this precision already or is damaged, or `out` cannot be made.
@@ -46,7 +45,7 @@ def convert_store(
         config["converted_from"] = "u1"
     spec = replace(store.spec, precision=precision, config=config)
     shard_clips = store.layout.shard_clips
-    with StoreWriter.create(
+    with new_store(
         out, spec=spec, index=store.clips.index, shard_clips=shard_clips, overwrite=overwrite
     ) as writer:
         for shard in recorded_shards(store.source, store.layout):
@@ -56,5 +55,4 @@ def convert_store(
                 continue  # its record is gone or came after our look
             arrays = store.read(rows, store.layout.features)
             writer.write_stored(shard, to_stored(writer.layout, arrays), results)
-            on_shard(len(rows))
-        writer.finish()
+            on_clips(len(rows))

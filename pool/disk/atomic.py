@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from heatpool.pool.disk.files import clean_leftovers, flush_file, flush_folder, flush_tree, temp_name
+from heatpool.pool.disk.files import flush_file, flush_folder, flush_tree, scratch_folder, temp_name
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
@@ -57,7 +57,9 @@ def atomic_file(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """
     target = Path(path)
     refuse_existing(target, overwrite)
-    with _errors(target), _folder_aside(target) as folder:
+    with _errors(target), scratch_folder(target.parent, target.name) as folder:
+        if target.is_dir():  # found out now, not when hours of work are to be renamed
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         aside = folder / target.name
         yield aside
         flush_file(aside)
@@ -82,12 +84,16 @@ def atomic_folder(
     """
     target = Path(path)
     refuse_existing(target, overwrite)
-    with _errors(target), _folder_aside(target) as aside:
+    with _errors(target), scratch_folder(target.parent, target.name) as aside:
+        if os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         yield aside
         flush_tree(aside)
         on_step("flushed")
         refuse_existing(target, overwrite)
-        old = target.parent / temp_name(f"{_label(target)}-old")
+        old = target.with_name(
+            temp_name(f"{target.name.replace('-', '_')}-old")
+        )  # cleared away as `aside` is
         _swap(aside, target, old=old, on_step=on_step)
         flush_folder(target.parent)
         on_step("in place")
@@ -98,8 +104,6 @@ def _swap(aside: Path, target: Path, *, old: Path, on_step: OnStep) -> None:
     """Rename `aside` to `target`, what is there to `old` before: no file system swaps folders at once."""
     try:
         if os.path.lexists(target):
-            if target.is_symlink() or not target.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             os.rename(target, old)
             on_step("moved the old one away")
         os.rename(aside, target)
@@ -123,24 +127,6 @@ def write_text(path: str | Path, text: str, overwrite: bool = False) -> None:
 def write_json(path: str | Path, value: Any, overwrite: bool = False) -> None:
     """Write `value` as indented JSON, whole or not at all. Raises as `atomic_file`."""
     write_text(path, json.dumps(value, indent=1) + "\n", overwrite)
-
-
-def _label(target: Path) -> str:
-    return target.name.replace("-", "_")  # "-" parts the pieces of a temporary name
-
-
-@contextmanager
-def _folder_aside(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, on the same disk, that goes when the block ends."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    clean_leftovers(target.parent, prefix=f".tmp-{_label(target)}-")
-    folder = target.parent / temp_name(_label(target))
-    shutil.rmtree(folder, ignore_errors=True)  # of a dead process whose number we have now
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Safe file handling for the store: flush, atomic replace, hashes, and dead writers' leftovers."""
+"""Safe file handling: flush, replace, hash, folders aside, and the leftovers of dead writers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 import shutil
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from heatpool.pool.disk.processes import process_start
@@ -18,6 +20,7 @@ __all__ = [
     "flush_folder",
     "flush_tree",
     "hash_file",
+    "scratch_folder",
     "temp_name",
     "write_atomic",
 ]
@@ -71,6 +74,29 @@ def _host() -> str:
 def temp_name(label: str) -> str:
     """Name of a temporary folder that tells who owns it: `.tmp-<label>-<host>-<pid>`."""
     return f".tmp-{label}-{_host()}-{os.getpid()}"
+
+
+@contextmanager
+def scratch_folder(parent: Path, label: str) -> Iterator[Path]:
+    """A new folder in `parent` (made if needed) that goes when the block ends; dead writers' go before.
+
+    Args:
+        parent: where the files will be at last, so that they can be renamed from here.
+        label: tells scratch folders of one purpose from others.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    label = label.replace("-", "_")  # "-" parts the pieces of a temporary name
+    parent.mkdir(parents=True, exist_ok=True)
+    clean_leftovers(parent, prefix=f".tmp-{label}-")
+    folder = parent / temp_name(label)
+    shutil.rmtree(folder, ignore_errors=True)  # of a dead process whose number we have now
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_dead(entry: Path) -> bool:

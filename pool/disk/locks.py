@@ -111,12 +111,13 @@ class Lock:
             LockedError: if somebody alive holds it.
             OSError: if the lock file cannot be written.
         """
+        # Every look may be out of date by the next line: each branch that finds the file changed starts over.
         while True:
             held = _create(path)
             if held is not None:
                 return cls(path, *held, beat_s)
             seen = _read(path)
-            if seen is None:
+            if seen is None:  # given back between the two lines
                 continue
             if _is_stale(path, seen, what, stale_s):
                 taken = _take_over(path, seen, what, stale_s)
@@ -170,6 +171,7 @@ def clear_dead_locks(folder: Path, *, prefix: str, what: str) -> None:
 def _create(path: Path) -> tuple[int, _Owner] | None:
     """Make the lock file, which one process alone can do; None when it exists."""
     try:
+        # O_EXCL is the one act of creation that network file systems too promise to exactly one process.
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return None
@@ -191,7 +193,7 @@ def _is_stale(path: Path, seen: bytes, what: str, stale_s: float) -> bool:
     """Whether the owner of a lock file is dead; watches a lock of another machine for up to `stale_s`."""
     owner = _Owner.parse(seen)
     dead = owner.seen_dead() if owner else None
-    if dead is not None:
+    if dead is not None:  # on this machine its process is asked, which takes no time
         return dead
     _log.warning(
         "%s has a lock (%s); watching for up to %.0f s whether it is alive",
@@ -219,8 +221,9 @@ def _take_over(path: Path, seen: bytes, what: str, stale_s: float) -> tuple[int,
     owner = _Owner.parse(seen)
     token = owner.token if owner else "unreadable"
     with Lock.acquire(path.with_name(f"{path.name}.{token}"), what=what, wait=True, stale_s=stale_s):
-        if _read(path) != seen:
+        if _read(path) != seen:  # somebody was faster, or the owner lives after all
             return None
+        # Renamed over the dead lock: at no moment is there no lock, so nobody creates a fresh one in between.
         aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
         taken = _create(aside)
         if taken is None:
@@ -254,6 +257,8 @@ class _Heart:
 
     def _beat(self, beats: int) -> None:
         try:
+            # Through the handle, not the path: after a takeover the path is another's lock, and a beat in it
+            # would keep both writers going.
             os.pwrite(self._handle, self.owner.to_bytes(beats), 0)
             os.fsync(self._handle)
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,16 +14,12 @@ __all__ = ["machine_name", "process_start"]
 @cache
 def machine_name() -> str:
     """Names this boot of this machine (and container), within which process numbers can be compared."""
-    parts = [socket.gethostname()]
-    for read in (
-        lambda: Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        lambda: os.readlink("/proc/self/ns/pid"),
-    ):
-        try:
-            parts.append(read())
-        except OSError:  # not Linux
-            parts.append("")
-    return " ".join(parts)
+    boot = namespace = ""
+    with suppress(OSError):  # not Linux
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+    return f"{socket.gethostname()} {boot} {namespace}"
 
 
 def process_start(pid: int) -> str | None:

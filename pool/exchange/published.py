@@ -1,4 +1,4 @@
-"""The feature files that HP-Net's authors publish: a folder with one float32 `.npy` (T, M, V, C) a clip."""
+"""The feature files that HP-Net's authors publish: a folder with one float32 `.npy` (T, M, V, C) per clip."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _is_export(path: Path) -> bool:
 
 
 def _file_names(clip_ids: Sequence[str], rows: np.ndarray) -> list[str]:
-    """A distinct file name a clip, also where upper and lower case are the same."""
+    """A distinct file name per clip, also where upper and lower case are the same."""
     names, taken = [], {MANIFEST_NAME}
     for clip_id, row in zip(clip_ids, rows.tolist(), strict=True):
         plain = _PLAIN_NAME.fullmatch(clip_id) and len(clip_id.encode()) <= _MAX_NAME_BYTES
@@ -175,7 +175,7 @@ def import_published(
 def _load(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
     """A clip's file as it is, (T, M, V, C) floats of the expected shape."""
     try:
-        clip = np.load(path, mmap_mode="r", allow_pickle=False)
+        clip: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
         raise HeatpoolError(f"{path}: cannot be read as an .npy array ({reason})") from error
@@ -187,7 +187,7 @@ def _load(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
 
 
 def _as_arrays(clips: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Feature arrays of some clips; a slot that repeats an earlier one, or is zero, holds nobody."""
+    """Feature arrays of some clips; a slot that repeats an earlier one, or is zero, is empty."""
     pooled = np.stack(clips).astype(np.float32).transpose(0, 2, 1, 3, 4)  # (n, M, T, V, C)
     count, persons, steps, joints, _ = pooled.shape
     mask = np.zeros((count, persons, steps), bool)

@@ -113,7 +113,7 @@ def import_pyskl(
 ) -> None:
     """Make a store of keypoints from a PYSKL pickle. It has no pooled features.
 
-    Clips are resampled to `steps`; of more people, the `persons` with the highest scores stay. PYSKL
+    Clips are resampled to `steps`; of more persons, the `persons` with the highest scores stay. PYSKL
     reports on its split `val`: a protocol without a split `test` gets it as `test`.
 
     Args:

@@ -56,7 +56,7 @@ def index_tables(store: FeatureStore) -> dict[str, Table]:
         # The journal keeps the rate in double precision.
         exact = "f8" if name == "fps" else dtype
         tables[name] = np.array([getattr(result, name) for result in results], exact)
-    tables["message"] = tuple(result.message for result in results)
+    tables["message"] = tuple(result.reason for result in results)
     for name, table in tables.items():
         if not isinstance(table, np.ndarray) and any("\0" in text for text in table):
             raise HeatpoolError(f"{store.source.name}: cannot export, a {name} holds a NUL character")
@@ -106,7 +106,7 @@ def read_description(text: str, *, name: str) -> Description:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HeatpoolError(f"{name}: expected the attributes of a store, got {error}") from error
     if max(sizes.values()) > MAX_CLIP_VALUES or not all(type(each) is str for each in class_names):
-        raise HeatpoolError(f"{name}: refused, {max(sizes.values()):,} values a clip")
+        raise HeatpoolError(f"{name}: refused, {max(sizes.values()):,} values per clip")
     return Description(spec, layout, class_names, attributes.get("disjoint", {}))
 
 

@@ -27,6 +27,7 @@ _WAIT_S = 0.5  # before the second try; then twice as long each time
 _SMALL, _READ_AHEAD = 1 << 14, 1 << 17
 _WEB = ("http", "https")
 _REASONS = {  # by what stands in obstore's text
+    "InvalidCertificate": "its certificate is not trusted",
     "kind: Timeout": "the server is silent",
     "status code": "the server answers with errors",
     "error sending request": "the server cannot be reached",
@@ -162,9 +163,9 @@ def open_files(url: str, *, file: bool) -> RemoteFiles:
         name = url
     # All tries are counted in one place: obstore's would multiply ours, and do not cover broken bodies. A
     # server that names a time to come back (Retry-After) could make us wait for a day.
-    retries = {"max_retries": 0}
+    connection: dict[str, Any] = {"client_options": options, "retry_config": {"max_retries": 0}}
     try:
-        store = obstore.store.from_url(base, client_options=options, retry_config=retries)
+        store = obstore.store.from_url(base, **connection)
     except (ValueError, BaseError) as error:
         raise HeatpoolError(f"{name}: cannot be opened ({_reason(error)})") from error
     return RemoteFiles(store, name, key=key, listing=parts.scheme not in _WEB)
@@ -205,7 +206,9 @@ class RemoteFile:
 
     def read(self, start: int, stop: int) -> bytes:
         """Bytes start..stop. Raises HeatpoolError if they cannot be had."""
-        first, data = self._block  # one assignment below, so threads see a whole pair
+        # No lock: the pair is replaced by one assignment, so a thread sees a whole one; at worst two threads
+        # fetch the same block.
+        first, data = self._block
         if not first <= start <= stop <= first + len(data):
             if stop - start > _SMALL:
                 return self._fetch(start, stop)

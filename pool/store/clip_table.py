@@ -1,4 +1,4 @@
-"""The index side of a feature store: who the clips are, what became of them, and how they are chosen."""
+"""The table of clips of a feature store: who they are, what became of them, and how they are chosen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import zarr
 
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split, Status, StoreSpec
@@ -51,6 +52,11 @@ class ClipTable:
         return IndexReader(self.source, self.layout)
 
     @property
+    def group(self) -> zarr.Group:
+        """The zarr group of the store, its feature arrays included."""
+        return self._index.group
+
+    @property
     def finished(self) -> bool:
         """Whether `StoreWriter.finish` ran after the last shard was written (clips may still be pending)."""
         return self.source.size(FINISHED) is not None
@@ -62,7 +68,7 @@ class ClipTable:
 
     def index_of(self, rows: Rows) -> ClipIndex:
         """The index of some clips, in the order of `rows`, which must not repeat."""
-        return self._index.index(self._check_rows(rows))
+        return self._index.index(self.check_rows(rows))
 
     @cached_property
     def _results(self) -> dict[str, np.ndarray]:
@@ -139,7 +145,7 @@ class ClipTable:
 
     def clip_ids(self, rows: Rows) -> tuple[str, ...]:
         """Clip ids of `rows`."""
-        return self._index.strings("clip_id", self._check_rows(rows))
+        return self._index.strings("clip_id", self.check_rows(rows))
 
     def rows(
         self,
@@ -184,7 +190,7 @@ class ClipTable:
             protocol with train, val, test or "", status as a word, frames, fps, width_px, height_px,
             persons. Texts are numpy's variable-width strings (StringDType), "" where unknown.
         """
-        wanted = None if rows is None else self._check_rows(rows)
+        wanted = None if rows is None else self.check_rows(rows)
         number = np.arange(len(self)) if wanted is None else wanted
         index = self._index
         label = index.array("label", wanted)
@@ -210,7 +216,8 @@ class ClipTable:
             )
         return name
 
-    def _check_rows(self, rows: Rows) -> np.ndarray:
+    def check_rows(self, rows: Rows) -> np.ndarray:
+        """`rows` as (n,) int64. Raises ValueError unless they are rows of this table."""
         wanted = np.asarray(rows)
         if wanted.size == 0:
             return np.zeros(0, np.int64)

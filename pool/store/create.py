@@ -22,9 +22,15 @@ import numpy as np
 import zarr
 
 from heatpool.pool.disk.atomic import OnStep, refuse_existing
+from heatpool.pool.disk.checksum_record import (
+    Checksum,
+    dump_record,
+    files_from_json,
+    files_to_json,
+    parse_record,
+)
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.disk.locks import Lock, LockedError
-from heatpool.pool.disk.sealed_json import FileMark, files_from_json, files_to_json, seal, unseal
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.folder import FolderSource, Source
@@ -118,7 +124,7 @@ class CreationRecord:
     index_sha256: str
     shard_clips: int
     code_version: str
-    files: Mapping[str, FileMark]
+    files: Mapping[str, Checksum]
 
     @classmethod
     def of(cls, root: Path, *, index: ClipIndex, shard_clips: int, code_version: str) -> CreationRecord:
@@ -128,7 +134,7 @@ class CreationRecord:
 
     def to_bytes(self) -> bytes:
         """The record as one line of JSON, with `sha256` over all the rest."""
-        return seal(
+        return dump_record(
             {
                 "index_sha256": self.index_sha256,
                 "shard_clips": self.shard_clips,
@@ -148,7 +154,7 @@ class CreationRecord:
         if data is None:
             return None
         try:
-            body = unseal(data)
+            body = parse_record(data)
             files = files_from_json(body["files"])
             return cls(body["index_sha256"], body["shard_clips"], body["code_version"], files)
         except (ValueError, KeyError, TypeError) as error:

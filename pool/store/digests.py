@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from heatpool.pool.disk.sealed_json import FileMark
+from heatpool.pool.disk.checksum_record import Checksum
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root
 from heatpool.pool.store.create import CREATION, CreationRecord
@@ -33,7 +33,7 @@ def store_digest(source: Source) -> str:
     return digest.hexdigest()
 
 
-def recorded_files(source: Source) -> dict[str, FileMark]:
+def recorded_files(source: Source) -> dict[str, Checksum]:
     """Size in bytes and SHA-256 (hex) of every file that a store's records name, by path.
 
     Not among them are the records themselves and what follows from the journal: result arrays,

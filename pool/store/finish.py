@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import zarr
 
 from heatpool.pool.disk.atomic import OnStep
-from heatpool.pool.disk.files import flush_file, flush_folder, temp_name, write_atomic
+from heatpool.pool.disk.files import flush_file, flush_folder, scratch_folder, write_atomic
 from heatpool.pool.records import Status
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.index import IndexReader, create_results
@@ -48,10 +47,10 @@ def derive(root: Path, layout: Layout) -> Derived:
     Raises:
         HeatpoolError: if the index cannot be read.
     """
-    arrays, messages, digest = merge_results(FolderSource(root), layout)
+    arrays, reasons, digest = merge_results(FolderSource(root), layout)
     counts = {status.name.lower(): int((arrays["status"] == status).sum()) for status in Status}
     mark = json.dumps({"clips": counts, "journal_sha256": digest}).encode() + b"\n"
-    return Derived(arrays, _failures_csv(root, layout, arrays["status"], messages), mark)
+    return Derived(arrays, _failures_csv(root, layout, arrays["status"], reasons), mark)
 
 
 def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:
@@ -61,10 +60,8 @@ def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:
         HeatpoolError: if the index cannot be read.
         OSError: if the disk refuses.
     """
-    aside = root / temp_name("finish")
     (root / FINISHED).unlink(missing_ok=True)
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
+    with scratch_folder(root, "finish") as aside:
         derived = derive(root, layout)
         create_results(zarr.create_group(aside, zarr_format=3), derived.arrays)
         for name in derived.arrays:
@@ -77,11 +74,9 @@ def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:
         on_step("finish: wrote failures.csv")
         write_atomic(root / FINISHED, derived.mark, temp_folder=aside)
         on_step("finish: marked")
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _failures_csv(root: Path, layout: Layout, status: np.ndarray, messages: Mapping[int, str]) -> bytes:
+def _failures_csv(root: Path, layout: Layout, status: np.ndarray, reasons: Mapping[int, str]) -> bytes:
     """Clips to look at, with their reason. `no_person` is listed, though it is not a failure."""
     rows = np.flatnonzero(np.isin(status, (Status.FAILED, Status.TRUNCATED, Status.NO_PERSON)))
     text = io.StringIO()
@@ -91,5 +86,5 @@ def _failures_csv(root: Path, layout: Layout, status: np.ndarray, messages: Mapp
         index = IndexReader(FolderSource(root), layout)
         names = (index.strings("clip_id", rows), index.strings("path", rows))
         for row, clip_id, path in zip(rows.tolist(), *names, strict=True):
-            table.writerow((clip_id, path, Status(status[row]).name.lower(), messages.get(row, "")))
+            table.writerow((clip_id, path, Status(status[row]).name.lower(), reasons.get(row, "")))
     return text.getvalue().encode(errors="backslashreplace")

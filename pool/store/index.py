@@ -74,10 +74,11 @@ def create_index(group: zarr.Group, index: ClipIndex) -> None:
     for name, values in index.columns.items():
         _create_column(group, name, values)
     for protocol, splits in index.splits.items():
-        attributes = {"description": f"split of the clip in split protocol {protocol}", **_flags(Split)}
+        # Such texts are bytes of the format: a resume makes damaged files again, to the bytes first written.
+        attributes = {"description": f"part of the clip in split protocol {protocol}", **_flags(Split)}
         _create_filled(group, split_array(protocol), splits, 0, attributes)
-    attributes = {"columns": list(index.columns), "splits": list(index.splits)}
-    group.attrs.update(attributes | ({"disjoint": dict(index.disjoint)} if index.disjoint else {}))
+    names: dict[str, Any] = {"columns": list(index.columns), "splits": list(index.splits)}
+    group.attrs.update(names | ({"disjoint": dict(index.disjoint)} if index.disjoint else {}))
 
 
 def create_results(group: zarr.Group, results: Mapping[str, np.ndarray]) -> None:
@@ -200,7 +201,8 @@ class IndexReader:
         values, categories = self.array(name, rows), self.categories(name)
         if categories is None:
             return values
-        return np.array([*categories, ""], np.dtypes.StringDType())[values]  # code -1 is the last entry
+        texts = np.array([*categories, ""], np.dtypes.StringDType())
+        return np.asarray(texts[values])  # code -1 is the last entry
 
     def class_names(self) -> tuple[str, ...]:
         """Class names in label order."""
@@ -235,7 +237,7 @@ def open_array(
     chunks: Sequence[int],
     shards: Sequence[int] | None = None,
     dtype: str | None = None,
-) -> zarr.Array:
+) -> zarr.Array[Any]:
     """An array of a store whose metadata is as the layout has it, so that reading takes no surprising memory.
 
     Raises:

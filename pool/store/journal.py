@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.pool.disk.sealed_json import FileMark, files_from_json, files_to_json, seal, unseal
+from heatpool.pool.disk.checksum_record import (
+    Checksum,
+    dump_record,
+    files_from_json,
+    files_to_json,
+    parse_record,
+)
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status
 from heatpool.pool.sources.folder import Source
@@ -32,7 +38,7 @@ __all__ = [
     "recorded_shards",
 ]
 
-_RESULT_FIELDS = (*RESULT_DTYPES, "message")
+_RESULT_KEYS = (*RESULT_DTYPES, "message")  # in the order of `ClipResult`; `message` is its reason
 
 
 class ShardError(HeatpoolError):
@@ -47,14 +53,14 @@ class ShardRecord:
         shard: number of the shard.
         first_clip: row of its first clip.
         files: size in bytes and SHA-256 (hex) of each of its files, by path relative to the root.
-        results: outcome of each clip in row order, as one list per `ClipResult` field.
+        results: outcome of each clip in row order: one list for each result array, and `message`.
         code_version: heatpool version that wrote it.
     """
 
     shard: int
     first_clip: int
-    files: Mapping[str, FileMark]
-    results: Mapping[str, list]
+    files: Mapping[str, Checksum]
+    results: Mapping[str, list[Any]]
     code_version: str
 
     @classmethod
@@ -63,17 +69,18 @@ class ShardRecord:
         layout: Layout,
         shard: int,
         *,
-        files: Mapping[str, FileMark],
+        files: Mapping[str, Checksum],
         results: Sequence[ClipResult],
         code_version: str,
     ) -> ShardRecord:
         """Record of a shard that was just written."""
-        columns = {name: [getattr(result, name) for result in results] for name in _RESULT_FIELDS}
+        columns = {name: [getattr(result, name) for result in results] for name in RESULT_DTYPES}
+        columns["message"] = [result.reason for result in results]
         return cls(shard, layout.rows(shard).start, files, columns, code_version)
 
     def to_bytes(self) -> bytes:
         """The record as one line of JSON, with `sha256` over all the rest."""
-        return seal(
+        return dump_record(
             {
                 "shard": self.shard,
                 "first_clip": self.first_clip,
@@ -90,15 +97,14 @@ class ShardRecord:
         Raises:
             ValueError: if the record is cut, altered or of another form.
         """
-        body = unseal(data)
+        body = parse_record(data)
         files = files_from_json(body["files"])
         return cls(body["shard"], body["first_clip"], files, body["results"], body["code_version"])
 
     def clip_results(self) -> list[ClipResult]:
         """Outcome of each clip in row order."""
-        columns = (self.results[name] for name in _RESULT_FIELDS)
-        records = [dict(zip(_RESULT_FIELDS, values, strict=True)) for values in zip(*columns, strict=True)]
-        return [ClipResult(**each | {"status": Status(each["status"])}) for each in records]
+        columns = (self.results[key] for key in _RESULT_KEYS)
+        return [ClipResult(Status(status), *rest) for status, *rest in zip(*columns, strict=True)]
 
 
 def record_key(shard: int) -> str:
@@ -130,7 +136,7 @@ def read_record(source: Source, layout: Layout, shard: int) -> ShardRecord | Non
         return None
     try:
         record = ShardRecord.from_bytes(data)
-        counts = {len(record.results[name]) for name in _RESULT_FIELDS}
+        counts = {len(record.results[key]) for key in _RESULT_KEYS}
     except (ValueError, KeyError, TypeError) as error:
         raise ShardError(f"shard {shard}: unreadable record {key} ({error})") from error
     if (record.shard, record.first_clip, counts) != (shard, rows.start, {len(rows)}):
@@ -139,7 +145,7 @@ def read_record(source: Source, layout: Layout, shard: int) -> ShardRecord | Non
 
 
 def read_records(source: Source, layout: Layout) -> Iterator[ShardRecord]:
-    """The sound records in order; whether their files are there is not looked at."""
+    """The intact records in order; whether their files are there is not looked at."""
     for shard in recorded_shards(source, layout):
         try:
             record = read_record(source, layout, shard)
@@ -167,6 +173,7 @@ def examine_shard(
     if record is None:
         return [f"shard {shard} is pending"]
     wrong = []
+    # All keys of the layout, not those of the record: a file that nobody recorded is of another write.
     for key in (layout.shard_key(name, shard) for name in layout.stored):
         found = source.size(key)
         size, expected = record.files.get(key, (None, ""))
@@ -183,32 +190,32 @@ def examine_shard(
 
 
 def check_shard(source: Source, layout: Layout, shard: int) -> None:
-    """Raise ShardError unless the shard's record is sound and its files are there in their sizes."""
+    """Raise ShardError unless the shard's record is intact and its files are there in their sizes."""
     wrong = examine_shard(source, layout, shard)
     if wrong:
         raise ShardError(wrong[0])
 
 
 def merge_results(source: Source, layout: Layout) -> tuple[dict[str, np.ndarray], dict[int, str], str]:
-    """Per-clip result arrays (N,) by name from the journal, the messages by row, and its digest."""
+    """Per-clip result arrays (N,) by name from the journal, the reasons by row, and its digest."""
     arrays = {name: np.zeros(layout.clips, dtype) for name, dtype in RESULT_DTYPES.items()}
-    messages: dict[int, str] = {}
+    reasons: dict[int, str] = {}
 
     def merged() -> Iterator[ShardRecord]:
         for record in read_records(source, layout):
             rows = layout.rows(record.shard)
             for name, array in arrays.items():
                 array[rows.start : rows.stop] = record.results[name]
-            said = zip(rows, record.results["message"], strict=True)
-            messages.update({row: message for row, message in said if message})
+            of_shard = zip(rows, record.results["message"], strict=True)
+            reasons.update({row: reason for row, reason in of_shard if reason})
             yield record
 
-    return arrays, messages, digest_journal(merged())
+    return arrays, reasons, digest_journal(merged())
 
 
 def digest_journal(records: Iterator[ShardRecord]) -> str:
     """SHA-256 (hex) of the records one after the other: what the finished shards hold."""
-    digest: Any = hashlib.sha256()
+    digest = hashlib.sha256()
     for record in records:
         digest.update(record.to_bytes())
     return digest.hexdigest()

@@ -237,7 +237,7 @@ def _rgb_arrays(rgb: RgbSpec | None) -> tuple[ArraySpec, ...]:
     return (ArraySpec("rgb", dims, shape, "float16", 0.0, order, False, attributes),)
 
 
-def create_array(group: zarr.Group, name: str, dims: tuple[str, ...], **options: Any) -> zarr.Array:
+def create_array(group: zarr.Group, name: str, dims: tuple[str, ...], **options: Any) -> zarr.Array[Any]:
     """Create an array with this format's file naming (`c.0.0`: one flat folder per array)."""
     return group.create_array(
         name,
@@ -247,7 +247,9 @@ def create_array(group: zarr.Group, name: str, dims: tuple[str, ...], **options:
     )
 
 
-def create_feature_array(group: zarr.Group, spec: ArraySpec, *, clips: int, shard_clips: int) -> zarr.Array:
+def create_feature_array(
+    group: zarr.Group, spec: ArraySpec, *, clips: int, shard_clips: int
+) -> zarr.Array[Any]:
     """Create one feature array for `clips` clips; nothing but its metadata is written."""
     chunk = spec.chunk(shard_clips)
     size = np.dtype(spec.dtype).itemsize
@@ -279,7 +281,7 @@ def create_feature_array(group: zarr.Group, spec: ArraySpec, *, clips: int, shar
 
 def create_index_array(
     group: zarr.Group, name: str, *, clips: int, dtype: Any, fill: Any, attributes: Mapping[str, object]
-) -> zarr.Array:
+) -> zarr.Array[Any]:
     """Create an array of one value per clip, in chunks of 65,536 clips, all chunks stored."""
     return create_array(
         group,

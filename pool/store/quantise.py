@@ -1,4 +1,4 @@
-"""Pooled features in one byte a value: precision `u1`.
+"""Pooled features in one byte per value: precision `u1`.
 
 Per clip, person and channel the values span 256 equal levels from their least (the offset) to their
 greatest; stored are differences of levels along time, modulo 256, which compress well. Axis letters:

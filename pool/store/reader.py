@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -13,19 +13,35 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
+from heatpool.pool.store.array_view import FeatureArray, to_xarray
 from heatpool.pool.store.clip_table import ClipTable, Rows, SplitName
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
+from heatpool.pool.store.layout import ArraySpec
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
 
-__all__ = ["FeatureStore", "SplitName"]
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["FeatureArray", "FeatureStore", "SplitName", "open_store"]
+
+
+def open_store(location: str | Path | Source) -> FeatureStore:
+    """Open a feature store: a folder, an archive (.hpz), an address (`https://…`, `s3://…`), or a `Source`.
+
+    Raises:
+        HeatpoolError: if there is no heatpool feature store of this version.
+    """
+    return FeatureStore.open(location)
 
 
 class FeatureStore:
     """A feature store opened for reading. Opening reads one small file; everything else is lazy.
 
-    Use `FeatureStore.open(location)`. An unfinished store can be read too: its `status` and the other
-    result arrays then come from the journal, and clips not yet written are `PENDING`.
+    Use `FeatureStore.open(location)`. `store[0]` is a clip, `store["pooled"]` an array over all clips that is
+    read where it is sliced, and a loop over the store goes from clip to clip. An unfinished store can be read
+    too: its `status` and the other result arrays then come from the journal, and clips not yet written are
+    `PENDING`.
 
     Attributes:
         source: its files.
@@ -42,6 +58,27 @@ class FeatureStore:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    @overload
+    def __getitem__(self, key: int) -> ClipFeatures | None: ...
+
+    @overload
+    def __getitem__(self, key: str) -> FeatureArray: ...
+
+    def __getitem__(self, key: int | str) -> ClipFeatures | FeatureArray | None:
+        """Clip number `key` (from the end if negative; None without features), or the array of that name."""
+        if isinstance(key, str):
+            return FeatureArray(self, key)
+        row = range(len(self))[key]  # IndexError where there is none
+        return self.clip(row)
+
+    def __iter__(self) -> Iterator[ClipFeatures | None]:
+        """All clips in order, each file read once; None for a clip without features."""
+        usable = self._usable
+        for rows, arrays in self.iter_shards(self.layout.features):
+            for place, row in enumerate(rows.tolist()):
+                values = {name: values[place] for name, values in arrays.items()}
+                yield _as_clip(values) if usable[row] else None
 
     @property
     def finished(self) -> bool:
@@ -75,7 +112,7 @@ class FeatureStore:
 
     @cached_property
     def _features(self) -> FeatureReader:
-        return FeatureReader(self.source, self.layout, self.clips._index.group, is_written=self._has_results)
+        return FeatureReader(self.source, self.layout, self.clips.group, is_written=self._has_results)
 
     def _has_results(self, rows: range) -> bool:
         return self.finished and bool((self.clips.status[rows.start : rows.stop] != Status.PENDING).any())
@@ -99,44 +136,51 @@ class FeatureStore:
         """
         names = (arrays,) if isinstance(arrays, str) else tuple(arrays)
         check_names(names, tuple(self.layout.features))
-        specs, read = self.layout.features, self._features.read
-        wanted = self.clips._check_rows(rows)
-        out = {name: np.empty((len(wanted), *specs[name].item_shape), specs[name].dtype) for name in names}
-        for shard, places in self._by_shard(wanted):
-            for name in names:
-                out[name][places] = read(name, shard, wanted[places])
-        return out
+        return self._gather(rows, {name: self.layout.features[name] for name in names}, self._features.read)
 
     def clip(self, row: int) -> ClipFeatures | None:
         """Features of one clip as float32, None for a clip without. Raises as `read`."""
-        if self.clips.status[self.clips._check_rows([row])[0]] not in (Status.OK, Status.TRUNCATED):
+        if not self._usable[self.clips.check_rows([row])[0]]:
             return None
-        arrays = {name: values[0] for name, values in self.read([row], self.layout.features).items()}
-        as_float32 = {name: values.astype("f4") for name, values in arrays.items() if values.dtype == "f2"}
-        return ClipFeatures(**arrays | as_float32)
+        return _as_clip({name: values[0] for name, values in self.read([row], self.layout.features).items()})
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The store as an xarray Dataset with named dimensions and coordinates; features are read lazily.
+
+        Dimensions: clip, person, step, keypoint, channel, space (x, y, score), corner (x1, y1, x2, y2).
+        Coordinates: `clip_id` and `keypoint` select by name, `time` holds seconds (clip, step); labels,
+        splits, statuses and manifest columns lie along clip.
+
+        Raises:
+            HeatpoolError: if xarray is not installed.
+        """
+        return to_xarray(self)
 
     def read_stored(self, rows: Rows) -> dict[str, np.ndarray]:
         """All of `layout.stored` for `rows` as they lie on disk: what `StoreWriter.write_stored` takes.
 
         Raises as `read`.
         """
-        wanted = self.clips._check_rows(rows)
-        out = {
-            name: np.empty((len(wanted), *spec.item_shape), spec.dtype)
-            for name, spec in self.layout.stored.items()
-        }
+        return self._gather(rows, self.layout.stored, self._features.read_stored)
+
+    def _gather(
+        self, rows: Rows, specs: Mapping[str, ArraySpec], read: Callable[[str, int, np.ndarray], np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Arrays of `rows`, shard by shard: `read` takes name, shard and the rows in it."""
+        wanted = self.clips.check_rows(rows)
+        out = {name: np.empty((len(wanted), *spec.item_shape), spec.dtype) for name, spec in specs.items()}
         for shard, places in self._by_shard(wanted):
             for name, values in out.items():
-                values[places] = self._features.read_stored(name, shard, wanted[places])
+                values[places] = read(name, shard, wanted[places])
         return out
 
     def results(self, rows: Rows) -> list[ClipResult]:
-        """Outcome of each of `rows`, with its message.
+        """Outcome of each of `rows`, with its reason.
 
         Raises:
             HeatpoolError: if a shard's journal record is damaged.
         """
-        wanted = self.clips._check_rows(rows)
+        wanted = self.clips.check_rows(rows)
         out = [ClipResult(Status.PENDING)] * len(wanted)
         for shard, places in self._by_shard(wanted):
             record = read_record(self.source, self.layout, shard)
@@ -167,7 +211,7 @@ class FeatureStore:
 
     def bytes_by_array(self) -> dict[str, int]:
         """Bytes of each array with its metadata; lists their folders, or takes the recorded sizes."""
-        sizes = dict.fromkeys(sorted(self.clips._index.group.array_keys()), 0)
+        sizes = dict.fromkeys(sorted(self.clips.group.array_keys()), 0)
         for name in sizes:
             sizes[name] = sum(self.source.size(f"{name}/{key}") or 0 for key in self.source.keys(name) or ())
         if not any(sizes.values()):  # an address whose folders cannot be listed
@@ -176,8 +220,17 @@ class FeatureStore:
                 sizes[name] = sizes.get(name, 0) + size
         return sizes
 
+    @property
+    def _usable(self) -> np.ndarray:
+        return np.isin(self.clips.status, (Status.OK, Status.TRUNCATED))
+
     def _by_shard(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Each shard that `rows` touch, and the places in `rows` that it concerns."""
         shards = rows // self.layout.shard_clips
         for shard in np.unique(shards).tolist():
             yield shard, np.flatnonzero(shards == shard)
+
+
+def _as_clip(arrays: dict[str, np.ndarray]) -> ClipFeatures:
+    as_float32 = {name: values.astype("f4") for name, values in arrays.items() if values.dtype == "f2"}
+    return ClipFeatures(**arrays | as_float32)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from heatpool.pool.disk.files import temp_name, write_atomic
+from heatpool.pool.disk.files import scratch_folder, write_atomic
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, StoreSpec
 from heatpool.pool.sources.folder import FolderSource
@@ -77,7 +76,7 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
     index, rules = replace(index, disjoint=stored.get("disjoint", {})), index.disjoint
     if index.disjoint:
         difference = difference or find_difference(index.disjoint, rules, prefix="disjoint.")
-    elif rules:  # a store of an earlier release, say: zarr.json stays as it is recorded
+    elif rules:  # a store of an earlier release, for one: its zarr.json stays as recorded
         _log.warning("%s: has no split rule and gets none on resume; give --disjoint to train", root)
     if not difference and (record is None or record.index_sha256 != digest_index(index)):
         difference = _find_index_difference(IndexReader(source, layout).index(), index)
@@ -100,10 +99,7 @@ def remake_files(root: Path, found: FoundStore) -> None:
         HeatpoolError: if this heatpool, with its zarr, does not give the same bytes.
         OSError: if the disk refuses.
     """
-    aside = root / temp_name("remake")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        aside.mkdir()
+    with scratch_folder(root, "remake") as aside:
         fill_new(
             aside, found.layout, attributes=found.attributes, index=found.index, on_step=lambda name: None
         )
@@ -123,8 +119,6 @@ def remake_files(root: Path, found: FoundStore) -> None:
         for key in wanted:
             (root / key).parent.mkdir(exist_ok=True)
             write_atomic(root / key, (aside / key).read_bytes(), temp_folder=aside)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def find_difference(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> str:
@@ -151,7 +145,7 @@ def _find_index_difference(stored: ClipIndex, given: ClipIndex) -> str:
         names = [sorted(getattr(index, kind)) for index in (stored, given)]
         if names[0] != names[1]:
             return f"{kind}: {shorten(names[0])} in the store, {shorten(names[1])} given"
-    fields: list[tuple[str, Sequence, Sequence]] = [
+    fields: list[tuple[str, Sequence[Any], Sequence[Any]]] = [
         ("clip_id", stored.clip_id, given.clip_id),
         ("path", stored.path, given.path),
         ("label", stored.label.tolist(), given.label.tolist()),

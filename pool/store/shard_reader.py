@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import zarr
@@ -34,7 +35,7 @@ class FeatureReader:
         self._group = group
         self._is_written = is_written
         self._checked: set[int] = set()
-        self._arrays: dict[str, zarr.Array] = {}
+        self._arrays: dict[str, zarr.Array[Any]] = {}
 
     def read(self, name: str, shard: int, rows: np.ndarray | None = None) -> np.ndarray:
         """One of `layout.features` for `rows` (n,) of a shard, or all of it.
@@ -54,7 +55,8 @@ class FeatureReader:
         # A few rows are read one by one; of many, decoding the whole shard is faster.
         if self.layout.stored[name].sharded and len(rows) < len(span) // 2:
             return np.stack([self._decode(name, shard, row) for row in rows.tolist()])
-        return self._decode(name, shard, slice(span.start, span.stop))[rows - span.start]
+        whole = self._decode(name, shard, slice(span.start, span.stop))
+        return np.asarray(whole[rows - span.start])
 
     def _check(self, shard: int) -> None:
         """Raise HeatpoolError if a shard's files are not as recorded (zarr would read zeros)."""
@@ -70,7 +72,7 @@ class FeatureReader:
             raise self._damage(str(error)) from error
         self._checked.add(shard)
 
-    def _array(self, name: str) -> zarr.Array:
+    def _array(self, name: str) -> zarr.Array[Any]:
         if name not in self._arrays:
             spec, layout = self.layout.stored[name], self.layout
             self._arrays[name] = open_array(

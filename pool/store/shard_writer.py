@@ -6,7 +6,6 @@ A process killed at any instant leaves either a finished shard or a pending one.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ import numpy as np
 import zarr
 
 from heatpool.pool.disk.atomic import OnStep
-from heatpool.pool.disk.files import flush_file, flush_folder, hash_file, temp_name, write_atomic
+from heatpool.pool.disk.checksum_record import Checksum
+from heatpool.pool.disk.files import flush_file, flush_folder, hash_file, scratch_folder, write_atomic
 from heatpool.pool.disk.locks import Lock
-from heatpool.pool.disk.sealed_json import FileMark
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.store.attributes import code_version
@@ -93,7 +92,7 @@ class ShardWriter:
         root: folder of the store.
         layout: sizes of the store.
         shard: number of the shard.
-        on_step: told of each step.
+        on_step: called with the name of each step.
     """
 
     root: Path
@@ -122,12 +121,10 @@ class ShardWriter:
     def _write_locked(
         self, stored: Mapping[str, np.ndarray], results: Sequence[ClipResult], lock: Lock
     ) -> ShardRecord:
-        aside = self.root / temp_name(f"shard{self.shard}")
-        try:
-            shutil.rmtree(aside, ignore_errors=True)
+        with scratch_folder(self.root, f"shard{self.shard}") as aside:
             self._mark_pending()
             files = self._write_aside(aside, stored)
-            lock.check()
+            lock.check()  # encoding took its time: whoever took the lock over must not be overwritten
             self._rename_into_place(aside, files)
             record = ShardRecord.of(
                 self.layout, self.shard, files=files, results=results, code_version=code_version()
@@ -135,8 +132,6 @@ class ShardWriter:
             lock.check()
             write_atomic(self.root / record_key(self.shard), record.to_bytes(), temp_folder=aside)
             self._step("journalled")
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
         return record
 
     def _step(self, name: str) -> None:
@@ -149,7 +144,7 @@ class ShardWriter:
         except OSError as error:
             raise HeatpoolError(
                 f"{self.root}: cannot write shard {self.shard} ({error.strerror or error}); "
-                "mend that and use --resume"
+                "repair that and use --resume"
             ) from error
 
     def _check(self, stored: Mapping[str, np.ndarray], results: Sequence[ClipResult]) -> None:
@@ -170,13 +165,15 @@ class ShardWriter:
                 raise ValueError(f"expected {name} to be finite, got NaN or infinity")
 
     def _mark_pending(self) -> None:
+        # Before any file changes: a record that outlived its files would make readers trust the wrong ones.
+        # The flush keeps the two removals in this order through a power cut.
         (self.root / FINISHED).unlink(missing_ok=True)
         flush_folder(self.root)
         (self.root / record_key(self.shard)).unlink(missing_ok=True)
         flush_folder(self.root / JOURNAL)
         self._step("pending")
 
-    def _write_aside(self, aside: Path, stored: Mapping[str, np.ndarray]) -> dict[str, FileMark]:
+    def _write_aside(self, aside: Path, stored: Mapping[str, np.ndarray]) -> dict[str, Checksum]:
         """Write each array as shard 0 of a one-shard array; returns size and SHA-256 by final path."""
         group = zarr.create_group(aside, zarr_format=3)
         count = self.layout.shard_clips
@@ -191,7 +188,7 @@ class ShardWriter:
             self._step(f"wrote {name}")
         return files
 
-    def _rename_into_place(self, aside: Path, files: Mapping[str, FileMark]) -> None:
+    def _rename_into_place(self, aside: Path, files: Mapping[str, Checksum]) -> None:
         for name in self.layout.stored:
             key = self.layout.shard_key(name, self.shard)
             if key in files:

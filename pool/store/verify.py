@@ -21,7 +21,7 @@ from heatpool.pool.store.index import IndexReader
 from heatpool.pool.store.journal import examine_shard, record_key, recorded_shards
 from heatpool.pool.store.layout import FINISHED, INDEX_CHUNK_CLIPS, RESULT_DTYPES, Layout
 
-__all__ = ["Check", "Problem", "StoreReport", "damaged_creation", "unsound_shards", "verify_store"]
+__all__ = ["Check", "Problem", "StoreReport", "damaged_creation", "incomplete_shards", "verify_store"]
 
 Check = Literal["hashes", "sizes", "journal"]
 """How closely finished shards are looked at: all bytes are read and hashed; records are read and files
@@ -55,18 +55,18 @@ class StoreReport:
         layout: sizes of the store.
         problems: damage, file by file.
         pending: shards without a record: not written yet, or their record is gone.
-        strays: files that belong to nothing; readers ignore them.
+        unexpected: files that belong to nothing; readers ignore them.
         files: number of files that were compared.
     """
 
     layout: Layout
     problems: tuple[Problem, ...]
     pending: tuple[int, ...]
-    strays: tuple[str, ...]
+    unexpected: tuple[str, ...]
     files: int
 
     @property
-    def sound(self) -> bool:
+    def intact(self) -> bool:
         """Whether nothing is damaged and nothing is missing."""
         return not self.problems and not self.pending
 
@@ -98,17 +98,17 @@ def verify_store(path: str | Path, *, on_shard: Callable[[], None] = lambda: Non
     return StoreReport(layout, tuple(problems), pending, tuple(sorted(found - known)), len(found & known))
 
 
-def unsound_shards(root: Path, layout: Layout, *, check: Check) -> list[int]:
+def incomplete_shards(root: Path, layout: Layout, *, check: Check) -> list[int]:
     """Shards to be written, in order: without a record, or not as their record says.
 
     Looks only at shards that have a record: a store of ten million clips of which few are done is
     planned by one look into the journal's folder.
     """
     recorded = recorded_shards(FolderSource(root), layout)
-    sound = set(recorded)
+    intact = set(recorded)
     if check != "journal":
-        sound -= {shard for shard, texts in _examine(root, layout, recorded, check=check) if texts}
-    return [shard for shard in range(layout.shards) if shard not in sound]
+        intact -= {shard for shard, texts in _examine(root, layout, recorded, check=check) if texts}
+    return [shard for shard in range(layout.shards) if shard not in intact]
 
 
 def damaged_creation(root: Path, record: CreationRecord, *, check: Check) -> list[str]:

@@ -26,7 +26,7 @@ from heatpool.pool.store.journal import ShardRecord
 from heatpool.pool.store.layout import JOURNAL, Layout
 from heatpool.pool.store.resume import compare_input, remake_files
 from heatpool.pool.store.shard_writer import ShardWriter, stack_features, to_stored
-from heatpool.pool.store.verify import Check, unsound_shards
+from heatpool.pool.store.verify import Check, incomplete_shards
 
 __all__ = ["StoreWriter"]
 
@@ -155,10 +155,10 @@ class StoreWriter:
         """Shards still to be written, in order.
 
         Args:
-            check: what makes a shard count as written. `hashes`: a sound record, and files that have the
+            check: what makes a shard count as written. `hashes`: an intact record, and files that have the
                 recorded SHA-256; `sizes`: files of the recorded sizes; `journal`: that there is a record.
         """
-        return unsound_shards(self.path, self.layout, check=check)
+        return incomplete_shards(self.path, self.layout, check=check)
 
     def write_shard(
         self, shard: int, features: Sequence[ClipFeatures | None], results: Sequence[ClipResult]

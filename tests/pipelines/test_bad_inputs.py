@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Fails:
+def refuse(capsys: pytest.CaptureFixture[str]) -> Fails:
     """Run a command that must fail; return its one line."""
 
     def fails(*words: str | Path) -> str:
@@ -46,7 +46,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def test_the_program_itself_says_one_line_and_exits_with_one(made: Path, tmp_path: Path) -> None:
-    words = ["predict", "--run", str(tmp_path), str(made / "videos"), "--out", str(tmp_path / "a.csv")]
+    words = ["predict", str(tmp_path), str(made / "videos"), "--out", str(tmp_path / "a.csv")]
     done = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
@@ -55,35 +55,35 @@ def test_the_program_itself_says_one_line_and_exits_with_one(made: Path, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_without_checkpoint(made: Path, tmp_path: Path, said: Fails) -> None:
+def test_a_run_without_checkpoint(made: Path, tmp_path: Path, refuse: Fails) -> None:
     run = tmp_path / "run"
     shutil.copytree(made / "run", run)
     (run / "pooled_joint" / "checkpoints" / "best.safetensors").unlink()
     before = contents(run)
     line = "no checkpoint: " + str(run / "pooled_joint" / "checkpoints" / "best.safetensors") + " is missing"
-    answers = tmp_path / "a.csv"
+    predictions = tmp_path / "a.csv"
     # Said before the videos are looked at, which may take hours.
-    assert line in said("predict", "--run", run, made / "videos" / "0.mp4", "--out", answers)
-    assert line in said("evaluate", run, "--device", "cpu")
+    assert line in refuse("predict", run, made / "videos" / "0.mp4", "--out", predictions)
+    assert line in refuse("evaluate", run, "--device", "cpu")
     assert contents(run) == before
-    assert not answers.exists()
+    assert not predictions.exists()
 
 
-def test_a_training_that_was_interrupted(made: Path, tmp_path: Path, said: Fails) -> None:
+def test_a_training_that_was_interrupted(made: Path, tmp_path: Path, refuse: Fails) -> None:
     run = tmp_path / "run"
     shutil.copytree(made / "run", run)
     (run / "summary.json").unlink()  # written last
-    for words in (("predict", "--run", run, made / "videos"), ("evaluate", run)):
-        line = said(*words)
+    for words in (("predict", run, made / "videos"), ("evaluate", run)):
+        line = refuse(*words)
         assert "its training was interrupted: heatpool train … --resume finishes it" in line
 
 
-def test_a_damaged_checkpoint(made: Path, tmp_path: Path, said: Fails) -> None:
+def test_a_damaged_checkpoint(made: Path, tmp_path: Path, refuse: Fails) -> None:
     run = tmp_path / "run"
     shutil.copytree(made / "run", run)
     weights = run / "pooled_joint" / "checkpoints" / "best.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    assert "cannot load the checkpoint" in said("evaluate", run, "--device", "cpu")
+    assert "cannot load the checkpoint" in refuse("evaluate", run, "--device", "cpu")
 
 
 @pytest.mark.parametrize(
@@ -95,39 +95,39 @@ def test_a_damaged_checkpoint(made: Path, tmp_path: Path, said: Fails) -> None:
     ids=["channels and tap", "network"],
 )
 def test_a_store_of_other_features(
-    made: Path, tmp_path: Path, said: Fails, height: int, tap: str, differs: str
+    made: Path, tmp_path: Path, refuse: Fails, height: int, tap: str, differs: str
 ) -> None:
     network = heatmap_network(tmp_path / "pose.onnx", height=height)
     assert extract(made / "clips.csv", tmp_path / "other.zarr", network, tap=tap) == 0
-    line = said("evaluate", made / "run", "--features", tmp_path / "other.zarr", "--out", tmp_path / "out")
+    line = refuse("evaluate", made / "run", "--features", tmp_path / "other.zarr", "--out", tmp_path / "out")
     assert f"these features do not fit the run: its {differs} is" in line
     assert not (tmp_path / "out").exists()
 
 
-def test_a_store_of_another_tap_with_as_many_channels(made: Path, tmp_path: Path, said: Fails) -> None:
+def test_a_store_of_another_tap_with_as_many_channels(made: Path, tmp_path: Path, refuse: Fails) -> None:
     other = tmp_path / "other.zarr"
     shutil.copytree(made / "features.zarr", other)
     meta = other / "zarr.json"
     meta.write_text(meta.read_text().replace('"brightness"', '"brightness2"'))
-    assert "its tap is 'brightness', theirs 'brightness2'" in said(
+    assert "its tap is 'brightness', theirs 'brightness2'" in refuse(
         "evaluate", made / "run", "--features", other
     )
 
 
-def test_classes_that_the_run_does_not_know(made: Path, tmp_path: Path, said: Fails) -> None:
+def test_classes_that_the_run_does_not_know(made: Path, tmp_path: Path, refuse: Fails) -> None:
     manifest = make_manifest(tmp_path, class_names=("rise", "wobble"))
     assert extract(manifest, tmp_path / "other.zarr", made / "pose.onnx") == 0
-    line = said("evaluate", made / "run", "--features", tmp_path / "other.zarr")
+    line = refuse("evaluate", made / "run", "--features", tmp_path / "other.zarr")
     assert "expected the 2 classes of the run in" in line
     assert "the run does not know wobble" in line
     # Their videos can be asked about all the same.
-    words = ["predict", "--run", made / "run", manifest, "--out", tmp_path / "a.csv", "--quiet"]
+    words = ["predict", made / "run", manifest, "--out", tmp_path / "a.csv", "--quiet"]
     assert main([*map(str, words), "--device", "cpu", "--threads", "1"]) == 0
     with (tmp_path / "a.csv").open(newline="") as file:
         assert {row["label_1"] for row in csv.DictReader(file)} <= {"rise", "fall"}
 
 
-def test_a_class_name_without_label_among_labels(made: Path, tmp_path: Path, said: Fails) -> None:
+def test_a_class_name_without_label_among_labels(made: Path, tmp_path: Path, refuse: Fails) -> None:
     with (made / "clips.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     with (tmp_path / "clips.csv").open("w", newline="") as file:
@@ -136,22 +136,22 @@ def test_a_class_name_without_label_among_labels(made: Path, tmp_path: Path, sai
         for number, row in enumerate(rows):
             label = "" if number == 3 else int(row["class_name"] == "rise")
             writer.writerow({"path": made / row["path"], "label": label, "class_name": row["class_name"]})
-    line = said(
+    line = refuse(
         "extract", "--videos", tmp_path / "clips.csv", "--out", tmp_path / "x.zarr", "--backend", "tiny"
     )
     assert "expected a label for class 'fall' of clip" in line
     assert not (tmp_path / "x.zarr").exists()
 
 
-def test_videos_that_are_not_there(made: Path, tmp_path: Path, said: Fails) -> None:
+def test_videos_that_are_not_there(made: Path, tmp_path: Path, refuse: Fails) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("x")
     for videos, line in (
         (tmp_path / "empty", "expected videos (.avi"),
-        (tmp_path / "absent.mp4", "absent.mp4 does not exist"),
+        (tmp_path / "absent.mp4", "absent.mp4 is not there"),
         (tmp_path / "text.txt", "expected a folder, a manifest .csv or a video"),
     ):
-        assert line in said("predict", "--run", made / "run", videos, "--out", tmp_path / "a.csv")
+        assert line in refuse("predict", made / "run", videos, "--out", tmp_path / "a.csv")
     assert not (tmp_path / "a.csv").exists()
 
 

@@ -52,7 +52,7 @@ def index(**changes: object) -> ClipIndex:
         ({"path": ("a",)}, "expected 2 paths, got 1"),
         ({"label": np.array([0, 1], np.int32)}, "expected labels from -1 to 0, got 0 to 1"),
         ({"columns": {"subject": ("1",)}}, "expected 2 values in column subject, got 1"),
-        ({"splits": {"xsub": np.array([0, 9], np.uint8)}}, "expected parts 0 to 3 in split xsub, got 9"),
+        ({"splits": {"xsub": np.array([0, 9], np.uint8)}}, "expected splits 0 to 3 in split xsub, got 9"),
     ],
 )
 def test_an_index_that_contradicts_itself_is_refused(changes: dict[str, object], message: str) -> None:

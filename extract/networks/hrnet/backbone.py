@@ -117,7 +117,6 @@ def load_hrnet_backbone(
     *,
     taps: Sequence[str] = (DEFAULT_TAP,),
     batchnorm: BatchNorm = "eval",
-    heatmap_crop_wh_px: tuple[int, int] = (192, 256),
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> HRNetBackbone:
@@ -126,7 +125,7 @@ def load_hrnet_backbone(
     Raises:
         HeatpoolError: if the weights cannot be read or do not fit, or there is no such tap.
     """
-    network, digest = load_network(path, heatmap_crop_wh_px=heatmap_crop_wh_px)
+    network, digest = load_network(path)
     return HRNetBackbone(
         network,
         taps=taps,

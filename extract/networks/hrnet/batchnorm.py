@@ -1,6 +1,6 @@
 """The two ways to run HRNet's batch norms: with the trained statistics, or with each crop's own.
 
-The published extractor never calls `eval()`, so its batch norms use the statistics of the batch at hand,
+The published extractor never calls `eval()`, so its batch norms use the statistics of the batch itself,
 and its batches are single crops. That is instance normalisation, which does not care how crops are batched.
 """
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 __all__ = ["HRNET_TAPS", "HRNetOutput", "HRNetSimCC"]
 
-_BLOCKS = 4  # residual blocks a branch in each module
+_BLOCKS = 4  # residual blocks per branch in each module
 _MODULES = {2: 1, 3: 4, 4: 3}  # modules of each stage
 _STEM_CHANNELS = 64
 _EXPANSION = 4  # of the bottlenecks of stage 1

@@ -74,7 +74,7 @@ class TinyBackbone:
             crops: (B, 3, 128, 96) float, normalised as `crop` says, on the network's device.
 
         Returns:
-            17 joints a crop, scores, a map for each tap, by default (B, 64, 16, 12), and heatmaps
+            17 joints per crop, scores, a map for each tap, by default (B, 64, 16, 12), and heatmaps
             (B, 17, 32, 24).
         """
         logits, *maps = self.network(crops, self._taps)

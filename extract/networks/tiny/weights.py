@@ -20,7 +20,6 @@ __all__ = [
     "FIGURES_FILE",
     "POSE_FILE",
     "load_tiny_weights",
-    "read_facts",
     "save_weights",
 ]
 
@@ -66,16 +65,3 @@ def load_tiny_weights(module: nn.Module, path: Path) -> str:
         )
     module.load_state_dict(state, strict=False)  # only batch norm's step counters are absent
     return digest
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """Return what the metadata of a weights file says: `knows`, `recipe` and `figures`.
-
-    Raises:
-        HeatpoolError: if the file is missing or damaged.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {}).get(_FACTS, "{}"))
-    except (OSError, SafetensorError) as error:
-        raise HeatpoolError(f"cannot read weights {path}: {error}; make them again: make weights") from error

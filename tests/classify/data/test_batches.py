@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from heatpool.classify.data.batches import batches, clip_batch, load_clips, sample_time, split_rows
+from heatpool.classify.data.batches import batches, clip_batch, load_clips, sample_time
 from heatpool.classify.data.clips import ChannelStats, ClipSet, channel_stats
-from heatpool.classify.data.keypoints import person_frame
+from heatpool.classify.data.splits import split_rows
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
@@ -65,36 +65,13 @@ def test_load_clips_packs_persons_in_the_asked_order(tmp_path: Path) -> None:
     assert clips.source["tap"] == "x"
 
 
-def test_an_absent_slot_can_be_filled_with_the_first_person(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "s.zarr", labels=[0, 1], parts=[1, 1], two=(1,))
-    clips = load_clips(store, np.arange(2), absent="copy")
-    assert clips.clip_of_person.tolist() == [0, 0, 1, 1]
-    assert clips.slot.tolist() == [0, 1, 0, 1]
-    assert clips.features[torch.arange(4)][:, 1, 0, 0].tolist() == [1, 1, 11, 12]
-
-
-def test_keypoints_move_into_the_frame_of_the_first_person(tmp_path: Path) -> None:
+def test_keypoints_come_as_they_are_stored(tmp_path: Path) -> None:
     store = make_store(tmp_path / "s.zarr", labels=[0], parts=[1])
-    image = load_clips(store, np.arange(1), input="keypoints", keypoints_frame="image")
-    torch.testing.assert_close(
-        image.features[0, 1, 5].float(), torch.tensor([0.05, 0.1, 1]), atol=1e-4, rtol=0
-    )
-    person = load_clips(store, np.arange(1), input="keypoints").features[0].float()
-    # x is doubled (200 x 100 frame), hips 11 and 12 at 0.23, height 0.32
-    torch.testing.assert_close(person[1, 0], torch.tensor([-0.23 / 0.32, -0.23 / 0.32, 1]), atol=2e-3, rtol=0)
-    assert person[0].abs().max() == 0
-
-
-def test_person_frame_keeps_movement_and_the_other_person() -> None:
-    keypoints = np.ones((2, 3, 17, 3), np.float32)
-    keypoints[..., :2] = 0
-    keypoints[0, :, 0, 1] = -0.5  # head above the rest: height 0.5
-    keypoints[0, 2, :, 0] = 0.25  # the whole body steps right at the end
-    keypoints[1, :, :, 0] = 1.0
-    out = person_frame(keypoints, np.ones((2, 3), np.bool_), aspect=1.0)
-    np.testing.assert_allclose(out[0, :, 11, 0], [0, 0, 0.5])
-    np.testing.assert_allclose(out[0, 0, 0, :2], [0, -1])
-    np.testing.assert_allclose(out[1, 0, 11, :2], [2, 0])
+    clips = load_clips(store, np.arange(1), input="keypoints")
+    expected = torch.tensor([0.05, 0.1, 1])
+    torch.testing.assert_close(clips.features[0, 1, 5].float(), expected, atol=1e-4, rtol=0)
+    assert clips.features[0, 0].abs().max() == 0  # nobody is seen at step 0
+    assert clips.source["keypoints_frame"] == "image"  # what checkpoints of older builds ask for
 
 
 def test_split_rows_and_its_refusals(tmp_path: Path) -> None:
@@ -107,10 +84,12 @@ def test_split_rows_and_its_refusals(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="xsub"):
         split_rows(good, "xview")
     empty = make_store(tmp_path / "b.zarr", labels=[0, 1], parts=[Split.TRAIN, Split.TEST])
-    with pytest.raises(HeatpoolError, match="val part of xsub has no usable clip"):
+    with pytest.raises(HeatpoolError, match="val split of xsub has no usable clip"):
         split_rows(empty, "xsub")
     unlabelled = make_store(tmp_path / "c.zarr", labels=[0, -1, -1, 0], parts=[1, 1, 1, 2])
-    with pytest.raises(HeatpoolError, match=r"2 of 3 clips in the train part.*'clip1'.*label them"):
+    with pytest.raises(
+        HeatpoolError, match=r"the train split of xsub needs labels in the manifest: 2 of 3 .* 'clip1'"
+    ):
         split_rows(unlabelled, "xsub")
 
 
@@ -206,9 +185,9 @@ def test_a_constant_channel_is_not_divided_by_zero() -> None:
         ChannelStats(mean=torch.zeros(2), std=torch.zeros(2))
 
 
-def test_people_of_any_clips_in_any_order() -> None:
-    people, owner = ramp_clips().people_of(torch.tensor([1, 0]))
-    assert people.tolist() == [2, 0, 1]
+def test_persons_of_any_clips_in_any_order() -> None:
+    persons, owner = ramp_clips().persons_of(torch.tensor([1, 0]))
+    assert persons.tolist() == [2, 0, 1]
     assert owner.tolist() == [0, 1, 1]
     assert ramp_clips().subset(np.array([1])).clip_ids == ("b",)
 

@@ -18,8 +18,8 @@ RGB_SOURCE: dict[str, str | int] = {"rgb": "xclip", "rgb_frames": FRAMES, "rgb_w
 
 TINY = HPNetRecipe(
     shared=Recipe(
-        epochs=6, batch_size=4, optimizer="adamw", learning_rate=2e-6, weight_decay=0.01, schedule="cosine", warmup_epochs=1,
-        window=8, width=8, layers=((2, 2),), p_interval=(0.8, 1.0),
+        epochs=6, batch_size=4, optimizer="adamw", learning_rate=2e-6, weight_decay=0.01, schedule="cosine",
+        warmup_epochs=1, window=8, width=8, layers=((2, 2),), p_interval=(0.8, 1.0),
     ),
     new_rate=2000, skeleton_rate=10_000, text_rate=1000, eps=1e-8, mixup=0, cutmix=0,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from heatpool.classify.hpnet.network import SKELETONS
 from heatpool.classify.hpnet.recipe import HPNetRecipe
 from heatpool.classify.hpnet.text import LabelText
 from heatpool.classify.training.history import EpochReport, Training
+from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.predict import predict_heads
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.jpeg import pack_jpegs
@@ -38,7 +39,7 @@ def run(
         embeddings = torch.randn(len(CLASSES), WIDTH, generator=torch.Generator().manual_seed(0))
         text = LabelText(CLASSES, embeddings, "a", 3.0)
     model = build_hpnet(config, shape, text=text)
-    return train_hpnet(config, train, val=val, model=model, shape=shape, out_dir=out, **more)  # type: ignore[arg-type]
+    return train_hpnet(config, model, shape, train, val=val, out_dir=out, **more)  # type: ignore[arg-type]
 
 
 def right(scores: object) -> float:
@@ -72,19 +73,20 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
         if report.epoch == 1:
             raise _StopError
 
+    monkeypatch.setattr("heatpool.classify.training.history._SAVE_EVERY_S", 0.0)
     with pytest.raises(_StopError):
         run(config, train, val, tmp_path / "cut", progress=stop_after_two)
     calls = []
-    step = torch.optim.AdamW.step
+    step = AdamW.step
 
-    def broken_step(self: torch.optim.AdamW) -> None:
+    def broken_step(self: torch.optim.Optimizer) -> None:
         calls.append(1)
         if len(calls) == 2:
             raise _StopError
         step(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", broken_step)
+        patch.setattr(AdamW, "step", broken_step)
         with pytest.raises(_StopError):
             run(config, train, val, tmp_path / "cut", resume=True)
     resumed = run(config, train, val, tmp_path / "cut", resume=True)
@@ -100,13 +102,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
 
 def test_accumulated_batches_make_one_step_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
-    step = torch.optim.AdamW.step
+    step = AdamW.step
 
-    def counted_step(self: torch.optim.AdamW) -> None:
+    def counted_step(self: torch.optim.Optimizer) -> None:
         taken.append(1)
         step(self)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", counted_step)
+    monkeypatch.setattr(AdamW, "step", counted_step)
     clips = clips_with_rgb(18)  # batches of 4, 4, 4, 4, 2
     run(recipe(shared={"epochs": 1, "accumulation": 3}), clips, clips, tmp_path)
     assert len(taken) == 2
@@ -138,7 +140,7 @@ def test_checkpoints_refuse_what_they_were_not_made_for(tmp_path: Path) -> None:
 def test_unlabelled_clips_and_divergence_are_one_clear_line(tmp_path: Path) -> None:
     clips = clips_with_rgb(8)
     unlabelled = dataclasses.replace(clips, labels=torch.full((8,), -1))
-    with pytest.raises(HeatpoolError, match="8 of 8 clips in the val split have no label"):
+    with pytest.raises(HeatpoolError, match="the val split needs labels: 8 of 8 clips have no label"):
         run(TINY, clips, unlabelled, tmp_path)
     with pytest.raises(HeatpoolError, match=r"training diverged: .* use a lower --learning-rate"):
         run(recipe(shared={"learning_rate": 1e25}), clips, clips, tmp_path)
@@ -166,7 +168,7 @@ def test_the_image_network_is_trained_on_crops(tmp_path: Path) -> None:
     before = encoder.tower.embeddings.patch_embedding.weight.clone()
     shape = shape_of(clips, vision=encoder.describe())
     model = build_hpnet(config, shape, encoder=encoder)
-    done = train_hpnet(config, clips, val=clips, model=model, shape=shape, out_dir=tmp_path)
+    done = train_hpnet(config, model, shape, clips, val=clips, out_dir=tmp_path)
     assert not torch.equal(before, encoder.tower.embeddings.patch_embedding.weight)
     assert done.history[-1].figures["train/loss"] < done.history[0].figures["train/loss"]
     model.eval()

@@ -53,5 +53,5 @@ def test_a_calibrated_classifier_has_a_small_error_and_a_boaster_a_large_one() -
 def test_clips_without_labels_are_refused() -> None:
     scores = two_class([0.6], [True])
     unlabelled = ClipScores(scores.clip_ids, scores.scores, np.array([-1]), ("a", "b"), "probabilities")
-    with pytest.raises(HeatpoolError, match="1 of 1 clips lack a label"):
+    with pytest.raises(HeatpoolError, match="cannot calibrate: 1 of 1 clips have no label, such as 'c0'"):
         calibrate(unlabelled)

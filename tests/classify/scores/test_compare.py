@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
 from heatpool.classify.scores.compare import PairedCounts, compare_scores
 from heatpool.classify.scores.scores import ClipScores
@@ -25,16 +25,45 @@ def guesses(
 
 
 def test_counts_and_mcnemar_by_hand() -> None:
-    """Of ten clips: two both right, one only the first, six only the second, one neither."""
+    """Of ten clips: two both correct, one only the first, six only the second, one neither."""
     first = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0], bool)
     second = np.array([1, 1, 0, 1, 1, 1, 1, 1, 1, 0], bool)
     order = np.random.default_rng(0).permutation(10)  # matched by id, whatever the order
     found = compare_scores([guesses(first)], [guesses(second, order=order)], draws=500)
-    assert found.paired == PairedCounts(both_right=2, only_first=1, only_second=6, both_wrong=1)
+    assert found.paired == PairedCounts(
+        both_correct=2, only_first_correct=1, only_second_correct=6, both_wrong=1
+    )
     assert found.paired.mcnemar_p == pytest.approx(2 * (1 + 7) / 2**7)  # P(at most 1 head of 7), twice
     top1 = found.differences["acc/top1"]
     assert (top1.first, top1.second, top1.value) == (0.3, 0.8, pytest.approx(0.5))
     assert top1.interval[0] < 0.5 < top1.interval[1]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (5, 5), (3, 9), (40, 80), (2000, 2300)])
+def test_mcnemars_p_is_the_binomial_tests(first: int, second: int) -> None:
+    expected = binomtest(first, first + second).pvalue
+    assert PairedCounts(7, first, second, 2).mcnemar_p == pytest.approx(expected, rel=1e-9)
+    assert PairedCounts(7, second, first, 2).mcnemar_p == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_interval_of_mean_class_is_that_of_drawing_clip_by_clip() -> None:
+    """The draws done the slow way, of groups and classes of unequal size."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 2, 60)
+    first, second = rng.random(60) < 0.5, rng.random(60) < 0.7
+    group = np.sort(rng.integers(0, 7, 60))
+    named = {f"c{n:03d}": f"g{number}" for n, number in enumerate(group)}
+    found = compare_scores(
+        [guesses(first, labels)], [guesses(second, labels)], groups=named, draws=100, seed=2
+    )
+    drawn = np.random.default_rng(2).integers(7, size=(100, 7))
+    gains = []
+    for groups in drawn:
+        clips = np.concatenate([np.flatnonzero(group == each) for each in groups])
+        by_class = [clips[labels[clips] == k] for k in np.unique(labels[clips])]
+        gains.append(np.mean([second[each].mean() - first[each].mean() for each in by_class]))
+    expected = np.quantile(gains, (0.025, 0.975))
+    assert found.differences["acc/mean_class"].interval == pytest.approx(tuple(expected))
 
 
 def test_mean_class_weighs_classes_alike() -> None:

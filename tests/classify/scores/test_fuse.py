@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from heatpool.classify.scores.fuse import FusionWeights, fit_fusion, fuse_scores
 from heatpool.classify.scores.scores import ClipScores
@@ -77,13 +79,37 @@ def test_the_fit_is_the_minimum() -> None:
             assert objective({**best.weights, name: best.weights[name] + step}) > lowest
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_fit_is_scipys(seed: int) -> None:
+    """Up to five streams, good, useless and misleading ones, so that some weights end at zero."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 6, 80)
+    strengths = rng.uniform(-3, 6, rng.integers(1, 6))
+    sets = {
+        f"s{number}": scores_of(strength * np.eye(6)[labels] + rng.standard_normal((80, 6)), labels)
+        for number, strength in enumerate(strengths)
+    }
+    logs = np.stack([each.log_probabilities() for each in sets.values()])
+
+    def objective(weights: np.ndarray) -> float:
+        fused = log_softmax(np.tensordot(weights, logs, 1), axis=1)
+        return -fused[np.arange(80), labels].mean() + 1e-2 * ((weights - 1 / len(sets)) ** 2).sum()
+
+    bounds = [(0, None)] * len(sets)
+    options = {"ftol": 1e-15, "gtol": 1e-10}
+    expected = minimize(objective, np.full(len(sets), 1 / len(sets)), bounds=bounds, options=options)
+    found = np.array(list(fit_fusion(sets).weights.values()))
+    assert objective(found) <= expected.fun + 1e-12
+    np.testing.assert_allclose(found, expected.x, atol=1e-4)
+
+
 def test_mismatches_are_refused() -> None:
     values = np.zeros((2, 3))
     with pytest.raises(HeatpoolError, match="score different clips"):
         fit_fusion({"a": scores_of(values), "b": scores_of(values, ids=("c0", "x"))})
     with pytest.raises(HeatpoolError, match="fusion weights are for"):
         fuse_scores({"a": scores_of(values)}, {"b": 1.0})
-    with pytest.raises(HeatpoolError, match="1 of 2 have none"):
+    with pytest.raises(HeatpoolError, match="cannot fit fusion weights: 1 of 2 clips have no label"):
         fit_fusion({"a": scores_of(values, labels=np.array([0, -1]))})
     with pytest.raises(HeatpoolError, match="at least one stream"):
         fit_fusion({})

@@ -71,7 +71,7 @@ def main(out: Path) -> None:
     config = recipe(shared={"epochs": 2, "batch_size": 8, "learning_rate": 1e-5})
     shape = NetworkShape(channels=4, classes=len(CLASSES), persons=2, width=WIDTH, frames=FRAMES)
     train, val = clips_with_rgb(17), clips_with_rgb(7, seed=1)
-    train_hpnet(config, train, val=val, model=build_hpnet(config, shape), shape=shape, out_dir=out / "hpnet")
+    train_hpnet(config, build_hpnet(config, shape), shape, train, val=val, out_dir=out / "hpnet")
     leave_processes()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 import torch
 
 from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.training import history
+from heatpool.classify.training.architecture import Trained
 from heatpool.classify.training.history import EpochReport
+from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.predict import predict_scores
 from heatpool.classify.training.recipe import Recipe
 from heatpool.classify.training.stream import learning_rate, load_model, train_stream
@@ -17,8 +21,9 @@ from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import moving_clips
 
 TINY = Recipe(
-    epochs=4, batch_size=8, optimizer="adamw", learning_rate=2e-2, weight_decay=0.01, schedule="cosine", warmup_epochs=1,
-    window=8, width=8, layers=((1, 1), (2, 2)), dropout=0.05, noise_std=0.02, scale_jitter=0.1,
+    epochs=4, batch_size=8, optimizer="adamw", learning_rate=2e-2, weight_decay=0.01, schedule="cosine",
+    warmup_epochs=1, window=8, width=8, layers=((1, 1), (2, 2)), dropout=0.05, noise_std=0.02,
+    scale_jitter=0.1,
 )  # fmt: skip
 
 
@@ -60,19 +65,20 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
         if report.epoch == 1:
             raise _StopError
 
+    monkeypatch.setattr("heatpool.classify.training.history._SAVE_EVERY_S", 0.0)
     with pytest.raises(_StopError):
         train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", progress=stop_after_two)
     calls = []
-    step = torch.optim.AdamW.step
+    step = AdamW.step
 
-    def broken_step(self: torch.optim.AdamW) -> None:
+    def broken_step(self: torch.optim.Optimizer) -> None:
         calls.append(1)
         if len(calls) == 2:
             raise _StopError
         step(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", broken_step)
+        patch.setattr(AdamW, "step", broken_step)
         with pytest.raises(_StopError):
             train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", resume=True)
     resumed = train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", resume=True)
@@ -81,6 +87,29 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
         files = [tmp_path / run / "checkpoints" / f"{name}.safetensors" for run in ("whole", "cut")]
         assert files[0].read_bytes() == files[1].read_bytes()
     assert (tmp_path / "whole/metrics.csv").read_bytes() == (tmp_path / "cut/metrics.csv").read_bytes()
+
+
+def test_quick_epochs_are_saved_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first and the last one here; the best one lies in between and is kept until then."""
+    train, val = moving_clips(24), moving_clips(9, seed=1)
+    config = dataclasses.replace(TINY, epochs=8, learning_rate=0.05)
+    saved: list[int] = []
+    write = history.save_checkpoint
+
+    def noted(path: Path, trained: Trained) -> None:
+        saved.append(trained.epoch)
+        write(path, trained)
+
+    monkeypatch.setattr(history, "save_checkpoint", noted)
+    for name, seconds in (("each", 0.0), ("few", math.inf)):
+        saved.clear()
+        monkeypatch.setattr(history, "_SAVE_EVERY_S", seconds)
+        run = train_stream(config, train, val=val, out_dir=tmp_path / name)
+    best = run.history[-1].best_epoch
+    assert 0 < best < 7
+    assert saved == [0, 0, best, 7]
+    for file in ("metrics.csv", "checkpoints/best.safetensors", "checkpoints/best.json"):
+        assert (tmp_path / "few" / file).read_bytes() == (tmp_path / "each" / file).read_bytes()
 
 
 def test_a_finished_run_is_not_overwritten_nor_continued_differently(tmp_path: Path) -> None:
@@ -103,7 +132,7 @@ def test_bad_splits_are_refused(tmp_path: Path) -> None:
     labels = train.labels.clone()
     labels[[2, 5]] = -1
     with pytest.raises(
-        HeatpoolError, match="2 of 12 clips in the train split have no label, for example 's0-002'"
+        HeatpoolError, match="the train split needs labels: 2 of 12 clips have no label, such as 's0-002'"
     ):
         train_stream(TINY, replace(train, labels=labels), val=val, out_dir=tmp_path)
     with pytest.raises(HeatpoolError, match="val split has 0 clips"):
@@ -135,8 +164,9 @@ def test_learning_rates_by_hand() -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        {"stream": "speed"}, {"batch_size": 1}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"p_interval": (0.9, 0.5)},
-        {"width": 6}, {"layers": ()}, {"optimizer": "adam"}, {"dropout": 1.0}, {"noise_std": -1.0},
+        {"stream": "speed"}, {"batch_size": 1}, {"learning_rate": 0.0}, {"learning_rate": float("nan")},
+        {"p_interval": (0.9, 0.5)}, {"width": 6}, {"layers": ()}, {"optimizer": "adam"}, {"dropout": 1.0},
+        {"noise_std": -1.0},
     ],
 )  # fmt: skip
 def test_impossible_recipes_are_refused(field: dict[str, object]) -> None:

@@ -98,8 +98,13 @@ def table(tmp_path: Path, text: str, *paths: str, **columns: str) -> Listing:
 
 
 def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
-    lines = ("a/1.mp4;wave;7;train;x", "b/2;clap;8;VALIDATION;", "./3.mp4;wave;;;y", "4.mp4;z;;test;")
-    text = "\n".join(["file;action;who;fold;note", *lines])
+    lines = (
+        "a/1.mp4;wave;7;train;fold=subject;x",
+        "b/2;clap;8;VALIDATION;;",
+        "./3.mp4;wave;;;;y",
+        "4.mp4;z;;test;;",
+    )
+    text = "\n".join(["file;action;who;fold;disjoint;note", *lines])
     listing = table(
         tmp_path, text, "3.mp4", "a/1.mp4", "b/2.mp4", "5.mp4", path="file", label="action", subject="who"
     )
@@ -110,6 +115,7 @@ def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
         ("3", "wave", 1),
     ]
     assert [clip.columns["subject"] for clip in clips] == ["7", "8", ""]
+    assert listing.manifest.disjoint == {"fold": "subject"}
     assert [clip.splits for clip in clips] == [
         {"fold": Split.TRAIN},
         {"fold": Split.VAL},

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from heatpool.extract.datasets import DATASETS, SPECS, forbidden_columns
+from heatpool.extract.datasets import DATASETS, SPECS
 from heatpool.extract.datasets.listing import Listing, VideoFolder, scan
+from heatpool.extract.datasets.manifest import read_manifest
 from heatpool.extract.datasets.names import list_named
 from heatpool.extract.datasets.ntu import ntu60, ntu120
 from heatpool.extract.datasets.nw_ucla import nw_ucla
@@ -150,7 +151,7 @@ def test_ucf101_has_its_published_sizes() -> None:
     assert {clip.class_name for clip in odd} == {"HandstandPushups"}  # its files are called HandStandPushups
 
 
-def test_ucf101_parts_may_come_from_the_published_lists(tmp_path: Path) -> None:
+def test_ucf101_splits_may_come_from_the_published_lists(tmp_path: Path) -> None:
     (tmp_path / "trainlist01.txt").write_text("HandstandPushups/v_HandStandPushups_g01_c01.avi 37\n")
     (tmp_path / "testlist01.txt").write_text("Archery/v_Archery_g09_c01.avi\nArchery/v_Archery_g09_c02.avi\n")
     paths = ("Archery/v_Archery_g09_c01.avi", "HandstandPushups/v_HandstandPushups_g01_c01.avi")
@@ -159,6 +160,7 @@ def test_ucf101_parts_may_come_from_the_published_lists(tmp_path: Path) -> None:
         {"split1": Split.TEST},  # by groups it would be the other way round
         {"split1": Split.TRAIN},
     ]
+    assert listing.manifest.disjoint == {"split1": "subject"}
     assert [(each.path, each.reason) for each in listing.excluded] == [
         ("v_archery_g09_c02", "listed, but there is no such video")
     ]
@@ -181,13 +183,30 @@ def test_nw_ucla_splits_by_view() -> None:
     assert clips.excluded[0].reason == "its class is none of nw-ucla"
 
 
+def test_manifests_carry_the_rules_of_their_data_set_alone(tmp_path: Path) -> None:
+    rules = {make().name: make().disjoint for make in SPECS}
+    assert rules == {
+        "ntu60": {"xsub": "subject", "xview": "camera"},
+        "ntu120": {"xsub": "subject", "xset": "setup"},
+        "smarthome": {"cs": "subject", "cv1": "camera", "cv2": "camera"},
+        "uav-human": {"csv1": "subject", "csv2": "subject"},
+        "nw-ucla": {"cross_view": "camera"},
+        "ucf101": {"split1": "subject", "split2": "subject", "split3": "subject"},
+    }
+    listing = list_names(ntu60(), ["S001C002P003R001A001_rgb.avi"])
+    listing.manifest.write(tmp_path / "ntu60.csv")
+    index = read_manifest(tmp_path / "ntu60.csv").index()
+    assert index.disjoint == listing.manifest.index().disjoint == rules["ntu60"]
+    video = VideoFolder(FOLDER, ("wave/a.mp4",))
+    assert DATASETS["folder"](video).manifest.disjoint == {}
+
+
 @pytest.mark.parametrize("make", SPECS, ids=lambda make: make().name)
 def test_every_record_is_whole(make: object) -> None:
     spec: DatasetSpec = make()  # type: ignore[operator]
     assert spec.name in DATASETS
     assert len(set(spec.classes.values())) == len(spec.classes) == len({*map(str.casefold, spec.classes)})
     assert spec.splits
-    assert all(forbidden_columns()[name] == rule.column for name, rule in spec.splits.items())
     rules = [rule for rule in spec.splits.values() if rule.classes]
     assert all(rule.classes <= set(spec.classes.values()) for rule in rules)
 

@@ -38,6 +38,13 @@ def test_index_carries_splits_and_columns(tmp_path: Path) -> None:
     assert index.splits["xview"].tolist() == [Split.TEST, Split.VAL]
 
 
+def test_split_rules_stand_in_a_column(tmp_path: Path) -> None:
+    rows = ("a.mp4,1,x=subject; y = camera,train,train", "b.mp4,2,,test,")  # a row added by hand states none
+    index = read_manifest(write(tmp_path, "\n".join(["path,subject,disjoint,x,y", *rows]))).index()
+    assert index.disjoint == {"x": "subject", "y": "camera"}
+    assert list(index.splits) == ["x", "y"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -50,12 +57,19 @@ def test_index_carries_splits_and_columns(tmp_path: Path) -> None:
         ("path,start_s\na.mp4,soon\n", "expected a number in column start_s, got 'soon' in line 2"),
         (
             "path,label,class_name\na.mp4,0,x\nb.mp4,0,y\n",
-            "one class name a label in clips.csv, got 'x' and 'y' for 0",
+            "one class name per label in clips.csv, got 'x' and 'y' for 0",
         ),
         ("path\na.mp4\na.mp4\n", "unique clip ids, got 'a' twice"),
         ("path\n", "expected clips, got none"),
         ("path,label\n,3\n", "expected a path .* in line 2"),
         ("path\na.mp4,more\n", "as many values as columns in line 2"),
+        (
+            "path,disjoint,mine\na.mp4,mine=subject,train\nb.mp4,mine=camera,test\n",
+            "one value in column disjoint of clips.csv, got 'mine=camera' and 'mine=subject'",
+        ),
+        ("path,disjoint,mine\na.mp4,your=subject,train\n", "for a protocol of mine .* got 'your=subject'"),
+        ("path,disjoint,mine\na.mp4,mine=weather,train\n", "a column of subject, .* got 'mine=weather'"),
+        ("path,disjoint\na.mp4,train\n", "rules such as xsub=subject .* protocol of none .* got 'train'"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -99,9 +113,10 @@ def test_round_trip_through_the_file(
         )
         for at, (clip_id, label, part) in enumerate(zip(ids, labels, parts, strict=False))
     )
-    manifest = Manifest(clips, class_names, folder)
+    rules = {"xsub": "subject"} if labels[0] else {}
+    manifest = Manifest(clips, class_names, folder, rules)
     if 0 not in labels[: len(ids)]:
-        manifest = Manifest(clips, ("class 0", "one"), folder)  # a label nobody has keeps its place
+        manifest = Manifest(clips, ("class 0", "one"), folder, rules)  # a label nobody has keeps its place
     manifest.write(folder / "clips.csv")
     assert read_manifest(folder / "clips.csv") == manifest
 

@@ -12,7 +12,7 @@ from heatpool.extract.demo.motion import Performance
 from heatpool.extract.demo.render import Light
 from heatpool.extract.demo.scene import Place
 from heatpool.extract.demo.shot import Shot, ShotRenderer
-from heatpool.extract.demo.stills import StillFrame, render_still
+from heatpool.extract.demo.stills import People, render_still
 from heatpool.extract.demo.subjects import Subject, demo_subjects
 from heatpool.pool.records import COCO17
 
@@ -142,26 +142,22 @@ def test_occluder_and_frame_edge_hide_joints() -> None:
     assert truth.boxes_xyxy_px[0, 1, 0] == truth.boxes_xyxy_px[0, 1, 2]
 
 
-def test_samples_are_reproducible_and_consistent() -> None:
+def test_stills_are_reproducible_and_consistent() -> None:
     counts = set()
     for seed in range(12):
-        sample = render_still(np.random.default_rng(seed), width_px=256, height_px=192)
-        counts.add(len(sample.visible))
-        assert sample.rgb.shape == (192, 256, 3)
-        assert sample.rgb.std() > 5
-        low, high = sample.boxes_xyxy_px[:, None, :2], sample.boxes_xyxy_px[:, None, 2:]
-        inside = ((sample.joints_xy_px >= low - 1) & (sample.joints_xy_px <= high + 1)).all(-1)
-        assert inside[sample.visible].all()
+        rgb, people = render_still(np.random.default_rng(seed), width_px=256, height_px=192)
+        counts.add(len(people.visible))
+        assert rgb.shape == (192, 256, 3)
+        assert rgb.std() > 5
+        low, high = people.boxes_xyxy_px[:, None, :2], people.boxes_xyxy_px[:, None, 2:]
+        inside = ((people.joints_xy_px >= low - 1) & (people.joints_xy_px <= high + 1)).all(-1)
+        assert inside[people.visible].all()
     assert len(counts) >= 2
     again = render_still(np.random.default_rng(11), width_px=256, height_px=192)
-    np.testing.assert_array_equal(sample.rgb, again.rgb)
-    np.testing.assert_array_equal(sample.joints_xy_px, again.joints_xy_px)
+    np.testing.assert_array_equal(rgb, again.rgb)
+    np.testing.assert_array_equal(people.joints_xy_px, again.people.joints_xy_px)
 
 
-def test_sample_record_checks_shapes() -> None:
-    with pytest.raises(ValueError, match="expected rgb"):
-        StillFrame(np.zeros((4, 4, 3)), np.zeros((0, 17, 2)), np.zeros((0, 17), bool), np.zeros((0, 4)))
+def test_people_check_their_shapes() -> None:
     with pytest.raises(ValueError, match="expected \\(P, 17, 2\\)"):
-        StillFrame(
-            np.zeros((4, 4, 3), np.uint8), np.zeros((1, 17, 2)), np.zeros((1, 17), bool), np.zeros((2, 4))
-        )
+        People(np.zeros((1, 17, 2)), np.zeros((1, 17), bool), np.zeros((2, 4)))

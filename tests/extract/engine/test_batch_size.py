@@ -66,10 +66,12 @@ def test_other_errors_are_not_memory() -> None:
 
 
 _REAL = """
+import logging
 import resource
 import torch
 from heatpool.extract.engine.batch_size import BatchHalver
 
+logging.basicConfig(format="%(message)s")
 torch.set_num_threads(1)
 torch.zeros(8).sum()
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024

@@ -53,7 +53,7 @@ def test_pooled_vectors_and_joints_by_hand(make_video: VideoMaker) -> None:
         width_px=128,
         height_px=96,
         persons=1,
-        message="",
+        reason="",
     )
     # The joints lie at a quarter and three quarters of the crop: positions -0.5 and 0.5, height 0.
     np.testing.assert_allclose(features.pooled[0, :, 0, :2], [[-0.5, 0.0]] * 8, atol=1e-6)
@@ -146,12 +146,12 @@ def test_bad_clips_are_recorded_and_the_rest_goes_on(make_video: VideoMaker, tmp
     assert [outcome.result.status for outcome in outcomes] == [
         Status.FAILED, Status.OK, Status.FAILED, Status.NO_PERSON, Status.FAILED, Status.TRUNCATED, Status.OK,
     ]  # fmt: skip
-    assert "cannot open text.mp4" in outcomes[0].result.message
-    assert outcomes[2].result.message == "expected at least 2 frames, single.mp4 holds 1"
-    assert outcomes[3].result.message == "no person detected in any frame"
+    assert "cannot open text.mp4" in outcomes[0].result.reason
+    assert outcomes[2].result.reason == "expected at least 2 frames, single.mp4 holds 1"
+    assert outcomes[3].result.reason == "no person detected in any frame"
     assert outcomes[3].features is None
-    assert "does not exist" in outcomes[4].result.message
-    assert "header claims 40 frames" in outcomes[5].result.message
+    assert "does not exist" in outcomes[4].result.reason
+    assert "header claims 40 frames" in outcomes[5].result.reason
     assert outcomes[5].features is not None
     assert outcomes[1].features is not None
     assert outcomes[6].features is not None

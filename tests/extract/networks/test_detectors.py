@@ -39,6 +39,12 @@ def test_boxes_belong_to_their_clip_and_frame_best_first(tmp_path: Path) -> None
     assert [len(each) for each in found] == [2, 0, 1]
 
 
+def test_boxes_below_the_least_score_are_left_out(tmp_path: Path) -> None:
+    path = boxes_file(tmp_path, "a.mp4,0,1,2,3,4,0.5\na.mp4,0,5,6,7,8,0.25\na.mp4,0,9,9,10,10,0.2\n")
+    detector = BoxesFile(path, videos=[tmp_path / "a.mp4"], root=tmp_path, min_score=0.25)
+    assert detector.detect([frame()])[0].scores.tolist() == [0.5, 0.25]
+
+
 def test_paths_may_be_relative_to_the_videos(tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     detector = BoxesFile(boxes_file(tmp_path, "a.mp4,0,1,2,3,4,1\n"), videos=[videos / "a.mp4"], root=videos)

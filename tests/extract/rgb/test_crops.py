@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.records import Detections, Frame
-from heatpool.extract.rgb.crops import CropFiles, FrameKeeper, crop_square, middle_frames, people_boxes
+from heatpool.extract.rgb.crops import CropFiles, FrameKeeper, crop_square, middle_frames, persons_boxes
 from heatpool.pool.jpeg import unpack_jpegs
 from heatpool.pool.records import Status
 from heatpool.pool.resample import ResamplePlan
@@ -63,7 +63,7 @@ def test_the_box_is_the_union_of_the_slots() -> None:
     plan = ResamplePlan.linear(4, 4)
     found = [people((10, 20, 30, 80), (50, 10, 60, 70), (0, 0, 5, 5))] * 4
     chosen = np.array([[0, 0, 1, 1], [1, 1, 0, 2], [-1, -1, -1, -1]])
-    boxes = people_boxes(found, chosen, plan, np.array([0, 2, 3, 3]))
+    boxes = persons_boxes(found, chosen, plan, np.array([0, 2, 3, 3]))
     both = [10, 10, 60, 80]
     np.testing.assert_array_equal(boxes, [both, both, [0, 0, 60, 70], [0, 0, 60, 70]])
 
@@ -72,10 +72,10 @@ def test_who_is_not_seen_is_taken_from_the_nearest_frame() -> None:
     plan = ResamplePlan.linear(5, 5)
     none = Detections.none()
     found = [none, people((0, 0, 10, 10)), none, people((20, 20, 40, 40), (90, 90, 99, 99)), none]
-    alone = people_boxes(found, np.array([[-1, 0, -1, 0, -1]]), plan, np.arange(5))
+    alone = persons_boxes(found, np.array([[-1, 0, -1, 0, -1]]), plan, np.arange(5))
     assert alone[:, 0].tolist() == [0, 0, 0, 20, 20]  # the middle one: two as near, the earlier
     # A second person, seen in one frame only, does not come and go.
-    two = people_boxes(found, np.array([[-1, 0, -1, 0, -1], [-1, -1, -1, 1, -1]]), plan, np.arange(5))
+    two = persons_boxes(found, np.array([[-1, 0, -1, 0, -1], [-1, -1, -1, 1, -1]]), plan, np.arange(5))
     assert two[:, 0].tolist() == [0, 0, 0, 20, 20]
     assert two[:, 2].tolist() == [99] * 5
 
@@ -84,7 +84,7 @@ def test_nearest_is_counted_in_frames_not_in_reads() -> None:
     plan = ResamplePlan.linear(40, 3)
     assert plan.frames.tolist() == [6, 7, 19, 20, 32, 33]
     found = [Detections.none(), people((0, 0, 10, 10)), Detections.none(), people((20, 20, 40, 40))] * 2
-    boxes = people_boxes(found[:6], np.array([[-1, 0, -1, 0, -1, -1]]), plan, np.array([2]))
+    boxes = persons_boxes(found[:6], np.array([[-1, 0, -1, 0, -1, -1]]), plan, np.array([2]))
     assert boxes[0, 0] == 20  # 20 is next to 19; 7 is the read before it, but twelve frames away
 
 

@@ -35,6 +35,7 @@ def make_store(
             "subject": tuple("p0" if shared_subject else f"p{clip % 4}{clip // 80}" for clip in range(CLIPS))
         },
         splits={"xsub": parts},
+        disjoint={"xsub": "subject"},
     )
     channels = sum(taps) or 5
     spec = StoreSpec(

@@ -113,7 +113,7 @@ def test_the_same_again_gives_the_same_bytes(mode: str, taps: tuple[int, ...], t
 def test_resume_trains_only_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from heatpool.pipelines.commands import ablate as module
+    from heatpool.classify.training import stream as module
 
     store = make_store(tmp_path / "features.zarr", taps=())
     few, jobs = (
@@ -158,7 +158,7 @@ def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.Capt
     assert ablate(plain, out, "--protocol", "xview") == 1
     assert "expected --protocol to be one of xsub, got 'xview'" in said(capsys)
     assert ablate(plain, out, "--group-by", "camera") == 1
-    assert "expected --by to be a column with several values (subject), got 'camera'" in said(capsys)
+    assert "expected --group-by to be a column with several values (subject), got 'camera'" in said(capsys)
     assert ablate(make_store(tmp_path / "none.zarr", labelled=False), out) == 1
     assert "all 240 clips are unlabelled" in said(capsys)
     assert ablate(make_store(tmp_path / "leak.zarr", shared_subject=True), out) == 1

@@ -61,7 +61,7 @@ def assert_predictions_are_the_runs_own(folder: Path) -> None:
     answers = {Path(each["path"]).stem: each for each in json.loads((folder / "answers.json").read_text())}
     assert answers["text"]["status"] == "failed"
     assert answers["text"]["labels"] == []
-    assert f"{answers['text']['path']}: no answer (failed: " in done.stdout
+    assert f"{answers['text']['path']}: no prediction (failed: " in done.stdout
     for clip, scores in zip(known.clip_ids, known.log_probabilities(), strict=True):
         answer = answers[Path(clip).name]
         best = np.argsort(-scores)[:2]
@@ -69,7 +69,7 @@ def assert_predictions_are_the_runs_own(folder: Path) -> None:
         np.testing.assert_allclose(answer["probabilities"], np.exp(scores[best]), atol=0.01)
     again = subprocess.run([*PROGRAM, *command], capture_output=True, text=True, check=False, cwd=folder)
     assert again.returncode == 1
-    assert again.stderr == "heatpool predict: answers.json exists; replace it with --overwrite\n"
+    assert again.stderr.endswith("answers.json already exists; choose another or replace it with --overwrite\n")
 
 
 def assert_joints_lie_on_people(store: FeatureStore, videos: Path) -> None:

@@ -73,11 +73,12 @@ def test_compare_by_hand(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert "8 clips" in out
     assert "62.50 % ->  75.00 %   +12.50 points" in out
-    assert "both right 4, only first 1, only second 2, neither 1; McNemar exact p = 1" in out
+    assert "both correct 4, only first 1, only second 2, neither 1; McNemar exact p = 1" in out
     found = json.loads((tmp_path / "c.json").read_text())
     assert found["differences"]["acc/top1"]["difference"] == pytest.approx(0.125)
     assert found["paired"] == {
-        "both_correct": 4, "only_first_correct": 1, "only_second_correct": 2, "both_wrong": 1, "mcnemar_p": 1.0,
+        "both_correct": 4, "only_first_correct": 1, "only_second_correct": 2, "both_wrong": 1,
+        "mcnemar_p": 1.0,
     }  # fmt: skip
     low, high = found["differences"]["acc/top1"]["interval"]
     assert low < 0 < 0.125 < high

@@ -112,7 +112,9 @@ def test_an_existing_store_is_not_touched(videos: Path, options: list[str | Path
     before = array_bytes(out)
     again = heatpool("extract", "--videos", videos, "--out", out, *options)
     assert again.returncode == 1
-    assert again.stderr.splitlines()[-1].endswith("go on with --resume or replace it with --overwrite")
+    assert again.stderr.splitlines()[-1].endswith(
+        "choose another, resume it with --resume or replace it with --overwrite"
+    )
     other = heatpool("extract", "--videos", videos, "--out", out, *options, "--resume", "--steps", "9")
     assert other.returncode == 1
     assert "steps" in other.stderr

@@ -206,7 +206,7 @@ def test_only_folders_of_fuse_are_replaced(
     words = (published / "J.pkl", "--weights", "1", "--labels", "smarthome", "--out", tmp_path / "x")
     assert fuse(*words) == 0
     assert fuse(*words) == 1
-    assert "exists; replace it with --overwrite" in said(capsys)
+    assert "already exists; choose another or replace it with --overwrite" in said(capsys)
     assert fuse(*words, "--overwrite") == 0
     (tmp_path / "x" / "summary.json").touch()  # a run of train has one
     capsys.readouterr()

@@ -71,7 +71,7 @@ def test_a_film_shows_the_answers_of_the_table(run: Path, tmp_path: Path) -> Non
         assert abs(inside[100, 100].mean() - levels[frame.index]) < 8
 
 
-def test_a_folder_gets_a_film_a_video_whatever_their_shape(
+def test_every_video_of_a_folder_is_annotated_whatever_its_shape(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_clip(tmp_path / "in" / "wide.mp4", np.linspace(40, 200, 9), size_px=(128, 64), fps=10)
@@ -80,7 +80,7 @@ def test_a_folder_gets_a_film_a_video_whatever_their_shape(
     assert predict(run, tmp_path / "in", "--annotate", tmp_path / "films", "--top", "1") == 3
     said = capsys.readouterr()
     assert said.out.count("\n") == 3
-    assert "no film of" in said.err
+    assert "no annotated video of" in said.err
     assert "text.mp4" in said.err
     found = sorted(path.relative_to(tmp_path / "films") for path in (tmp_path / "films").rglob("*.mp4"))
     assert found == [Path("more/tall.avi.mp4"), Path("wide.mp4")]
@@ -111,7 +111,7 @@ def test_a_truncated_video_is_drawn_as_far_as_it_goes(
 
 
 @pytest.mark.slow
-def test_films_in_the_way_are_said_before_the_work(
+def test_files_in_the_way_are_said_before_the_work(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video = make_clip(tmp_path / "in" / "a.mp4", np.linspace(40, 200, 9))
@@ -132,7 +132,7 @@ def test_films_in_the_way_are_said_before_the_work(
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_two_videos_never_share_a_film(tmp_path: Path) -> None:
+def test_two_videos_never_share_an_annotated_one(tmp_path: Path) -> None:
     def films(*names: str) -> dict[Path, Path]:
         clips = tuple(Clip(name, tmp_path / name) for name in names)
         return annotated_paths(tmp_path / "films", Manifest(clips, (), tmp_path), overwrite=False)

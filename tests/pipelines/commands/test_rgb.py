@@ -56,8 +56,8 @@ def test_crops_show_the_people(crops: Path, capsys: pytest.CaptureFixture[str]) 
         assert np.abs(np.diff(pictures, axis=0)).mean() > 1  # and it moves
     assert main(["info", str(crops)]) == 0
     said = capsys.readouterr().out
-    assert "8 crops of 224 x 224 px a clip, JPEG" in said
-    assert "rgb_jpeg" in said  # among the bytes a clip
+    assert "8 crops of 224 x 224 px per clip, JPEG" in said
+    assert "rgb_jpeg" in said  # among the bytes per clip
 
 
 @pytest.mark.parametrize("kind", ["clip", "xclip"])
@@ -77,7 +77,7 @@ def test_embeddings_are_those_of_the_crops(
     assert np.isfinite(values).all()
     assert (np.abs(values).max(2) > 0.01).all()
     assert main(["info", str(out)]) == 0
-    assert f"{XCLIP_FRAMES} {kind} embeddings of {WIDTH} a clip" in capsys.readouterr().out
+    assert f"{XCLIP_FRAMES} {kind} embeddings of {WIDTH} per clip" in capsys.readouterr().out
 
     assert extract(videos, out, *options, "--overwrite", "--person-batch", "3") == 0
     again = FeatureStore.open(out).read([0, 1], ("rgb",))["rgb"]

@@ -74,7 +74,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(store: Path, finished: Path,
         pass
 
     out, epochs = tmp_path / "run", []
-    run_epoch = training._Loop.run_epoch
+    run_epoch = training._Loop.train_epoch
 
     def stop_at_three(self, epoch):  # type: ignore[no-untyped-def]
         epochs.append(epoch)
@@ -83,7 +83,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(store: Path, finished: Path,
         return run_epoch(self, epoch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training._Loop, "run_epoch", stop_at_three)
+        patch.setattr(training._Loop, "train_epoch", stop_at_three)
         with pytest.raises(StopError):
             train(store, out, "--epochs", "12", "--batch-size", "4", "--quiet")
     assert train(store, out, "--epochs", "12", "--batch-size", "4", "--quiet", "--resume") == 0
@@ -106,7 +106,7 @@ def test_an_existing_run_is_not_touched(
 ) -> None:
     before = (finished / "summary.json").read_bytes()
     assert train(store, finished, "--epochs", "12", "--batch-size", "4") == 1
-    assert "go on with --resume or replace it with --overwrite" in said(capsys)
+    assert "resume it with --resume or replace it with --overwrite" in said(capsys)
     assert train(store, finished, "--epochs", "13", "--batch-size", "4", "--resume") == 1
     assert "begun with other options" in said(capsys)
     assert (finished / "summary.json").read_bytes() == before
@@ -195,7 +195,7 @@ def test_torchrun_shares_a_run(store: Path, tmp_path: Path) -> None:
         text=True, timeout=250,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stderr.count("report: ") == 1
+    assert done.stdout.count("report: ") == 1
     assert "2 processes" in (out / "log.txt").read_text()
     for seed in (0, 1):
         summary = json.loads((out / f"seed_{seed}" / "summary.json").read_text())

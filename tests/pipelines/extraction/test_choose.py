@@ -265,3 +265,33 @@ def test_every_command_with_networks_has_their_options() -> None:
     assert issubclass(ExtractOptions, NetworkOptions)
     with pytest.raises(TypeError):
         NetworkOptions("tiny")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "dtype"),
+    [
+        ({"backend": "hrnet-simcc", "detector": "full-frame"}, "cuda", "float16"),
+        ({"backend": "hrnet-simcc", "detector": "full-frame"}, "cpu", "float32"),
+        ({"backend": "hrnet-simcc", "detector": "full-frame", "dtype": "bfloat16"}, "cpu", "bfloat16"),
+        ({"backend": "hrnet-simcc", "detector": "full-frame", "batchnorm": "published"}, "cuda", "float32"),
+        ({"backend": "tiny", "detector": "tiny"}, "cuda", "float32"),
+    ],
+)
+def test_the_dtype_is_decided_with_the_networks(
+    tmp_path: Path, given: dict[str, object], device: str, dtype: str
+) -> None:
+    options = NetworkOptions(fetch=False, **given)  # type: ignore[arg-type]
+    path = WeightsSearchPath((tmp_path,))
+    assert choose_networks(options, demo=False, device=device, search_path=path).dtype == dtype
+
+
+def test_a_dtype_that_the_backend_does_not_know(tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match="expected --dtype float32 with --backend tiny or onnx"):
+        chosen(tmp_path, backend="tiny", detector="tiny", dtype="float16")
+
+
+def test_the_folder_of_ultralytics_is_its_own() -> None:
+    """Read from the library's settings file, since the library itself takes seconds to import."""
+    from ultralytics.utils import SETTINGS
+
+    assert Path(SETTINGS["weights_dir"]) in WeightsSearchPath.of_machine().folders

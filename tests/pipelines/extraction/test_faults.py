@@ -144,7 +144,7 @@ def said_as_workers_ended(arguments: list[str], tmp_path: Path, patch: str) -> s
 def test_a_shard_that_ends_every_worker_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     assert said_as_workers_ended(arguments, tmp_path, _KILL) == (
         "heatpool extract: shard 2 ended its worker again and again although its clips can be decoded; "
-        "look at the memory of the machine, then use --resume"
+        "check the memory of the machine, then use --resume"
     )
 
 
@@ -167,7 +167,7 @@ heatpool.pipelines.extraction.run.build_estimator = kill
 @pytest.mark.slow
 def test_networks_that_end_every_worker_are_one_line(arguments: list[str], tmp_path: Path) -> None:
     assert said_as_workers_ended(arguments, tmp_path, _KILL_LOADING) == (
-        "heatpool extract: workers end again and again before they begin a shard: look at the memory of "
+        "heatpool extract: workers end again and again before they begin a shard: check the memory of "
         "the machine, which has to hold the networks of each, then use --resume, perhaps with fewer "
         "workers"
     )

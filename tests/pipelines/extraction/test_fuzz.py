@@ -87,8 +87,8 @@ def test_three_hundred_damaged_videos(tmp_path: Path) -> None:
     for name, result in results.items():
         what = f"{name}, {made.get(name)}: {result}"
         assert result.status != Status.PENDING, what
-        assert (not result.message) == (result.status == Status.OK), what
-        assert "took more than" not in result.message, what
+        assert (not result.reason) == (result.status == Status.OK), what
+        assert "took more than" not in result.reason, what
         if name not in made and not name.startswith("whole"):
             assert result.status == Status.FAILED, what
     counts = Counter(result.status for name, result in results.items() if name in made)

@@ -79,7 +79,7 @@ def test_a_lost_scheduler_is_one_line_and_resume_completes(
     assert code == 1
     assert said == [
         f"heatpool extract: lost the scheduler of {cluster.address}; finished shards are kept, "
-        "go on with --resume"
+        "--resume does the others"
     ]
     cluster.end()
     assert journalled(shared) < CLIPS

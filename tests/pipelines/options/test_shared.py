@@ -8,7 +8,7 @@ from heatpool.classify.hpnet.recipe import HPNetRecipe
 from heatpool.classify.training.recipe import Recipe
 from heatpool.pipelines.options import TrainOptions
 from heatpool.pipelines.options.fields import OptionError, option_table
-from heatpool.pipelines.options.shared import HPNetRecipeOptions, RecipeOptions, read_disjoint
+from heatpool.pipelines.options.shared import HPNetRecipeOptions, RecipeOptions
 
 CHOSEN = {"stream", "model", "seed", "device"}
 """Keys of a recipe that options of their own decide, and `rgb`, `image`, `text` of HP-Net."""
@@ -39,8 +39,8 @@ def test_choices_of_the_recipe_are_those_of_the_options() -> None:
 
 
 def test_disjoint_columns() -> None:
-    assert read_disjoint("") == {}
-    assert read_disjoint("a=subject, b=camera,") == {"a": "subject", "b": "camera"}
+    assert TrainOptions().disjoint_columns == {}
+    assert TrainOptions(disjoint="a=subject, b=camera,").disjoint_columns == {"a": "subject", "b": "camera"}
     for wrong in ("a", "=subject", "a=", "a=subject,b"):
         with pytest.raises(OptionError, match="expected --disjoint such as"):
-            read_disjoint(wrong)
+            TrainOptions(disjoint=wrong)

@@ -72,7 +72,7 @@ def make_store(path: Path, *, known_subjects: bool = True) -> FeatureStore:
     persons = [2 if row == 5 else 1 for row in range(8)]
     features = [make_features(count) for count in persons]
     results = [ClipResult(Status.OK, FRAMES, FPS, WIDTH, HEIGHT, count) for count in persons]
-    failed = ClipResult(Status.FAILED, message="cannot open <it>")
+    failed = ClipResult(Status.FAILED, reason="cannot open <it>")
     writer.write_shard(0, [*features, None], [*results, failed])
     writer.finish()
     return FeatureStore.open(path)
@@ -122,6 +122,7 @@ def make_run(
                 writer.writerow(row + ([1.5 / (epoch + 1), 0.25 * epoch] if val else []))
     summary = {
         "protocol": "xsub",
+        "features": "features.zarr",
         "class_names": list(CLASSES),
         "streams": {
             name: {

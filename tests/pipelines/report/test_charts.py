@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heatpool.pipelines.report.card import Bin, _bins
-from heatpool.pipelines.report.charts import Line, line_chart, ticks
+from heatpool.pipelines.report.charts import FRAME, Line, line_chart, ticks
 from heatpool.pipelines.report.write import _environment
 
 
@@ -33,7 +33,7 @@ def test_line_breaks_where_nothing_was_measured() -> None:
 def test_lines_span_the_axes_and_texts_are_escaped() -> None:
     line = Line("<b>", [0, 10], [0, 1], "var(--blue)", "6 3")
     chart = line_chart([line], label='"l"', x_name="<i>", y_name="top-1", percent=True)
-    assert chart.curves[0].path == f"M{chart.left:g} {chart.bottom:g}L{chart.right:g} {chart.top:g}"
+    assert chart.curves[0].path == f"M{FRAME.left:g} {FRAME.bottom:g}L{FRAME.right:g} {FRAME.top:g}"
     drawn = draw("lines", chart)
     (svg,) = [each for each in drawn.iter("svg") if each.get("role") == "img"]
     assert svg.get("aria-label") == '"l"'

@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
+import tarfile
 from dataclasses import asdict, replace
 from html import unescape
 from html.parser import HTMLParser
@@ -21,6 +24,7 @@ from heatpool.pipelines.report.commands import command_lines
 from heatpool.pipelines.report.run_files import read_run_files
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
+from tests.paths import ROOT
 from tests.pipelines.report.report_cases import (
     CLASSES,
     SpotBackbone,
@@ -257,7 +261,7 @@ def test_summary_that_contradicts_the_scores_is_said(tmp_path: Path, store: Feat
 
 
 def test_run_without_summary_is_refused(tmp_path: Path, store: FeatureStore) -> None:
-    with pytest.raises(HeatpoolError, match=r"summary\.json does not exist; train first"):
+    with pytest.raises(HeatpoolError, match=r"summary\.json is missing; train it first"):
         write_report(tmp_path, store, videos_root=None)
 
 
@@ -327,3 +331,38 @@ def test_unwritable_page_is_refused(tmp_path: Path, store: FeatureStore) -> None
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(HeatpoolError, match="where.html: cannot be written"):
         write_report(run, store, videos_root=None, out=tmp_path / "file" / "where.html")
+
+
+def test_without_pictures_nothing_of_stage_one_is_loaded(tmp_path: Path, store: FeatureStore) -> None:
+    run = make_run(tmp_path / "run")
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from heatpool.pipelines.report import report_run\n"
+        "from heatpool.pool.store.reader import FeatureStore\n"
+        "report_run(Path(sys.argv[1]), FeatureStore.open(sys.argv[2]))\n"
+        "heavy = {'av', 'cv2', 'ultralytics', 'onnx', 'transformers', 'torch', 'matplotlib', 'scipy'}\n"
+        "stage_one = [name for name in sys.modules if name.startswith('heatpool.extract')]\n"
+        "print(*sorted(heavy & set(sys.modules)), *stage_one)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(run), str(store.path)], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == ""
+    assert "No frames: the folder of the videos was not given." in Page(run / "report.html").text
+
+
+@pytest.mark.parametrize("name", ["run", "ctrgcn", "seeds", "hpnet"])
+def test_runs_of_the_old_build_are_reported(name: str, tmp_path: Path) -> None:
+    with tarfile.open(ROOT / "tests" / "fixtures" / "old_build.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    store = FeatureStore.open(tmp_path / "features.zarr")
+    page = Page(write_report(tmp_path / name, store, videos_root=None))
+    assert page.ids == SECTIONS
+    assert "of 8 clips" in page.text
+    command = next(line for line in page.text.split("heatpool ") if line.startswith("train"))
+    options = read_command(shlex.split(command.partition(" Seed ")[0]))
+    assert isinstance(options, TrainOptions)
+    assert options.protocol == "xsub"
+    assert options.model == {"run": "linear", "seeds": "linear"}.get(name, name)
+    assert options.seeds == (2 if name == "seeds" else 1)

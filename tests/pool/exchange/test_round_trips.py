@@ -59,7 +59,7 @@ def clip(draw: st.DrawFn, spec: StoreSpec) -> tuple[ClipFeatures | None, ClipRes
     status = draw(st.sampled_from([Status.OK, Status.NO_PERSON, Status.TRUNCATED, Status.FAILED]))
     message = draw(TEXTS)
     if status == Status.FAILED:
-        return None, ClipResult(status, message=message)
+        return None, ClipResult(status, reason=message)
     persons = 0 if status == Status.NO_PERSON else draw(st.integers(0, spec.persons))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     m, t, v, c = spec.persons, spec.steps, spec.joints, spec.channels
@@ -183,7 +183,7 @@ def test_hostile_descriptions_are_refused(store: FeatureStore, tmp_path: Path) -
         text = file.attrs["heatpool"]
         changes = {
             '"version": 1': ('"version": 3', "version 3"),
-            '"steps": 4': ('"steps": 400000000', "refused, .* values a clip"),
+            '"steps": 4': ('"steps": 400000000', "refused, .* values per clip"),
             '"steps": 4, ': ("", "expected the attributes of a store"),
             '"channels": 5': ('"channels": 6', "expected a dataset pooled"),
             '"clips": 11': ('"clips": 12', "expected a dataset pooled"),

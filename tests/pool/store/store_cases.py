@@ -61,7 +61,7 @@ def persons_of(row: int, spec: StoreSpec) -> int:
 def make_clip(spec: StoreSpec, row: int) -> tuple[ClipFeatures | None, ClipResult]:
     """Features and outcome of clip `row`; every fifth clip failed, every seventh is truncated."""
     if row % 5 == 4:
-        return None, ClipResult(Status.FAILED, message=f"row {row}: no video stream")
+        return None, ClipResult(Status.FAILED, reason=f"row {row}: no video stream")
     status = Status.TRUNCATED if row % 7 == 6 else Status.OK
     persons = persons_of(row, spec)
     message = "ends early" if status == Status.TRUNCATED else ""

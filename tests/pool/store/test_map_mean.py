@@ -92,7 +92,7 @@ def test_means_survive(way: str, store: FeatureStore, tmp_path: Path) -> None:
     out = FeatureStore.open(tmp_path / "out.zarr")
     assert (out.spec.map_mean, out.spec.tap, out.spec.tap_channels) == (True, "fine+coarse", (2, 3))
     np.testing.assert_array_equal(out.read(ROWS, ("map_mean",))["map_mean"], wanted(store))
-    assert verify_store(tmp_path / "out.zarr").sound
+    assert verify_store(tmp_path / "out.zarr").intact
 
 
 def test_stores_with_means_are_merged_with_their_like(store: FeatureStore, tmp_path: Path) -> None:
@@ -116,13 +116,13 @@ def test_damage_is_seen_and_written_again(store: FeatureStore) -> None:
     file = store.path / "map_mean" / "c.1.0.0.0"
     before = file.read_bytes()
     file.write_bytes(before[:-1])
-    assert not verify_store(store.path).sound
+    assert not verify_store(store.path).intact
     with StoreWriter.resume(store.path, spec=map_spec(), index=make_index(11)) as writer:
         assert writer.pending_shards() == [1]
         write_pending(writer, map_spec())
         writer.finish()
     assert file.read_bytes() == before
-    assert verify_store(store.path).sound
+    assert verify_store(store.path).intact
 
 
 @pytest.mark.parametrize(("stored", "given"), [(False, True), (True, False)])

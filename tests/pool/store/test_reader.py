@@ -166,7 +166,7 @@ def test_an_unfinished_store_tells_the_true_status(tmp_path: Path) -> None:
     writer.finish()
     assert FeatureStore.open(writer.path).finished
     # A shard written again after `finish` is believed too, before the next `finish`.
-    failed = [ClipResult(Status.FAILED, message="gone")] * 4
+    failed = [ClipResult(Status.FAILED, reason="gone")] * 4
     writer.write_shard(0, [None] * 4, failed)
     assert FeatureStore.open(writer.path).clips.status.tolist() == [4] * 4 + [0] * 7
 

@@ -91,7 +91,7 @@ def test_round_trip_of_any_store(precision: Precision, data: st.DataObject) -> N
             rows = slice(writer.shard_rows(shard).start, writer.shard_rows(shard).stop)
             writer.write_shard(shard, features[rows], results[rows])
         writer.finish()
-        assert verify_store(path).sound
+        assert verify_store(path).intact
         store = FeatureStore.open(path)
         assert store.spec == spec
         for found in (store.clips.index, store.clips.index_of(range(clips))):

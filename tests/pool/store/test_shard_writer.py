@@ -80,12 +80,12 @@ def test_changed_bytes_of_the_same_size_are_found_by_verify(tmp_path: Path) -> N
 
 def test_a_shard_of_failures_stores_no_feature_file(tmp_path: Path) -> None:
     writer = create(tmp_path / "a.zarr")
-    record = writer.write_shard(1, [None] * 4, [ClipResult(Status.FAILED, message="no")] * 4)
+    record = writer.write_shard(1, [None] * 4, [ClipResult(Status.FAILED, reason="no")] * 4)
     assert record.files == {}
     assert writer.pending_shards() == [0, 2]
     (writer.path / "mask/c.1.0.0").write_bytes(b"stray")
     assert writer.pending_shards() == [0, 1, 2]
-    writer.write_shard(1, [None] * 4, [ClipResult(Status.FAILED, message="no")] * 4)
+    writer.write_shard(1, [None] * 4, [ClipResult(Status.FAILED, reason="no")] * 4)
     assert not (writer.path / "mask/c.1.0.0").exists()
 
 
@@ -111,7 +111,7 @@ def test_finish_writes_results_and_failures(tmp_path: Path) -> None:
         [make_features(make_spec(), 0, 1), None, absent, make_features(make_spec(), 3, 2)],
         [
             OK,
-            ClipResult(Status.FAILED, message='bad "atom", really'),
+            ClipResult(Status.FAILED, reason='bad "atom", really'),
             ClipResult(Status.NO_PERSON, 40, 25.0, 64, 48, 0, "nobody"),
             ClipResult(Status.TRUNCATED, 7, 25.0, 64, 48, 2, "ends\nearly"),
         ],
@@ -186,7 +186,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_records_survive_their_own_round_trip() -> None:
     layout = Layout.of(make_spec(), clips=14, shard_clips=4)
-    results = [OK, ClipResult(Status.FAILED, message="ünï\n\udc80")]
+    results = [OK, ClipResult(Status.FAILED, reason="ünï\n\udc80")]
     files = {"pooled/c.3.0.0.0.0": (17, "ab")}
     record = ShardRecord.of(layout, 3, files=files, results=results, code_version="1.2.3")
     assert record.first_clip == 12

@@ -1,4 +1,4 @@
-"""Damage of any file is found, named and mended to the same bytes."""
+"""Damage of any file is found, named and repaired to the same bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DAMAGES: tuple[Callable[[Path], None], ...] = (flip, cut, Path.unlink)
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_store(tmp_path_factory.mktemp("stores") / "a.zarr", clips=7, spec=SPEC).path
 
 
@@ -50,34 +50,34 @@ def resume(path: Path, **options) -> list[int]:
     return shards
 
 
-def test_a_sound_store_is_sound_and_every_file_was_compared(sound: Path) -> None:
-    report = verify_store(sound)
-    assert report.sound
-    assert (report.pending, report.strays, report.files) == ((), (), len(tree_bytes(sound)))
+def test_an_intact_store_is_intact_and_every_file_was_compared(intact: Path) -> None:
+    report = verify_store(intact)
+    assert report.intact
+    assert (report.pending, report.unexpected, report.files) == ((), (), len(tree_bytes(intact)))
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_every_damaged_file_is_found_and_mended(sound: Path, tmp_path: Path, number: int) -> None:
+def test_every_damaged_file_is_found_and_repaired(intact: Path, tmp_path: Path, number: int) -> None:
     """A third of the files with each damage; all three over the whole store under `-m slow`."""
-    keys = sorted(tree_bytes(sound))
-    check_mended(sound, tmp_path, [(key, DAMAGES[number]) for key in keys[number::3]])
+    keys = sorted(tree_bytes(intact))
+    check_repaired(intact, tmp_path, [(key, DAMAGES[number]) for key in keys[number::3]])
 
 
 @pytest.mark.slow
-def test_every_file_with_every_damage(sound: Path, tmp_path: Path) -> None:
-    keys = sorted(tree_bytes(sound))
-    check_mended(sound, tmp_path, [(key, damage) for key in keys for damage in DAMAGES])
+def test_every_file_with_every_damage(intact: Path, tmp_path: Path) -> None:
+    keys = sorted(tree_bytes(intact))
+    check_repaired(intact, tmp_path, [(key, damage) for key in keys for damage in DAMAGES])
 
 
-def check_mended(sound: Path, folder: Path, cases: list[tuple[str, Callable[[Path], None]]]) -> None:
-    before = tree_bytes(sound)
+def check_repaired(intact: Path, folder: Path, cases: list[tuple[str, Callable[[Path], None]]]) -> None:
+    before = tree_bytes(intact)
     for key, damage in cases:
         path = folder / "b.zarr"
-        shutil.copytree(sound, path)
+        shutil.copytree(intact, path)
         damage(path / key)
         try:
             report = verify_store(path)
-            assert not report.sound, key
+            assert not report.intact, key
             where = {problem.shard for problem in report.problems} | set(report.pending)
         except HeatpoolError:
             assert key == "zarr.json"  # nothing can be said of a store without its root
@@ -100,18 +100,18 @@ SHARDED = {
 }
 
 
-def test_files_of_nothing_are_named_and_are_no_damage(sound: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(sound, tmp_path / "b.zarr")
+def test_files_of_nothing_are_named_and_are_no_damage(intact: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(intact, tmp_path / "b.zarr")
     (path / "pooled/c.9.0.0.0.0").write_bytes(b"stray")
     (path / "run.json").write_text("{}")
     (path / ".lock-writer").write_text("")
     report = verify_store(path)
-    assert report.sound
-    assert report.strays == ("pooled/c.9.0.0.0.0",)
+    assert report.intact
+    assert report.unexpected == ("pooled/c.9.0.0.0.0",)
 
 
 def test_a_file_that_cannot_be_read_is_damaged(
-    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    intact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bad_sector(path: Path) -> tuple[int, str]:
         if path.name in ("c.1.0.0.0.0", "c.0"):
@@ -119,13 +119,13 @@ def test_a_file_that_cannot_be_read_is_damaged(
         return hash_file(path)
 
     monkeypatch.setattr("heatpool.pool.store.verify.hash_file", bad_sector)
-    texts = [problem.text for problem in verify_store(sound).problems]
+    texts = [problem.text for problem in verify_store(intact).problems]
     assert "shard 1: cannot read pooled/c.1.0.0.0.0 (Input/output error)" in texts
     assert "label/c.0 is changed" in texts
 
 
-def test_a_lost_index_json_is_made_again_only_for_the_same_input(sound: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(sound, tmp_path / "b.zarr")
+def test_a_lost_index_json_is_made_again_only_for_the_same_input(intact: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(intact, tmp_path / "b.zarr")
     (path / "index.json").unlink()
     other = replace(make_index(7), label=np.zeros(7, np.int32))
     with pytest.raises(HeatpoolError, match="label of row 0: -1 in the store, 0 given"):
@@ -133,13 +133,13 @@ def test_a_lost_index_json_is_made_again_only_for_the_same_input(sound: Path, tm
     flip(path / "split_xsub/zarr.json")
     with pytest.raises(HeatpoolError, match=r"'split_xsub/zarr.json'.* cannot be made again"):
         resume(path)
-    shutil.copy(sound / "split_xsub/zarr.json", path / "split_xsub/zarr.json")
+    shutil.copy(intact / "split_xsub/zarr.json", path / "split_xsub/zarr.json")
     resume(path)
-    assert tree_bytes(path) == tree_bytes(sound)
+    assert tree_bytes(path) == tree_bytes(intact)
 
 
-def test_resume_compares_by_digest_and_says_what_differs(sound: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(sound, tmp_path / "b.zarr")
+def test_resume_compares_by_digest_and_says_what_differs(intact: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(intact, tmp_path / "b.zarr")
     index = make_index(7)
     others = {
         "path of row 0": replace(index, path=("other.mp4", *index.path[1:])),
@@ -153,33 +153,33 @@ def test_resume_compares_by_digest_and_says_what_differs(sound: Path, tmp_path: 
             StoreWriter.resume(path, spec=SPEC, index=other)
     with pytest.raises(HeatpoolError, match="precision: 'u1' in the store, 'f2' given"):
         StoreWriter.resume(path, spec=make_spec(), index=index)
-    assert tree_bytes(path) == tree_bytes(sound)
+    assert tree_bytes(path) == tree_bytes(intact)
 
 
-def test_check_journal_looks_at_no_shard_file(sound: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(sound, tmp_path / "b.zarr")
+def test_check_journal_looks_at_no_shard_file(intact: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(intact, tmp_path / "b.zarr")
     shutil.rmtree(path / "pooled")
     writer = StoreWriter.attach(path)
     assert writer.pending_shards(check="journal") == []
     assert writer.pending_shards(check="sizes") == [0, 1]
 
 
-def test_the_digest_of_a_store_follows_its_content(sound: Path, tmp_path: Path) -> None:
-    digest = store_digest(FolderSource(sound))
-    path = shutil.copytree(sound, tmp_path / "b.zarr")
+def test_the_digest_of_a_store_follows_its_content(intact: Path, tmp_path: Path) -> None:
+    digest = store_digest(FolderSource(intact))
+    path = shutil.copytree(intact, tmp_path / "b.zarr")
     (path / "run.json").write_text("{}")
     assert store_digest(FolderSource(path)) == digest
     (path / "finished.json").unlink()
     assert store_digest(FolderSource(path)) == digest
     (path / "journal/0000000.json").unlink()
     assert store_digest(FolderSource(path)) != digest
-    files = recorded_files(FolderSource(sound))
+    files = recorded_files(FolderSource(intact))
     assert {"zarr.json", "clip_id/c.0", "pooled/c.0.0.0.0.0", "pooled_scale/c.1.0.0"} <= set(files)
-    assert all(len((sound / key).read_bytes()) == size for key, (size, _) in files.items())
+    assert all(len((intact / key).read_bytes()) == size for key, (size, _) in files.items())
 
 
-def test_a_record_that_vanished_is_an_error_to_readers_not_zeros(sound: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(sound, tmp_path / "b.zarr")
+def test_a_record_that_vanished_is_an_error_to_readers_not_zeros(intact: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(intact, tmp_path / "b.zarr")
     (path / "journal/0000001.json").unlink()
     (path / "pooled/c.1.0.0.0.0").unlink()
     with pytest.raises(HeatpoolError, match="shard 1 has results, but no record in the journal"):
@@ -187,17 +187,17 @@ def test_a_record_that_vanished_is_an_error_to_readers_not_zeros(sound: Path, tm
 
 
 def test_the_command_names_shards_and_clips(
-    sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    intact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = shutil.copytree(sound, tmp_path / "b.zarr")
+    path = shutil.copytree(intact, tmp_path / "b.zarr")
     assert cli.main(["verify", str(path), "--quiet"]) == 0
-    assert capsys.readouterr().out == f"{path}: {len(tree_bytes(sound))} files compared, sound\n"
+    assert capsys.readouterr().out == f"{path}: {len(tree_bytes(intact))} files compared, intact\n"
     flip(path / "boxes/c.1.0.0.0")
     assert cli.main(["verify", str(path), "--quiet"]) == 1
     out, err = capsys.readouterr()
     assert "damaged: shard 1: the bytes of boxes/c.1.0.0.0 changed since they were written " in out
     assert "(clips 4 to 6: clip_0004 to clip_0006)" in out
-    assert err.endswith("not sound; `heatpool extract … --resume` mends it\n")
+    assert err.endswith("not intact; `heatpool extract … --resume` repairs it\n")
     (path / "journal/0000000.json").unlink()
     assert cli.main(["verify", str(path), "--quiet"]) == 1
     assert "missing: 1 of 2 shards have no record, 4 clips: 0" in capsys.readouterr().out

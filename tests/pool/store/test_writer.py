@@ -97,7 +97,7 @@ def test_a_store_without_clips_is_a_store(tmp_path: Path, precision: str) -> Non
     assert (store.clips.index.clip_id, store.clips.index.columns) == ((), {"subject": ()})
     assert store.read([])["pooled"].shape == (0, 2, 4, 3, 5)
     assert list(store.iter_shards()) == []
-    assert verify_store(writer.path).sound
+    assert verify_store(writer.path).intact
     assert {name: len(values) for name, values in store.clips.table().items()}.keys() >= {
         "clip_id",
         "subject",

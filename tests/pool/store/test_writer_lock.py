@@ -82,7 +82,7 @@ def test_a_second_run_is_refused_while_the_first_lives(tmp_path: Path) -> None:
     with StoreWriter.resume(path, spec=make_spec(), index=make_index(11)) as writer:
         write_pending(writer, make_spec())
         writer.finish()
-    assert verify_store(path).sound
+    assert verify_store(path).intact
     make_store(tmp_path / "b.zarr")
     assert tree_bytes(path) == tree_bytes(tmp_path / "b.zarr")
 
@@ -98,7 +98,7 @@ def test_two_writers_of_a_shard_take_turns(tmp_path: Path) -> None:
     assert process.wait() == 0
     write_pending(writer, make_spec())
     writer.finish()
-    assert verify_store(path).sound
+    assert verify_store(path).intact
     assert FeatureStore.open(path).clips.status.tolist() == [1, 1, 1, 1, 4, 1, 3, 1, 1, 4, 1]
 
 
@@ -129,7 +129,7 @@ def test_a_store_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> No
 
     with pytest.raises(HeatpoolError, match="already exists"):
         StoreWriter.create(tmp_path / "a.zarr", spec=make_spec(), index=make_index(11), on_step=other_process)
-    assert verify_store(tmp_path / "a.zarr").sound
+    assert verify_store(tmp_path / "a.zarr").intact
     assert os.listdir(tmp_path) == ["a.zarr"]
 
 

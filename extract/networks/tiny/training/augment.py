@@ -24,7 +24,7 @@ _GREY = (114, 114, 114)
 
 
 @dataclass
-class PoseSamples(Dataset):
+class PoseSamples(Dataset[tuple[np.ndarray, ...]]):
     """One augmented crop per person: (crop (H, W, 3) uint8, joints_xy_px (17, 2) f4, weight (17,) f4).
 
     Joints are crop pixels. Weight 1 = seen, less = hidden behind something, 0 = outside the crop.
@@ -61,7 +61,7 @@ class PoseSamples(Dataset):
 
 
 @dataclass
-class DetectorSamples(Dataset):
+class DetectorSamples(Dataset[tuple[np.ndarray, ...]]):
     """One augmented letterboxed frame: (image (H, W, 3) uint8, boxes (P, 4) f4).
 
     Boxes are centre x, centre y, width, height as fractions of the image.
@@ -141,7 +141,7 @@ def _random_letterbox_affine(
 
 def _mirror(affine: np.ndarray, width_px: int) -> np.ndarray:
     """Follow a (2, 3) map by x -> width - 1 - x."""
-    return np.array([[-1.0, 0, width_px - 1], [0, 1, 0]]) @ np.vstack([affine, [0, 0, 1]])
+    return np.asarray(np.array([[-1.0, 0, width_px - 1], [0, 1, 0]]) @ np.vstack([affine, [0, 0, 1]]))
 
 
 def _random_look(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -170,4 +170,4 @@ def _random_erase(rng: np.random.Generator, crop: np.ndarray, joints_xy_px: np.n
     high = low + rng.uniform(0.08, 0.35, 2) * size
     (x1, y1), (x2, y2) = low.astype(int), high.astype(int)
     crop[y1:y2, x1:x2] = rng.integers(0, 256, 3)
-    return np.all((joints_xy_px >= [x1, y1]) & (joints_xy_px < [x2, y2]), axis=1)
+    return np.asarray(np.all((joints_xy_px >= [x1, y1]) & (joints_xy_px < [x2, y2]), axis=1))

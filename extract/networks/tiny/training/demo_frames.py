@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from heatpool.extract.demo.clip import ClipPlan, render_clip
 from heatpool.extract.demo.dataset import DemoSpec
-from heatpool.extract.networks.tiny.training.rendering import People, RenderedSet
+from heatpool.extract.demo.stills import People
+from heatpool.extract.networks.tiny.training.rendering import RenderedSet
 
 __all__ = ["demo_frames"]
 

@@ -11,10 +11,11 @@ from tqdm import tqdm
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.metrics import ap_per_class
 
+from heatpool.extract.demo.stills import People
 from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TinyBackbone
-from heatpool.extract.networks.tiny.training.rendering import People, RenderedSet
+from heatpool.extract.networks.tiny.training.rendering import RenderedSet
 from heatpool.extract.records import Detections, Frame
 
 __all__ = ["box_iou", "evaluate", "map50", "milliseconds", "pck"]
@@ -28,7 +29,7 @@ def box_iou(one_xyxy: np.ndarray, other_xyxy: np.ndarray) -> np.ndarray:
     high = np.minimum(one_xyxy[:, None, 2:], other_xyxy[None, :, 2:])
     shared = (high - low).clip(0).prod(2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (one_xyxy, other_xyxy)]
-    return shared / (areas[0][:, None] + areas[1][None] - shared)
+    return np.asarray(shared / (areas[0][:, None] + areas[1][None] - shared))
 
 
 def map50(found: list[Detections], people: Sequence[People]) -> float:
@@ -80,16 +81,14 @@ def pck(
     return float((error <= alpha * side_px[:, None])[counted].mean())
 
 
-def evaluate(
-    rendered: RenderedSet, *, detector: DetectionModel, backbone: TinyBackbone, device: str = "cpu"
-) -> dict[str, float]:
+def evaluate(rendered: RenderedSet, *, detector: DetectionModel, backbone: TinyBackbone) -> dict[str, float]:
     """Run both networks as extraction does and return their figures as fractions.
 
     `pck@...` takes the true boxes, as is usual for top-down networks; `pck@... detected` takes the boxes that
     the detector found (persons it missed count as wrong in all joints).
     """
     frames = rendered.frames
-    finder = UltralyticsDetector(detector, image_px=max(DETECTOR_INPUT_WH), min_score=0.001, device=device)
+    finder = UltralyticsDetector(detector, image_px=max(DETECTOR_INPUT_WH), min_score=0.001)
     found: list[Detections] = []
     for start in tqdm(range(0, len(frames), _BATCH), desc="detect", unit="batch"):
         images = frames[start : start + _BATCH]

@@ -105,7 +105,8 @@ def train_detector(rendered: RenderedSet, recipe: Recipe) -> tuple[nn.Module, li
             name: [level.float() for level in value] if isinstance(value, list) else value.float()
             for name, value in predicted.items()
         }
-        return model.loss(batch, predicted)[0].sum() / len(images)
+        total: Tensor = model.loss(batch, predicted)[0].sum()
+        return total / len(images)
 
     samples = DetectorSamples(rendered, recipe.seed)
     return model, _fit(model, samples, loss, recipe, epochs=recipe.detector_epochs, name="detector")

@@ -117,8 +117,8 @@ def figures_table(report: dict[str, Any]) -> str:
         rows.append(f"| {name} | {' | '.join(cells)} |")
     speed, minutes = report["ms"], report["minutes"]
     rows.append(
-        f"\nIn float32 with two threads the bare networks take {speed['frame']} ms a frame (batch 32) and "
-        f"{speed['crop']} ms a crop (batch 64, decoding included);\nthe recipe took {minutes} minutes."
+        f"\nIn float32 with two threads the bare networks take {speed['frame']} ms per frame (batch 32) and "
+        f"{speed['crop']} ms per crop (batch 64, decoding included);\nthe recipe took {minutes} minutes."
     )
     return "\n".join(rows)
 

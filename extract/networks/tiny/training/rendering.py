@@ -12,37 +12,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from heatpool.extract.demo.stills import render_still
+from heatpool.extract.demo.stills import People, render_still
 
-__all__ = ["FRAME_WH", "SEEN_JOINTS", "People", "RenderedSet", "render_set"]
+__all__ = ["FRAME_WH", "RenderedSet", "render_set"]
 
 FRAME_WH = (256, 192)
 """Width and height of the rendered frames in pixels, those of the demo clips."""
 
-SEEN_JOINTS = 5
-"""Visible joints that make a body: a fully seen person in profile shows nine."""
-
 _CHUNK = 64
-
-
-@dataclass(frozen=True, eq=False)
-class People:
-    """Who stands in one frame (P persons, 17 COCO joints, frame pixels).
-
-    Attributes:
-        joints_xy_px: (P, 17, 2) float32, also of hidden joints.
-        visible: (P, 17) bool, the joint itself is seen in the frame.
-        boxes_xyxy_px: (P, 4) float32.
-    """
-
-    joints_xy_px: np.ndarray
-    visible: np.ndarray
-    boxes_xyxy_px: np.ndarray
-
-    @property
-    def counted(self) -> np.ndarray:
-        """(P,) bool, enough of the body is seen to ask for it; others are neither taught nor scored."""
-        return self.visible.sum(1) >= SEEN_JOINTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +37,7 @@ class RenderedSet:
     @property
     def frames(self) -> np.ndarray:
         """The frames, memory-mapped."""
-        return np.load(self.path, mmap_mode="r")
+        return np.asarray(np.load(self.path, mmap_mode="r"))
 
     def persons(self) -> list[tuple[int, int]]:
         """List (frame, person) of everyone who is counted."""
@@ -103,14 +80,8 @@ def _chunks(count: int) -> Iterator[range]:
 def _render_chunk(indices: range, *, seed: int) -> tuple[np.ndarray, list[People]]:
     """Render some frames in a worker process."""
     width, height = FRAME_WH
-    samples = [
+    stills = [
         render_still(np.random.default_rng((seed, index)), width_px=width, height_px=height)
         for index in indices
     ]
-    people = [
-        People(
-            sample.joints_xy_px.astype(np.float32), sample.visible, sample.boxes_xyxy_px.astype(np.float32)
-        )
-        for sample in samples
-    ]
-    return np.stack([sample.rgb for sample in samples]), people
+    return np.stack([still.rgb for still in stills]), [still.people for still in stills]

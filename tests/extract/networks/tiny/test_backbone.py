@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from heatpool.extract.demo.stills import render_still
 from heatpool.extract.networks.crops import crop_affines, crop_boxes, normalise_crops
@@ -15,12 +18,11 @@ from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.tiny import TinyBackbone, TinyPose, load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TINY_CROP, build_tiny_detector
 from heatpool.extract.networks.tiny.training.evaluate import evaluate
-from heatpool.extract.networks.tiny.training.rendering import People, RenderedSet
+from heatpool.extract.networks.tiny.training.rendering import RenderedSet
 from heatpool.extract.networks.tiny.weights import (
     DETECTOR_FILE,
     POSE_FILE,
     load_tiny_weights,
-    read_facts,
     save_weights,
 )
 from heatpool.extract.networks.weight_sources import SHIPPED, SHIPPED_FOLDER
@@ -36,11 +38,10 @@ def backbone() -> TinyBackbone:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> RenderedSet:
     """Forty frames of people that neither the training nor the test set of the recipe holds."""
-    samples = [render_still(np.random.default_rng((77, at)), width_px=256, height_px=192) for at in range(40)]
+    stills = [render_still(np.random.default_rng((77, at)), width_px=256, height_px=192) for at in range(40)]
     path = tmp_path_factory.mktemp("rendered") / "frames.npy"
-    np.save(path, np.stack([sample.rgb for sample in samples]))
-    people = (People(s.joints_xy_px, s.visible, s.boxes_xyxy_px) for s in samples)
-    return RenderedSet(path, tuple(people))
+    np.save(path, np.stack([still.rgb for still in stills]))
+    return RenderedSet(path, tuple(still.people for still in stills))
 
 
 def crops_of(rendered: RenderedSet, count: int) -> torch.Tensor:
@@ -103,6 +104,12 @@ def test_detector_does_not_depend_on_the_batch(rendered: RenderedSet) -> None:
         alone: Detections = detector.detect([frame])[0]
         np.testing.assert_allclose(alone.boxes_xyxy_px, found.boxes_xyxy_px, atol=1e-3)
         np.testing.assert_allclose(alone.scores, found.scores, atol=1e-5)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["heatpool"])
+    return facts
 
 
 def test_weights_are_small_hashed_and_say_what_they_know(backbone: TinyBackbone) -> None:

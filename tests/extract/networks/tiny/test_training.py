@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from heatpool.extract.demo.stills import People
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TINY_CROP
 from heatpool.extract.networks.tiny.training.augment import (
     FLIP,
@@ -18,7 +19,7 @@ from heatpool.extract.networks.tiny.training.augment import (
 from heatpool.extract.networks.tiny.training.evaluate import box_iou, map50, pck
 from heatpool.extract.networks.tiny.training.loops import Recipe, train_detector, train_pose
 from heatpool.extract.networks.tiny.training.recipe import update_docs
-from heatpool.extract.networks.tiny.training.rendering import FRAME_WH, People, RenderedSet, render_set
+from heatpool.extract.networks.tiny.training.rendering import FRAME_WH, RenderedSet, render_set
 from heatpool.extract.records import Detections
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import COCO17

@@ -1,0 +1,122 @@
+"""One clip of a data set, and how rows of tables become clips."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import FIRST_COLUMNS, Split
+
+__all__ = ["COLUMNS", "VIDEO_SUFFIXES", "Clip", "label_clips", "make_clip"]
+
+VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv"})
+
+COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons")
+"""Columns that say what a clip is; `path` alone is required."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One row of a manifest.
+
+    Attributes:
+        clip_id: unique name of the clip.
+        path: video file.
+        start_s: start of the clip in the video, seconds.
+        end_s: end of the clip, None for the end of the video.
+        label: class number, -1 when unlabelled.
+        class_name: name of the class, "" when unlabelled.
+        columns: subject, camera, setup, repeat as text.
+        persons: persons the action has, 0 when unknown; extraction keeps at most so many.
+        splits: protocol name to split.
+    """
+
+    clip_id: str
+    path: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+    label: int = -1
+    class_name: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    persons: int = 0
+    splits: Mapping[str, Split] = field(default_factory=dict)
+
+
+def make_clip(
+    row: Mapping[str, str | None],
+    video: Path,
+    columns: Mapping[str, str],
+    splits: Mapping[str, Split],
+    where: str,
+) -> Clip:
+    """Make the clip of a row of a table.
+
+    Args:
+        row: by names of `COLUMNS`; without an id the clip is called by its path.
+        video: the file.
+        columns: of the clip.
+        splits: of the clip.
+        where: place of the row, for messages.
+
+    Raises:
+        HeatpoolError: if a value that must be one is no number.
+    """
+    label = _number(row, "label", where)
+    return Clip(
+        clip_id=row.get("clip_id") or Path(row["path"] or "").with_suffix("").as_posix(),
+        path=video,
+        start_s=_number(row, "start_s", where) or 0.0,
+        end_s=_number(row, "end_s", where),
+        label=-1 if label is None else int(label),
+        class_name=sys.intern(row.get("class_name") or ""),
+        columns=columns,
+        persons=int(_number(row, "persons", where) or 0),
+        splits=splits,
+    )
+
+
+def _number(row: Mapping[str, str | None], name: str, where: str) -> float | None:
+    """Return the finite number in a column, None when there is no such column or value."""
+    text = row.get(name)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise HeatpoolError(f"expected a number in column {name}, got {text!r} in {where}")
+    return value
+
+
+def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[str, ...]]:
+    """Give every clip a label and name that agree; return the class names in label order.
+
+    Labels are kept if any clip has one, else the class names are numbered in alphabetical order.
+
+    Raises:
+        HeatpoolError: if a label has two names or a name has none; `source` says where.
+    """
+    if all(clip.label < 0 for clip in clips):
+        names = sorted({clip.class_name for clip in clips if clip.class_name})
+        number = {name: label for label, name in enumerate(names)} | {"": -1}
+        return [replace(clip, label=number[clip.class_name]) for clip in clips], tuple(names)
+    name_of: dict[int, str] = {}
+    for clip in clips:
+        if clip.label < 0 and clip.class_name:
+            raise HeatpoolError(
+                f"expected a label for class {clip.class_name!r} of clip {clip.clip_id} in {source}, as the "
+                "others have; without any labels, names are numbered"
+            )
+        known = name_of.setdefault(clip.label, clip.class_name)
+        if clip.label >= 0 and known != clip.class_name:
+            raise HeatpoolError(
+                f"expected one class name per label in {source}, "
+                f"got {known!r} and {clip.class_name!r} for {clip.label}"
+            )
+    count = max(name_of) + 1
+    return list(clips), tuple(name_of.get(label) or f"class {label}" for label in range(count))
