@@ -29,11 +29,12 @@ SPEC = StoreSpec(2, 64, 17, 96, "hrnet-simcc", "stage4_branch1", "ab" * 32, {"de
 QUESTIONS = {
     "nothing: Python, NumPy, Zarr imported": "",
     "open": "store = FeatureStore.open(path)",
-    "select train of a split": "rows = FeatureStore.open(path).rows('xsub', 'train', usable=False)",
-    "select usable train": "rows = FeatureStore.open(path).rows('xsub', 'train')",
-    "select by subject, class and split": "rows = FeatureStore.open(path).rows("
+    "select train of a split": "rows = FeatureStore.open(path).clips.rows('xsub', 'train', usable=False)",
+    "select usable train": "rows = FeatureStore.open(path).clips.rows('xsub', 'train')",
+    "select by subject, class and split": "rows = FeatureStore.open(path).clips.rows("
     "'xsub', 'train', where={'subject': ['s3', 's5']}, classes=[7, 9], usable=False)",
-    "ids of 1000 scattered clips": "ids = FeatureStore.open(path).clip_ids(range(0, clips, clips // 1000))",
+    "ids of 1000 scattered clips": "store = FeatureStore.open(path); "
+    "ids = store.clips.clip_ids(range(0, clips, clips // 1000))",
     "read one clip": "clip = FeatureStore.open(path).clip(0)",
     "plan a resume, check=journal": "shards = StoreWriter.attach(path).pending_shards(check='journal')",
     "plan a resume, check=sizes": "shards = StoreWriter.attach(path).pending_shards(check='sizes')",

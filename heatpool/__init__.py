@@ -9,12 +9,12 @@
 They return records, print nothing, and raise `HeatpoolError` with a line that says what to do. Their options
 are those of the command line (`heatpool train --help`), which is built on the same functions.
 
-Example:
+Examples:
     >>> import heatpool
     >>> made = heatpool.extract("clips.csv", "features.zarr")
     >>> store = heatpool.open("features.zarr")
     >>> run = heatpool.train("features.zarr", "work_dirs/first", model="linear")
-    >>> run.figures["fused"]["acc/top1"]
+    >>> run.figures["fused"].top1
     >>> for prediction in run.predict("new_videos"):
     ...     print(prediction.path, prediction.labels[0], prediction.probabilities[0])
 
@@ -111,7 +111,7 @@ class _Face(ModuleType):
         super().__setattr__(name, value)
 
 
-# What is logged goes where the user's program sends it, or nowhere.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
-
 sys.modules[__name__].__class__ = _Face
+
+# What the package logs goes where the user's program sends it, else nowhere.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -18,7 +18,7 @@ import torch
 from heatpool.classify.training.architecture import Trained
 from heatpool.classify.training.checkpoint import save_checkpoint
 from heatpool.classify.training.recipe import flat_recipe, modern_names
-from heatpool.pool.disk.atomic import write_bytes, write_text
+from heatpool.pool.disk.atomic import refuse_existing, write_bytes, write_text
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["EpochReport", "RunFiles", "Training"]
@@ -142,9 +142,7 @@ class RunFiles:
             HeatpoolError: if there is one already.
         """
         if self.state.exists():
-            raise HeatpoolError(
-                f"{self.out_dir} holds a training already; resume it, or choose another folder"
-            )
+            refuse_existing(self.out_dir, resumable=True)
         return [], 0.0
 
     def restore(self, parts: Mapping[str, Any]) -> tuple[list[EpochReport], float]:

@@ -43,10 +43,11 @@ def train_network(
     resume: bool = False,
     progress: Callable[[EpochReport], None] | None = None,
 ) -> Training:
-    """Train a network, or go on with a training; the best epoch is chosen on val and nothing else.
+    """Train a network, or resume its training; the best epoch is chosen on val and nothing else.
 
     Writes `metrics.csv` and `checkpoints/` (best and last weights, state to resume from) below `out_dir`,
-    after every epoch, each file whole or not at all. Several processes share each batch, the first writes.
+    after every epoch of a second or more, each file whole or not at all. Several processes share each batch,
+    the first writes.
 
     Args:
         architecture: kind and recipe of the network.
@@ -55,13 +56,13 @@ def train_network(
         train: labelled clips to learn from.
         val: labelled clips to choose the epoch on.
         out_dir: folder of this training.
-        resume: go on after the last finished epoch if there is one. On the CPU the result is that of an
+        resume: continue after the last epoch written, if there is one. On the CPU the result is that of an
             uninterrupted run.
         progress: called after each epoch, also for those that a resumed run finds done.
 
     Raises:
         HeatpoolError: if labels or clips are missing, val does not fit train, the device does not fit the
-            recipe, a finished or broken off run is there and `resume` is off, it cannot be resumed, or
+            recipe, a finished or interrupted run is there and `resume` is off, it cannot be resumed, or
             training diverges.
     """
     _check_splits(train, val)
@@ -178,7 +179,7 @@ class _Loop:
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Go through the training clips once; return lr, train/loss and train/acc."""
         # every random number of an epoch comes from the seed, the epoch and the process, so resuming needs
-        # no generator state and an epoch that was broken off is repeated exactly
+        # no generator state and an epoch that was interrupted is repeated exactly
         recipe, index = self.recipe, self.processes.index
         seed = recipe.seed * 1_000_003 + epoch
         generator = torch.Generator().manual_seed(seed)

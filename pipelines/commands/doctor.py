@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from heatpool.extract.datasets.check_videos import VideoReport, check_videos, check_file
+from heatpool.extract.datasets.check_videos import VideoReport, check_file, check_videos
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.pipelines.options import DoctorOptions

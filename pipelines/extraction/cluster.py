@@ -14,19 +14,18 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-import dask
-from dask.distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker, wait
+from dask.distributed import Client, Future, KilledWorker, WorkerPlugin, get_worker, wait
 
+from heatpool.pipelines.extraction.dask_client import open_client, quiet_dask
 from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork, is_marked
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.interrupt import StopRequest
-from heatpool.pipelines.process.malloc import HEAP_ENVIRONMENT
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult
 
@@ -39,7 +38,6 @@ Build = Callable[[int, int], Networks]
 
 _POLL_S = 1.0
 _COUNT_S = 5.0
-_CONNECT_S = 10.0
 _START_S = 30.0
 _SPARE = 4  # tasks that wait beyond two a worker: a cluster that grows with the load sees some
 _RETURNS = 3  # shards that come back not begun, for each worker, while no other is done
@@ -72,7 +70,7 @@ def run_on_cluster(
     """
     # Several runs may share one cluster: each finds its own things on the workers by its token.
     token = secrets.token_hex(4)
-    with _quiet_dask(), _client(work) as client:
+    with quiet_dask(), open_client(work.options.scheduler, work.options.workers) as client:
         local = not work.options.scheduler
         run = _ClusterRun(client, token, work)
         try:
@@ -279,72 +277,3 @@ def _stop_run(token: str, when: str, dask_worker: Any) -> None:
     run = getattr(dask_worker, _RUNS, {}).get(token)
     if run is not None:
         run.stop = when
-
-
-@contextmanager
-def _client(work: ShardWork) -> Iterator[Client]:
-    address = work.options.scheduler
-    if not address:
-        with _local_cluster(work.options.workers) as cluster, Client(cluster) as client:
-            yield client
-        return
-    try:
-        client = Client(address, timeout=_CONNECT_S)
-    except (OSError, ValueError) as error:
-        raise HeatpoolError(
-            f"expected a dask scheduler at {address}: {(str(error) or type(error).__name__).splitlines()[0]}"
-        ) from error
-    try:
-        yield client
-    finally:
-        with suppress(TimeoutError):  # it waits in vain for a scheduler that is gone
-            client.close(timeout=_CONNECT_S if client.status == "running" else 1)
-
-
-# Environment of a worker from its first instruction. Dask asks glibc to give memory back at once, which for
-# tensors that come and go means mapping and clearing their pages anew each time: half of the run time here.
-# Its logger speaks before it is silenced, when a worker is stopped while it starts.
-_WORKER_ENVIRONMENT = {
-    "DASK_LOGGING__DISTRIBUTED": "critical",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    **HEAP_ENVIRONMENT,
-}
-
-
-@contextmanager
-def _local_cluster(workers: int) -> Iterator[LocalCluster]:
-    with (
-        dask.config.set(
-            {
-                "distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT,
-                # Goes by the wall clock: when that jumps, dask would end workers that are well. Their nannies
-                # see which ones die.
-                "distributed.scheduler.worker-ttl": None,
-                "distributed.worker.profile.enabled": False,  # looks at what a task does every 10 ms
-            }
-        ),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,  # crops in flight are bounded by us; dask's restarts would lose a shard's work
-            dashboard_address="127.0.0.1:0",  # any free port; None: 8787, and a warning if it is taken
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.ERROR,
-        ) as cluster,
-    ):
-        yield cluster
-
-
-@contextmanager
-def _quiet_dask() -> Iterator[None]:
-    """Keep dask's own log lines from people: what they have to know is logged in one line by us."""
-    names = [name for name in logging.root.manager.loggerDict if name.startswith(("distributed", "tornado"))]
-    loggers = [logging.getLogger(name) for name in (*names, "asyncio")]  # several have levels of their own
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -39,7 +39,8 @@ class Progress:
             disable=quiet or self._lines,
             dynamic_ncols=True,
         )
-        self._bar._time = time.monotonic  # tqdm's own is the wall clock, which jumps
+        # tqdm's own clock is the wall clock, which jumps.
+        self._bar._time = time.monotonic  # type: ignore[attr-defined]
         self._bar.start_t = self._bar.last_print_t = time.monotonic()
 
     def __enter__(self) -> Progress:

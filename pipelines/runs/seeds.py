@@ -70,7 +70,8 @@ def write_seeds(out: Path, summaries: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def _result(summary: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return summary["fused"] if name == "fused" else summary["streams"][name]
+    figures: Mapping[str, Any] = summary["fused"] if name == "fused" else summary["streams"][name]
+    return figures
 
 
 def seeds_table(content: Mapping[str, Any], *, split: str = "test") -> str:

@@ -78,8 +78,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
 
     from heatpool.pipelines.training.streams import stream_inputs  # torch: after all that can be refused
 
-    own = [name for name in summaries[0]["streams"] if not _is_hpnet(name)]
-    cache = prepare_cache(options, store, {options.split: rows}, stream_inputs(own), quiet=options.quiet)
+    inputs = stream_inputs(list(summaries[0]["streams"]))
+    cache = prepare_cache(options, store, {options.split: rows}, inputs, quiet=options.quiet)
     out = options.out or options.run / f"evaluate-{options.split}"
     results, tables = [], []
     for folder, summary in zip(folders, summaries, strict=True):
@@ -148,14 +148,10 @@ def score_run(
     """
     from heatpool.pipelines.training.streams import score_stream
 
-    scores = {}
-    for name in summary["streams"]:
-        score = score_stream
-        if _is_hpnet(name):
-            from heatpool.pipelines.training.hpnet import score as score_hpnet
-
-            score = score_hpnet
-        scores[name] = score(folder / name, store, rows, device=device, cache=cache)
+    scores = {
+        name: score_stream(folder / name, store, rows, device=device, cache=cache)
+        for name in summary["streams"]
+    }
     return {**scores, "fused": fuse_scores(scores, summary["fused"]["weights"])}
 
 
@@ -184,7 +180,3 @@ def _write(
     write_json(out / "evaluation.json", results, overwrite=True)
     lines = figure_lines(scores["fused"], name="fused", columns=columns)
     return results, "\n".join([results_table(results, split=split), *lines, f"tables and scores: {out}"])
-
-
-def _is_hpnet(name: str) -> bool:
-    return name.startswith("hpnet")

@@ -90,9 +90,7 @@ def predict(
     summary = read_summary(folders[0])
     check_checkpoints(folders[0], summary)
     if not options.videos.exists():
-        raise HeatpoolError(
-            f"expected a video, a folder or a manifest of videos, {options.videos} is not there"
-        )
+        raise HeatpoolError(f"expected a video, a folder or a manifest, {options.videos} does not exist")
     if len(folders) > 1:
         _log.info("of %d seeds the first predicts: %s", len(folders), folders[0])
 

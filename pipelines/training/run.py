@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from heatpool.classify.data.splits import split_rows
 from heatpool.classify.training.ranks import is_first_process, process_count
@@ -38,7 +38,8 @@ __all__ = ["train", "train_run"]
 
 _log = logging.getLogger(__name__)
 
-HPNET = "hpnet"
+HPNET: Final = "hpnet"
+_FEW_CLIPS = 5000
 
 
 @takes_options(TrainOptions)
@@ -64,47 +65,33 @@ def train_run(options: TrainOptions) -> Run:
     Raises:
         HeatpoolError: if an option, the store, its splits or labels do not allow it, or the folder exists.
     """
+    if options.videos is not None and not options.videos.exists():
+        raise HeatpoolError(f"expected a folder or manifest of videos, {options.videos} does not exist")
     location = options.features or str(_demo_store(options))
     store, protocol = open_for_training(location, options.protocol, options.disjoint_columns)
     rows = split_rows(store, protocol)
     out = options.out or Path("work_dirs") / f"{store_stem(location)}-{protocol}"
-    recipe = _recipe(options, store)
     if is_first_process():
         refuse_run_dir(out, resume=options.resume, overwrite=options.overwrite)
-    device = str(pick_device(options.device))
+    recipe, device = _recipe(options, store), str(pick_device(options.device))
     if is_first_process():
         config = _describe(options, recipe, store, protocol)
         prepare_run_dir(out, config, resume=options.resume, overwrite=options.overwrite)
-    keep_heap()
-    threads = set_threads(options.threads or max(available_cores() // process_count(), 1))
-
-    from heatpool.classify.training.processes import leave_processes
-    from heatpool.pipelines.training.streams import RunPlan, stream_inputs
-
-    clips = {split: len(of_split) for split, of_split in rows.items()}
-    counts = " / ".join(f"{count} {split}" for split, count in clips.items())
-    where = f"{process_count()} processes" if process_count() > 1 else f"{threads} threads"
-    _report(
-        out,
-        f"training on {store.source.name}, protocol {protocol}: {counts} clips, into {out}, "
-        f"on {device}, {where}",
-    )
-    quiet = options.quiet or not is_first_process()
-    cache = prepare_cache(options, store, rows, stream_inputs(_stream_names(options)), quiet=quiet)
-    plan = RunPlan(
-        location=location, rows=rows, out=out, seed=options.seed, device=device, threads=threads,
-        cache=cache, resume=options.resume,
-    )  # fmt: skip
+    options = replace(options, out=out, protocol=protocol, quiet=options.quiet or not is_first_process())
+    plan = _plan(options, store, rows, location=location, device=device)
     about = {
         "model": options.model,
         "protocol": protocol,
         "class_names": list(store.clips.class_names),
-        "clips": clips,
+        "clips": {split: len(of_split) for split, of_split in rows.items()},
         "features": lasting_name(store),
         "extraction": {"spec": asdict(store.spec), "options": read_run_file(store).get("options", {})},
         "machine": machine(),
     }
-    _train_seeds(replace(options, quiet=quiet), recipe, plan, columns=clip_columns(store), about=about)
+    _train_seeds(options, recipe, plan, columns=clip_columns(store), about=about)
+
+    from heatpool.classify.training.processes import leave_processes
+
     leave_processes()
     if is_first_process():
         from heatpool.pipelines.report.run_report import report_run
@@ -112,6 +99,48 @@ def train_run(options: TrainOptions) -> Run:
         report_run(out, store, videos=options.videos)
         log_line(out, str(load_run(out)))
     return load_run(out)
+
+
+def _plan(
+    options: TrainOptions,
+    store: FeatureStore,
+    rows: Mapping[str, np.ndarray],
+    *,
+    location: str,
+    device: str,
+) -> RunPlan:
+    """Set the process up for training; tell the user what begins."""
+    from heatpool.pipelines.training.streams import RunPlan, stream_inputs
+
+    keep_heap()
+    threads = set_threads(options.threads or _default_threads(options, clips=len(rows["train"])))
+    counts = " / ".join(f"{len(of_split)} {split}" for split, of_split in rows.items())
+    where = f"{process_count()} processes" if process_count() > 1 else f"{threads} threads"
+    out = options.out or Path()
+    text = (
+        f"training on {store.source.name}, protocol {options.protocol}: {counts} clips, into {out}, "
+        f"on {device}, {where}"
+    )
+    if is_first_process():
+        log_line(out, text)
+        _log.info(text)
+    inputs = stream_inputs(_stream_names(options))
+    cache = prepare_cache(options, store, rows, inputs, quiet=options.quiet)
+    return RunPlan(
+        location=location, rows=rows, out=out, seed=options.seed, device=device, threads=threads,
+        cache=cache, resume=options.resume,
+    )  # fmt: skip
+
+
+def _default_threads(options: TrainOptions, *, clips: int) -> int:
+    """CPU threads where the user names none: all cores, but one for a head on few clips.
+
+    Its steps take milliseconds: to wake threads for each costs half as much again in processor time, and saves
+    a second at most.
+    """
+    if options.model in HEADS and clips < _FEW_CLIPS:
+        return 1
+    return max(available_cores() // process_count(), 1)
 
 
 def _demo_store(options: TrainOptions) -> Path:
@@ -213,10 +242,3 @@ def _finish(plan: RunPlan, streams: Mapping[str, StreamResult], columns: Columns
 
 def _stream_names(options: TrainOptions) -> tuple[str, ...]:
     return (HPNET,) if options.model == HPNET else options.stream_names
-
-
-def _report(out: Path, text: str) -> None:
-    """Tell the user, and the run's log."""
-    if is_first_process():
-        log_line(out, text)
-        _log.info(text)

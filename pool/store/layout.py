@@ -227,6 +227,7 @@ class Layout:
 def _rgb_arrays(rgb: RgbSpec | None) -> tuple[ArraySpec, ...]:
     if rgb is None:
         return ()
+    # The texts are bytes of the format: a resume makes damaged files again, to the bytes first written.
     shape, order, crops = (rgb.frames, rgb.width), (0, 1, 2), f"{rgb.frames} square crops around the people"
     if rgb.kind == "crops":
         attributes = {"description": f"{crops}, each a JPEG file with zeros after it", "missing": "all zeros"}

@@ -94,7 +94,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
     assert [each.figures for each in resumed.history] == [each.figures for each in whole.history]
     assert resumed.last.read_bytes() == whole.last.read_bytes()
     assert (tmp_path / "cut/metrics.csv").read_bytes() == (tmp_path / "whole/metrics.csv").read_bytes()
-    with pytest.raises(HeatpoolError, match="holds a training already"):
+    with pytest.raises(HeatpoolError, match="already exists; choose another, resume it"):
         run(config, train, val, tmp_path / "cut")
     with pytest.raises(HeatpoolError, match="another configuration or other clips"):
         run(dataclasses.replace(config, mixup=0.0), train, val, tmp_path / "cut", resume=True)

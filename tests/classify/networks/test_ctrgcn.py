@@ -10,8 +10,8 @@ from torch import Tensor
 
 from heatpool.classify.networks.ctrgcn import CTRGCN, pack_persons
 from heatpool.classify.networks.graph import HPNET_GRAPH
-from tests.classify.deterministic_weights import array, fill_
 from heatpool.classify.networks.plain import plain_forward
+from tests.classify.deterministic_weights import array, fill_
 from tests.paths import GOLDEN
 
 ADJACENCY = torch.from_numpy(HPNET_GRAPH.adjacency())

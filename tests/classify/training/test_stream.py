@@ -116,7 +116,7 @@ def test_a_finished_run_is_not_overwritten_nor_continued_differently(tmp_path: P
     train, val = moving_clips(12), moving_clips(6, seed=1)
     config = dataclasses.replace(TINY, epochs=1)
     train_stream(config, train, val=val, out_dir=tmp_path)
-    with pytest.raises(HeatpoolError, match="holds a training already"):
+    with pytest.raises(HeatpoolError, match="already exists; choose another, resume it"):
         train_stream(config, train, val=val, out_dir=tmp_path)
     with pytest.raises(HeatpoolError, match="another configuration"):
         train_stream(

@@ -69,7 +69,9 @@ def assert_predictions_are_the_runs_own(folder: Path) -> None:
         np.testing.assert_allclose(answer["probabilities"], np.exp(scores[best]), atol=0.01)
     again = subprocess.run([*PROGRAM, *command], capture_output=True, text=True, check=False, cwd=folder)
     assert again.returncode == 1
-    assert again.stderr.endswith("answers.json already exists; choose another or replace it with --overwrite\n")
+    assert again.stderr.endswith(
+        "answers.json already exists; choose another or replace it with --overwrite\n"
+    )
 
 
 def assert_joints_lie_on_people(store: FeatureStore, videos: Path) -> None:

@@ -39,26 +39,29 @@ def panel_of(rows: list[dict[str, str]], last_s: float, width_px: int) -> Predic
     )
 
 
-def test_a_film_shows_the_answers_of_the_table(run: Path, tmp_path: Path) -> None:
+def test_an_annotated_video_shows_the_predictions_of_the_table(run: Path, tmp_path: Path) -> None:
     levels = np.concatenate([np.linspace(30, 220, 25), np.linspace(220, 30, 26)])
     video = make_clip(tmp_path / "new" / "long.mp4", levels)
-    out, films = tmp_path / "answers.csv", tmp_path / "films"
-    assert predict(run, video, "--window-s", "1", "--stride-s", "0.5", "--out", out, "--annotate", films) == 0
+    out, annotated = tmp_path / "predictions.csv", tmp_path / "annotated"
+    assert (
+        predict(run, video, "--window-s", "1", "--stride-s", "0.5", "--out", out, "--annotate", annotated)
+        == 0
+    )
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["start_s"] for row in rows] == ["0.0", "0.5", "1.0", "1.04"]
     first, last = rows[0]["label_1"], rows[-1]["label_1"]
     assert (first, last) == ("rise", "fall")  # so that two panels differ in their text, not by chance
 
-    source, film = probe(video), probe(films / "long.mp4")
-    np.testing.assert_allclose(film.times_s, source.times_s, atol=1e-3)
-    assert film.fps == pytest.approx(25)
+    source, drawn = probe(video), probe(annotated / "long.mp4")
+    np.testing.assert_allclose(drawn.times_s, source.times_s, atol=1e-3)
+    assert drawn.fps == pytest.approx(25)
     panel = panel_of(rows, 2.04, 640)
-    assert (film.width_px, film.height_px) == (640, 480 + panel.height_px)
+    assert (drawn.width_px, drawn.height_px) == (640, 480 + panel.height_px)
     # By hand: middles of the windows are 0.5, 1.0, 1.5 and 1.54 s.
     expected = {2: 0, 18: 0, 20: 1, 30: 1, 33: 2, 40: 3, 50: 3}
     wanted = np.array(sorted(expected))
-    for frame in iter_frames(films / "long.mp4", wanted, info=film):
+    for frame in iter_frames(annotated / "long.mp4", wanted, info=drawn):
         away = [
             np.abs(frame.rgb[480:].astype(int) - panel.at(number, frame.time_s)).mean() for number in range(4)
         ]
@@ -77,18 +80,20 @@ def test_every_video_of_a_folder_is_annotated_whatever_its_shape(
     make_clip(tmp_path / "in" / "wide.mp4", np.linspace(40, 200, 9), size_px=(128, 64), fps=10)
     make_clip(tmp_path / "in" / "more" / "tall.avi", np.linspace(40, 200, 7), size_px=(48, 96))
     (tmp_path / "in" / "text.mp4").write_text("no video")
-    assert predict(run, tmp_path / "in", "--annotate", tmp_path / "films", "--top", "1") == 3
+    assert predict(run, tmp_path / "in", "--annotate", tmp_path / "annotated", "--top", "1") == 3
     said = capsys.readouterr()
     assert said.out.count("\n") == 3
     assert "no annotated video of" in said.err
     assert "text.mp4" in said.err
-    found = sorted(path.relative_to(tmp_path / "films") for path in (tmp_path / "films").rglob("*.mp4"))
+    found = sorted(
+        path.relative_to(tmp_path / "annotated") for path in (tmp_path / "annotated").rglob("*.mp4")
+    )
     assert found == [Path("more/tall.avi.mp4"), Path("wide.mp4")]
     for name, frames, width, height, fps in (
         ("more/tall.avi.mp4", 7, 320, 640, 25),
         ("wide.mp4", 9, 640, 320, 10),
     ):
-        info = probe(tmp_path / "films" / name)
+        info = probe(tmp_path / "annotated" / name)
         assert (info.frames, info.width_px) == (frames, width)
         assert info.fps == pytest.approx(fps)
         assert 60 < info.height_px - height < 120  # one row
@@ -102,12 +107,12 @@ def test_a_truncated_video_is_drawn_as_far_as_it_goes(
     noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(24)]
     cut = make_video(noise, "cut.avi", codec="mpeg4", gop=4)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    assert predict(run, cut, "--annotate", tmp_path / "films") == 3
+    assert predict(run, cut, "--annotate", tmp_path / "annotated") == 3
     said = capsys.readouterr().out
     assert "(truncated: header claims 24 frames" in said
     promised = probe(cut).frames
     assert promised < 24
-    assert promised - 1 <= probe(tmp_path / "films" / "cut.avi.mp4").frames <= promised  # the last is cut
+    assert promised - 1 <= probe(tmp_path / "annotated" / "cut.avi.mp4").frames <= promised  # the last is cut
 
 
 @pytest.mark.slow
@@ -121,29 +126,29 @@ def test_files_in_the_way_are_said_before_the_work(
         assert "a.mp4 is the video itself" in capsys.readouterr().err
     assert video.read_bytes() == before
     assert not (tmp_path / "a.csv").exists()
-    (tmp_path / "films").mkdir()
-    (tmp_path / "films" / "a.mp4").write_text("in the way")
-    assert predict(run, video, "--annotate", tmp_path / "films") == 1
+    (tmp_path / "annotated").mkdir()
+    (tmp_path / "annotated" / "a.mp4").write_text("in the way")
+    assert predict(run, video, "--annotate", tmp_path / "annotated") == 1
     assert "a.mp4 already exists; choose another or replace it with --overwrite" in capsys.readouterr().err
-    assert predict(run, video, "--annotate", tmp_path / "films", "--overwrite") == 0
-    assert probe(tmp_path / "films" / "a.mp4").frames == 9
+    assert predict(run, video, "--annotate", tmp_path / "annotated", "--overwrite") == 0
+    assert probe(tmp_path / "annotated" / "a.mp4").frames == 9
     (tmp_path / "file").write_text("a file")
     assert predict(run, video, "--annotate", tmp_path / "file") == 1
     assert "cannot be written" in capsys.readouterr().err
 
 
 def test_two_videos_never_share_an_annotated_one(tmp_path: Path) -> None:
-    def films(*names: str) -> dict[Path, Path]:
+    def paths(*names: str) -> dict[Path, Path]:
         clips = tuple(Clip(name, tmp_path / name) for name in names)
-        return annotated_paths(tmp_path / "films", Manifest(clips, (), tmp_path), overwrite=False)
+        return annotated_paths(tmp_path / "annotated", Manifest(clips, (), tmp_path), overwrite=False)
 
-    assert films("a/b.mp4", "c.avi") == {
-        tmp_path / "a/b.mp4": tmp_path / "films/a/b.mp4",
-        tmp_path / "c.avi": tmp_path / "films/c.avi.mp4",
+    assert paths("a/b.mp4", "c.avi") == {
+        tmp_path / "a/b.mp4": tmp_path / "annotated/a/b.mp4",
+        tmp_path / "c.avi": tmp_path / "annotated/c.avi.mp4",
     }
-    assert films("../b.mp4")[tmp_path / "../b.mp4"] == tmp_path / "films/b.mp4"  # never out of the folder
+    assert paths("../b.mp4")[tmp_path / "../b.mp4"] == tmp_path / "annotated/b.mp4"  # never out of the folder
     with pytest.raises(HeatpoolError, match="two would become"):
-        films("b.mp4", "../b.mp4")
+        paths("b.mp4", "../b.mp4")
 
 
 def test_the_clip_at() -> None:

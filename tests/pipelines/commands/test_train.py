@@ -95,6 +95,16 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(store: Path, finished: Path,
         assert np.array_equal(one.scores, two.scores)
 
 
+def test_the_runs_own_config_trains_it_again(store: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again"
+    options = ["--out", str(out), "--device", "cpu", "--threads", "1", "--quiet"]
+    assert main(["train", "--config", str(finished / "config.yaml"), *options]) == 0
+    assert (out / "config.yaml").read_bytes() == (finished / "config.yaml").read_bytes()
+    for name in ("pooled_joint", "keypoints_joint"):
+        one, two = (load_scores(run / name / "scores_test.npz") for run in (finished, out))
+        assert np.array_equal(one.scores, two.scores)
+
+
 def said(capsys: pytest.CaptureFixture[str]) -> str:
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines

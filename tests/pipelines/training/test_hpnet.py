@@ -89,8 +89,8 @@ def test_a_run_is_laid_out_as_every_other_and_says_what_it_learnt_from(folder: P
     assert (scores.scores.argmax(1) == scores.labels).mean() == pytest.approx(
         summary["streams"]["hpnet"]["test"]["acc/top1"]
     )
-    recipe = yaml.safe_load((run / "config.yaml").read_text())["recipe"]
-    assert (recipe["rgb"], recipe["text"]) == ("embeddings", str(folder / "clip"))
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert (config["rgb"], config["text"]) == ("embeddings", str(folder / "clip"))
 
 
 def test_evaluate_gives_the_same_scores_without_the_text_network(folder: Path, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_store_with_other_rgb_is_refused(
     rgb_store(tmp_path / "other.zarr", replace(EMBEDDINGS, weights_sha256="ef" * 32))
     run = ["evaluate", "--run", str(folder / "run"), "--out", str(tmp_path / "out")]
     assert main([*run, "--features", str(tmp_path / "other.zarr")]) == 1
-    assert "it was trained with RGB" in capsys.readouterr().err
+    assert "its rgb_weights_sha256 is 'cdcdcd" in capsys.readouterr().err
 
 
 def test_without_rgb_and_text_it_says_so_and_resumes(tmp_path: Path) -> None:

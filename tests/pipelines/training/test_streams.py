@@ -20,7 +20,6 @@ from heatpool.classify.training.stream import load_model
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.options import TrainOptions
 from heatpool.pipelines.training import streams
-from heatpool.pipelines.runs.seeds import over_seeds
 from tests.paths import ROOT
 from tests.pipelines.training.train_cases import make_store, train
 
@@ -146,16 +145,6 @@ def test_several_seeds_are_summarised(
     out = capsys.readouterr().out
     assert "2 and 1 seeds" in out
     assert "McNemar's test is of two single seeds" in out
-
-
-def test_spread_by_hand() -> None:
-    found = over_seeds([0.4, 0.5, 0.6])
-    assert (found.mean, found.std) == (pytest.approx(0.5), pytest.approx(0.1))
-    half = 4.302653 * 0.1 / 3**0.5  # Student's t, two degrees of freedom
-    assert found.interval == pytest.approx((0.5 - half, 0.5 + half))
-    assert over_seeds([0.8, 1.0]).interval == (0.0, 1.0)  # never beyond what a share can be
-    with pytest.raises(ValueError, match="two or more"):
-        over_seeds([0.5])
 
 
 def test_epochs_are_logged_once_over_a_resumption(
