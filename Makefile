@@ -72,7 +72,8 @@ docs: install ## the pages of docs/ and the API as a site in site/; a warning is
 	$(BIN)/mkdocs build --strict --quiet
 
 wheel: install ## build a wheel into dist/
-	$(BIN)/python -m build --wheel --outdir dist .
+	rm -rf build  # what a build before left there would get into the wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 bench: install ## run the benchmarks and write docs/benchmarks.md; ARGS="--only stages,train" for some
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -114,15 +114,15 @@ def cached(store: FeatureStore, cache: LoaderCache, *, stream: str) -> Fetch:
     out, joint = torch.empty(BATCH * store.spec.persons, *item), torch.empty(item)
 
     def fetch(rows: np.ndarray) -> torch.Tensor:
-        people, _ = clips.people_of(torch.from_numpy(rows))
-        for place, person in zip(out, people.tolist(), strict=False):
+        persons, _ = clips.persons_of(torch.from_numpy(rows))
+        for place, person in zip(out, persons.tolist(), strict=False):
             if stream == "joint":
                 place.copy_(clips.features[person])
             else:
                 joint.copy_(clips.features[person])
                 torch.index_select(joint, 1, parents, out=place)
                 torch.sub(joint, place, out=place)
-        return out[: len(people)]
+        return out[: len(persons)]
 
     return fetch
 

@@ -107,7 +107,7 @@ def stepper(model: nn.Module, forward: Callable[[], Tensor], labels: Tensor) -> 
     return step
 
 
-def work(pipe: Connection, side: str, people: int, arguments: argparse.Namespace) -> None:
+def work(pipe: Connection, side: str, persons: int, arguments: argparse.Namespace) -> None:
     """Be one side, in a process of its own: first send the logits, then do a step at each word that comes.
 
     Each word says whether the step is one of training; (wall, CPU) seconds are sent back.
@@ -118,11 +118,11 @@ def work(pipe: Connection, side: str, people: int, arguments: argparse.Namespace
     torch.manual_seed(1)
     batch = arguments.batch
     x = torch.randn(batch, SLOTS, STEPS, JOINTS, CHANNELS)
-    if people == 1:
+    if persons == 1:
         x[:, 1] = x[:, 0]
     labels = torch.arange(batch) % CLASSES
     model = model_of_both()
-    present = torch.arange(SLOTS).expand(batch, -1) < people
+    present = torch.arange(SLOTS).expand(batch, -1) < persons
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=side == "heatpool" and arguments.bfloat16)
 
     def forward() -> Tensor:
@@ -146,13 +146,13 @@ def work(pipe: Connection, side: str, people: int, arguments: argparse.Namespace
         pipe.send((time.perf_counter() - wall, time.process_time() - cpu))
 
 
-def compare(people: int, arguments: argparse.Namespace, rate: float) -> None:
-    """Print the rows of clips with so many people."""
+def compare(persons: int, arguments: argparse.Namespace, rate: float) -> None:
+    """Print the rows of clips with so many persons."""
     context = get_context("spawn")
     pipes, processes = [], []
     for side in SIDES:
         mine, theirs = context.Pipe()
-        processes.append(context.Process(target=work, args=(theirs, side, people, arguments), daemon=True))
+        processes.append(context.Process(target=work, args=(theirs, side, persons, arguments), daemon=True))
         processes[-1].start()
         pipes.append(mine)
     logits = [[pipe.recv() for _ in range(2)] for pipe in pipes]
@@ -166,9 +166,9 @@ def compare(people: int, arguments: argparse.Namespace, rate: float) -> None:
                 done.append(pipe.recv())
         computed = [
             arguments.batch * SLOTS * flops(published=True, training=training),
-            arguments.batch * people * flops(published=False, training=training),
+            arguments.batch * persons * flops(published=False, training=training),
         ]
-        head = f"| {people} | {'training' if training else 'evaluation'} |"
+        head = f"| {persons} | {'training' if training else 'evaluation'} |"
         # the first repeat does not count
         rows(head, arguments.batch, [done[1:] for done in seconds], computed, rate, error)
         if error > TOLERANCE:
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="clips")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--people", type=int, nargs="+", default=[1, 2], choices=[1, 2], help="in each clip")
+    parser.add_argument("--persons", type=int, nargs="+", default=[1, 2], choices=[1, 2], help="in each clip")
     parser.add_argument("--bfloat16", action="store_true", help="ours as with --dtype bfloat16")
     parser.add_argument("--default-heap", action="store_true", help="leave malloc as it is on our side, too")
     arguments = parser.parse_args()
@@ -212,11 +212,11 @@ def main() -> None:
     rate = matrix_rate()
     print(f"{arguments.threads} threads, batch {arguments.batch}, matrix product {rate / 1e9:.0f} GFLOP/s")
     print(
-        "| people | pass | side | clips/s (best) | (median) | clips/CPU-s | ratio (best) | (median) | (CPU) "
+        "| persons | pass | side | clips/s (best) | (median) | clips/CPU-s | ratio (best) | (median) | (CPU) "
         "| GFLOP | of the matrix rate | difference |\n" + "|---" * 12 + "|"
     )
-    for people in arguments.people:
-        compare(people, arguments, rate)
+    for persons in arguments.persons:
+        compare(persons, arguments, rate)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from heatpool.pipelines.command_table import COMMANDS, GROUPS, SECTIONS
-from heatpool.pipelines.exit_codes import ERROR, GOOD, INTERRUPTED, PIPE_CLOSED, USAGE
+from heatpool.pipelines.options.exit_codes import ERROR, GOOD, INTERRUPTED, PIPE_CLOSED, USAGE
 from heatpool.pipelines.options.fields import OptionError, as_plain, did_you_mean
 from heatpool.pool.errors import HeatpoolError
 

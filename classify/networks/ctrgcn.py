@@ -219,6 +219,7 @@ class CTRGCN(nn.Module):
         for number in range(1, self.depth + 1):
             hidden = self.get_submodule(f"l{number}")(hidden)
         person = hidden.mean((2, 3))
+        # clips have one person or more: a mean of those that are there, not of all slots
         summed = person.new_zeros(clips, person.shape[1]).index_add(0, clip[order], person)
         counts = torch.bincount(clip, minlength=clips).clamp(min=1)
         return summed / counts.unsqueeze(1)
@@ -236,6 +237,7 @@ class CTRGCN(nn.Module):
             for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
         ]
         rows = x.flatten(2).unsqueeze(1)  # (P, 1, T, V*C)
+        # slot by slot, for each has its own statistics; absent persons would spoil those of a joint pass
         order = [(slot == number).nonzero().squeeze(1) for number in range(self.persons)]
         parts = []
         for mine, *values in zip(order, *affine, strict=True):

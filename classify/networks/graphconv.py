@@ -47,15 +47,18 @@ class _RefineAggregate(torch.autograd.Function):
         keep = any(ctx.needs_input_grad)
         inner, rows = subsets * joints, joints * steps
         flat, weight = x.flatten(2), w3.view(-1, channels)
+        # one output that the chunks write into: to concatenate theirs would copy all of it
         y = x.new_empty(persons, out_channels, joints, steps)
         kept = []
         for part in _parts(x, out_channels, subsets):
             size = part.stop - part.start
+            # W3 x + b3 of all subsets in one product; the bias goes where the values lie in cache
             z = torch.bmm(weight.expand(size, -1, -1), flat[part]).view(size, out_channels, subsets, rows)
             z.add_(b3[:, :, None])
             topology = _topology(relation[part], w4, base).view(-1, inner, joints)
+            # subsets and joints are one axis, so one product sums over both
             torch.bmm(topology.mT, z.view(-1, inner, steps), out=y[part].view(-1, joints, steps))
-            if keep:
+            if keep:  # z, not A: A is the larger one, and cheaper to make again
                 kept.append(z)
         if keep:
             ctx.save_for_backward(x, w3, relation, w4, base, *kept)
@@ -78,10 +81,12 @@ class _RefineAggregate(torch.autograd.Function):
             size = len(z)
             gy = grad[part].reshape(-1, joints, steps)
             topology = _topology(relation[part], w4, base).view(-1, inner, joints)
+            # gradients of both factors of y, then of what each was made of
             da = torch.bmm(z.view(-1, inner, steps), gy.mT).view(size, out_channels, subsets, -1)
             dz = torch.bmm(topology, gy).view(size, out_channels * subsets, rows)
             torch.bmm(weight.t().expand(size, -1, -1), dz, out=grad_x[part])
             grad_w3 = add_outer(grad_w3, dz, flat[part])
+            # sums over many persons and steps: bfloat16 would lose the small ones
             grad_b3 += dz.view(size, out_channels, subsets, rows).sum(3, dtype=wide).sum(0)
             grad_base += da.sum(0, dtype=wide).view_as(base)
             for subset in range(subsets):

@@ -78,6 +78,7 @@ def norm_act(
             for norm, size, each in zip(norms, sizes, offsets, strict=True)
         ]
     )
+    # evaluation normalises with what training has seen, training with the batch itself
     running = None if first.training else (mean, var)
     *outputs, mean, var = cast(Any, _NormAct).apply(
         sizes, relu, split, running, first.eps, weight, bias, offset, residual, *inputs
@@ -155,6 +156,7 @@ class _NormAct(torch.autograd.Function):
         outputs = [
             first.new_empty(shape[0], size, *shape[2:]) for size in (sizes if split else (sum(sizes),))
         ]
+        # norm as one multiplication and one addition per value
         scale = weight * invstd
         shift = bias - mean * scale
         added = [None] * len(sizes) if residual is None else _views([residual], sizes)
@@ -162,6 +164,7 @@ class _NormAct(torch.autograd.Function):
             views, _views(outputs, sizes), scale.split(sizes), shift.split(sizes), added, strict=True
         ):
             _affine(view, out, scale=by[:, None], shift=plus[:, None], residual=more, relu=relu)
+        # the outputs tell where ReLU was active: no mask is kept
         ctx.save_for_backward(weight, mean, invstd, *inputs, *(outputs if relu else ()))
         ctx.sizes, ctx.count, ctx.inputs = sizes, count if running is None else 0, len(inputs)
         ctx.mark_non_differentiable(*reported)

@@ -47,12 +47,14 @@ class _Project(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         """Return (P, K, R) of x (P, C, R) and weight (K, C)."""
         ctx.save_for_backward(x, weight)
+        # expanded, not repeated: all persons read the same weights
         return torch.bmm(weight.expand(len(x), -1, -1), x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         x, weight = ctx.saved_tensors
+        # the input of the first layer needs no gradient
         grad_x = torch.bmm(weight.t().expand(len(x), -1, -1), grad) if ctx.needs_input_grad[0] else None
         total: Tensor | None = None
         for part in chunks(len(x), x[0].numel() + grad[0].numel(), limit=_CHUNK_FLOATS, device=x.device):
@@ -69,6 +71,7 @@ def add_outer(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
     if total is None:
         return torch.bmm(left, right.mT).to(dtype)
     if left.dtype == dtype:
+        # the product adds to what is there: no matrix of its own per person
         total[: len(left)].baddbmm_(left, right.mT)
     else:
         total[: len(left)] += torch.bmm(left, right.mT)
@@ -89,6 +92,7 @@ class _MaxTime(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, stride: int) -> Tensor:
+        # maxima of shifted views run in vector code, which max pooling along the last axis does not
         y = x[..., ::stride].clone()
         before, after = x[..., stride - 1 : -1 : stride], x[..., 1::stride]
         torch.maximum(y[..., 1:], before, out=y[..., 1:])

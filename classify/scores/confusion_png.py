@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> Non
     named = len(names) <= _NAMED
     cell = max(_SIDE_PX // 2 // len(names), _CELL_PX[0]) if named else max(_SIDE_PX // len(names), 1)
     cell = min(cell, _CELL_PX[1])
-    font = ImageFont.load_default(14)
+    font = _font(14)
     longest = max(round(font.getlength(name)) for name in names) if named else 0
     left, top = 3 * _MARGIN_PX + longest, 4 * _MARGIN_PX
     side = cell * len(names)
@@ -37,7 +38,7 @@ def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> Non
     picture.paste(_cells(shares, cell), (left, top))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((left - 1, top - 1, left + side, top + side), outline=_BLACK)
-    draw.text((left, _MARGIN_PX), title, fill=_BLACK, font=ImageFont.load_default(18))
+    draw.text((left, _MARGIN_PX), title, fill=_BLACK, font=_font(18))
     draw.text((left, top - 20), "rows: true class, columns: predicted", fill=_BLACK, font=font)
     if named:
         for number, name in enumerate(names):
@@ -48,7 +49,12 @@ def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> Non
             place = (left + round((column + 0.5) * cell), top + round((row + 0.5) * cell))
             colour = _WHITE if shares[row, column] > _DARK else _BLACK
             draw.text(place, str(metrics.confusion[row, column]), fill=colour, font=font, anchor="mm")
-    picture.save(path)
+    picture.save(path, compress_level=1)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
 
 
 def _cells(shares: np.ndarray, cell: int) -> Image.Image:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from heatpool.pipelines.command_table import COMMANDS, GROUPS
-from heatpool.pipelines.exit_codes import GOOD
 from heatpool.pipelines.options.completion import CompletionOptions
+from heatpool.pipelines.options.exit_codes import GOOD
 from heatpool.pipelines.options.fields import option_table
 
 __all__ = ["run"]

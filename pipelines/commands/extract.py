@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from heatpool.pipelines.exit_codes import CLIPS_FAILED
 from heatpool.pipelines.extraction.places import find_places
 from heatpool.pipelines.options import ExtractOptions
-from heatpool.pipelines.units import format_bytes
+from heatpool.pipelines.options.exit_codes import CLIPS_FAILED
+from heatpool.pipelines.process.units import format_bytes
 
 __all__ = ["run"]
 

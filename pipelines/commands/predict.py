@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heatpool.pipelines.exit_codes import CLIPS_FAILED
+from heatpool.pipelines.options.exit_codes import CLIPS_FAILED
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.training.predict import predict
 

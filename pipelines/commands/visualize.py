@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from heatpool.pipelines.exit_codes import CLIPS_FAILED
+from heatpool.pipelines.options.exit_codes import CLIPS_FAILED
 from heatpool.pipelines.options.visualize import VisualizeOptions
 from heatpool.pool.disk.atomic import refuse_existing
 from heatpool.pool.errors import HeatpoolError
@@ -23,7 +23,7 @@ def run(options: VisualizeOptions) -> int:
         HeatpoolError: if an option, the video or the weights are not as they must be, or a file is there.
     """
     options = _with_outputs(options)
-    from heatpool.pipelines.drawing.visualize import visualize  # torch and networks: after the paths
+    from heatpool.pipelines.extraction.visualize import visualize  # torch and networks: after the paths
 
     drawn = visualize(options)
     persons = ", ".join(f"person {slot + 1} in {count}" for slot, count in drawn.persons.items())

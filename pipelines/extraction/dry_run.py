@@ -22,7 +22,7 @@ from heatpool.extract.video.sampling import Sampling
 from heatpool.pipelines.extraction.shards import Networks, ShardWork
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
-from heatpool.pipelines.units import format_bytes, format_duration
+from heatpool.pipelines.process.units import format_bytes, format_duration
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import StoreSpec
 from heatpool.pool.resample import ResamplePlan

@@ -13,7 +13,7 @@ import numpy as np
 
 from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
 from heatpool.pipelines.options import ForecastOptions
-from heatpool.pipelines.units import format_bytes, format_duration
+from heatpool.pipelines.process.units import format_bytes, format_duration
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Precision, Status
 from heatpool.pool.resample import ResamplePlan

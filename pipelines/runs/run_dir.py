@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.runs.config import same_run
 from heatpool.pool.disk.atomic import refuse_existing, write_json, write_text
 from heatpool.pool.errors import HeatpoolError
@@ -36,12 +35,15 @@ def refuse_run_dir(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise HeatpoolError(f"{out} is not a run folder of heatpool; choose another --out")
 
 
-def prepare_run_dir(out: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
+def prepare_run_dir(
+    out: Path, config: Mapping[str, Any], environment: Mapping[str, Any], *, resume: bool, overwrite: bool
+) -> None:
     """Make a run folder with `config.yaml` and `env.json`, or take up or replace the one that is there.
 
     Args:
         out: the folder.
         config: all that makes the run what it is, from `describe_run`.
+        environment: of the machine, from `machine`.
         resume: go on with a run of the same configuration.
         overwrite: replace a run.
 
@@ -57,7 +59,7 @@ def prepare_run_dir(out: Path, config: Mapping[str, Any], *, resume: bool, overw
         write_text(written, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
     elif not same_run(yaml.safe_load(written.read_text(encoding="utf-8")), plain):
         raise HeatpoolError(f"{out} was begun with other options, see {written}; choose another --out")
-    write_json(out / "env.json", machine(), overwrite=True)
+    write_json(out / "env.json", environment, overwrite=True)
 
 
 def log_line(folder: Path, text: str) -> None:

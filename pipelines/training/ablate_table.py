@@ -174,8 +174,8 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
         f"{about['model']} on {PurePath(about['features']).name}, protocol {about['protocol']}: {clips} "
         f"clips, {len(about['seeds'])} seeds. Test accuracy at the epoch that is best on val, mean ± "
         "standard deviation and 95 % interval over seeds; difference in points with 95 % interval over "
-        f"test clips, drawn by {about['by']}. kB per clip: files of these arrays in the store; one of several taps "
-        "counts with its share of the channels."
+        f"test clips, drawn by {about['by']}. kB per clip: files of these arrays in the store; one of "
+        "several taps counts with its share of the channels."
     )
     return "\n".join([*table, "", notes]) + "\n"
 

@@ -17,6 +17,7 @@ from heatpool.classify.training.ranks import process_count
 from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, flat_recipe, recipe_with
 from heatpool.pipelines.options.ablate import AblateOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
+from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.config import describe_run
@@ -77,7 +78,7 @@ def ablate(options: AblateOptions) -> Ablation:
         options, recipe, features=lasting_name(store), protocol=protocol, model=options.model,
         seed=options.seed, seeds=options.seeds,
     )  # fmt: skip
-    prepare_run_dir(out, config, resume=options.resume, overwrite=options.overwrite)
+    prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     threads = set_threads(options.threads)
     clips = {split: len(of_split) for split, of_split in splits.items()}
     text = (

@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from heatpool.classify.data.splits import split_rows
 from heatpool.classify.training.ranks import is_first_process, process_count
 from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, recipe_with
@@ -76,7 +78,7 @@ def train_run(options: TrainOptions) -> Run:
     recipe, device = _recipe(options, store), str(pick_device(options.device))
     if is_first_process():
         config = _describe(options, recipe, store, protocol)
-        prepare_run_dir(out, config, resume=options.resume, overwrite=options.overwrite)
+        prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     options = replace(options, out=out, protocol=protocol, quiet=options.quiet or not is_first_process())
     plan = _plan(options, store, rows, location=location, device=device)
     about = {
@@ -135,8 +137,8 @@ def _plan(
 def _default_threads(options: TrainOptions, *, clips: int) -> int:
     """CPU threads where the user names none: all cores, but one for a head on few clips.
 
-    Its steps take milliseconds: to wake threads for each costs half as much again in processor time, and saves
-    a second at most.
+    Its steps take milliseconds: to wake threads for each costs half as much again in processor time, and
+    saves a second at most.
     """
     if options.model in HEADS and clips < _FEW_CLIPS:
         return 1

@@ -148,7 +148,7 @@ def test_videos_that_are_not_there(made: Path, tmp_path: Path, refuse: Fails) ->
     (tmp_path / "text.txt").write_text("x")
     for videos, line in (
         (tmp_path / "empty", "expected videos (.avi"),
-        (tmp_path / "absent.mp4", "absent.mp4 is not there"),
+        (tmp_path / "absent.mp4", "absent.mp4 does not exist"),
         (tmp_path / "text.txt", "expected a folder, a manifest .csv or a video"),
     ):
         assert line in refuse("predict", made / "run", videos, "--out", tmp_path / "a.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,18 @@ from heatpool.pool.errors import HeatpoolError
 from tests.paths import ROOT
 
 CONFIG = {"features": "/x.zarr", "protocol": "xsub", "epochs": 3, "p_interval": (0.5, 1.0)}
+ENVIRONMENT = {"processor": "abacus"}
 
 
 def prepare(out: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
-    prepare_run_dir(out, config, resume=resume, overwrite=overwrite)
+    prepare_run_dir(out, config, ENVIRONMENT, resume=resume, overwrite=overwrite)
 
 
 def test_a_run_folder_is_made_resumed_and_replaced(tmp_path: Path) -> None:
     out = tmp_path / "some" / "run"
     prepare(out, CONFIG)
     assert yaml.safe_load((out / "config.yaml").read_text()) == {**CONFIG, "p_interval": [0.5, 1.0]}
-    assert (out / "env.json").is_file()
+    assert json.loads((out / "env.json").read_text()) == ENVIRONMENT
     (out / "metrics.csv").touch()
     with pytest.raises(HeatpoolError, match="already exists; choose another, resume it with --resume or"):
         prepare(out, CONFIG)
