@@ -40,6 +40,7 @@ _NTU = "ntu/S001C001P001R001A001_rgb.avi"
 _FIGHT = "fight/fight/fi080.mp4"
 
 BENCHES: tuple[Bench, ...] = (
+    Bench("startup", "startup"),
     Bench("stage_one", f"stage_one --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("stages", f"stages --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("decode", f"decode {{videos}}/{_NTU} {{videos}}/{_FIGHT}", (_NTU, _FIGHT)),
