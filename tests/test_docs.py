@@ -49,8 +49,8 @@ def test_commands_named_in_the_pages_exist(page: Path) -> None:
     """`heatpool word …` as code: in a line, an indented or a fenced block."""
     text = page.read_text(encoding="utf-8")
     fenced = "\n".join(re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
-    code = re.findall(r"(?:^    |`)heatpool ([a-z-]+)", text, re.MULTILINE)
-    code += re.findall(r"^heatpool ([a-z-]+)", fenced, re.MULTILINE)
+    code = re.findall(r"(?:^    |`)heatpool ([a-z][a-z-]*)", text, re.MULTILINE)
+    code += re.findall(r"^heatpool ([a-z][a-z-]*)", fenced, re.MULTILINE)
     words = {word for name in COMMANDS for word in name.split()[:1]}
     assert set(code) <= words
 

@@ -158,7 +158,7 @@ def test_what_is_imported_is_asked_for() -> None:
         name.partition(".")[0]
         for module in Tree(ROOT).modules
         for _, name in module.imports
-        if name.partition(".")[0] not in sys.stdlib_module_names | {"heatpool"}
+        if name.partition(".")[0] not in sys.stdlib_module_names | {"heatpool", "_typeshed"}
     }
     homes = {name: {each.lower() for each in distributions[name]} for name in imported}
     asked = set(_requirements())

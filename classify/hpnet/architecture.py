@@ -6,12 +6,11 @@ Axis letters: B clips, K classes, F frames, D values an embedding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,15 +25,13 @@ from heatpool.classify.hpnet.pictures import augment, normalise
 from heatpool.classify.hpnet.recipe import HPNetRecipe
 from heatpool.classify.hpnet.text import LabelText
 from heatpool.classify.networks.graph import GRAPHS, JointGraph
-from heatpool.classify.training.architecture import NetworkShape, Trained
+from heatpool.classify.training.architecture import NetworkShape, RandomSources, Trained
 from heatpool.classify.training.checkpoint import load_checkpoint
-from heatpool.classify.training.history import EpochReport, Training
-from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.recipe import Recipe, read_recipe
 from heatpool.classify.training.stream import build_model
 
-__all__ = ["HPNetArchitecture", "build_hpnet", "load_hpnet", "skeleton_streams", "train_hpnet"]
+__all__ = ["HPNetArchitecture", "build_hpnet", "load_hpnet", "skeleton_streams"]
 
 _FORM = "heatpool-hpnet"
 _LABEL_STD = 0.4  # of the values of CLIP's text embeddings, about
@@ -68,12 +65,13 @@ class HPNetArchitecture:
         chosen: Tensor,
         *,
         stats: ChannelStats | None,
-        generator: torch.Generator | None = None,
-        random: np.random.Generator | None = None,
+        random: RandomSources | None = None,
     ) -> tuple[dict[str, Any], Tensor]:
         """Return skeleton streams and RGB of the clips at positions (B,), and the targets, mixed alike."""
-        blend = draw_blend(self.recipe, len(chosen), random) if random is not None else None
-        batch = clip_batch(clips, chosen, stats=stats, generator=generator, **self.shared.crop)
+        blend = draw_blend(self.recipe, len(chosen), random.numpy) if random else None
+        batch = clip_batch(
+            clips, chosen, stats=stats, generator=random.torch if random else None, **self.shared.crop
+        )
         inputs = {
             "streams": skeleton_streams(batch.x, GRAPHS[self.shared.graph]),
             "clip": batch.clip,
@@ -84,13 +82,11 @@ class HPNetArchitecture:
         }
         return inputs, batch.labels if blend is None else blend.targets(batch.labels, len(clips.class_names))
 
-    def _rgb(
-        self, rgb: Tensor | StoredCrops, blend: Blend | None, random: np.random.Generator | None
-    ) -> Tensor:
-        """Embeddings (B, F, D), or pictures (B, F, 3, H, W); augmented with a random source."""
+    def _rgb(self, rgb: Tensor | StoredCrops, blend: Blend | None, random: RandomSources | None) -> Tensor:
+        """Embeddings (B, F, D), or pictures (B, F, 3, H, W); augmented in training."""
         if isinstance(rgb, StoredCrops):
             pictures = rgb.pictures()
-            pictures = normalise(pictures if random is None else augment(pictures, self.recipe, random))
+            pictures = normalise(pictures if random is None else augment(pictures, self.recipe, random.numpy))
             return pictures if blend is None else blend.pictures(pictures)
         return rgb.float() if blend is None else blend.mix(rgb.float())
 
@@ -199,21 +195,3 @@ def load_hpnet(path: Path) -> Trained:
     return load_checkpoint(
         path, lambda values: HPNetArchitecture(read_recipe(HPNetRecipe(), values)), form=_FORM
     )
-
-
-def train_hpnet(
-    recipe: HPNetRecipe,
-    network: HPNet,
-    shape: NetworkShape,
-    train: ClipSet,
-    *,
-    val: ClipSet,
-    out_dir: Path,
-    resume: bool = False,
-    progress: Callable[[EpochReport], None] | None = None,
-) -> Training:
-    """Train an HP-Net that `build_hpnet` made for a shape; see `train_network`."""
-    return train_network(
-        HPNetArchitecture(recipe), network, shape, train, val=val, out_dir=out_dir, resume=resume,
-        progress=progress,
-    )  # fmt: skip

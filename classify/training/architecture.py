@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.training.recipe import Recipe
 
-__all__ = ["Architecture", "NetworkShape", "Trained"]
+__all__ = ["Architecture", "NetworkShape", "RandomSources", "Trained"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ class NetworkShape:
     width: int = 0
     frames: int = 0
     vision: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RandomSources:
+    """Where the random numbers of a training batch come from: torch's, and NumPy's."""
+
+    torch: torch.Generator
+    numpy: np.random.Generator
 
 
 class Architecture(Protocol):
@@ -68,10 +76,9 @@ class Architecture(Protocol):
         chosen: Tensor,
         *,
         stats: ChannelStats | None,
-        generator: torch.Generator | None = None,
-        random: np.random.Generator | None = None,
+        random: RandomSources | None = None,
     ) -> tuple[dict[str, Any], Tensor]:
-        """Prepare the clips at positions (B,); the random sources are for training.
+        """Prepare the clips at positions (B,); `random` is for training.
 
         Returns:
             Arguments of `logits`, on the CPU, and the targets: (B,) int64 labels, or (B, K) shares.

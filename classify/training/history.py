@@ -21,7 +21,7 @@ from heatpool.classify.training.recipe import flat_recipe, modern_names
 from heatpool.pool.disk.atomic import refuse_existing, write_bytes, write_text
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["EpochReport", "RunFiles", "Training"]
+__all__ = ["EpochReport", "Training", "TrainingFiles"]
 
 _SAVE_EVERY_S = 1.0
 """Epochs that end sooner after the last save wait for the next: writing would take longer than they do."""
@@ -70,7 +70,7 @@ class Training:
     seconds: float
 
 
-class RunFiles:
+class TrainingFiles:
     """The files of a training: `metrics.csv` and `checkpoints/`.
 
     Args:

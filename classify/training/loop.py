@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from heatpool.classify.data.batches import batches
 from heatpool.classify.data.clips import ClipSet, channel_stats
-from heatpool.classify.training.architecture import Architecture, NetworkShape, Trained
+from heatpool.classify.training.architecture import Architecture, NetworkShape, RandomSources, Trained
 from heatpool.classify.training.checkpoint import check_compatible
-from heatpool.classify.training.history import EpochReport, RunFiles, Training
+from heatpool.classify.training.history import EpochReport, Training, TrainingFiles
 from heatpool.classify.training.predict import eval_inputs, logits_of, on_device
 from heatpool.classify.training.processes import Processes
 from heatpool.pool.errors import HeatpoolError
@@ -34,14 +34,14 @@ _KEPT_FLOATS = 16 << 20
 
 def train_network(
     architecture: Architecture,
-    network: nn.Module,
-    shape: NetworkShape,
     train: ClipSet,
     *,
     val: ClipSet,
     out_dir: Path,
     resume: bool = False,
     progress: Callable[[EpochReport], None] | None = None,
+    shape: NetworkShape | None = None,
+    network: nn.Module | None = None,
 ) -> Training:
     """Train a network, or resume its training; the best epoch is chosen on val and nothing else.
 
@@ -51,14 +51,14 @@ def train_network(
 
     Args:
         architecture: kind and recipe of the network.
-        network: untrained, of this architecture.
-        shape: sizes that it was built for.
         train: labelled clips to learn from.
         val: labelled clips to choose the epoch on.
         out_dir: folder of this training.
         resume: continue after the last epoch written, if there is one. On the CPU the result is that of an
             uninterrupted run.
         progress: called after each epoch, also for those that a resumed run finds done.
+        shape: sizes of the network; default those of the skeleton features.
+        network: of this architecture and shape, where it begins with more than random weights.
 
     Raises:
         HeatpoolError: if labels or clips are missing, val does not fit train, the device does not fit the
@@ -66,10 +66,12 @@ def train_network(
             training diverges.
     """
     _check_splits(train, val)
+    shape = shape or NetworkShape(train.features.shape[-1], len(train.class_names), train.persons)
+    network = network or architecture.build(shape)
     processes = Processes(architecture.shared)
     loop = _Loop(architecture, network, shape, train, val, processes)
     check_compatible(loop.trained(), val)
-    files = RunFiles(out_dir, architecture.recipe, clips=(len(train), len(val)))
+    files = TrainingFiles(out_dir, architecture.recipe, clips=(len(train), len(val)))
     history, seconds = files.restore(loop.parts) if resume else files.refuse()
     processes.wait()  # before the first one writes what the others would take for an old run
     for past in history:
@@ -187,7 +189,7 @@ class _Loop:
         if index:  # all share the order, none another's augmentation
             seed += index * 1_000_000_007
             generator.manual_seed(seed)
-        random = np.random.default_rng(seed)
+        random = RandomSources(generator, np.random.default_rng(seed))
         self.objective.train()
         # sums stay on the device: reading them at every step would make it wait for the CPU
         sums = torch.zeros(2, dtype=self.sum_dtype, device=self.device)
@@ -198,7 +200,7 @@ class _Loop:
                 group = order[first : first + recipe.accumulation]
                 done = (first + len(group)) / len(order)
                 rate = max(rate, self.architecture.set_rate(self.optimizer, epoch, done))
-                sums += self._step(group, generator, random)
+                sums += self._step(group, random)
         loss, correct = (self.processes.sum(sums) / len(self.train)).tolist()
         if not math.isfinite(loss):
             raise HeatpoolError(
@@ -207,9 +209,7 @@ class _Loop:
             )
         return {"lr": rate, "train/loss": loss, "train/acc": correct}
 
-    def _step(
-        self, group: Sequence[Tensor], generator: torch.Generator, random: np.random.Generator
-    ) -> Tensor:
+    def _step(self, group: Sequence[Tensor], random: RandomSources) -> Tensor:
         """Add the gradients of some batches and take a step; return (2,): summed loss, correct clips."""
         count = self.processes.count
         self.optimizer.zero_grad(set_to_none=True)
@@ -220,9 +220,7 @@ class _Loop:
             share = len(mine) * count / len(chosen)
             if not len(mine):
                 mine = chosen[:1]  # with weight 0: every process takes part in every exchange
-            inputs, targets = self.architecture.inputs(
-                self.train, mine, stats=self.stats, generator=generator, random=random
-            )
+            inputs, targets = self.architecture.inputs(self.train, mine, stats=self.stats, random=random)
             inputs |= {"labels": self.train.labels[mine], "targets": targets}
             # gradients that are added up are exchanged once, with those of the last batch
             with nullcontext() if number == len(group) else self.processes.alone(self.objective):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,14 +21,12 @@ from heatpool.classify.data.streams import make_stream
 from heatpool.classify.networks.ctrgcn import CTRGCN
 from heatpool.classify.networks.graph import GRAPHS
 from heatpool.classify.networks.heads import StatisticsHead, TemporalHead
-from heatpool.classify.training.architecture import NetworkShape, Trained
+from heatpool.classify.training.architecture import NetworkShape, RandomSources, Trained
 from heatpool.classify.training.checkpoint import load_checkpoint
-from heatpool.classify.training.history import EpochReport, Training
-from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.optim import SGD, AdamW
 from heatpool.classify.training.recipe import Recipe, read_recipe
 
-__all__ = ["StreamArchitecture", "build_model", "learning_rate", "load_model", "train_stream"]
+__all__ = ["StreamArchitecture", "build_model", "learning_rate", "load_model"]
 
 _FORM = "heatpool-stream"
 
@@ -62,11 +59,12 @@ class StreamArchitecture:
         chosen: Tensor,
         *,
         stats: ChannelStats | None,
-        generator: torch.Generator | None = None,
-        random: np.random.Generator | None = None,
+        random: RandomSources | None = None,
     ) -> tuple[dict[str, Any], Tensor]:
         """Return the stream of the clips at positions (B,), and their labels."""
-        batch = clip_batch(clips, chosen, stats=stats, generator=generator, **self.recipe.crop)
+        batch = clip_batch(
+            clips, chosen, stats=stats, generator=random.torch if random else None, **self.recipe.crop
+        )
         stream, x = self.recipe.stream, batch.x
         if stream != "joint":  # it is: nobody else has the batch, so it need not be copied
             x = make_stream(x, stream, GRAPHS[self.recipe.graph])
@@ -127,27 +125,3 @@ def build_model(recipe: Recipe, shape: NetworkShape) -> Network:
 def load_model(path: Path) -> Trained:
     """Rebuild a trained stream from its .safetensors and .json files. Raises as `load_checkpoint`."""
     return load_checkpoint(path, lambda values: StreamArchitecture(read_recipe(Recipe(), values)), form=_FORM)
-
-
-def train_stream(
-    recipe: Recipe,
-    train: ClipSet,
-    *,
-    val: ClipSet,
-    out_dir: Path,
-    resume: bool = False,
-    progress: Callable[[EpochReport], None] | None = None,
-) -> Training:
-    """Train one stream of some clips; see `train_network`."""
-    shape = NetworkShape(train.features.shape[-1], len(train.class_names), train.persons)
-    architecture = StreamArchitecture(recipe)
-    return train_network(
-        architecture,
-        architecture.build(shape),
-        shape,
-        train,
-        val=val,
-        out_dir=out_dir,
-        resume=resume,
-        progress=progress,
-    )

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from heatpool.pipelines.drawing.overlay import blend_heatmap, draw_persons
-from heatpool.pipelines.drawing.view import Persons, View
+from heatpool.pipelines.drawing.view import PersonsInView, View
 
-__all__ = ["Persons", "View", "blend_heatmap", "draw_persons"]
+__all__ = ["PersonsInView", "View", "blend_heatmap", "draw_persons"]

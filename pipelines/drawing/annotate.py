@@ -16,8 +16,8 @@ import numpy as np
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.reader import DecodedFrame, FrameCountError, VideoInfo, iter_frames, probe
 from heatpool.pipelines.drawing.panel import ClassShare, PredictionPanel
-from heatpool.pipelines.drawing.video_writer import open_video
-from heatpool.pipelines.drawing.view import Persons, View, scaled_size
+from heatpool.pipelines.drawing.video_writer import create_video
+from heatpool.pipelines.drawing.view import PersonsInView, View, scaled_size
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.disk.atomic import refuse_existing
 from heatpool.pool.errors import HeatpoolError
@@ -83,7 +83,9 @@ def clip_at(clips: Sequence[AnnotatedClip], time_s: float) -> int | None:
     return min(covering, key=away_s, default=None)
 
 
-def persons_at(features: Mapping[str, np.ndarray], time_s: float, *, size_px: tuple[int, int]) -> Persons:
+def persons_at(
+    features: Mapping[str, np.ndarray], time_s: float, *, size_px: tuple[int, int]
+) -> PersonsInView:
     """Return the persons of a clip at a time, read between the steps of its features.
 
     Steps that are at most 0.25 s apart are mixed linearly; else the nearest one counts, up to half of that
@@ -113,9 +115,9 @@ def persons_at(features: Mapping[str, np.ndarray], time_s: float, *, size_px: tu
             np.tensordot(parts, features["keypoints"][slot, steps].astype(np.float64), 1),
         )
     if not found:
-        return Persons.nobody(features["keypoints"].shape[2])
+        return PersonsInView.nobody(features["keypoints"].shape[2])
     boxes, keypoints = map(np.stack, zip(*found.values(), strict=True))
-    return Persons(
+    return PersonsInView(
         tuple(found),
         boxes * np.tile(size_px, 2),
         (keypoints[..., :2] + 1) / 2 * size_px,
@@ -186,10 +188,10 @@ class _PersonsOfClips:
         self._number: int | None = None
         self._features: dict[str, np.ndarray] = {}
 
-    def at(self, number: int | None, time_s: float, *, size_px: tuple[int, int]) -> Persons:
+    def at(self, number: int | None, time_s: float, *, size_px: tuple[int, int]) -> PersonsInView:
         """Return the persons of clip `number` at a time; nobody where there is no clip or nothing of it."""
         if number is None or number not in self._rows:
-            return Persons.nobody(self._store.spec.joints)
+            return PersonsInView.nobody(self._store.spec.joints)
         if number != self._number:
             row = np.array([self._rows[number]])
             read = self._store.read(row, ("keypoints", "boxes", "mask", "time_s"))
@@ -234,7 +236,7 @@ def _draw(
         width_px=size_px[0],
     )
     view, drawn_px = View.whole(of_frame), (size_px[0], size_px[1] + panel.height_px)
-    with open_video(path, size_px=drawn_px, fps=info.fps, overwrite=overwrite) as writer:
+    with create_video(path, size_px=drawn_px, fps=info.fps, overwrite=overwrite) as writer:
         for frame in _until_the_end(chain([first], frames), info):
             time_s = float(info.times_s[frame.index])  # decoders of some files mix the times of frames up
             number = clip_at(clips, time_s)

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from heatpool.pipelines.drawing.view import Heatmap, Persons
+from heatpool.pipelines.drawing.view import Heatmap, PersonsInView
 
 __all__ = ["HeatFile", "Scene"]
 
@@ -44,10 +44,10 @@ class Scene:
             np.zeros(shape),
         )
 
-    def persons(self, at: int) -> Persons:
+    def persons(self, at: int) -> PersonsInView:
         """Return who is in a frame."""
         slots = np.flatnonzero(self.filled[:, at]).tolist()
-        return Persons(
+        return PersonsInView(
             slots, self.boxes_xyxy_px[slots, at], self.joints_xy_px[slots, at], self.scores[slots, at]
         )
 

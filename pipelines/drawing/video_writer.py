@@ -13,13 +13,13 @@ import numpy as np
 
 from heatpool.pool.disk.atomic import atomic_file, write_bytes
 
-__all__ = ["VideoWriter", "open_video", "write_png"]
+__all__ = ["VideoWriter", "create_video", "write_png"]
 
 _CLOCK_HZ = 90_000  # the clock of MPEG: every usual frame rate is a whole number of its ticks
 
 
 class VideoWriter:
-    """Encodes pictures into an MP4 file; use `open_video`.
+    """Encodes pictures into an MP4 file; use `create_video`.
 
     Args:
         path: file to write.
@@ -63,7 +63,7 @@ class VideoWriter:
 
 
 @contextmanager
-def open_video(
+def create_video(
     path: Path, *, size_px: tuple[int, int], fps: float, overwrite: bool = False
 ) -> Iterator[VideoWriter]:
     """Give a writer of a video, which gets its name when the block ends without an error.

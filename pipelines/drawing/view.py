@@ -11,14 +11,14 @@ import numpy as np
 from heatpool.pipelines.drawing.overlay import COCO17_LINES, blend_heatmap, draw_persons
 from heatpool.pool.records import COCO17
 
-__all__ = ["Heatmap", "Persons", "View", "joint_names", "scaled_size"]
+__all__ = ["Heatmap", "PersonsInView", "View", "joint_names", "scaled_size"]
 
 Heatmap = tuple[np.ndarray, np.ndarray]
 """A map (h, w) in [0, 1], and (2, 3) that leads from frame pixels to its cells."""
 
 
 @dataclass(frozen=True, eq=False)
-class Persons:
+class PersonsInView:
     """The D persons of one frame, in pixels of the frame.
 
     Attributes:
@@ -34,7 +34,7 @@ class Persons:
     scores: np.ndarray
 
     @classmethod
-    def nobody(cls, joints: int) -> Persons:
+    def nobody(cls, joints: int) -> PersonsInView:
         """Return no persons of V joints."""
         return cls((), np.zeros((0, 4)), np.zeros((0, joints, 2)), np.zeros((0, joints), np.float32))
 
@@ -79,7 +79,12 @@ class View:
         return cls(min(max(left, 0), size_px[0] - wide), min(max(top, 0), size_px[1] - tall), wide, tall)
 
     def draw(
-        self, rgb: np.ndarray, persons: Persons, *, size_px: tuple[int, int], heatmaps: Sequence[Heatmap] = ()
+        self,
+        rgb: np.ndarray,
+        persons: PersonsInView,
+        *,
+        size_px: tuple[int, int],
+        heatmaps: Sequence[Heatmap] = (),
     ) -> np.ndarray:
         """Cut the view out of a frame, scale it and draw persons on it, heatmaps below joints.
 

@@ -31,7 +31,7 @@ from heatpool.pipelines.drawing.detection_pass import (
 )
 from heatpool.pipelines.drawing.energy import EnergyChart, draw_sheet
 from heatpool.pipelines.drawing.scene import HeatFile, Scene
-from heatpool.pipelines.drawing.video_writer import open_video, write_png
+from heatpool.pipelines.drawing.video_writer import create_video, write_png
 from heatpool.pipelines.drawing.view import View, joint_names, scaled_size
 from heatpool.pipelines.extraction.backends import build_backbone, build_detector, build_top_down
 from heatpool.pipelines.extraction.choose import choose_networks
@@ -170,7 +170,7 @@ def _draw(
             chart_px = (size_px[0], max(round(size_px[0] * 0.08) * 2, 120))
             chart = EnergyChart.of(scene, times_s, size_px=chart_px, title=title)
             writer = stack.enter_context(
-                open_video(
+                create_video(
                     options.out,
                     size_px=(size_px[0], size_px[1] + chart_px[1]),
                     fps=detected.info.fps / options.frame_stride,

@@ -45,7 +45,7 @@ class PersonOptions(QuietOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineOptions(DeviceOptions):
+class SpeedOptions(DeviceOptions):
     """Speed.
 
     Attributes:
@@ -66,7 +66,7 @@ class EngineOptions(DeviceOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions(PersonOptions, EngineOptions):
+class NetworkOptions(PersonOptions, SpeedOptions):
     """Pose network.
 
     Attributes:

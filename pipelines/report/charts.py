@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FRAME", "Curve", "Frame", "Line", "LineChart", "line_chart", "ticks"]
+__all__ = ["FRAME", "ChartFrame", "Curve", "Line", "LineChart", "line_chart", "ticks"]
 
 
 @dataclass(frozen=True)
-class Frame:
+class ChartFrame:
     """Size of a drawing, and the ends of its axes; y runs down."""
 
     width: float = 460
@@ -28,7 +28,7 @@ class Frame:
     bottom: float = 188
 
 
-FRAME = Frame()
+FRAME = ChartFrame()
 """All line charts of the page have the same."""
 
 

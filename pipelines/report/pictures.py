@@ -15,7 +15,7 @@ from heatpool.extract.networks.crops import crop_affines, crop_boxes, normalise_
 from heatpool.extract.records import PoseBackbone
 from heatpool.extract.video.reader import FrameCountError, iter_frames, probe
 from heatpool.pipelines.drawing.overlay import crop_cells
-from heatpool.pipelines.drawing.view import Heatmap, Persons, View
+from heatpool.pipelines.drawing.view import Heatmap, PersonsInView, View
 from heatpool.pipelines.report.samples import ClipPictures, Picture, SampleFeatures
 from heatpool.pool.errors import HeatpoolError
 
@@ -71,10 +71,10 @@ def draw_clip(
     return ClipPictures(strip, heat, missing)
 
 
-def _persons(clip: SampleFeatures, step: int, size_px: tuple[int, int]) -> Persons:
+def _persons(clip: SampleFeatures, step: int, size_px: tuple[int, int]) -> PersonsInView:
     slots = np.flatnonzero(clip.mask[:, step]).tolist()
     keypoints = clip.keypoints[slots, step]
-    return Persons(
+    return PersonsInView(
         slots,
         clip.boxes[slots, step] * np.tile(size_px, 2),
         (keypoints[..., :2] + 1) / 2 * size_px,
@@ -86,7 +86,7 @@ def _fit(view: View, width_px: int) -> tuple[int, int]:
     return width_px, round(view.height_px * width_px / view.width_px)
 
 
-def _draw_heat(frame: np.ndarray, persons: Persons, time: str, network: PoseBackbone) -> Picture | None:
+def _draw_heat(frame: np.ndarray, persons: PersonsInView, time: str, network: PoseBackbone) -> Picture | None:
     """The persons of one frame, in grey, with the heatmaps that the network gives for their boxes."""
     maps = person_heatmaps(frame, persons.boxes_xyxy_px, network=network)
     if maps is None:
@@ -97,7 +97,7 @@ def _draw_heat(frame: np.ndarray, persons: Persons, time: str, network: PoseBack
     drawn = view.draw(
         np.repeat(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2),
         # Joints would hide the maps: without a score none is drawn.
-        Persons(persons.slots, persons.boxes_xyxy_px, persons.joints_xy_px, persons.scores * 0),
+        PersonsInView(persons.slots, persons.boxes_xyxy_px, persons.joints_xy_px, persons.scores * 0),
         size_px=_fit(view, _HEAT_WIDTH_PX),
         heatmaps=[(heatmap / peak, to_cells) for (heatmap, to_cells), peak in zip(maps, peaks, strict=True)],
     )

@@ -173,11 +173,12 @@ def _train(
     """Train one seed of a row; its scores and figures stay, its weights go."""
     from heatpool.classify.scores.metrics import evaluate_scores
     from heatpool.classify.scores.scores import save_scores
+    from heatpool.classify.training.loop import train_network
     from heatpool.classify.training.predict import predict_scores
-    from heatpool.classify.training.stream import load_model, train_stream
+    from heatpool.classify.training.stream import StreamArchitecture, load_model
 
-    trained = train_stream(
-        recipe,
+    trained = train_network(
+        StreamArchitecture(recipe),
         clips["train"],
         val=clips["val"],
         out_dir=folder,

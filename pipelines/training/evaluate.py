@@ -15,7 +15,7 @@ from heatpool.pipelines.options.evaluate import EvaluateOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
-from heatpool.pipelines.training.features import lasting_name, open_store, pick_protocol, prepare_cache
+from heatpool.pipelines.training.features import lasting_name, open_labelled, pick_protocol, prepare_cache
 from heatpool.pipelines.training.figures import (
     Figures,
     figure_lines,
@@ -69,7 +69,7 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     summaries = [read_summary(folder) for folder in folders]
     for folder, summary in zip(folders, summaries, strict=True):
         check_checkpoints(folder, summary)
-    store = open_store(options.features or summaries[0]["features"])
+    store = open_labelled(options.features or summaries[0]["features"])
     _check_classes(store, summaries[0]["class_names"])
     protocol = pick_protocol(store, summaries[0]["protocol"])
     rows = store.clips.rows(protocol=protocol, split=options.split)

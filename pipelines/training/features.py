@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from heatpool.classify.data.clips import InputName
 
 __all__ = [
-    "is_small", "lasting_name", "loader_cache", "open_for_training", "open_store", "pick_protocol",
+    "is_small", "lasting_name", "loader_cache", "open_for_training", "open_labelled", "pick_protocol",
     "prepare_cache",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
 
-def open_store(location: str | Path) -> FeatureStore:
+def open_labelled(location: str | Path) -> FeatureStore:
     """Open a store, archive or address that holds at least one labelled, usable clip.
 
     Raises:
@@ -60,7 +60,7 @@ def open_for_training(
     Raises:
         HeatpoolError: if there is no such store or protocol, or its splits leak.
     """
-    store = open_store(location)
+    store = open_labelled(location)
     chosen = pick_protocol(store, protocol)
     refuse_leaks(store.clips.index, chosen, disjoint=disjoint)
     return store, chosen

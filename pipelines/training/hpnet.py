@@ -13,7 +13,7 @@ import torch
 
 from heatpool.classify.data.clips import ClipSet
 from heatpool.classify.data.rgb import RgbInput
-from heatpool.classify.hpnet.architecture import build_hpnet, train_hpnet
+from heatpool.classify.hpnet.architecture import HPNetArchitecture, build_hpnet
 from heatpool.classify.hpnet.frames import FrameEncoder
 from heatpool.classify.hpnet.integration import integration_from_xclip
 from heatpool.classify.hpnet.network import HPNet
@@ -27,7 +27,7 @@ from heatpool.pipelines.training.streams import RunPlan
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["make_recipe", "prepare", "train_hpnet"]
+__all__ = ["HPNetArchitecture", "make_recipe", "prepare_hpnet"]
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def _rgb_input(config: TrainOptions, store: FeatureStore) -> RgbInput:
     return "embeddings" if "rgb" in store.layout.features else "none"
 
 
-def prepare(
+def prepare_hpnet(
     resolved: HPNetRecipe, store: FeatureStore, clips: Mapping[str, ClipSet], plan: RunPlan
 ) -> tuple[HPNet, NetworkShape, dict[str, Any]]:
     """Build the untrained network for some clips.

@@ -19,10 +19,11 @@ from heatpool.classify.data.streams import STREAMS, StreamName
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.classify.training.architecture import Trained
 from heatpool.classify.training.history import EpochReport
+from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.predict import predict_heads, predict_scores
 from heatpool.classify.training.ranks import is_first_process, process_count
 from heatpool.classify.training.recipe import Recipe
-from heatpool.classify.training.stream import load_model, train_stream
+from heatpool.classify.training.stream import StreamArchitecture, load_model
 from heatpool.pipelines.process.children import without_main
 from heatpool.pipelines.process.device import set_threads
 from heatpool.pipelines.process.malloc import keep_heap
@@ -234,12 +235,14 @@ def _train_one(
     }  # fmt: skip
     notes: dict[str, Any] = {}
     if isinstance(job.recipe, Recipe):
-        trained = train_stream(job.recipe, clips["train"], **options)
+        trained = train_network(StreamArchitecture(job.recipe), clips["train"], **options)
     else:
         from heatpool.pipelines.training import hpnet
 
-        network, shape, notes = hpnet.prepare(job.recipe, store, clips, job.plan)
-        trained = hpnet.train_hpnet(job.recipe, network, shape, clips["train"], **options)
+        network, shape, notes = hpnet.prepare_hpnet(job.recipe, store, clips, job.plan)
+        architecture = hpnet.HPNetArchitecture(job.recipe)
+        options |= {"network": network, "shape": shape}
+        trained = train_network(architecture, clips["train"], **options)
     best = _load_best(job.out, job.plan.device)
     scores: dict[SplitName, ClipScores] = {}
     splits: tuple[SplitName, ...] = ("val", "test")

@@ -11,7 +11,7 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.exchange.tables import describe_store, index_tables, read_description, restore_store
+from heatpool.pool.exchange.tables import index_tables, read_description, restore_store, store_description
 from heatpool.pool.records import Precision
 from heatpool.pool.store.reader import FeatureStore
 
@@ -42,7 +42,7 @@ def export_hdf5(
     ):
         for folder in ("columns", "splits"):
             file.create_group(folder, track_order=True)
-        file.attrs[_DESCRIPTION] = describe_store(store)
+        file.attrs[_DESCRIPTION] = store_description(store)
         for name, table in index_tables(store).items():
             if isinstance(table, np.ndarray):
                 file.create_dataset(name, data=table)

@@ -13,7 +13,7 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.exchange.tables import describe_store, index_tables, read_description, restore_store
+from heatpool.pool.exchange.tables import index_tables, read_description, restore_store, store_description
 from heatpool.pool.records import Precision
 from heatpool.pool.store.reader import FeatureStore
 
@@ -37,7 +37,7 @@ def export_npz(
         atomic_file(out, overwrite) as aside,
         zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file,
     ):
-        tables = {_DESCRIPTION: np.array(describe_store(store)), **index_tables(store)}
+        tables = {_DESCRIPTION: np.array(store_description(store)), **index_tables(store)}
         for name, table in tables.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as member:
                 array = table if isinstance(table, np.ndarray) else np.array(table, np.str_)

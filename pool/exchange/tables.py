@@ -24,10 +24,10 @@ from heatpool.pool.store.reader import FeatureStore
 __all__ = [
     "RESULT_NAMES",
     "Description",
-    "describe_store",
     "index_tables",
     "read_description",
     "restore_store",
+    "store_description",
 ]
 
 RESULT_NAMES = (*RESULT_DTYPES, "message")
@@ -37,7 +37,7 @@ Read = Callable[[str, range], np.ndarray]
 """From the name of a feature array and consecutive rows to their values (n, ...)."""
 
 
-def describe_store(store: FeatureStore) -> str:
+def store_description(store: FeatureStore) -> str:
     """Root attributes and class names as JSON."""
     skipped = ("columns", "splits")  # the names of the tables tell them
     attributes = {name: value for name, value in store.attributes.items() if name not in skipped}
@@ -65,7 +65,7 @@ def index_tables(store: FeatureStore) -> dict[str, Table]:
 
 @dataclass(frozen=True)
 class Description:
-    """What `describe_store` output says.
+    """What `store_description` output says.
 
     Attributes:
         spec: of the store.
@@ -81,7 +81,7 @@ class Description:
 
 
 def read_description(text: str, *, name: str) -> Description:
-    """Parse `describe_store` output that came from elsewhere.
+    """Parse `store_description` output that came from elsewhere.
 
     Args:
         text: JSON.

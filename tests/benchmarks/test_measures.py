@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_rates_and_start_up_come_from_the_times_of_the_records(
         os.utime(journal / f"{shard:07d}.json", (0, 10 + 2 * (shard // 2)))
 
     class Store:
-        frames = np.full(24, 50)
+        clips = SimpleNamespace(frames=np.full(24, 50))
 
         def __len__(self) -> int:
             return 24

@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 from heatpool.classify.training.predict import predict_scores
 from heatpool.classify.training.recipe import HEADS, recipe_with
-from heatpool.classify.training.stream import load_model, train_stream
+from heatpool.classify.training.loop import train_network
+from heatpool.classify.training.stream import load_model, StreamArchitecture
 from tests.classify.clip_cases import moving_clips
 for number, changes in enumerate([{}, {"optimizer": "sgd", "grad_clip": 1.0, "accumulation": 2}]):
     recipe = recipe_with(HEADS["linear"], {"epochs": 2, "window": 8, **changes})
     options = {"val": moving_clips(6), "out_dir": Path(sys.argv[1], str(number))}
-    done = train_stream(recipe, moving_clips(9), **options)
-    train_stream(recipe, moving_clips(9), **options, resume=True)
+    done = train_network(StreamArchitecture(recipe), moving_clips(9), **options)
+    train_network(StreamArchitecture(recipe), moving_clips(9), **options, resume=True)
     predict_scores(load_model(done.best), moving_clips(6))
 """
 

@@ -10,12 +10,13 @@ import torch
 
 from heatpool.classify.data.clips import ClipSet
 from heatpool.classify.data.rgb import StoredCrops
-from heatpool.classify.hpnet.architecture import build_hpnet, load_hpnet, train_hpnet
+from heatpool.classify.hpnet.architecture import HPNetArchitecture, build_hpnet, load_hpnet
 from heatpool.classify.hpnet.frames import FrameEncoder
 from heatpool.classify.hpnet.network import SKELETONS
 from heatpool.classify.hpnet.recipe import HPNetRecipe
 from heatpool.classify.hpnet.text import LabelText
 from heatpool.classify.training.history import EpochReport, Training
+from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.predict import predict_heads
 from heatpool.pool.errors import HeatpoolError
@@ -39,7 +40,9 @@ def run(
         embeddings = torch.randn(len(CLASSES), WIDTH, generator=torch.Generator().manual_seed(0))
         text = LabelText(CLASSES, embeddings, "a", 3.0)
     model = build_hpnet(config, shape, text=text)
-    return train_hpnet(config, model, shape, train, val=val, out_dir=out, **more)  # type: ignore[arg-type]
+    return train_network(
+        HPNetArchitecture(config), train, network=model, shape=shape, val=val, out_dir=out, **more
+    )  # type: ignore[arg-type]
 
 
 def right(scores: object) -> float:
@@ -168,7 +171,9 @@ def test_the_image_network_is_trained_on_crops(tmp_path: Path) -> None:
     before = encoder.tower.embeddings.patch_embedding.weight.clone()
     shape = shape_of(clips, vision=encoder.describe())
     model = build_hpnet(config, shape, encoder=encoder)
-    done = train_hpnet(config, model, shape, clips, val=clips, out_dir=tmp_path)
+    done = train_network(
+        HPNetArchitecture(config), clips, network=model, shape=shape, val=clips, out_dir=tmp_path
+    )
     assert not torch.equal(before, encoder.tower.embeddings.patch_embedding.weight)
     assert done.history[-1].figures["train/loss"] < done.history[0].figures["train/loss"]
     model.eval()

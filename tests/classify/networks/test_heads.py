@@ -10,9 +10,10 @@ import torch
 from heatpool.classify.data.streams import STREAMS
 from heatpool.classify.networks.heads import StatisticsHead
 from heatpool.classify.training.architecture import NetworkShape
+from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.predict import predict_scores
 from heatpool.classify.training.recipe import HEADS, ModelName, Recipe
-from heatpool.classify.training.stream import build_model, load_model, train_stream
+from heatpool.classify.training.stream import StreamArchitecture, build_model, load_model
 from heatpool.pipelines.options.train import STREAMS as OPTION_STREAMS
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import moving_clips
@@ -49,7 +50,7 @@ def test_a_clips_scores_are_of_its_persons_alone(model: ModelName) -> None:
 def test_small_heads_learn_motion_and_come_back_from_disk(model: ModelName, tmp_path: Path) -> None:
     train, val, test = moving_clips(96), moving_clips(15, seed=1), moving_clips(60, seed=2)
     config = dataclasses.replace(HEADS[model], batch_size=8, learning_rate=1e-2, window=12)
-    run = train_stream(config, train, val=val, out_dir=tmp_path)
+    run = train_network(StreamArchitecture(config), train, val=val, out_dir=tmp_path)
     best = load_model(run.best)
     assert best.recipe == config
     scores = predict_scores(best, test)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from heatpool.classify.data.clips import ClipSet
-from heatpool.classify.hpnet.architecture import build_hpnet, train_hpnet
+from heatpool.classify.hpnet.architecture import HPNetArchitecture
 from heatpool.classify.training.architecture import NetworkShape
 from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.processes import leave_processes
@@ -63,15 +63,12 @@ class ProbeArchitecture:
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     # batches of 8, 8 and 9, or 4 and 4, 4 and 4, 5 and 4; val is every process' own share of 7 clips
-    architecture, shape = ProbeArchitecture(PROBE), NetworkShape(channels=4, classes=3, persons=2)
-    train_network(
-        architecture, architecture.build(shape), shape, moving_clips(25), val=moving_clips(7, seed=1),
-        out_dir=out / "probe",
-    )  # fmt: skip
+    train, val = moving_clips(25), moving_clips(7, seed=1)
+    train_network(ProbeArchitecture(PROBE), train, val=val, out_dir=out / "probe")
     config = recipe(shared={"epochs": 2, "batch_size": 8, "learning_rate": 1e-5})
     shape = NetworkShape(channels=4, classes=len(CLASSES), persons=2, width=WIDTH, frames=FRAMES)
     train, val = clips_with_rgb(17), clips_with_rgb(7, seed=1)
-    train_hpnet(config, build_hpnet(config, shape), shape, train, val=val, out_dir=out / "hpnet")
+    train_network(HPNetArchitecture(config), train, shape=shape, val=val, out_dir=out / "hpnet")
     leave_processes()
 
 

@@ -13,11 +13,12 @@ import torch
 
 from heatpool.classify.data.batches import load_splits
 from heatpool.classify.data.splits import split_rows
-from heatpool.classify.hpnet.architecture import build_hpnet, load_hpnet, train_hpnet
+from heatpool.classify.hpnet.architecture import HPNetArchitecture, build_hpnet, load_hpnet
 from heatpool.classify.scores.scores import load_scores
+from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.predict import predict_heads, predict_scores
 from heatpool.classify.training.recipe import flat_recipe
-from heatpool.classify.training.stream import load_model, train_stream
+from heatpool.classify.training.stream import StreamArchitecture, load_model
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 from tests.classify.hpnet.hpnet_cases import RGB_SOURCE, clips_with_rgb, recipe, shape_of
@@ -43,18 +44,27 @@ def test_a_stream_scores_as_before_and_is_resumed(old: Path, name: str) -> None:
     found = predict_scores(best, clips["test"])
     assert found.clip_ids == expected.clip_ids
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4, atol=1e-5)
-    done = train_stream(best.recipe, clips["train"], val=clips["val"], out_dir=run, resume=True)
+    done = train_network(
+        StreamArchitecture(best.recipe), clips["train"], val=clips["val"], out_dir=run, resume=True
+    )
     assert [report.resumed for report in done.history] == [True] * best.recipe.epochs
     longer = dataclasses.replace(best.recipe, epochs=best.recipe.epochs + 1)
     with pytest.raises(HeatpoolError, match="another configuration"):
-        train_stream(longer, clips["train"], val=clips["val"], out_dir=run, resume=True)
+        train_network(StreamArchitecture(longer), clips["train"], val=clips["val"], out_dir=run, resume=True)
 
 
 def test_hpnet_scores_as_before_and_is_resumed(tmp_path: Path) -> None:
     """Its old files are made of new ones: other names, the RGB's origin apart, the identity as a text."""
     train, val = clips_with_rgb(8), clips_with_rgb(6, seed=1)
     config, shape = recipe(shared={"epochs": 2}), shape_of(train)
-    done = train_hpnet(config, build_hpnet(config, shape), shape, train, val=val, out_dir=tmp_path)
+    done = train_network(
+        HPNetArchitecture(config),
+        train,
+        network=build_hpnet(config, shape),
+        shape=shape,
+        val=val,
+        out_dir=tmp_path,
+    )
     expected = predict_heads(load_hpnet(done.best), val)
 
     def old_names(values: dict[str, object]) -> dict[str, object]:
@@ -74,8 +84,14 @@ def test_hpnet_scores_as_before_and_is_resumed(tmp_path: Path) -> None:
     inside = old_names({name: plain.pop(name) for name in list(plain) if name in shared})
     state["run"] = {"config": repr({"shared": inside, **plain}), "shape": repr(shape), "clips": [8, 6]}
     torch.save(state, path)
-    again = train_hpnet(
-        config, build_hpnet(config, shape), shape, train, val=val, out_dir=tmp_path, resume=True
+    again = train_network(
+        HPNetArchitecture(config),
+        train,
+        network=build_hpnet(config, shape),
+        shape=shape,
+        val=val,
+        out_dir=tmp_path,
+        resume=True,
     )
     assert [report.resumed for report in again.history] == [True, True]
     assert [report.figures for report in again.history] == [report.figures for report in done.history]

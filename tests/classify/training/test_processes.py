@@ -14,9 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.predict import predict_scores
 from heatpool.classify.training.processes import Processes
-from heatpool.classify.training.stream import load_model, train_stream
+from heatpool.classify.training.stream import StreamArchitecture, load_model
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import moving_clips
 from tests.classify.training.test_stream import TINY
@@ -58,13 +59,16 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 def test_bfloat16_learns_what_float32_learns(tmp_path: Path) -> None:
     train, val, test = moving_clips(30), moving_clips(15, seed=1), moving_clips(30, seed=2)
     config = dataclasses.replace(TINY, epochs=20, dtype="bfloat16", accumulation=2)
-    done = train_stream(config, train, val=val, out_dir=tmp_path)
+    done = train_network(StreamArchitecture(config), train, val=val, out_dir=tmp_path)
     best = load_model(done.best)
     assert all(weight.dtype == torch.float32 for weight in best.model.parameters())
     scores = predict_scores(best, test)
     assert (scores.scores.argmax(1) == scores.labels).mean() >= 0.9
-    exact = train_stream(
-        dataclasses.replace(config, dtype="float32"), train, val=val, out_dir=tmp_path / "exact"
+    exact = train_network(
+        StreamArchitecture(dataclasses.replace(config, dtype="float32")),
+        train,
+        val=val,
+        out_dir=tmp_path / "exact",
     )
     losses = [run.history[0].figures["train/loss"] for run in (done, exact)]
     assert losses[0] != losses[1]

@@ -13,10 +13,11 @@ from heatpool.classify.data.clips import ClipSet
 from heatpool.classify.training import history
 from heatpool.classify.training.architecture import Trained
 from heatpool.classify.training.history import EpochReport
+from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.predict import predict_scores
 from heatpool.classify.training.recipe import Recipe
-from heatpool.classify.training.stream import learning_rate, load_model, train_stream
+from heatpool.classify.training.stream import StreamArchitecture, learning_rate, load_model
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.clip_cases import moving_clips
 
@@ -35,7 +36,7 @@ def test_a_separable_problem_is_learnt_and_the_best_epoch_comes_back(tmp_path: P
     train, val, test = moving_clips(30), moving_clips(15, seed=1), moving_clips(30, seed=2)
     seen: list[EpochReport] = []
     config = dataclasses.replace(TINY, epochs=20)
-    run = train_stream(config, train, val=val, out_dir=tmp_path, progress=seen.append)
+    run = train_network(StreamArchitecture(config), train, val=val, out_dir=tmp_path, progress=seen.append)
     assert [report.epoch for report in seen] == list(range(20))
     best = load_model(run.best)
     assert best.epoch == run.history[-1].best_epoch
@@ -59,7 +60,7 @@ class _StopError(Exception):
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped once between epochs and once in the middle of one."""
     train, val = moving_clips(24), moving_clips(9, seed=1)
-    whole = train_stream(TINY, train, val=val, out_dir=tmp_path / "whole")
+    whole = train_network(StreamArchitecture(TINY), train, val=val, out_dir=tmp_path / "whole")
 
     def stop_after_two(report: EpochReport) -> None:
         if report.epoch == 1:
@@ -67,7 +68,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("heatpool.classify.training.history._SAVE_EVERY_S", 0.0)
     with pytest.raises(_StopError):
-        train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", progress=stop_after_two)
+        train_network(
+            StreamArchitecture(TINY), train, val=val, out_dir=tmp_path / "cut", progress=stop_after_two
+        )
     calls = []
     step = AdamW.step
 
@@ -80,8 +83,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(AdamW, "step", broken_step)
         with pytest.raises(_StopError):
-            train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", resume=True)
-    resumed = train_stream(TINY, train, val=val, out_dir=tmp_path / "cut", resume=True)
+            train_network(StreamArchitecture(TINY), train, val=val, out_dir=tmp_path / "cut", resume=True)
+    resumed = train_network(StreamArchitecture(TINY), train, val=val, out_dir=tmp_path / "cut", resume=True)
     assert [report.figures for report in resumed.history] == [report.figures for report in whole.history]
     for name in ("best", "last"):
         files = [tmp_path / run / "checkpoints" / f"{name}.safetensors" for run in ("whole", "cut")]
@@ -104,7 +107,7 @@ def test_quick_epochs_are_saved_together(tmp_path: Path, monkeypatch: pytest.Mon
     for name, seconds in (("each", 0.0), ("few", math.inf)):
         saved.clear()
         monkeypatch.setattr(history, "_SAVE_EVERY_S", seconds)
-        run = train_stream(config, train, val=val, out_dir=tmp_path / name)
+        run = train_network(StreamArchitecture(config), train, val=val, out_dir=tmp_path / name)
     best = run.history[-1].best_epoch
     assert 0 < best < 7
     assert saved == [0, 0, best, 7]
@@ -115,16 +118,20 @@ def test_quick_epochs_are_saved_together(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_finished_run_is_not_overwritten_nor_continued_differently(tmp_path: Path) -> None:
     train, val = moving_clips(12), moving_clips(6, seed=1)
     config = dataclasses.replace(TINY, epochs=1)
-    train_stream(config, train, val=val, out_dir=tmp_path)
+    train_network(StreamArchitecture(config), train, val=val, out_dir=tmp_path)
     with pytest.raises(HeatpoolError, match="already exists; choose another, resume it"):
-        train_stream(config, train, val=val, out_dir=tmp_path)
+        train_network(StreamArchitecture(config), train, val=val, out_dir=tmp_path)
     with pytest.raises(HeatpoolError, match="another configuration"):
-        train_stream(
-            dataclasses.replace(config, learning_rate=0.1), train, val=val, out_dir=tmp_path, resume=True
+        train_network(
+            StreamArchitecture(dataclasses.replace(config, learning_rate=0.1)),
+            train,
+            val=val,
+            out_dir=tmp_path,
+            resume=True,
         )
     (tmp_path / "checkpoints/last_state.pt").write_bytes(b"rubbish")
     with pytest.raises(HeatpoolError, match="cannot resume"):
-        train_stream(config, train, val=val, out_dir=tmp_path, resume=True)
+        train_network(StreamArchitecture(config), train, val=val, out_dir=tmp_path, resume=True)
 
 
 def test_bad_splits_are_refused(tmp_path: Path) -> None:
@@ -134,19 +141,23 @@ def test_bad_splits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         HeatpoolError, match="the train split needs labels: 2 of 12 clips have no label, such as 's0-002'"
     ):
-        train_stream(TINY, replace(train, labels=labels), val=val, out_dir=tmp_path)
+        train_network(StreamArchitecture(TINY), replace(train, labels=labels), val=val, out_dir=tmp_path)
     with pytest.raises(HeatpoolError, match="val split has 0 clips"):
-        train_stream(TINY, train, val=val.subset(np.zeros(0, np.int64)), out_dir=tmp_path)
+        train_network(
+            StreamArchitecture(TINY), train, val=val.subset(np.zeros(0, np.int64)), out_dir=tmp_path
+        )
     other = replace(val, source={**val.source, "tap": "y"})
     with pytest.raises(HeatpoolError, match="tap is 'x', theirs 'y'"):
-        train_stream(TINY, train, val=other, out_dir=tmp_path)
+        train_network(StreamArchitecture(TINY), train, val=other, out_dir=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_divergence_is_said(tmp_path: Path) -> None:
     config = dataclasses.replace(TINY, optimizer="sgd", learning_rate=1e30, warmup_epochs=0)
     with pytest.raises(HeatpoolError, match="training diverged"):
-        train_stream(config, moving_clips(24), val=moving_clips(6, seed=1), out_dir=tmp_path)
+        train_network(
+            StreamArchitecture(config), moving_clips(24), val=moving_clips(6, seed=1), out_dir=tmp_path
+        )
 
 
 def test_learning_rates_by_hand() -> None:

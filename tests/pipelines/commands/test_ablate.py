@@ -113,7 +113,7 @@ def test_the_same_again_gives_the_same_bytes(mode: str, taps: tuple[int, ...], t
 def test_resume_trains_only_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from heatpool.classify.training import stream as module
+    from heatpool.classify.training import loop
 
     store = make_store(tmp_path / "features.zarr", taps=())
     few, jobs = (
@@ -121,22 +121,22 @@ def test_resume_trains_only_what_is_missing(
         [(row, seed) for row in _ROWS_OF_ONE_TAP for seed in (0, 1)],
     )
     out, trained = tmp_path / "out", []
-    train_stream = module.train_stream
+    train_network = loop.train_network
 
     def stop_at(number: int):  # type: ignore[no-untyped-def]
-        def train(recipe, *args, **options):  # type: ignore[no-untyped-def]
-            trained.append((options["out_dir"].parent.name, recipe.seed))
+        def train(architecture, *args, **options):  # type: ignore[no-untyped-def]
+            trained.append((options["out_dir"].parent.name, architecture.recipe.seed))
             if len(trained) == number:
                 raise KeyboardInterrupt
-            return train_stream(recipe, *args, **options)
+            return train_network(architecture, *args, **options)
 
         return train
 
-    monkeypatch.setattr(module, "train_stream", stop_at(4))
+    monkeypatch.setattr(loop, "train_network", stop_at(4))
     assert ablate(store, out, *few) == 130
     assert ablate(store, out, *few) == 1
     assert "--resume or replace it with --overwrite" in capsys.readouterr().err
-    monkeypatch.setattr(module, "train_stream", stop_at(0))
+    monkeypatch.setattr(loop, "train_network", stop_at(0))
     assert ablate(store, out, *few, "--resume") == 0
     assert trained == jobs[:4] + jobs[3:]
     assert ablate(store, out, "--resume") == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heatpool.pipelines.drawing.overlay import PERSON_COLOURS
-from heatpool.pipelines.drawing.view import Persons, View, scaled_size
+from heatpool.pipelines.drawing.view import PersonsInView, View, scaled_size
 
 
 def test_view_keeps_the_aspect_and_holds_the_boxes() -> None:
@@ -19,7 +19,7 @@ def test_view_keeps_the_aspect_and_holds_the_boxes() -> None:
 
 
 def test_a_view_moves_and_scales_what_is_drawn() -> None:
-    persons = Persons([1], np.array([[40, 20, 60, 50]]), np.zeros((1, 17, 2)), np.zeros((1, 17)))
+    persons = PersonsInView([1], np.array([[40, 20, 60, 50]]), np.zeros((1, 17, 2)), np.zeros((1, 17)))
     drawn = View(30, 10, 40, 50).draw(np.zeros((100, 100, 3), np.uint8), persons, size_px=(160, 200))
     rows, columns = np.nonzero((np.abs(drawn.astype(int) - PERSON_COLOURS[1]) < 60).all(2))
     inside = rows >= 41  # below the name

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heatpool.pipelines.drawing.view import Persons, View
+from heatpool.pipelines.drawing.view import PersonsInView, View
 from heatpool.pipelines.report.pictures import nearest_frames, person_heatmaps
 from heatpool.pipelines.report.samples import choose_clips, pooled_energy
 from heatpool.pool.errors import HeatpoolError
@@ -57,7 +57,7 @@ def test_heatmaps_lie_on_the_middle_of_the_box() -> None:
     for (heatmap, to_cells), (x, y) in zip(found, ((32, 36), (92, 46)), strict=True):
         assert heatmap.max() == 0.5
         np.testing.assert_allclose(to_cells @ [x, y, 1], [3, 4], atol=0.2)  # column and row of the peak
-    nobody = Persons((0, 1), boxes, np.zeros((2, 17, 2)), np.zeros((2, 17)))
+    nobody = PersonsInView((0, 1), boxes, np.zeros((2, 17, 2)), np.zeros((2, 17)))
     drawn = View.whole((128, 96)).draw(frame, nobody, size_px=(128, 96), heatmaps=found)
     for x, y in ((32, 36), (92, 46)):
         assert (drawn[y, x] != 100).any()

@@ -24,11 +24,8 @@ _GREY = (114, 114, 114)
 
 
 @dataclass
-class PoseSamples(Dataset[tuple[np.ndarray, ...]]):
-    """One augmented crop per person: (crop (H, W, 3) uint8, joints_xy_px (17, 2) f4, weight (17,) f4).
-
-    Joints are crop pixels. Weight 1 = seen, less = hidden behind something, 0 = outside the crop.
-    """
+class _Samples(Dataset[tuple[np.ndarray, ...]]):
+    """Augmented views of rendered frames, drawn anew in each epoch."""
 
     rendered: RenderedSet
     seed: int
@@ -36,6 +33,16 @@ class PoseSamples(Dataset[tuple[np.ndarray, ...]]):
 
     def __post_init__(self) -> None:
         self.frames = self.rendered.frames
+
+
+class PoseSamples(_Samples):
+    """One augmented crop per person: (crop (H, W, 3) uint8, joints_xy_px (17, 2) f4, weight (17,) f4).
+
+    Joints are crop pixels. Weight 1 = seen, less = hidden behind something, 0 = outside the crop.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.persons = self.rendered.persons()
 
     def __len__(self) -> int:
@@ -60,19 +67,11 @@ class PoseSamples(Dataset[tuple[np.ndarray, ...]]):
         return crop, joints.astype(np.float32), weight.astype(np.float32)
 
 
-@dataclass
-class DetectorSamples(Dataset[tuple[np.ndarray, ...]]):
+class DetectorSamples(_Samples):
     """One augmented letterboxed frame: (image (H, W, 3) uint8, boxes (P, 4) f4).
 
     Boxes are centre x, centre y, width, height as fractions of the image.
     """
-
-    rendered: RenderedSet
-    seed: int
-    epoch: int = 0
-
-    def __post_init__(self) -> None:
-        self.frames = self.rendered.frames
 
     def __len__(self) -> int:
         return len(self.rendered.people)

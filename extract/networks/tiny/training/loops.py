@@ -18,11 +18,11 @@ from heatpool.extract.networks.tiny.network import HEATMAP_STRIDE, SIGMA_CELLS, 
 from heatpool.extract.networks.tiny.training.augment import DetectorSamples, PoseSamples, collate_detector
 from heatpool.extract.networks.tiny.training.rendering import RenderedSet
 
-__all__ = ["Recipe", "target_heatmaps", "train_detector", "train_pose"]
+__all__ = ["TinyRecipe", "target_heatmaps", "train_detector", "train_pose"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TinyRecipe:
     """What is trained on what, for how long.
 
     Attributes:
@@ -67,7 +67,7 @@ def target_heatmaps(joints_xy_px: Tensor, *, height: int, width: int) -> Tensor:
     return torch.exp(-squared / (2 * SIGMA_CELLS**2))
 
 
-def train_pose(rendered: RenderedSet, recipe: Recipe) -> tuple[TinyPose, list[float]]:
+def train_pose(rendered: RenderedSet, recipe: TinyRecipe) -> tuple[TinyPose, list[float]]:
     """Train the pose network and return it with its epoch losses.
 
     The loss is the divergence of the predicted distribution from the target Gaussian. The mean squared error
@@ -91,7 +91,7 @@ def train_pose(rendered: RenderedSet, recipe: Recipe) -> tuple[TinyPose, list[fl
     return network, _fit(network, samples, loss, recipe, epochs=recipe.pose_epochs, name="pose")
 
 
-def train_detector(rendered: RenderedSet, recipe: Recipe) -> tuple[nn.Module, list[float]]:
+def train_detector(rendered: RenderedSet, recipe: TinyRecipe) -> tuple[nn.Module, list[float]]:
     """Train the detector with ultralytics' own detection loss; also return epoch losses."""
     torch.manual_seed(recipe.seed)
     model = channels_last(build_tiny_detector())
@@ -116,7 +116,7 @@ def _fit(
     network: nn.Module,
     samples: PoseSamples | DetectorSamples,
     loss_of: Callable[[Any], Tensor],
-    recipe: Recipe,
+    recipe: TinyRecipe,
     *,
     epochs: int,
     name: str,

@@ -28,7 +28,7 @@ from heatpool.extract.networks.tiny.backbone import (
 from heatpool.extract.networks.tiny.network import TinyPose
 from heatpool.extract.networks.tiny.training.demo_frames import demo_frames
 from heatpool.extract.networks.tiny.training.evaluate import evaluate, milliseconds
-from heatpool.extract.networks.tiny.training.loops import Recipe, train_detector, train_pose
+from heatpool.extract.networks.tiny.training.loops import TinyRecipe, train_detector, train_pose
 from heatpool.extract.networks.tiny.training.rendering import RenderedSet, render_set
 from heatpool.extract.networks.tiny.weights import (
     DETECTOR_FILE,
@@ -45,7 +45,7 @@ _MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 _PCK_COLUMNS = ("PCK@0.1", "PCK@0.05", "PCK@0.1 detected", "PCK@0.05 detected")
 
 
-def run(out: Path, *, recipe: Recipe) -> dict[str, Any]:
+def run(out: Path, *, recipe: TinyRecipe) -> dict[str, Any]:
     """Render, train, evaluate, and write both weights files and `figures.json` into `out`.
 
     The two trainings run side by side, one thread each: networks this small gain more from that than from two
@@ -80,14 +80,14 @@ def run(out: Path, *, recipe: Recipe) -> dict[str, Any]:
     return report
 
 
-def _pose_job(rendered: RenderedSet, recipe: Recipe, path: Path) -> list[float]:
+def _pose_job(rendered: RenderedSet, recipe: TinyRecipe, path: Path) -> list[float]:
     _one_thread()
     network, losses = train_pose(rendered, recipe)
     save_weights(network, path, facts={})
     return losses
 
 
-def _detector_job(rendered: RenderedSet, recipe: Recipe, path: Path) -> list[float]:
+def _detector_job(rendered: RenderedSet, recipe: TinyRecipe, path: Path) -> list[float]:
     _one_thread()
     model, losses = train_detector(rendered, recipe)
     save_weights(model, path, facts={})
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights and figures.json")
     parser.add_argument("--docs", type=Path, help="Markdown page whose table of figures is renewed")
     args = parser.parse_args()
-    report = run(args.out, recipe=Recipe())
+    report = run(args.out, recipe=TinyRecipe())
     print(json.dumps(report, indent=2))
     if args.docs is not None:
         update_docs(args.docs, report)

@@ -17,7 +17,7 @@ from heatpool.extract.networks.tiny.training.augment import (
     collate_detector,
 )
 from heatpool.extract.networks.tiny.training.evaluate import box_iou, map50, pck
-from heatpool.extract.networks.tiny.training.loops import Recipe, train_detector, train_pose
+from heatpool.extract.networks.tiny.training.loops import TinyRecipe, train_detector, train_pose
 from heatpool.extract.networks.tiny.training.recipe import update_docs
 from heatpool.extract.networks.tiny.training.rendering import FRAME_WH, RenderedSet, render_set
 from heatpool.extract.records import Detections
@@ -163,7 +163,7 @@ def test_rendered_set_does_not_depend_on_workers(tmp_path: Path) -> None:
 def test_training_learns_and_repeats(train, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """A few steps on marked frames: the loss falls, and the same seed gives the same weights."""
     rendered = marked_set(tmp_path, count=16)
-    recipe = Recipe(batch=8, pose_epochs=6, detector_epochs=6)
+    recipe = TinyRecipe(batch=8, pose_epochs=6, detector_epochs=6)
     (network, losses), (again, losses_again) = train(rendered, recipe), train(rendered, recipe)
     assert len(losses) == 6
     assert losses[-1] < 0.8 * losses[0]
