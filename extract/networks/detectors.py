@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from heatpool.extract.networks.ultralytics import PersonNetwork
 from heatpool.extract.records import Detections, Frame
@@ -104,37 +102,9 @@ def _read_boxes(path: Path) -> list[tuple[str, int, tuple[float, ...]]]:
     return rows
 
 
-class UltralyticsDetector:
-    """A person detector of the ultralytics family.
-
-    Args:
-        model: detection network.
-        image_px: longer side of the network's input.
-        person_class: class number of "person".
-        min_score: boxes below are left out.
-        device: where the network runs.
-        dtype: of the layers below the head.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        image_px: int,
-        person_class: int = 0,
-        min_score: float = 0.25,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        self._network = PersonNetwork(
-            model,
-            image_px=image_px,
-            person_class=person_class,
-            min_score=min_score,
-            device=device,
-            dtype=dtype,
-        )
+class UltralyticsDetector(PersonNetwork):
+    """A person detector of the ultralytics family."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Run the network on frames."""
-        return self._network.run(frames, lambda image: image.place.detections(image.rows.cpu().numpy())[0])
+        return self.run(frames, lambda image: image.place.detections(image.rows.cpu().numpy())[0])

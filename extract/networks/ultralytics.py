@@ -122,10 +122,10 @@ class PersonNetwork:
         model: nn.Module,
         *,
         image_px: int,
-        person_class: int,
-        min_score: float,
-        device: torch.device | str,
-        dtype: torch.dtype,
+        person_class: int = 0,
+        min_score: float = 0.25,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         _lower_precision(model, dtype)
         self.model: Any = model.to(device).eval()

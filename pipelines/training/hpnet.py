@@ -27,7 +27,7 @@ from heatpool.pipelines.training.streams import RunPlan
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["HPNetArchitecture", "make_recipe", "prepare_hpnet"]
+__all__ = ["make_recipe", "prepare_hpnet"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,11 +69,12 @@ def _rgb_input(config: TrainOptions, store: FeatureStore) -> RgbInput:
 
 def prepare_hpnet(
     resolved: HPNetRecipe, store: FeatureStore, clips: Mapping[str, ClipSet], plan: RunPlan
-) -> tuple[HPNet, NetworkShape, dict[str, Any]]:
+) -> tuple[HPNetArchitecture, dict[str, Any], dict[str, Any]]:
     """Build the untrained network for some clips.
 
     Returns:
-        The network, its sizes, and for summary.json the `modalities` that it has to learn from.
+        The architecture, the `network` and its `shape` as arguments of `train_network`, and for summary.json
+        the `modalities` that it has to learn from.
 
     Raises:
         HeatpoolError: if the store lacks what is asked for, or weights cannot be loaded.
@@ -84,7 +85,7 @@ def prepare_hpnet(
     for line in modalities:
         plan.log(line)
         _log.info(line)
-    return network, shape, {"modalities": modalities}
+    return HPNetArchitecture(resolved), {"network": network, "shape": shape}, {"modalities": modalities}
 
 
 def _label_text(resolved: HPNetRecipe, class_names: tuple[str, ...], path: Path) -> LabelText | None:

@@ -17,7 +17,7 @@ from heatpool.classify.data.cache import LoaderCache
 from heatpool.classify.data.clips import ClipSet, InputName
 from heatpool.classify.data.streams import STREAMS, StreamName
 from heatpool.classify.scores.scores import ClipScores, save_scores
-from heatpool.classify.training.architecture import Trained
+from heatpool.classify.training.architecture import Architecture, Trained
 from heatpool.classify.training.history import EpochReport
 from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.predict import predict_heads, predict_scores
@@ -233,16 +233,14 @@ def _train_one(
     options: dict[str, Any] = {
         "val": clips["val"], "out_dir": job.out, "resume": job.plan.resume, "progress": log.count
     }  # fmt: skip
-    notes: dict[str, Any] = {}
+    architecture: Architecture
     if isinstance(job.recipe, Recipe):
-        trained = train_network(StreamArchitecture(job.recipe), clips["train"], **options)
+        architecture, begun, notes = StreamArchitecture(job.recipe), dict[str, Any](), dict[str, Any]()
     else:
-        from heatpool.pipelines.training import hpnet
+        from heatpool.pipelines.training.hpnet import prepare_hpnet
 
-        network, shape, notes = hpnet.prepare_hpnet(job.recipe, store, clips, job.plan)
-        architecture = hpnet.HPNetArchitecture(job.recipe)
-        options |= {"network": network, "shape": shape}
-        trained = train_network(architecture, clips["train"], **options)
+        architecture, begun, notes = prepare_hpnet(job.recipe, store, clips, job.plan)
+    trained = train_network(architecture, clips["train"], **options, **begun)
     best = _load_best(job.out, job.plan.device)
     scores: dict[SplitName, ClipScores] = {}
     splits: tuple[SplitName, ...] = ("val", "test")

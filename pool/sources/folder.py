@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
@@ -41,6 +41,9 @@ class Source(Protocol):
         """The same files as a read-only zarr store."""
 
 
+_Answer = TypeVar("_Answer")
+
+
 class FolderSource:
     """A store in a folder."""
 
@@ -54,32 +57,30 @@ class FolderSource:
 
     def read(self, key: str) -> bytes | None:
         """See `Source`."""
-        try:
-            return (self.path / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise HeatpoolError(f"cannot read {self.path / key} ({error.strerror})") from error
+        return self._ask(key, Path.read_bytes)
 
     def size(self, key: str) -> int | None:
         """See `Source`."""
-        try:
-            return os.stat(self.path / key).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise HeatpoolError(f"cannot read {self.path / key} ({error.strerror})") from error
+        return self._ask(key, lambda path: path.stat().st_size)
 
     def keys(self, folder: str) -> list[str]:
         """See `Source`."""
+        return self._ask(folder, _file_names) or []
+
+    def _ask(self, key: str, question: Callable[[Path], _Answer]) -> _Answer | None:
+        path = self.path / key
         try:
-            with os.scandir(self.path / folder) as entries:
-                return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+            return question(path)
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            return None
         except OSError as error:
-            raise HeatpoolError(f"cannot list {self.path / folder} ({error.strerror})") from error
+            raise HeatpoolError(f"cannot read {path} ({error.strerror})") from error
 
     def zarr_store(self) -> Store:
         """See `Source`."""
         return LocalStore(self.path, read_only=True)
+
+
+def _file_names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
