@@ -171,7 +171,6 @@ def test_what_is_imported_is_asked_for() -> None:
 def test_the_least_versions_are_the_tested_ones() -> None:
     pinned = re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / "constraints-min.txt").read_text(), re.MULTILINE)
     tested = {name.lower(): version for name, version in pinned}
-    asked = _requirements()
-    assert set(asked) - set(tested) == {"torch"}
-    for name, least in asked.items():
-        assert name == "torch" or (tested[name] + ".").startswith(least + "."), f"{name} >= {least}"
+    for name, least in _requirements().items():
+        if name != "torch":  # tested with the newest only
+            assert (tested[name] + ".").startswith(least + "."), f"{name} >= {least}"
