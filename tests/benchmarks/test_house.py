@@ -43,8 +43,7 @@ def test_files_and_arrows_are_counted(tree: Tree) -> None:
 
 def test_repetitions_are_found(tree: Tree) -> None:
     (twice,) = tree.duplicates()
-    # the six lines and the `def` after them
-    assert (twice.first, twice.second, twice.lines) == ("extract/save.py:2", "pool/store/writer.py:3", 7)
+    assert (twice.first, twice.second, twice.lines) == ("extract/save.py:2", "pool/store/writer.py:3", 6)
     assert tree.rename_sites() == ["extract/save.py:9", "pool/store/writer.py:12"]
     assert tree.refusals() == ["pool/store/writer.py:11"]
     assert tree.names_with_two_meanings() == {"save": ["extract/save.py", "pool/store/writer.py"]}
