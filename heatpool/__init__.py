@@ -96,10 +96,15 @@ class _CallablePackage(ModuleType):
         return import_module("heatpool.pipelines.extraction.run").extract
 
     @property
-    def __signature__(self) -> Any:  # what help() and Tab show
+    def __signature__(self) -> Any:  # what Tab shows
         from inspect import signature
 
         return signature(self._function)
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]  # what help() and ? show
+        of_package = self.__dict__["__doc__"]
+        return f"{of_package}\n\nCalled, it is the function of stage one.\n\n{self._function.__doc__}"
 
 
 class _Face(ModuleType):
