@@ -44,7 +44,7 @@ def run(options: DemoOptions) -> int:
         source=f"heatpool demo, seed {options.seed}",
         quiet=options.quiet,
     )
-    train(
+    trained = train(
         features,
         run_folder,
         protocol="xsub",
@@ -54,5 +54,6 @@ def run(options: DemoOptions) -> int:
         resume=run_folder.exists(),
         quiet=options.quiet,
     )
+    print(trained)
     _log.info("demo: %.0f s in all; open %s", time.monotonic() - begun, run_folder / "report.html")
     return 0

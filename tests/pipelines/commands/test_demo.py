@@ -28,6 +28,7 @@ def test_videos_become_a_report(tmp_path: Path) -> None:
     done = demo(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("fused ")
     assert "open out/run/report.html" in done.stderr
     store = FeatureStore.open(tmp_path / "out" / "features.zarr")
     assert len(store) == 9
