@@ -7,6 +7,8 @@ OUT ?=
 FEATURES ?=
 PROTOCOL ?=
 ARGS ?=
+# A process a core, a file's tests in one of them: fixtures of a module are made once.
+PYTEST := -m pytest -n auto --dist loadfile
 LINKS := $(addprefix heatpool/,pool extract classify pipelines)
 MIN_TESTS := tests/pool tests/extract/video tests/extract/networks tests/classify/training \
   tests/pipelines/test_cli.py tests/test_old_build.py tests/test_docs.py
@@ -39,16 +41,16 @@ train: install ## stage two: FEATURES=<store> PROTOCOL=<protocol>; without them 
 	$(BIN)/heatpool train $(if $(FEATURES),--features '$(FEATURES)') $(if $(PROTOCOL),--protocol '$(PROTOCOL)') $(ARGS)
 
 test: install ## the test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 test-all: install ## the test suite with the slow tests
-	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+	$(BIN)/python $(PYTEST) -m "slow or not slow" $(ARGS)
 
 coverage: install ## the test suite, with the share of lines that it runs (what CI runs)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
+	$(BIN)/python $(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 test-min: $(VENV)-min/.installed ## tests on the least versions that setup.cfg allows
-	$(VENV)-min/bin/python -m pytest $(MIN_TESTS) $(ARGS)
+	$(VENV)-min/bin/python $(PYTEST) $(MIN_TESTS) $(ARGS)
 
 $(VENV)-min/.installed: setup.cfg constraints-min.txt
 	$(PYTHON) -m venv $(VENV)-min

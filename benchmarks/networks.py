@@ -20,6 +20,7 @@ from heatpool.extract.networks.ultralytics import LoadedModel
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone
+from heatpool.pool.skeleton import COCO17_SKELETON
 from tests.classify.deterministic_weights import fill_
 from tests.fixtures.torchvision_shim import install
 
@@ -102,7 +103,7 @@ def yolo_pose(*, device: torch.device = CPU, dtype: torch.dtype = torch.float32)
     torch.manual_seed(0)
     model = PoseModel("yolo26s-pose.yaml", verbose=False).eval()
     model.fuse(verbose=False)
-    return FixedPerson(LoadedModel(model, 0, 17, ""), device=device, dtype=dtype)
+    return FixedPerson(LoadedModel(model, (0,), COCO17_SKELETON, 640, ""), device=device, dtype=dtype)
 
 
 def hrnet(channels: int) -> HRNetSimCC:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from heatpool.pool.records import check_array
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = [
+    "Alignment",
     "Backbone",
     "CropSpec",
     "Detections",
@@ -79,6 +81,12 @@ class Detections:
         return len(self.scores)
 
 
+Alignment = Literal["corner", "centre", "udp"]
+"""Where cell i of a heatmap of w cells lies in a crop of W pixels. corner: at i W / w, as in SimpleBaseline,
+HRNet, GluonCV and the MSRA codec of mmpose; centre: at (i + 1/2) W / w - 1/2, the middle of the pixels that
+it covers; udp: at i (W - 1) / (w - 1), as in unbiased data processing (ViTPose), whose crops are cut so too."""
+
+
 @dataclass(frozen=True)
 class CropSpec:
     """How a pose network wants its crops.
@@ -89,6 +97,7 @@ class CropSpec:
         mean: per RGB channel, subtracted from values in [0, 1].
         std: per RGB channel, divided by.
         padding: the box, widened to the crop's aspect, is enlarged by this factor.
+        alignment: of the network's heatmaps; udp also decides how crops are cut.
     """
 
     height_px: int
@@ -96,6 +105,7 @@ class CropSpec:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     padding: float = 1.25
+    alignment: Alignment = "corner"
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +144,7 @@ class Backbone(Protocol):
         tap_channels: channels of each of these maps.
         channels: C of the pooled vectors: all of them.
         joints: V.
+        skeleton: names of the joints and their edges, as far as the network tells them.
         weights_sha256: hex digest of the weights file.
     """
 
@@ -142,6 +153,7 @@ class Backbone(Protocol):
     tap_channels: tuple[int, ...]
     channels: int
     joints: int
+    skeleton: Skeleton
     weights_sha256: str
 
 

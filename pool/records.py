@@ -12,8 +12,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
+
 __all__ = [
-    "COCO17",
     "FIRST_COLUMNS",
     "ClipFeatures",
     "ClipIndex",
@@ -25,13 +26,6 @@ __all__ = [
     "StoreSpec",
     "check_array",
 ]
-
-COCO17: tuple[str, ...] = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
-    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
-    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
-"""Joint names of the `coco17` skeleton, in order; left is the person's own left."""
 
 Precision = Literal["f2", "u1"]
 
@@ -183,20 +177,16 @@ class ClipIndex:
         if len(self.path) != count:
             raise ValueError(f"expected {count} paths, got {len(self.path)}")
         check_array("label", self.label, (count,), np.int32)
-        if count and not (int(self.label.min()) >= -1 and int(self.label.max()) < len(self.class_names)):
-            raise ValueError(
-                f"expected labels from -1 to {len(self.class_names) - 1}, "
-                f"got {int(self.label.min())} to {int(self.label.max())}"
-            )
+        low, high = (self.label.min(), self.label.max()) if count else (0, -1)
+        if not -1 <= low <= high + 1 <= len(self.class_names):
+            raise ValueError(f"expected labels from -1 to {len(self.class_names) - 1}, got {low} to {high}")
         for name, values in self.columns.items():
             if len(values) != count:
                 raise ValueError(f"expected {count} values in column {name}, got {len(values)}")
         for name, splits in self.splits.items():
             check_array(f"split {name}", splits, (count,), np.uint8)
-            if count and int(splits.max()) > max(Split):
-                raise ValueError(
-                    f"expected splits 0 to {max(Split)} in split {name}, got {int(splits.max())}"
-                )
+            if (high := splits.max(initial=0)) > max(Split):
+                raise ValueError(f"expected splits 0 to {max(Split)} in split {name}, got {high}")
         if not all(isinstance(text, str) for rule in self.disjoint.items() for text in rule):
             raise ValueError(f"expected a column per protocol in disjoint, got {self.disjoint!r:.80}")
 
@@ -250,6 +240,8 @@ class StoreSpec:
         weights_sha256: of the backbone's weights file (hex), "" when it has none.
         config: resolved stage-one configuration, JSON-able.
         skeleton: named joint set.
+        joint_names: V names; empty where they are not known, not needed for coco17.
+        edges: pairs of joined joints, 0-based; likewise.
         licence: of the data set the clips come from, free text.
         citation: of the data set, free text.
         source: where the clips come from, free text.
@@ -260,7 +252,7 @@ class StoreSpec:
         map_mean: whether the means of the tapped maps are stored too.
 
     Raises:
-        ValueError: if a size is below 1, the precision is another one, or the taps' channels are not C.
+        ValueError: if a size is below 1, the precision is another one, or taps or joints do not fit.
     """
 
     persons: int
@@ -271,7 +263,7 @@ class StoreSpec:
     tap: str
     weights_sha256: str
     config: Mapping[str, object]
-    skeleton: str = "coco17"
+    skeleton: str = COCO17_SKELETON.name
     licence: str = ""
     citation: str = ""
     source: str = ""
@@ -279,18 +271,28 @@ class StoreSpec:
     precision: Precision = "f2"
     tap_channels: tuple[int, ...] = ()
     map_mean: bool = False
+    joint_names: tuple[str, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
             raise ValueError(f"expected precision f2 or u1, got {self.precision!r}")
         if not isinstance(self.map_mean, bool):
             raise ValueError(f"expected map_mean to be true or false, got {self.map_mean!r}")
-        sizes = (self.persons, self.steps, self.joints, self.channels)
-        if min(sizes) < 1:
+        if min(sizes := (self.persons, self.steps, self.joints, self.channels)) < 1:
             raise ValueError(f"expected persons, steps, joints, channels >= 1, got {sizes}")
         each = self.tap_channels
         if each and (len(each) != len(self.tap_names) or min(each) < 1 or sum(each) != self.channels):
             raise ValueError(f"expected the channels of {self.tap}, {self.channels} in all, got {each}")
+        if (graph := self.graph).joints != self.joints:
+            raise ValueError(f"expected {self.joints} joint names, got {graph.joints}")
+        if graph.known_by_name:
+            self.__dict__.update(joint_names=graph.joint_names, edges=graph.edges)
+
+    @property
+    def graph(self) -> Skeleton:
+        """The joints and their edges; without any edge where they are not known."""
+        return Skeleton.of(self.skeleton, self.joint_names, self.edges, joints=self.joints)
 
     @property
     def tap_names(self) -> tuple[str, ...]:

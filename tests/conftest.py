@@ -13,6 +13,7 @@ import torch
 from hypothesis import settings
 
 from heatpool.extract.records import CropSpec, Detections, Frame, PoseBatch
+from heatpool.pool.skeleton import Skeleton
 
 # No timed tests (machines differ), and the same examples in every run.
 settings.register_profile("heatpool", deadline=None, derandomize=True)
@@ -99,6 +100,7 @@ class AnalyticBackbone:
     """
 
     name, tap, tap_channels, channels, joints, weights_sha256 = "analytic", "x+rest", (1, 2), 3, 2, ""
+    skeleton = Skeleton.unnamed(2)
     crop = CropSpec(height_px=32, width_px=24, mean=(0, 0, 0), std=(1, 1, 1), padding=1.0)
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ D values an embedding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -92,6 +92,12 @@ class ClipSet:
     def __repr__(self) -> str:
         shape = tuple(self.features.shape)
         return f"ClipSet({len(self)} clips, {self.input} (P,T,V,C)={shape}, {len(self.class_names)} classes)"
+
+    def with_classes(self, class_names: Sequence[str]) -> ClipSet:
+        """Return the clips with the labels of another list of classes, by name; -1 where it has none."""
+        number = {name: label for label, name in enumerate(class_names)}
+        labels = torch.tensor([*(number.get(name, -1) for name in self.class_names), -1])
+        return replace(self, labels=labels[self.labels], class_names=tuple(class_names))
 
     def persons_of(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Return the persons of the chosen clips.

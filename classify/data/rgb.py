@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.jpeg import unpack_jpegs
+from heatpool.pool.store.jpeg import unpack_jpegs
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore
@@ -29,7 +29,7 @@ class StoredCrops:
     """Crops of N clips, compressed in memory (some 10 kB each), decoded when they are asked for.
 
     Args:
-        slots: of each clip (F, L) uint8, JPEG files as `heatpool.pool.jpeg` packs them; L may differ.
+        slots: of each clip (F, L) uint8, JPEG files as `heatpool.pool.store.jpeg` packs them; L may differ.
         crop_px: side of the crops.
     """
 

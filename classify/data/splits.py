@@ -8,7 +8,7 @@ import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
-from heatpool.pool.splits import require_labels
+from heatpool.pool.split_findings.labels import require_labels
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore

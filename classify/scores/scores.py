@@ -12,7 +12,7 @@ import numpy as np
 
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.splits import require_labels
+from heatpool.pool.split_findings.labels import require_labels
 
 __all__ = ["ClipScores", "ScoreKind", "align_scores", "load_scores", "log_softmax", "save_scores"]
 

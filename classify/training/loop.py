@@ -24,7 +24,7 @@ from heatpool.classify.training.history import EpochReport, Training, TrainingFi
 from heatpool.classify.training.predict import eval_inputs, logits_of, on_device
 from heatpool.classify.training.processes import Processes
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.splits import require_labels
+from heatpool.pool.split_findings.labels import require_labels
 
 __all__ = ["summed_losses", "train_network"]
 

@@ -1,21 +1,28 @@
-"""One clip of a data set, and how rows of tables become clips."""
+"""One clip of a data set, and how a row of a table becomes one."""
 
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from heatpool.extract.datasets.labels import Labels
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
-__all__ = ["COLUMNS", "VIDEO_SUFFIXES", "Clip", "label_clips", "make_clip"]
+__all__ = ["COLUMNS", "VIDEO_SUFFIXES", "Clip", "label_clips", "make_clip", "without_suffix"]
 
-VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv"})
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v",
+        ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
+    }
+)  # fmt: skip
 
-COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons")
+COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons", "fps")
 """Columns that say what a clip is; `path` alone is required."""
 
 
@@ -25,7 +32,7 @@ class Clip:
 
     Attributes:
         clip_id: unique name of the clip.
-        path: video file.
+        path: video file, folder of pictures, or pattern such as `frames/img_%05d.jpg`.
         start_s: start of the clip in the video, seconds.
         end_s: end of the clip, None for the end of the video.
         label: class number, -1 when unlabelled.
@@ -33,6 +40,7 @@ class Clip:
         columns: subject, camera, setup, repeat as text.
         persons: persons the action has, 0 when unknown; extraction keeps at most so many.
         splits: protocol name to split.
+        fps: pictures per second of a folder or pattern, 0 for a video file, which has times of its own.
     """
 
     clip_id: str
@@ -44,42 +52,57 @@ class Clip:
     columns: Mapping[str, str] = field(default_factory=dict)
     persons: int = 0
     splits: Mapping[str, Split] = field(default_factory=dict)
+    fps: float = 0.0
 
 
 def make_clip(
-    row: Mapping[str, str | None],
+    row: Mapping[str, str],
     video: Path,
     columns: Mapping[str, str],
     splits: Mapping[str, Split],
     where: str,
+    labels: Labels,
 ) -> Clip:
     """Make the clip of a row of a table.
 
     Args:
         row: by names of `COLUMNS`; without an id the clip is called by its path.
-        video: the file.
+        video: file, folder of pictures, or pattern.
         columns: of the clip.
         splits: of the clip.
         where: place of the row, for messages.
+        labels: what the column `label` means.
 
     Raises:
-        HeatpoolError: if a value that must be one is no number.
+        HeatpoolError: if a value that must be one is no number, or a label and a class name disagree.
     """
-    label = _number(row, "label", where)
+    label, name = labels.meaning[row.get("label", "")]
+    stated = row.get("class_name", "")
+    if stated and name and stated != name:
+        raise HeatpoolError(
+            f"expected numbers in column label beside column class_name, got {name!r} and {stated!r} in {where}"
+        )
     return Clip(
-        clip_id=row.get("clip_id") or Path(row["path"] or "").with_suffix("").as_posix(),
+        clip_id=row.get("clip_id") or without_suffix(row["path"]),
         path=video,
         start_s=_number(row, "start_s", where) or 0.0,
         end_s=_number(row, "end_s", where),
-        label=-1 if label is None else int(label),
-        class_name=sys.intern(row.get("class_name") or ""),
+        label=label,
+        class_name=sys.intern(stated or name),
         columns=columns,
         persons=int(_number(row, "persons", where) or 0),
         splits=splits,
+        fps=_number(row, "fps", where) or 0.0,
     )
 
 
-def _number(row: Mapping[str, str | None], name: str, where: str) -> float | None:
+def without_suffix(path: str) -> str:
+    """Return a path without the suffix of a video; a folder of pictures may have points in its name."""
+    stem, suffix = os.path.splitext(path)
+    return stem if suffix.lower() in VIDEO_SUFFIXES else path
+
+
+def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
     """Return the finite number in a column, None when there is no such column or value."""
     text = row.get(name)
     if not text:
@@ -89,7 +112,8 @@ def _number(row: Mapping[str, str | None], name: str, where: str) -> float | Non
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise HeatpoolError(f"expected a number in column {name}, got {text!r} in {where}")
+        comma = "; numbers have decimal points" if "," in text else ""
+        raise HeatpoolError(f"expected a number in column {name}, got {text!r} in {where}{comma}")
     return value
 
 

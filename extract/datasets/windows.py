@@ -40,7 +40,7 @@ def cut_windows(manifest: Manifest, *, window_s: float, stride_s: float) -> Mani
     clips: list[Clip] = []
     for clip in manifest.clips:
         try:
-            info = probe(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+            info = probe(clip.path, start_s=clip.start_s, end_s=clip.end_s, fps=clip.fps)
         except HeatpoolError:
             clips.append(clip)
             continue

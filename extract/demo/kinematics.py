@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from heatpool.extract.demo.subjects import Lengths, Subject, lengths_of
-from heatpool.pool.records import COCO17
+from heatpool.pool.skeleton import COCO17_SKELETON
 
 EXTRA_JOINTS = (
     "neck", "head", "pelvis", "left_hand", "right_hand", "left_heel", "right_heel", "left_toe", "right_toe",
 )  # fmt: skip
-JOINTS = COCO17 + EXTRA_JOINTS
+JOINTS = COCO17_SKELETON.joint_names + EXTRA_JOINTS
 INDEX = {name: position for position, name in enumerate(JOINTS)}
 
 # Where a relaxed hand hangs: (outward, forward, up) from the shoulder in arm lengths.

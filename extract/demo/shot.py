@@ -15,9 +15,9 @@ from heatpool.extract.demo.props import Chair
 from heatpool.extract.demo.render import Light, SolidTracks
 from heatpool.extract.demo.scene import Place, draw_backdrop
 from heatpool.extract.demo.subjects import Subject
-from heatpool.pool.records import COCO17
+from heatpool.pool.skeleton import COCO17_SKELETON
 
-_COCO = len(COCO17)
+_COCO = COCO17_SKELETON.joints
 # How far (m) a joint may lie behind the surface that covers it and still count as seen: its own flesh.
 _FLESH_M = np.array(
     [0.05, 0.05, 0.05, 0.07, 0.07, *[0.13] * 2, *[0.09] * 2, *[0.08] * 2, *[0.19] * 2, *[0.11] * 4]

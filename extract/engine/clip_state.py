@@ -1,40 +1,25 @@
-"""A clip on its way through the engine: what is known of it, and the outcome in the end."""
+"""A clip on its way through the engine: what is known of it, and the outcome in the end.
+
+Clips that overlap in one video read the same frames. What is known of a frame therefore lies in a
+`SeenFrame`, and a clip holds those that it reads: with the last clip that reads it a frame is gone.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from heatpool.extract.engine.estimators import Detected, PosedPersons
-from heatpool.extract.records import Frame
+from heatpool.extract.records import Detections, Frame
 from heatpool.extract.rgb.crops import FrameKeeper
+from heatpool.extract.video.clip_events import ClipJob
 from heatpool.extract.video.reader import VideoInfo
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.resample import ResamplePlan
 
-__all__ = ["ClipJob", "ClipState", "Outcome"]
-
-
-@dataclass(frozen=True)
-class ClipJob:
-    """A clip to extract.
-
-    Attributes:
-        clip: number of the clip in the manifest; a detector sees it as `Frame.clip`.
-        path: video file.
-        start_s: start of the clip in the video.
-        end_s: its end, None for the end of the video.
-        persons: persons the action has, 0 when unknown.
-    """
-
-    clip: int
-    path: Path
-    start_s: float = 0.0
-    end_s: float | None = None
-    persons: int = 0
+__all__ = ["ClipState", "Outcome", "SeenFrame"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +35,36 @@ class Outcome:
         return cls(None, ClipResult(Status.FAILED, reason=reason))
 
 
+@dataclass(eq=False)
+class SeenFrame:
+    """A frame after decoding, without its pixels: what the clips that read it share.
+
+    Attributes:
+        time_s: presentation time in seconds from the start of the video.
+        size_px: width and height.
+        detected: what the detection pass kept of it, None before.
+        answers: by number of the detection: a batch of the pose network, and its place there.
+        asked: by number of the detection: clips that wait for the answer.
+    """
+
+    time_s: float
+    size_px: tuple[int, int]
+    detected: Detected | None = None
+    answers: dict[int, tuple[PosedPersons, int]] = field(default_factory=dict)
+    asked: dict[int, list[ClipState]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, frame: Frame) -> SeenFrame:
+        """Return what is known of a frame once it is decoded."""
+        return cls(frame.time_s, (frame.rgb.shape[1], frame.rgb.shape[0]))
+
+    @property
+    def detections(self) -> Detections:
+        """Persons, most confident first; the detection pass must be over."""
+        assert self.detected is not None
+        return self.detected.detections
+
+
 class ClipState:
     """What is known of a clip while it passes through the engine.
 
@@ -61,11 +76,10 @@ class ClipState:
         rgb_frames: frames that are cropped for RGB, 0 for none.
 
     Attributes:
-        detected: what the detection pass kept of each read frame, in order.
-        size_px: width and height of the frames.
+        frames: read frames, in order.
         reason: why the video counts as cut or damaged, empty when it is whole.
-        decoded: all frames came.
-        waiting: answers that are still to come: chosen persons to pose, and one for RGB.
+        chosen: (M, read frames) int64, the detection that fills a slot in a frame, -1 for none.
+        waiting: answers that are still to come: of the pose network, and one for RGB.
         rgb: the RGB encoder's answer, by field of `ClipFeatures`.
     """
 
@@ -73,75 +87,78 @@ class ClipState:
         self, at: int, job: ClipJob, info: VideoInfo, plan: ResamplePlan, *, rgb_frames: int = 0
     ) -> None:
         self.at, self.job, self.info, self.plan = at, job, info, plan
-        self.detected: list[Detected] = []
-        self.reason = ""
-        self.size_px = (0, 0)
-        self.decoded = False
+        self.frames: list[SeenFrame] = []
+        self.reason = info.damage
+        self.chosen = np.zeros((0, 0), np.int64)
         self.waiting = 0
         self.rgb: dict[str, np.ndarray] = {}
-        self._time_s: list[float] = []
         self._keeper = FrameKeeper(plan, rgb_frames)
 
-    @property
-    def all_detected(self) -> bool:
-        """Whether the detection pass over every read frame is done."""
-        return self.decoded and len(self.detected) == len(self.plan.frames)
+    def take(self, seen: SeenFrame, rgb: np.ndarray) -> None:
+        """Note the next read frame, with its pixels."""
+        # Pixels are kept for RGB only, and few of them; all others are gone after the detection pass.
+        self._keeper.offer(len(self.frames), rgb)
+        self.frames.append(seen)
 
-    def take(self, frame: Frame) -> None:
-        """Note the next read frame."""
-        # Frames are kept for RGB only, and few of them; all others are gone after the detection pass.
-        self._keeper.offer(len(self._time_s), frame.rgb)
-        self._time_s.append(frame.time_s)
-        self.size_px = (frame.rgb.shape[1], frame.rgb.shape[0])
+    def detections(self) -> list[Detections]:
+        """Return the persons of each read frame."""
+        return [each.detections for each in self.frames]
 
-    def crop_persons(self, chosen: np.ndarray, *, crop_px: int) -> np.ndarray:
-        """Cut the chosen persons (M, read frames) out of the kept frames: (F, crop_px, crop_px, 3) uint8."""
-        detections = [each.detections for each in self.detected]
-        return self._keeper.crop(detections, chosen, width_px=self.size_px[0], crop_px=crop_px)
+    def persons(self) -> list[tuple[SeenFrame, int]]:
+        """Return the frames and numbers of the detections that fill slots, slot after slot."""
+        return [
+            (self.frames[frame], int(self.chosen[slot, frame]))
+            for slot, frame in np.argwhere(self.chosen >= 0).tolist()
+        ]
 
-    def allocate(self, persons: int, joints: int, channels: int) -> None:
-        """Make room for the pose network's answer for each slot and read frame."""
-        frames = len(self.plan.frames)
-        self._pooled = np.zeros((persons, frames, joints, channels), np.float32)
-        self._map_mean = np.zeros((persons, frames, channels), np.float32)
-        self._keypoints = np.zeros((persons, frames, joints, 3), np.float32)
-        self._boxes = np.zeros((persons, frames, 4), np.float32)
-        self._filled = np.zeros((persons, frames), np.bool_)
-
-    def put(self, posed: PosedPersons, at: int, *, slot: int, frame: int, detection: int) -> None:
-        """Take the answer number `at` of a batch for a detection of a frame into a slot."""
-        size = np.array(self.size_px)
-        self._pooled[slot, frame] = posed.pooled[at]
-        self._map_mean[slot, frame] = posed.map_mean[at]
-        # Relative to the frame, so that the store does not depend on the video's size.
-        self._keypoints[slot, frame, :, :2] = 2 * posed.joints_xy_px[at] / size - 1
-        self._keypoints[slot, frame, :, 2] = posed.scores[at]
-        box_xyxy_px = self.detected[frame].detections.boxes_xyxy_px[detection]
-        self._boxes[slot, frame] = box_xyxy_px / np.tile(size, 2)
-        self._filled[slot, frame] = True
+    def crop_persons(self, *, crop_px: int) -> np.ndarray:
+        """Cut the chosen persons out of the kept frames: (F, crop_px, crop_px, 3) uint8."""
+        width_px = self.frames[-1].size_px[0]
+        return self._keeper.crop(self.detections(), self.chosen, width_px=width_px, crop_px=crop_px)
 
     def outcome(self, gaps: Literal["skip", "zeros"]) -> Outcome:
         """Resample what was seen to T steps; `gaps` as in `EngineOptions`."""
-        plan, info, filled = self.plan, self.info, self._filled
+        plan, info, size_px = self.plan, self.info, self.frames[-1].size_px
+        filled = self.chosen >= 0
         persons = int(filled.any(1).sum())
         status, reason = Status.TRUNCATED if self.reason else Status.OK, self.reason
         if not persons:
             status, reason = Status.NO_PERSON, reason or "no person detected in any frame"
-        result = ClipResult(status, info.frames, info.fps, *self.size_px, persons, reason)
+        result = ClipResult(status, info.frames, info.fps, *size_px, persons, reason)
         if not persons:
             return Outcome(None, result)
         # Maps and vectors of a gap may count as zeros, as published; a keypoint at (0, 0) would be a lie.
         counted = np.ones_like(filled) if gaps == "zeros" else filled
+        pooled, map_mean, keypoints, boxes = self._gathered()
         features = ClipFeatures(
-            pooled=_steps(plan, self._pooled, counted),
-            keypoints=_steps(plan, self._keypoints, filled),
-            boxes=_steps(plan, self._boxes, filled),
+            pooled=_steps(plan, pooled, counted),
+            keypoints=_steps(plan, keypoints, filled),
+            boxes=_steps(plan, boxes, filled),
             mask=np.stack([plan.seen_steps(slot) for slot in filled]),
-            time_s=plan.apply(np.array(self._time_s)).astype(np.float32),
-            map_mean=_steps(plan, self._map_mean, counted),
+            time_s=plan.apply(np.array([each.time_s for each in self.frames])).astype(np.float32),
+            map_mean=_steps(plan, map_mean, counted),
             **self.rgb,
         )
         return Outcome(features, result)
+
+    def _gathered(self) -> tuple[np.ndarray, ...]:
+        """Return the answers for each slot and read frame: pooled, map means, keypoints, boxes."""
+        places = np.argwhere(self.chosen >= 0).tolist()
+        answers = [frame.answers[number] for frame, number in self.persons()]
+        posed, at = answers[0]
+        shape, size = self.chosen.shape, np.array(self.frames[-1].size_px)
+        pooled = np.zeros((*shape, *posed.pooled.shape[1:]), np.float32)
+        map_mean = np.zeros((*shape, *posed.map_mean.shape[1:]), np.float32)
+        keypoints = np.zeros((*shape, posed.scores.shape[1], 3), np.float32)
+        boxes = np.zeros((*shape, 4), np.float32)
+        for (slot, frame), (posed, at) in zip(places, answers, strict=True):
+            pooled[slot, frame], map_mean[slot, frame] = posed.pooled[at], posed.map_mean[at]
+            # Relative to the frame, so that the store does not depend on the video's size.
+            keypoints[slot, frame, :, :2] = 2 * posed.joints_xy_px[at] / size - 1
+            keypoints[slot, frame, :, 2] = posed.scores[at]
+            box_xyxy_px = self.frames[frame].detections.boxes_xyxy_px[self.chosen[slot, frame]]
+            boxes[slot, frame] = box_xyxy_px / np.tile(size, 2)
+        return pooled, map_mean, keypoints, boxes
 
 
 def _steps(plan: ResamplePlan, values: np.ndarray, filled: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from heatpool.extract.engine.clip_state import ClipJob
 from heatpool.extract.engine.engine import EngineOptions
+from heatpool.extract.video.clip_events import ClipJob
 from heatpool.extract.video.readahead import decode_ahead
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
@@ -65,7 +65,7 @@ def _to_json(jobs: Sequence[ClipJob], options: EngineOptions) -> str:
     sampling = options.sampling
     return json.dumps(
         {
-            "jobs": [[job.clip, str(job.path), job.start_s, job.end_s, job.persons] for job in jobs],
+            "jobs": [[job.clip, str(job.path), job.start_s, job.end_s, job.persons, job.fps] for job in jobs],
             "steps": options.steps,
             "sampling": [sampling.frame_stride, sampling.sample_fps],
             "clip_seconds": options.clip_seconds,
@@ -77,13 +77,13 @@ def _main() -> None:
     """Decode the clips named on the standard input; print a line after each."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes to all of a job, and who waits for us answers
     asked = json.load(sys.stdin)
-    stride, fps = asked["sampling"]
-    for clip, path, start_s, end_s, persons in asked["jobs"]:
+    stride, sample_fps = asked["sampling"]
+    for clip, path, *rest in asked["jobs"]:
         items = decode_ahead(
-            [ClipJob(clip, Path(path), start_s, end_s, persons)],
+            [ClipJob(clip, Path(path), *rest)],
             steps=asked["steps"],
             threads=1,
-            sampling=Sampling(frame_stride=stride, sample_fps=fps),
+            sampling=Sampling(frame_stride=stride, sample_fps=sample_fps),
             clip_seconds=asked["clip_seconds"],
         )
         for _ in items:

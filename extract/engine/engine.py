@@ -3,9 +3,9 @@
 Decoding runs ahead in threads; detection and pose run in batches that clips share. The order of the
 work depends only on the list of clips, so a list extracted again gives the same features bit for bit.
 
-A frame's way: decoded → waits in `_frames` → detection pass → forgotten. A person's way, once all frames of
-the clip went through the detection pass: chosen for a slot → waits in `_chosen` → pose → written into the
-clip's state. The last answer completes the clip.
+A frame's way: decoded → waits in `_frames` → detection pass, after which only its `SeenFrame` is left. A
+person's way, once all frames of the clip went through the detection pass: chosen for a slot → waits in
+`_persons` → pose → kept in the frame, for every clip that reads it. The last answer completes the clip.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from heatpool.extract.engine.batch_size import Memory
-from heatpool.extract.engine.clip_state import ClipJob, ClipState, Outcome
+from heatpool.extract.engine.clip_state import ClipState, Outcome, SeenFrame
 from heatpool.extract.engine.estimators import Detected, PosedPersons, PoseEstimator
 from heatpool.extract.engine.tracking import Selection, select_tracked
 from heatpool.extract.records import Frame
 from heatpool.extract.rgb.crops import RgbEncoder
-from heatpool.extract.video.readahead import ClipEnd, ClipStart, decode_ahead
+from heatpool.extract.video.clip_events import ClipEnd, ClipJob, ClipStart
+from heatpool.extract.video.readahead import decode_ahead
+from heatpool.extract.video.reader import VideoInfo
 from heatpool.extract.video.sampling import Sampling
+from heatpool.pool.resample import ResamplePlan
 
 __all__ = ["ClipJob", "EngineOptions", "Outcome", "extract_clips"]
 
@@ -68,6 +72,9 @@ def extract_clips(
 ) -> list[Outcome]:
     """Extract clips; a clip that cannot be read gives a failed outcome and the others go on.
 
+    Clips of one video that follow each other in the list and overlap or touch in time, as the windows of a
+    long video do, are read together: each of their frames is decoded, looked at and posed once.
+
     Args:
         jobs: clips, in order.
         options: see `EngineOptions`.
@@ -82,116 +89,162 @@ def extract_clips(
     Raises:
         HeatpoolError: if the memory does not hold a single frame or person for the networks.
     """
-    return _Engine(options, estimator, rgb, on_clip, memory or Memory()).run(jobs)
+    outcomes: dict[int, Outcome] = {}
+
+    def finish(at: int, outcome: Outcome) -> None:
+        outcomes[at] = outcome
+        on_clip(jobs[at], outcome)
+
+    engine = _Engine(options, estimator, rgb, finish, memory or Memory())
+    items = decode_ahead(
+        jobs,
+        steps=options.steps,
+        threads=options.decode_threads,
+        sampling=options.sampling,
+        clip_seconds=options.clip_seconds,
+    )
+    states: dict[int, ClipState] = {}  # clips whose frames are coming
+    for item in items:
+        if isinstance(item, ClipStart):
+            # Comes again for a clip whose frame count was a lie. Frames of the first reading may still
+            # wait in a batch: they go through the detection pass and nobody asks for them.
+            states[item.at] = engine.begin(item.at, jobs[item.at], item.info, item.plan)
+        elif isinstance(item, ClipEnd):
+            state = states.pop(item.at, None)
+            if state is None or item.failed:
+                finish(item.at, Outcome.failed(item.reason))
+            else:
+                state.reason = state.reason or item.reason
+                engine.end(state)
+        else:
+            engine.take(item.frame, [states[at] for at in item.clips])
+    # Only here are batches run that are not full: a batch's size depends on the list alone, never on
+    # how fast a thread was, and with it every last bit of the features.
+    engine.flush()
+    return [outcomes[at] for at in range(len(jobs))]
 
 
 class _Engine:
+    """The passes over frames and persons, in batches that clips share.
+
+    Args:
+        options: see `EngineOptions`.
+        estimator: detects persons and answers for the chosen ones.
+        rgb: encodes the chosen persons' crops.
+        finish: called with the position and outcome of each clip.
+        memory: which batches were too large.
+    """
+
     def __init__(
         self,
         options: EngineOptions,
         estimator: PoseEstimator[Any],
         rgb: RgbEncoder | None,
-        on_clip: Callable[[ClipJob, Outcome], None],
+        finish: Callable[[int, Outcome], None],
         memory: Memory,
     ) -> None:
-        self._options, self._estimator, self._rgb, self._on_clip = options, estimator, rgb, on_clip
+        self._options, self._estimator, self._rgb, self._finish = options, estimator, rgb, finish
         self._memory = memory
-        self._frames: list[tuple[ClipState, Frame]] = []
-        self._chosen: deque[tuple[ClipState, int, int, int]] = deque()  # clip, slot, frame, detection
+        self._frames: list[tuple[SeenFrame, Frame]] = []
+        self._decoded: deque[ClipState] = deque()  # clips that wait for the detection pass
+        self._persons: deque[tuple[SeenFrame, int]] = deque()  # frame, number of the detection
         self._cropped: list[tuple[ClipState, np.ndarray]] = []  # clip, its (F, H, W, 3) crops
-        self._outcomes: dict[int, Outcome] = {}
 
-    @property
-    def _rgb_frames(self) -> int:
-        return 0 if self._rgb is None else self._rgb.frames
+    def begin(self, at: int, job: ClipJob, info: VideoInfo, plan: ResamplePlan) -> ClipState:
+        """Return the state of a clip whose frames are about to come."""
+        return ClipState(at, job, info, plan, rgb_frames=0 if self._rgb is None else self._rgb.frames)
 
-    def run(self, jobs: Sequence[ClipJob]) -> list[Outcome]:
-        state: ClipState | None = None
-        options = self._options
-        items = decode_ahead(
-            jobs,
-            steps=options.steps,
-            threads=options.decode_threads,
-            sampling=options.sampling,
-            clip_seconds=options.clip_seconds,
-        )
-        for item in items:
-            if isinstance(item, ClipStart):
-                # Comes again for a clip whose frame count was a lie. Frames of the first reading may still
-                # wait in a batch: they go through the detection pass with the old state, which nobody asks.
-                state = ClipState(item.at, jobs[item.at], item.info, item.plan, rgb_frames=self._rgb_frames)
-            elif isinstance(item, ClipEnd):
-                if item.failed:
-                    self._finish(item.at, jobs[item.at], Outcome.failed(item.reason))
-                elif state is not None:
-                    state.decoded = True
-                    state.reason = state.info.damage or item.reason
-                    self._advance(state)
-            elif state is not None:
-                self._take(state, item)
-        # Only here are batches run that are not full: a batch's size depends on the list alone, never on
-        # how fast a thread was, and with it every last bit of the features.
+    def take(self, frame: Frame, states: Sequence[ClipState]) -> SeenFrame:
+        """Take the next frame, for all clips that read it."""
+        seen = SeenFrame.of(frame)
+        for state in states:
+            state.take(seen, frame.rgb)
+        self._frames.append((seen, frame))
+        if len(self._frames) >= self._options.frame_batch:
+            self._detect()
+        return seen
+
+    def end(self, state: ClipState) -> None:
+        """Note that all frames of a clip came."""
+        self._decoded.append(state)
+        self._choose()
+
+    def flush(self) -> None:
+        """Complete every clip that has ended."""
         self._detect()
         self._pose(everything=True)
         self._encode(everything=True)
-        return [self._outcomes[at] for at in range(len(jobs))]
-
-    def _take(self, state: ClipState, frame: Frame) -> None:
-        state.take(frame)
-        self._frames.append((state, frame))
-        if len(self._frames) >= self._options.frame_batch:
-            self._detect()
 
     def _detect(self) -> None:
         """Detect the persons of the waiting frames and let the frames go."""
-        if not self._frames:
-            return
         batch, self._frames = self._frames, []
         # Out of memory, a batch comes back in several parts; the order of the frames stays.
         for part, found in self._memory.frames.run(self._detect_persons, batch):
-            for (state, _), each in zip(part, found, strict=True):
-                state.detected.append(each)
-        for state in dict.fromkeys(state for state, _ in batch):  # not a set: its order would vary
-            self._advance(state)
+            for (seen, _), each in zip(part, found, strict=True):
+                seen.detected = each
+        self._choose()
 
-    def _detect_persons(self, batch: Sequence[tuple[ClipState, Frame]]) -> list[Detected]:
+    def _detect_persons(self, batch: Sequence[tuple[SeenFrame, Frame]]) -> list[Detected]:
         return self._estimator.detect([frame for _, frame in batch])
 
-    def _advance(self, state: ClipState) -> None:
-        """Choose the slots of a clip once its detection pass is done, and queue its persons."""
-        if not state.all_detected:
-            return
-        # Who the main actors are shows only over the whole clip, and only they are worth the pose network.
-        slots = min(self._options.persons, state.job.persons or self._options.persons)
-        chosen = self._options.selection([each.detections for each in state.detected], slots)
-        state.allocate(self._options.persons, self._estimator.joints, self._estimator.channels)
-        state.waiting = int((chosen >= 0).sum())
-        for slot, frame in np.argwhere(chosen >= 0):
-            self._chosen.append((state, int(slot), int(frame), int(chosen[slot, frame])))
-        if not state.waiting:
-            self._complete(state)
-            return
-        if self._rgb is not None:
+    def _choose(self) -> None:
+        """Choose the slots of the clips whose detection pass is over, and queue their persons."""
+        # Frames are looked at in order, so that a clip is done when its last frame is.
+        while self._decoded and self._decoded[0].frames[-1].detected is not None:
+            state = self._decoded.popleft()
+            # Who the main actors are shows only over the whole clip; only they are worth the pose network.
+            most = self._options.persons
+            slots = min(most, state.job.persons or most)
+            scores = partial(self._joint_scores, state)
+            chosen = self._options.selection(state.detections(), slots, scores)
+            state.chosen = np.pad(chosen, ((0, most - slots), (0, 0)), constant_values=-1)
+            self._ask(state)
+
+    def _joint_scores(self, state: ClipState, persons: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Return the mean joint score of persons of a clip, given by read frame and detection."""
+        asked = [(state.frames[frame], number) for frame, number in persons]
+        # Answered at once: a clip that waited for a full batch would keep all its crops meanwhile.
+        now = [(seen, number) for seen, number in asked if number not in seen.answers]
+        self._persons = deque(each for each in self._persons if each not in set(now))
+        for first in range(0, len(now), self._options.person_batch):
+            self._pose_batch(now[first : first + self._options.person_batch])
+        answers = [seen.answers[number] for seen, number in asked]
+        return np.array([posed.scores[at].mean() for posed, at in answers])
+
+    def _ask(self, state: ClipState) -> None:
+        """Queue the chosen persons of a clip whom no clip has asked for yet."""
+        state.waiting = 1  # for us: the clip must not be complete before all of it is queued
+        persons = state.persons()
+        for seen, number in persons:
+            if number in seen.answers:
+                continue
+            if number not in seen.asked:
+                seen.asked[number] = []
+                self._persons.append((seen, number))
+            seen.asked[number].append(state)
+            state.waiting += 1
+        if persons and self._rgb is not None:
             # Cropped at once, so that the kept frames go: a crop is a fraction of a frame.
-            self._cropped.append((state, state.crop_persons(chosen, crop_px=self._rgb.crop_px)))
+            self._cropped.append((state, state.crop_persons(crop_px=self._rgb.crop_px)))
             state.waiting += 1
             self._encode()
+        self._done_one(state)
         self._pose()
 
     def _pose(self, *, everything: bool = False) -> None:
         most = self._options.person_batch
-        while len(self._chosen) >= most or (everything and self._chosen):
-            batch = [self._chosen.popleft() for _ in range(min(len(self._chosen), most))]
-            self._pose_batch(batch)
+        while len(self._persons) >= most or (everything and self._persons):
+            self._pose_batch([self._persons.popleft() for _ in range(min(len(self._persons), most))])
 
-    def _pose_batch(self, batch: Sequence[tuple[ClipState, int, int, int]]) -> None:
+    def _pose_batch(self, batch: Sequence[tuple[SeenFrame, int]]) -> None:
         for part, posed in self._memory.persons.run(self._pose_persons, batch):
-            for at, (state, slot, frame, number) in enumerate(part):
-                state.put(posed, at, slot=slot, frame=frame, detection=number)
-                self._done_one(state)
+            for at, (seen, number) in enumerate(part):
+                seen.answers[number] = posed, at
+                for state in seen.asked.pop(number, ()):
+                    self._done_one(state)
 
-    def _pose_persons(self, batch: Sequence[tuple[ClipState, int, int, int]]) -> PosedPersons:
-        return self._estimator.pose([(state.detected[frame], number) for state, _, frame, number in batch])
+    def _pose_persons(self, batch: Sequence[tuple[SeenFrame, int]]) -> PosedPersons:
+        return self._estimator.pose([(seen.detected, number) for seen, number in batch])
 
     def _encode(self, *, everything: bool = False) -> None:
         """Encode the crops of waiting clips: as many images per batch as `_pose` has persons."""
@@ -212,11 +265,4 @@ class _Engine:
     def _done_one(self, state: ClipState) -> None:
         state.waiting -= 1
         if not state.waiting:
-            self._complete(state)
-
-    def _complete(self, state: ClipState) -> None:
-        self._finish(state.at, state.job, state.outcome(self._options.gaps))
-
-    def _finish(self, at: int, job: ClipJob, outcome: Outcome) -> None:
-        self._outcomes[at] = outcome
-        self._on_clip(job, outcome)
+            self._finish(state.at, state.outcome(self._options.gaps))

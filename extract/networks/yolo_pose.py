@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,20 +18,18 @@ from heatpool.pool.pooling import box_mean, feedback_pool
 
 __all__ = ["YoloPose"]
 
-# Names of the neck's maps that the pose head reads, finest first (strides 8, 16, 32, 64).
-_NECK_LEVELS = ("p3", "p4", "p5", "p6")
-
 
 class YoloPose:
     """`FrameBackbone` over a YOLO pose network (YOLOv8, YOLO11, YOLO26, …).
 
-    The maps that the pose head reads are pooled at the joints the head predicts. A cell of a map of
-    stride s has its centre at input pixel `(i + 0.5) s - 0.5`, and positions are taken exactly so.
+    Boxes, joints and scores are those of ultralytics' `YOLO(…).predict`. The maps that the pose head reads
+    are pooled at the joints it predicts: cell i of the map of stride s covers input pixels i s to (i + 1) s,
+    so its centre is at (i + 1/2) s, where the head has its anchor.
 
     Args:
         loaded: network with a pose head.
-        taps: levels to pool from; several are pooled at the same joints and joined.
-        image_px: longer side of the network's input.
+        taps: levels to pool from, p3 of stride 8, p4 of 16, …; several are pooled at the same joints.
+        image_px: longer side of the network's input; None for what it was trained at.
         min_score: persons below are left out.
         device: where the network runs.
         dtype: of the layers below the head.
@@ -46,33 +45,33 @@ class YoloPose:
         loaded: LoadedModel,
         *,
         taps: Sequence[str] = ("p3",),
-        image_px: int = 640,
+        image_px: int | None = None,
         min_score: float = 0.25,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if not loaded.joints:
+        if loaded.skeleton is None:
             raise HeatpoolError("expected a pose checkpoint such as yolo11n-pose.pt, this one has no joints")
         self._network = PersonNetwork(
             loaded.model,
-            image_px=image_px,
-            person_class=loaded.person_class,
+            image_px=image_px or loaded.image_px,
+            person_classes=loaded.person_classes,
             min_score=min_score,
             device=device,
             dtype=dtype,
         )
         layers = self._network.model.model
         head = layers[-1]
-        levels = _NECK_LEVELS[: len(head.f)]
+        levels = [f"p{round(math.log2(float(stride)))}" for stride in head.stride]
         self.tap = "+".join(check_taps(taps, levels))
-        self.joints = loaded.joints
+        self.skeleton, self.joints = loaded.skeleton, loaded.joints
         self.weights_sha256 = loaded.weights_sha256
         self._layers = [head.f[levels.index(tap)] for tap in taps]
         self._maps: dict[int, Tensor] = {}
         for layer in self._layers:
             layers[layer].register_forward_hook(self._keep(layer))
         with torch.inference_mode():
-            self._network.model(torch.zeros(1, 3, 64, 64, device=self._network.device, dtype=dtype))
+            self._network.model(torch.zeros(1, 3, 128, 128, device=self._network.device, dtype=dtype))
         self.tap_channels = tuple(self._maps[layer].shape[1] for layer in self._layers)
         self.channels = sum(self.tap_channels)
 
@@ -89,31 +88,36 @@ class YoloPose:
     def _read(self, image: ImageRows) -> FramePersons:
         """Map what the network found in one image to frame pixels, best person first."""
         points = image.rows[:, 6:].unflatten(1, (self.joints, -1))  # of nobody, too
-        pooled, map_mean = self._pool(image, points[..., :2])
         detections, order = image.place.detections(image.rows[:, :6].cpu().numpy())
-        keep = torch.from_numpy(order)
-        points = points.cpu()[keep]
-        joints = (points[..., :2].numpy() - np.array(image.place.pad_px)) / image.place.scale
+        best = torch.from_numpy(order).to(image.rows.device)
+        points, boxes_xyxy_px = points[best], image.rows[best, :4]
+        pooled, map_mean = self._pool(image, points[..., :2], boxes_xyxy_px)
+        points = points.cpu()
         has_scores = points.shape[-1] > 2
-        scores = points[..., 2].numpy() if has_scores else np.ones(joints.shape[:2], np.float32)
         return FramePersons(
             detections,
-            joints.astype(np.float32),
-            scores.clip(0, 1),
-            pooled.cpu()[keep].numpy(),
-            map_mean.cpu()[keep].numpy(),
+            image.place.to_frame(points[..., :2].numpy()),
+            points[..., 2].clamp(0, 1).numpy() if has_scores else np.ones(points.shape[:2], np.float32),
+            pooled.cpu().numpy(),
+            map_mean.cpu().numpy(),
         )
 
-    def _pool(self, image: ImageRows, joints_xy_px: Tensor) -> tuple[Tensor, Tensor]:
-        """Pool the maps at joints (D, V, 2) in input pixels, and average them over the rows' boxes."""
+    def _pool(self, image: ImageRows, joints_xy_px: Tensor, boxes_xyxy_px: Tensor) -> tuple[Tensor, Tensor]:
+        """Pool the maps at joints (D, V, 2) and average them over boxes (D, 4), both in input pixels."""
         count = len(joints_xy_px)
+        first = joints_xy_px.new_tensor(image.place.pad_px)
+        last = first + joints_xy_px.new_tensor(image.place.size_px) * joints_xy_px.new_tensor(
+            image.place.scale_xy
+        )
+        inside = joints_xy_px.clamp(first, last)  # as the joints that are given: inside the frame
         pooled, means = [], []
         for layer in self._layers:
             features = self._maps[layer][image.number].float()
             cells = joints_xy_px.new_tensor([features.shape[2], features.shape[1]])
             stride = joints_xy_px.new_tensor(image.input_hw_px[::-1]) / cells
-            position = (joints_xy_px + 0.5) / stride - 0.5
+            # A joint in the outer half of the first cell falls on that cell: there is nothing beyond.
+            position = (inside / stride - 0.5).clamp(torch.zeros_like(cells), cells - 1)
             norm = 2 * position / (cells - 1).clamp(min=1) - 1
             pooled.append(feedback_pool(features.expand(count, -1, -1, -1), norm))
-            means.append(box_mean(features, image.rows[:, :4] / stride.repeat(2)))
+            means.append(box_mean(features, boxes_xyxy_px / stride.repeat(2)))
         return torch.cat(pooled, dim=2), torch.cat(means, dim=1)

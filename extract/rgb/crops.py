@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from heatpool.extract.records import Detections
-from heatpool.pool.jpeg import SLOT_BYTES, pack_jpegs
 from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.store.jpeg import SLOT_BYTES, pack_jpegs
 
 __all__ = ["CropFiles", "FrameKeeper", "RgbEncoder", "crop_square", "middle_frames", "persons_boxes"]
 
@@ -61,7 +61,7 @@ class CropFiles:
         self.width, self.weights_sha256 = SLOT_BYTES, ""
 
     def encode(self, crops: np.ndarray) -> np.ndarray:
-        """Encode (B, F, H, W, 3) uint8 as (B, F, L) uint8; see `heatpool.pool.jpeg`."""
+        """Encode (B, F, H, W, 3) uint8 as (B, F, L) uint8; see `heatpool.pool.store.jpeg`."""
         return np.stack([pack_jpegs(clip) for clip in crops])
 
 

@@ -14,14 +14,14 @@ from av.video.stream import VideoStream
 
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["PacketTable", "open_video", "read_packets"]
+__all__ = ["MOST_PIXELS", "PacketTable", "open_video", "read_packets"]
 
 # Above this size one core no longer decodes faster than a network eats, so FFmpeg may use more threads.
 _THREADED_PIXELS = 1280 * 720
-# 8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels.
-_MOST_PIXELS = 8192 * 4096
+MOST_PIXELS = 8192 * 4096
+"""8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels."""
 _LONGEST_S = 7 * 86_400.0  # stamps that span more are taken for damage; windows and ticks are cut from them
-_LIMIT = {"max_pixels": str(_MOST_PIXELS)}
+_LIMIT = {"max_pixels": str(MOST_PIXELS)}
 
 
 class open_video:  # noqa: N801 - reads as the verb it is at the call
@@ -54,7 +54,7 @@ class open_video:  # noqa: N801 - reads as the verb it is at the call
                 f"expected a video, {self._path.name} is in a codec that FFmpeg does not know"
             )
         pixels = codec.width * codec.height
-        if pixels > _MOST_PIXELS:
+        if pixels > MOST_PIXELS:
             raise HeatpoolError(
                 f"expected pictures of at most 8192 x 4096 pixels, {self._path.name} claims "
                 f"{codec.width} x {codec.height}"

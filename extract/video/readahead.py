@@ -5,63 +5,25 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
-from heatpool.extract.records import Frame
-from heatpool.extract.video.reader import FrameCountError, VideoInfo, iter_frames, probe
+from heatpool.extract.video.clip_events import ClipEnd, ClipEvent, ClipJob, StoppedError
+from heatpool.extract.video.decode import group_clips, send_clips
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.resample import ResamplePlan
 
-__all__ = ["ClipEnd", "ClipStart", "decode_ahead"]
+__all__ = ["decode_ahead"]
 
-# Frames that one clip may lie ahead: bounds memory at threads x this x frame size (6 MB at 1080p).
+# Events, nearly all of them frames, that one reading may lie ahead: bounds memory at threads x this x frame
+# size (6 MB at 1080p).
 _AHEAD = 16
 _POLL_S = 0.5  # how often a clip that gives nothing is asked for how long it has been at it
 _ROOM_POLL_S = 0.2  # how often a full queue is tried again: a thread notices so late that nobody waits
 
 
-class _Job(Protocol):
-    # What decoding needs of a clip; the engine's `ClipJob` lies above this module.
-    @property
-    def clip(self) -> int: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def start_s(self) -> float: ...
-    @property
-    def end_s(self) -> float | None: ...
-
-
-@dataclass(frozen=True, eq=False)
-class ClipStart:
-    """The frames of a clip follow, as `plan` asks for them.
-
-    It comes a second time for a clip whose frame count turned out wrong; what came before is void.
-    """
-
-    at: int
-    info: VideoInfo
-    plan: ResamplePlan
-
-
-@dataclass(frozen=True)
-class ClipEnd:
-    """All frames of a clip came, or `failed`; `reason` says why, or what is wrong with the frames."""
-
-    at: int
-    failed: bool = False
-    reason: str = ""
-
-
-ClipEvent = ClipStart | Frame | ClipEnd
-
-
 def decode_ahead(
-    jobs: Sequence[_Job],
+    jobs: Sequence[ClipJob],
     *,
     steps: int,
     threads: int,
@@ -71,39 +33,47 @@ def decode_ahead(
     """Decode clips in threads and yield their frames strictly in order.
 
     Args:
-        jobs: clips.
+        jobs: clips; those of one video that overlap or touch, one after the other, are decoded together.
         steps: T, which decides the frames that are read.
-        threads: clips decoded at the same time.
+        threads: videos decoded at the same time.
         sampling: frames that count at all; by default every one.
         clip_seconds: time that reading one clip may take, 0 = any. A clip that takes longer fails; its
             thread is left to itself where it hangs in native code, and another takes its place.
 
     Yields:
-        For each clip a `ClipStart`, its `Frame`s and a `ClipEnd`; for an unreadable one a failed `ClipEnd`.
+        For each clip a `ClipStart`, its `ClipFrame`s and a `ClipEnd`; for an unreadable one a failed
+        `ClipEnd`. Starts come in the order of the clips, and so do ends; clips that overlap are under way at
+        the same time.
     """
-    # A queue per clip, not one for all: frames of later clips, decoded early, must wait for their turn.
-    readings = [_Reading(at, job, clip_seconds) for at, job in enumerate(jobs)]
+    # A queue per reading, not one for all: frames of later clips, decoded early, must wait for their turn.
+    readings = [_Reading(clips, clip_seconds) for clips in group_clips(jobs)]
     todo: queue.SimpleQueue[_Reading] = queue.SimpleQueue()
     for reading in readings:
         todo.put(reading)
     workers: list[threading.Thread] = []
 
-    def start_thread() -> None:
+    def start_thread(first: _Reading | None = None) -> None:
         # A daemon: Python would wait at its end for a thread that hangs in a decoder.
-        worker = threading.Thread(
-            target=_decode_clips, args=(todo, steps, sampling or Sampling()), name="decode", daemon=True
-        )
+        args = (first, todo, steps, sampling or Sampling())
+        worker = threading.Thread(target=_decode_clips, args=args, name="decode", daemon=True)
         workers.append(worker)
         worker.start()
 
     try:
-        for _ in range(min(threads, len(jobs))):
+        for _ in range(min(threads, len(readings))):
             start_thread()
-        for reading in readings:
-            yield from reading.follow()
-            # Its thread may never return, and nothing can end it: without another one the rest would wait.
-            if reading.hangs:
-                start_thread()
+        for reading in readings.copy():
+            while True:
+                yield from reading.follow()
+                if not reading.hangs:
+                    break
+                # Its thread may never return, and nothing can end it: the rest would wait for ever.
+                rest = _Reading(reading.left, clip_seconds) if reading.left else None
+                start_thread(rest)
+                if rest is None:
+                    break
+                readings.append(rest)
+                reading = rest
     finally:
         # Also when the consumer stops early or fails: threads must not go on decoding for nobody.
         for reading in readings:
@@ -113,20 +83,24 @@ def decode_ahead(
 
 
 class _Reading:
-    """A clip that is read: its events on their way, and how long it has been worked on.
+    """A group of clips that are read: their events on their way, and how long a clip has been worked on.
 
     The decoding thread calls `begin` and `put`, the consumer `follow`. Each field has one writer, so that no
     lock is needed.
 
+    Args:
+        clips: the group: positions and clips.
+        limit_s: time that a clip may take, 0 = any.
+
     Attributes:
-        at: position of the clip.
-        job: the clip.
+        clips: the group.
+        left: clips whose end the consumer has not seen yet.
         over: nobody wants more of it.
-        hangs: it took too long and its thread did not come back.
+        hangs: a clip took too long and the thread did not come back.
     """
 
-    def __init__(self, at: int, job: _Job, limit_s: float) -> None:
-        self.at, self.job = at, job
+    def __init__(self, clips: Sequence[tuple[int, ClipJob]], limit_s: float) -> None:
+        self.clips, self.left = tuple(clips), deque(clips)
         self.over = threading.Event()
         self.hangs = False
         self._events: queue.Queue[ClipEvent] = queue.Queue(_AHEAD)
@@ -135,14 +109,16 @@ class _Reading:
         self._since: float | None = None  # monotonic; None while it waits for the consumer
 
     def begin(self) -> None:
-        """Start the clock."""
+        """Start the clock anew."""
+        self._since = None
+        self._worked_s = 0.0
         self._since = time.monotonic()
 
     def put(self, event: ClipEvent) -> None:
         """Hand an event over; waiting for room does not count as work.
 
         Raises:
-            _Stopped: if nobody wants it.
+            StoppedError: if nobody wants it.
             HeatpoolError: if the clip has taken too long.
         """
         # A slow clip ends here, in its own thread; only one that hangs is given up by the consumer.
@@ -150,19 +126,20 @@ class _Reading:
             raise HeatpoolError(self._too_long_reason())
         worked_s = self._spent_s()
         self._since = None  # before the sum changes: the consumer must not count the time twice
-        self._worked_s = worked_s
+        # Of clips that are read together each has its own time, from the end of the one before.
+        self._worked_s = 0.0 if isinstance(event, ClipEnd) else worked_s
         while not self.over.is_set():
             try:
                 self._events.put(event, timeout=_ROOM_POLL_S)
             except queue.Full:
                 continue
-            self.begin()
+            self._since = time.monotonic()
             return
-        raise _Stopped
+        raise StoppedError
 
     def follow(self) -> Iterator[ClipEvent]:
-        """Yield the events up to the `ClipEnd`."""
-        while True:
+        """Yield the events up to the last clip's `ClipEnd`, or that of a clip that hangs."""
+        while self.left and not self.hangs:
             try:
                 event = self._events.get(timeout=_POLL_S if self._limit_s else None)
             except queue.Empty:
@@ -170,10 +147,10 @@ class _Reading:
                     continue
                 self.hangs = True
                 self.over.set()
-                event = ClipEnd(self.at, True, self._too_long_reason())
-            yield event
+                event = ClipEnd(self.left[0][0], True, self._too_long_reason())
             if isinstance(event, ClipEnd):
-                return
+                self.left.popleft()
+            yield event
 
     def _spent_s(self) -> float:
         since = self._since
@@ -183,64 +160,19 @@ class _Reading:
         return 0 < self._limit_s < self._spent_s()
 
     def _too_long_reason(self) -> str:
-        return f"reading {self.job.path.name} took more than {self._limit_s:g} s (--clip-seconds)"
+        name = self.clips[0][1].path.name
+        return f"reading {name} took more than {self._limit_s:g} s (--clip-seconds)"
 
 
-def _decode_clips(todo: queue.SimpleQueue[_Reading], steps: int, sampling: Sampling) -> None:
+def _decode_clips(
+    first: _Reading | None, todo: queue.SimpleQueue[_Reading], steps: int, sampling: Sampling
+) -> None:
     """Decode clips until none is left, or this thread's clip was given up."""
+    reading = first
     while True:
         try:
-            reading = todo.get_nowait()
-        except queue.Empty:
+            reading = reading or todo.get_nowait()
+            send_clips(reading.clips, reading, steps=steps, sampling=sampling)
+        except (queue.Empty, StoppedError):
             return
-        try:
-            _decode_clip(reading, steps, sampling)
-        except _Stopped:
-            return
-
-
-def _decode_clip(reading: _Reading, steps: int, sampling: Sampling) -> None:
-    """Send the events of one clip; whatever goes wrong ends this clip alone."""
-    failed, reason, job = False, "", reading.job
-    reading.begin()
-    try:
-        info = probe(job.path, start_s=job.start_s, end_s=job.end_s)
-        for attempt in range(3):  # after a seek, from the start, and with the frames that decode
-            try:
-                reason = _send_frames(reading, info, steps, sampling)
-                break
-            except FrameCountError as count:
-                if attempt == 2:
-                    raise
-                info = info.corrected(count.decoded)
-    except _Stopped:
-        raise
-    except HeatpoolError as error:
-        failed, reason = True, str(error)
-    except Exception as error:  # a decoder fault must not end the run; the failure list names it
-        failed, reason = True, f"{type(error).__name__}: {error}"
-    reading.put(ClipEnd(reading.at, failed, reason))
-
-
-def _send_frames(reading: _Reading, info: VideoInfo, steps: int, sampling: Sampling) -> str:
-    """Send the frames that the plan reads; return what is wrong with them, empty for nothing."""
-    job = reading.job
-    if info.frames < 2:
-        why = f" ({info.damage})" if info.damage else ""
-        raise HeatpoolError(f"expected at least 2 frames, {job.path.name} holds {info.frames}{why}")
-    # The plan counts sampled frames, the decoder all: `counting` translates.
-    counting = sampling.frames(info)
-    plan = ResamplePlan.linear(len(counting), steps)
-    reading.put(ClipStart(reading.at, info, plan))
-    corrupt = scaled = 0
-    for frame in iter_frames(job.path, counting[plan.frames], info=info):
-        corrupt += frame.corrupt
-        scaled += frame.scaled
-        reading.put(Frame(job.clip, info.first_frame + frame.index, frame.time_s, frame.rgb))
-    if scaled:
-        return f"{scaled} of the frames that were read are of another size than the first"
-    return f"{corrupt} of the frames that were read are damaged" if corrupt else ""
-
-
-class _Stopped(Exception):  # noqa: N818 - not an error: the consumer went away
-    pass
+        reading = None

@@ -1,4 +1,4 @@
-"""Reading videos with PyAV: how many frames there really are, and the wanted ones as RGB."""
+"""Reading videos, or pictures that are one: how many frames there really are, and the wanted ones as RGB."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from heatpool.extract.video.packets import open_video, read_packets
+from heatpool.extract.video.pictures import is_pictures, iter_pictures, tabulate_pictures
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe"]
@@ -101,21 +102,25 @@ class DecodedFrame:
     scaled: bool = False
 
 
-def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> VideoInfo:
+def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None, fps: float = 0.0) -> VideoInfo:
     """Count the frames of a video, or of a window of it, by demuxing.
 
     Args:
-        path: video file.
+        path: video file, folder of pictures, or pattern such as `frames/img_%05d.jpg`.
         start_s: start of the window in seconds from the start of the video.
         end_s: end of the window (exclusive); None for the end of the video.
+        fps: pictures per second of a folder or pattern; a video file has times of its own.
 
     Raises:
         HeatpoolError: if the file cannot be opened, holds no video that can be decoded, claims larger
-            pictures than 8192 x 4096, or the window holds no frame.
+            pictures than 8192 x 4096, pictures have no rate, or the window holds no frame.
     """
-    # Size and time of change tell the cached table of a file from that of another of the same name.
-    about = path.stat() if path.exists() else None
-    table = read_packets(path, about and (about.st_size, about.st_mtime_ns))
+    if is_pictures(path):
+        table = tabulate_pictures(path, fps=fps)
+    else:
+        # Size and time of change tell the cached table of a file from that of another of the same name.
+        about = path.stat() if path.exists() else None
+        table = read_packets(path, about and (about.st_size, about.st_mtime_ns))
     times_s, damage, found = table.times_s, table.damage, len(table.times_s)
     if not damage and table.header > found:
         damage = f"header claims {table.header} frames, the file holds {found}"
@@ -143,7 +148,7 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
     """Decode a window and yield the wanted frames in order; the others are never converted to RGB.
 
     Args:
-        path: video file.
+        path: video file, folder of pictures, or pattern.
         wanted: sorted frame numbers within the window.
         info: of the window, from `probe`.
 
@@ -153,8 +158,12 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
     Raises:
         FrameCountError: after the last frame, if the window holds another number of frames than
             `info.frames` (damaged or oddly muxed file): drop what was yielded and read again.
-        HeatpoolError: if the file cannot be opened.
+        HeatpoolError: if the file, or a picture, cannot be opened.
     """
+    if is_pictures(path):
+        for number, rgb, scaled in iter_pictures(path, wanted, first=info.first_frame):
+            yield DecodedFrame(number, float(info.times_s[number]), rgb, corrupt=False, scaled=scaled)
+        return
     # Frames are known by their number alone, so every frame before the last wanted one must be decoded, and
     # the rest too: only the full count shows whether the numbers were right.
     want = iter(wanted.tolist())

@@ -1,10 +1,11 @@
-"""`heatpool demo`: the main job on the embedded data set, from rendered videos to report.html."""
+"""`heatpool demo`: the main job on the embedded data set, from rendered videos to report.html; and real people."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import time
+from pathlib import Path
 
 from heatpool.pipelines.options import DemoOptions
 from heatpool.pipelines.process.device import available_cores
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 def run(options: DemoOptions) -> int:
     """Render, extract, train, evaluate and report; a demo that was interrupted resumes where it was.
+
+    A real clip is extracted as well, where it and weights for real people can be had.
 
     Raises:
         HeatpoolError: if the folder holds something else, or a stage fails.
@@ -54,6 +57,23 @@ def run(options: DemoOptions) -> int:
         resume=run_folder.exists(),
         quiet=options.quiet,
     )
+    if options.fetch:
+        _add_real_people(options, run_folder, features, manifest)
     print(trained)
     _log.info("demo: %.0f s in all; open %s", time.monotonic() - begun, run_folder / "report.html")
     return 0
+
+
+def _add_real_people(options: DemoOptions, run_folder: Path, features: Path, manifest: Path) -> None:
+    """Extract a real clip and put its contact sheet into the report; without the package index, say so."""
+    from heatpool.pipelines.extraction.real_clip import REAL_CLIP_ABOUT, extract_real_clip
+    from heatpool.pipelines.report.run_report import report_run
+    from heatpool.pool.store.reader import FeatureStore
+
+    try:
+        sheet = extract_real_clip(options.out / "real", quiet=options.quiet)
+    except HeatpoolError as error:
+        _log.warning("no real people in this demo: %s", error)
+        return
+    _log.info("real people: %s (%s)", sheet, REAL_CLIP_ABOUT)
+    report_run(run_folder, FeatureStore.open(features), videos=manifest, sheets=[(sheet, REAL_CLIP_ABOUT)])

@@ -16,7 +16,10 @@ from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
-from heatpool.pool.splits import Finding, check_labels, check_split
+from heatpool.pool.split_findings import check_split
+from heatpool.pool.split_findings.finding import Finding
+from heatpool.pool.split_findings.labels import check_labels
+from heatpool.pool.split_findings.leaks import find_leaks
 
 __all__ = ["FOUND_ERRORS", "run"]
 
@@ -48,7 +51,7 @@ def run(options: DoctorOptions) -> int:
     contents = [reports[clip.path].sha256 for clip in manifest.clips]
     of_set += check_labels(index)
     for protocol in index.splits:
-        of_set += check_split(index, protocol, contents=contents)
+        of_set += [*check_split(index, protocol), *find_leaks(index, protocol, contents=contents)]
     findings = [*of_clips, *of_set]
     _write(out, index, [reports[clip.path] for clip in manifest.clips], findings)
     if findings or not options.quiet:

@@ -18,6 +18,7 @@ from heatpool.pipelines.options import ManifestOptions
 from heatpool.pool.disk.atomic import atomic_file, refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
+from heatpool.pool.split_findings import find_split_problems
 
 __all__ = ["excluded_path", "run"]
 
@@ -45,7 +46,9 @@ def run(options: ManifestOptions) -> int:
     listing, notes = _with_splits(DATASETS[options.dataset](folder), options)
     listing.manifest.write(options.out, overwrite=options.overwrite)
     _write_excluded(listing, excluded_path(options.out))
-    for line in [*_summary(listing, options.out), *notes]:
+    index = listing.manifest.index()
+    problems = [line for protocol in index.splits for line in find_split_problems(index, protocol)]
+    for line in [*_summary(listing, options.out), *notes, *(f"  {line}" for line in problems)]:
         _log.info(line)
     return 0
 
@@ -81,8 +84,6 @@ def _with_splits(listing: Listing, options: ManifestOptions) -> tuple[Listing, l
             else:
                 clips, note = _carve(clips, protocol, Split.VAL, options)
                 notes.append(note)
-        elif splits[Split.TRAIN] and not splits[Split.VAL]:
-            notes.append(f"  {protocol} has no val split, which train needs: add --val-fraction 0.05")
     return listing.with_clips(clips), notes
 
 

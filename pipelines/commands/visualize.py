@@ -41,7 +41,8 @@ def _with_outputs(options: VisualizeOptions) -> VisualizeOptions:
     if not options.video.is_file():
         raise HeatpoolError(f"expected a video file, got {options.video}")
     if options.out is None and options.sheet is None:
-        options = replace(options, out=Path(f"{options.video.stem}-overlay.mp4"))
+        stem = options.video.stem
+        options = replace(options, out=Path(f"{stem}-overlay.mp4"), sheet=Path(f"{stem}-sheet.png"))
     for path in (options.out, options.sheet):
         if path is None:
             continue

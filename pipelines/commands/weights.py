@@ -1,4 +1,4 @@
-"""`heatpool weights …`: the official weights, which are available locally, and whether they are intact."""
+"""`heatpool weights …`: the official weights, where they come from, and whether those at hand are intact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from heatpool.extract.networks.weight_sources import WEIGHTS, WeightSource, known_weights
 from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
-from heatpool.pipelines.options import WeightsListOptions, WeightsVerifyOptions
+from heatpool.pipelines.options import WeightsFetchOptions, WeightsListOptions, WeightsVerifyOptions
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
@@ -25,7 +25,7 @@ def run(options: Any) -> int:
     """Do what options of this group ask; return the exit code.
 
     Raises:
-        HeatpoolError: if there is no such file.
+        HeatpoolError: if there is no such file, or it cannot be fetched.
     """
     raise TypeError(f"expected options of a weights command, got {type(options).__name__}")
 
@@ -35,10 +35,14 @@ def _list(options: WeightsListOptions) -> int:
     path = WeightsSearchPath.of_machine()
     found = [path.find_source(source) for source in WEIGHTS]
     places = [str(place.resolve()) if place else "" for place in found]
-    rows = [{**asdict(source), "local_path": place} for source, place in zip(WEIGHTS, places, strict=True)]
+    rows = [
+        {**asdict(source), "package": str(source.package or ""), "local_path": place}
+        for source, place in zip(WEIGHTS, places, strict=True)
+    ]
     if options.format == "table":
         print(_table(places))
         print(f"\nlooked in {path.describe()}; {FOLDER_VARIABLE} names a folder of your own")
+        print(f"heatpool weights fetch NAME puts one into {path.fetch_folder}")
         print(
             "AP in percent on COCO val2017: of keypoints, with a detector's boxes but for yolo-pose; of boxes"
         )
@@ -53,7 +57,7 @@ def _list(options: WeightsListOptions) -> int:
 
 
 def _table(places: Sequence[str]) -> str:
-    header = ("backend", "weights", "AP", "MB", "licence", "sha256", "local path, or source")
+    header = ("backend", "weights", "AP", "MB", "licence", "sha256", "local path, or where it comes from")
     rows = [header, *(_row(source, place) for source, place in zip(WEIGHTS, places, strict=True))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     return "\n".join(
@@ -70,8 +74,17 @@ def _row(source: WeightSource, place: str) -> tuple[str, ...]:
         f"{source.size_mb:g}" if source.size_mb else "-",
         source.licence,
         source.sha256[:12] or "-",
-        (f"local: {place}" if place else source.url) + note,
+        (f"local: {place}" if place else ", else ".join(source.places)) + note,
     )
+
+
+@run.register(WeightsFetchOptions)
+def _fetch(options: WeightsFetchOptions) -> int:
+    from heatpool.pipelines.extraction.weights_fetch import fetch_weights
+
+    place = fetch_weights(options.name, overwrite=options.overwrite, quiet=options.quiet)
+    print(place.resolve())
+    return 0
 
 
 @run.register(WeightsVerifyOptions)

@@ -91,7 +91,7 @@ class TappedHeatmaps:
         self._backbone, self._which = backbone, list(joints)
         self.name, self.tap, self.channels = backbone.name, backbone.tap, backbone.channels
         self.joints, self.crop, self.weights_sha256 = backbone.joints, backbone.crop, backbone.weights_sha256
-        self.tap_channels = backbone.tap_channels
+        self.tap_channels, self.skeleton = backbone.tap_channels, backbone.skeleton
         self._maps: list[np.ndarray] = []
 
     def forward(self, crops: Tensor) -> PoseBatch:

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from heatpool.classify.networks.graph import COCO17_GRAPH
-from heatpool.pool.records import COCO17, check_array
+from heatpool.pool.records import check_array
+from heatpool.pool.skeleton import COCO17_SKELETON
 
-__all__ = ["COCO17_LINES", "PERSON_COLOURS", "blend_heatmap", "crop_cells", "draw_persons"]
-
-COCO17_LINES: tuple[tuple[int, int], ...] = (*COCO17_GRAPH.bones, (5, 6), (11, 12))
-"""Pairs of joints to join by a line: the tree of the graph, with the lines of shoulders and hips."""
+__all__ = ["PERSON_COLOURS", "blend_heatmap", "crop_cells", "draw_persons"]
 
 PERSON_COLOURS: tuple[tuple[int, int, int], ...] = (
     (86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0),
@@ -33,8 +30,8 @@ def draw_persons(
     boxes_xyxy_px: np.ndarray,
     joints_xy_px: np.ndarray,
     scores: np.ndarray,
-    bones: Sequence[tuple[int, int]] = COCO17_LINES,
-    joint_names: Sequence[str] = COCO17,
+    bones: Sequence[tuple[int, int]] = COCO17_SKELETON.edges,
+    joint_names: Sequence[str] = COCO17_SKELETON.joint_names,
     names: Sequence[str] | None = None,
     slots: Sequence[int] | None = None,
     min_score: float = 0.2,

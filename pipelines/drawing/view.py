@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heatpool.pipelines.drawing.overlay import COCO17_LINES, blend_heatmap, draw_persons
-from heatpool.pool.records import COCO17
+from heatpool.pipelines.drawing.overlay import blend_heatmap, draw_persons
+from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 
 __all__ = ["Heatmap", "PersonsInView", "View", "joint_names", "scaled_size"]
 
@@ -113,7 +113,7 @@ class View:
             boxes_xyxy_px=(persons.boxes_xyxy_px - np.tile(corner, 2) + 0.5) * np.tile(scale, 2) - 0.5,
             joints_xy_px=(persons.joints_xy_px - corner + 0.5) * scale - 0.5,
             scores=persons.scores,
-            bones=COCO17_LINES if joints == len(COCO17) else (),
+            bones=COCO17_SKELETON.edges if joints == COCO17_SKELETON.joints else (),
             joint_names=joint_names(joints),
             names=[str(slot + 1) for slot in persons.slots],
             slots=persons.slots,
@@ -123,7 +123,7 @@ class View:
 
 def joint_names(joints: int) -> tuple[str, ...]:
     """Return the names of V joints: those of COCO for 17, else their numbers."""
-    return COCO17 if joints == len(COCO17) else tuple(str(number) for number in range(joints))
+    return (COCO17_SKELETON if joints == COCO17_SKELETON.joints else Skeleton.unnamed(joints)).joint_names
 
 
 def scaled_size(size_px: tuple[int, int], longer_px: int) -> tuple[int, int]:

@@ -32,8 +32,6 @@ __all__ = [
     "build_top_down",
 ]
 
-_DETECTOR_INPUT_PX = 640  # what ultralytics' checkpoints are trained at
-
 
 def build_estimator(
     options: NetworkOptions, manifest: Manifest, *, device: torch.device
@@ -126,8 +124,8 @@ def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch
     loaded = load_ultralytics(options.detector)
     return UltralyticsDetector(
         loaded.model,
-        image_px=_DETECTOR_INPUT_PX,
-        person_class=loaded.person_class,
+        image_px=loaded.image_px,
+        person_classes=loaded.person_classes,
         min_score=options.min_score,
         device=device,
         dtype=_torch_dtype(options),

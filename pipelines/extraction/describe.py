@@ -46,6 +46,9 @@ def describe_store(
         precision=options.precision,
         tap_channels=backbone.tap_channels,
         map_mean=options.map_mean,
+        skeleton=backbone.skeleton.name,
+        joint_names=backbone.skeleton.joint_names,
+        edges=backbone.skeleton.edges,
     )
 
 

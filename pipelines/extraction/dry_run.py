@@ -139,7 +139,7 @@ def _count_reads(work: ShardWork) -> dict[int, int]:
 
 def _reads(clip: Clip, sampling: Sampling, steps: int) -> int:
     try:
-        info = probe(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+        info = probe(clip.path, start_s=clip.start_s, end_s=clip.end_s, fps=clip.fps)
     except HeatpoolError:
         return 0
     if info.frames < 2:

@@ -126,8 +126,12 @@ def run_extraction(options: ExtractOptions) -> Extraction:
     return done
 
 
-def prepare(options: ExtractOptions) -> ExtractPlan:
+def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> ExtractPlan:
     """Find the clips, make the choices that are open and load the networks.
+
+    Args:
+        options: of the extraction.
+        clips: to extract, in place of those that `options.videos` stands for.
 
     Raises:
         HeatpoolError: if an option, the videos or the weights are not as they must be.
@@ -136,7 +140,7 @@ def prepare(options: ExtractOptions) -> ExtractPlan:
     options = options.resolved()
     if options.videos is None:
         videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
-    manifest = _clips(options, videos)
+    manifest = _clips(options, clips or read_videos(videos))
     threads = set_threads(options.threads)
     device = pick_device(options.device)
     options = choose_networks(options, demo=is_demo(videos), device=device.type)
@@ -177,9 +181,9 @@ def carry_out(plan: ExtractPlan) -> Extraction:
     return _outcome(out, time.monotonic() - begun)
 
 
-def _clips(options: ExtractOptions, videos: Path) -> Manifest:
-    """Read the manifest, as far as it is wanted, cut into windows if they are asked for."""
-    manifest = read_videos(videos).with_disjoint(options.disjoint_columns)
+def _clips(options: ExtractOptions, manifest: Manifest) -> Manifest:
+    """Return the manifest, as far as it is wanted, cut into windows if they are asked for."""
+    manifest = manifest.with_disjoint(options.disjoint_columns)
     if options.limit:
         manifest = manifest.limit(options.limit)
     if options.window_s:

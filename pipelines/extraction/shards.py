@@ -118,7 +118,9 @@ class ShardWork:
     def jobs(self, rows: Sequence[int]) -> list[ClipJob]:
         """Return the clips of some rows of the manifest, as jobs."""
         clips = [(row, self.manifest.clips[row]) for row in rows]
-        return [ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons) for row, clip in clips]
+        return [
+            ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons, clip.fps) for row, clip in clips
+        ]
 
 
 @dataclass(frozen=True)

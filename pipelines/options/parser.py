@@ -33,7 +33,8 @@ class CommandParser:
     Args:
         name: of the command.
         options: its options class.
-        bare: options that words without a flag stand for, in order; one that ends in `...` takes all words.
+        bare: options that words without a flag stand for, in order; the last one may end in `...`: it takes
+            all words that are left.
         examples: command lines for the help.
     """
 
@@ -68,7 +69,9 @@ class CommandParser:
         return self._class(**values)
 
     def _build(self, examples: str) -> ArgumentParser:
-        words = [each.upper() + "…" * self._takes_all for each in self._bare]
+        words = [each.upper() for each in self._bare]
+        if self._takes_all:
+            words[-1] += "…"
         usage = [
             word if self._table[each].required else f"[{word}]"
             for each, word in zip(self._bare, words, strict=True)
@@ -116,9 +119,9 @@ class CommandParser:
             if word.startswith("-") and not word[1:2].isdigit() and word != "-":
                 raise unknown_option(word.partition("=")[0], self._table)
         rest += words[end + 1 :]
-        if self._takes_all and rest:
-            return {self._bare[0]: rest, **given}
         free = [name for name in self._bare if name not in given]
+        if self._takes_all and self._bare[-1] in free and len(rest) >= len(free):
+            rest = [*rest[: len(free) - 1], rest[len(free) - 1 :]]
         if len(rest) > len(free):
             raise OptionError(f"expected an option before {rest[len(free)]!r}")
         return given | dict(zip(free, rest, strict=False))

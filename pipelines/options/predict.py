@@ -13,14 +13,19 @@ __all__ = ["PredictOptions"]
 
 @dataclass(frozen=True)
 class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
-    """Classify the actions in videos with a trained run.
+    """Classify the actions in videos, in stored features or in a live stream with a trained run.
 
     Extracts features as those that the run was trained on.
 
     Attributes:
         run: run folder of heatpool train
-        videos: video, folder of videos or manifest CSV
-        out: file for the predictions, .csv or .json; without it they are printed only
+        videos: videos, folders of videos, manifest CSVs, patterns such as 'takes/*.mp4', http(s) addresses
+        out: file for the answer of every clip or window, .csv or .json
+        features: feature store or archive to classify in place of videos; nothing is extracted
+        follow: stream to classify while it runs: rtsp:// or http(s):// address, camera (/dev/video0), pipe or
+            file; needs --window-s; Ctrl-C ends it
+        segments: folder for what happens when: segments.csv, timeline.png, and per video an .eaf (ELAN) and
+            an .srt (subtitles)
         annotate: folder for annotated videos, one per video: persons, best classes, the current window
         top: classes to name for each clip
         weights: of the pose network, where they do not lie where they lay at extraction
@@ -30,9 +35,12 @@ class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
     """
 
     run: Path
-    videos: Path
+    videos: tuple[str, ...] = ()
     out: Path | None = None
     _: KW_ONLY
+    features: str | None = None
+    follow: str | None = None
+    segments: Path | None = None
     annotate: Path | None = None
     top: int = 3
     weights: str | None = None
@@ -45,3 +53,17 @@ class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
         require_at_least(self, 1, "top")
         if self.out is not None and self.out.suffix not in (".csv", ".json"):
             raise OptionError(f"expected --out to end in .csv or .json, got {self.out}")
+        asked = [
+            name
+            for name, value in (("videos", self.videos), ("--features", self.features), ("--follow", self.follow))
+            if value
+        ]
+        if len(asked) != 1:
+            got = " and ".join(asked) or "nothing to classify"
+            raise OptionError(f"expected videos, --features or --follow, got {got}")
+        if self.follow and not self.window_s:
+            raise OptionError("expected --window-s with --follow, such as --window-s 4 --stride-s 2")
+        if not self.videos and self.annotate is not None:
+            raise OptionError(f"expected --annotate with videos, got {asked[0]}")
+        if self.features and self.window_s:
+            raise OptionError("expected --window-s with videos: stored features are windows already or are not")

@@ -20,8 +20,8 @@ class VisualizeOptions(NetworkOptions, OutputOptions):
 
     Attributes:
         video: video file
-        out: annotated video to write, .mp4; default <video>-overlay.mp4 here, unless there is a --sheet
-        sheet: contact sheet to write, .png
+        out: annotated video to write, .mp4; without --out and --sheet it is <video>-overlay.mp4 here
+        sheet: contact sheet to write, .png; without --out and --sheet it is <video>-sheet.png here
         sheet_frames: pictures on the contact sheet, evenly spaced in time
         heatmaps: all = the highest of all joints, none, or joints by name: left_wrist,right_wrist
         size: longer side of the drawn frames in pixels

@@ -19,11 +19,11 @@ from heatpool.pipelines.drawing.view import Heatmap, PersonsInView, View
 from heatpool.pipelines.report.samples import ClipPictures, Picture, SampleFeatures
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["draw_clip", "nearest_frames", "person_heatmaps"]
+__all__ = ["draw_clip", "embed_picture", "nearest_frames", "person_heatmaps"]
 
 _JPEG_QUALITY = 82
 _MARGIN_S = 0.5
-_STRIP_WIDTH_PX, _HEAT_WIDTH_PX = 340, 460
+_STRIP_WIDTH_PX, _HEAT_WIDTH_PX, _SHEET_WIDTH_PX = 340, 460, 1600
 
 
 @contextmanager
@@ -103,6 +103,20 @@ def _draw_heat(frame: np.ndarray, persons: PersonsInView, time: str, network: Po
     )
     each = ", ".join(f"{slot + 1}: {peak:.2f}" for slot, peak in zip(persons.slots, peaks, strict=True))
     return _encode(drawn, f"{time}, peak of person {each}")
+
+
+def embed_picture(path: Path, caption: str) -> Picture:
+    """Return a picture file as one of the page, at most 1,600 pixels wide.
+
+    Raises:
+        HeatpoolError: if it is no picture.
+    """
+    bgr = cv2.imread(str(path))
+    if bgr is None:
+        raise HeatpoolError(f"expected a picture, got {path}")
+    scale = min(_SHEET_WIDTH_PX / bgr.shape[1], 1.0)
+    size_px = round(bgr.shape[1] * scale), round(bgr.shape[0] * scale)
+    return _encode(cv2.resize(bgr, size_px, interpolation=cv2.INTER_AREA)[..., ::-1], caption)
 
 
 def _encode(rgb: np.ndarray, caption: str) -> Picture:

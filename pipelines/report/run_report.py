@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["report_run"]
 
 
-def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) -> Path:
+def report_run(
+    run: Path,
+    store: FeatureStore,
+    *,
+    videos: Path | None = None,
+    sheets: Sequence[tuple[Path, str]] = (),
+) -> Path:
     """Write `report.html` of a run folder.
 
     Args:
@@ -25,6 +32,7 @@ def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) ->
         store: the store it was trained on.
         videos: folder or manifest of the videos; without it the page has no pictures: to decode and draw
             them takes longer than a small head takes to train.
+        sheets: contact sheets to show below the sample clips, each with its caption.
 
     Returns:
         Path of the report. Pictures that cannot be made, for want of videos or of the network's weights,
@@ -38,7 +46,8 @@ def report_run(run: Path, store: FeatureStore, *, videos: Path | None = None) ->
         from heatpool.extract.datasets.folder import read_videos  # pictures were asked for
 
         root = read_videos(videos).root
-    return write_report(run, store, videos_root=root, load_network=partial(_load_network, store))
+    load_network = partial(_load_network, store)
+    return write_report(run, store, videos_root=root, load_network=load_network, sheets=sheets)
 
 
 def _load_network(store: FeatureStore) -> PoseBackbone | None:

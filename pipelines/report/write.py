@@ -15,7 +15,7 @@ from heatpool.pipelines.report.charts import FRAME
 from heatpool.pipelines.report.commands import command_lines
 from heatpool.pipelines.report.results import make_results, scored_rows
 from heatpool.pipelines.report.run_files import read_run_files
-from heatpool.pipelines.report.samples import SampleClip, make_samples
+from heatpool.pipelines.report.samples import Picture, SampleClip, make_samples
 from heatpool.pipelines.report.trust import make_trust
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pool.disk.atomic import write_text
@@ -35,6 +35,7 @@ def write_report(
     load_network: Callable[[], PoseBackbone | None] = lambda: None,
     out: Path | None = None,
     commands: Sequence[str] = (),
+    sheets: Sequence[tuple[Path, str]] = (),
 ) -> Path:
     """Write the report of a finished run.
 
@@ -48,6 +49,7 @@ def write_report(
             only if a frame was drawn.
         out: file to write, `report.html` in the run folder by default.
         commands: that made the run, to be printed; by default as the files of run and store tell.
+        sheets: contact sheets to show below the sample clips, each with its caption.
 
     Returns:
         The written file.
@@ -61,10 +63,8 @@ def write_report(
     rows = scored_rows(main_scores, store)
     load_network = cache(load_network)
     samples = make_samples(main_scores, store, rows=rows, videos_root=videos_root, load_network=load_network)
-    page = (
-        _environment()
-        .get_template("page.html")
-        .render(
+    page = render_page(
+        "page.html",
             run=run,
             spec=store.spec,
             store_name=PurePath(store.source.name).name,
@@ -72,6 +72,7 @@ def write_report(
             trust=make_trust(run.test, main=run.main_name, columns=clip_columns(store), seeds=run.seeds),
             card=make_card(store),
             samples=samples,
+            sheets=_pictures(sheets),
             other_network=_other_network(load_network(), store) if _has_heat(samples) else "",
             machine=_flatten(run.environment or run.summary.get("machine") or {}),
             commands=commands or command_lines(run, store),
@@ -83,46 +84,16 @@ def write_report(
     return path
 
 
+def _pictures(files: Sequence[tuple[Path, str]]) -> list[Picture]:
+    if not files:
+        return []
+    from heatpool.pipelines.report.pictures import embed_picture  # which loads stage one
+
+    return [embed_picture(path, caption) for path, caption in files]
+
+
 def _has_heat(samples: Sequence[SampleClip]) -> bool:
     return any(sample.pictures.heat for sample in samples)
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = {"pct": _percent, "interval": _interval, "spread": _spread, "size": _size, "count": _count}
-    environment.filters |= filters
-    environment.globals["frame"] = FRAME
-    return environment
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}".replace("%", " %")
-
-
-def _interval(interval: Sequence[float]) -> str:
-    low, high = interval
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
-
-
-def _spread(figure: Mapping[str, float]) -> str:
-    return f"{100 * figure['mean']:.1f} ± {100 * figure['std']:.1f} %"
-
-
-def _size(number_of_bytes: float) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number_of_bytes >= factor:
-            return f"{number_of_bytes / factor:.3g} {unit}"
-    return f"{number_of_bytes:.0f} bytes"
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _other_network(network: PoseBackbone | None, store: FeatureStore) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from heatpool.pipelines.training.figures import (
 )
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.reader import FeatureStore, SplitName
 
 if TYPE_CHECKING:
     import torch
@@ -60,19 +61,20 @@ class Evaluation:
 def evaluate_run(options: EvaluateOptions) -> Evaluation:
     """Score every stream and their fusion with the run's weights; write scores and tables.
 
-    Of a run with several seeds, each seed is scored, into a folder of its own.
+    Classes are matched by name: a store may have some of the run's, others besides, in another order. Of a
+    run with several seeds, each seed is scored, into a folder of its own.
 
     Raises:
-        HeatpoolError: if the run is not finished, or the store does not fit it.
+        HeatpoolError: if the run is not finished, or the store has none of its classes or other features.
     """
     folders = read_seed_folders(options.run)
     summaries = [read_summary(folder) for folder in folders]
     for folder, summary in zip(folders, summaries, strict=True):
         check_checkpoints(folder, summary)
     store = open_labelled(options.features or summaries[0]["features"])
-    _check_classes(store, summaries[0]["class_names"])
     protocol = pick_protocol(store, summaries[0]["protocol"])
-    rows = store.clips.rows(protocol=protocol, split=options.split)
+    chosen = _known_clips(store, protocol, options.split, known=summaries[0]["class_names"])
+    rows = chosen.rows
     device = pick_device(options.device)
     set_threads(options.threads)
 
@@ -85,7 +87,7 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     for folder, summary in zip(folders, summaries, strict=True):
         scores = score_run(folder, summary, store, rows, device=device, cache=cache)
         inside = out if len(folders) == 1 else out / folder.name
-        result, table = _write(inside, options, scores, store, protocol=protocol)
+        result, table = _write(inside, options, scores, store, chosen, protocol=protocol)
         results.append(result)
         tables.append(table if len(folders) == 1 else f"{folder.name}:\n{table}")
     return Evaluation(
@@ -93,22 +95,66 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
         split=options.split,
         protocol=protocol,
         figures=figures_of(results, options.split),
-        table="\n".join(tables),
+        table="\n".join([*chosen.notes, *tables]),
     )
 
 
-def _check_classes(store: FeatureStore, known: Sequence[str]) -> None:
-    """Refuse a store whose labels mean something else than the run's."""
-    if list(store.clips.class_names) == list(known):
-        return
-    strange = [name for name in store.clips.class_names if name not in known]
-    problem = "some are missing, or they are numbered otherwise"
-    if strange:
-        problem = f"the run does not know {', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
-    raise HeatpoolError(
-        f"expected the {len(known)} classes of the run in {store.source.name}: {problem}; predict "
-        "needs no labels"
-    )
+@dataclass(frozen=True, eq=False)
+class _KnownClips:
+    """The clips of a split whose class the run knows, or that have none.
+
+    Attributes:
+        rows: (n,) int64, in the store.
+        classes: of these clips, in the run's order.
+        known: how many classes the run has.
+        left_out: clips by class that the run does not know.
+    """
+
+    rows: np.ndarray
+    classes: tuple[str, ...]
+    known: int
+    left_out: Mapping[str, int]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the figures must know, a line each."""
+        lines = []
+        if self.left_out:
+            each = ", ".join(f"{name} ({clips})" for name, clips in self.left_out.items())
+            clips = f"{sum(self.left_out.values()):,} clips"
+            lines.append(f"left out {clips} of classes that the run does not know: {each}")
+        if len(self.classes) < self.known:
+            lines.append(
+                f"figures are over the classes that occur, {len(self.classes)} of the run's {self.known}: "
+                f"{', '.join(self.classes)}; a clip may be taken for any of the {self.known}"
+            )
+        return lines
+
+
+def _known_clips(
+    store: FeatureStore, protocol: str, split: SplitName, *, known: Sequence[str]
+) -> _KnownClips:
+    """Choose the clips of a split that the run can be right about; classes are matched by name.
+
+    Raises:
+        HeatpoolError: if there is none.
+    """
+    rows = store.clips.rows(protocol=protocol, split=split)
+    names, learned = [*store.clips.class_names, None], set(known)
+    own = [names[label] for label in store.clips.label[rows]]  # None: no label, which scoring refuses
+    strange = Counter(name for name in own if name is not None and name not in learned)
+    kept = rows[[name not in strange for name in own]]
+    if len(rows) and not len(kept):
+        raise HeatpoolError(
+            f"expected {split} clips of the run's classes ({_some(known)}) in {store.source.name}, got "
+            f"{_some(list(strange))}; predict needs no labels"
+        )
+    present = set(own)
+    return _KnownClips(kept, tuple(name for name in known if name in present), len(known), strange)
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
 
 
 def check_checkpoints(folder: Path, summary: Mapping[str, Any]) -> None:
@@ -160,6 +206,7 @@ def _write(
     options: EvaluateOptions,
     scores: Mapping[str, ClipScores],
     store: FeatureStore,
+    chosen: _KnownClips,
     *,
     protocol: str,
 ) -> tuple[dict[str, Any], str]:
@@ -176,6 +223,8 @@ def _write(
         "streams": figures,
         "fused": fused,
         "features": lasting_name(store),
+        "classes": chosen.classes,
+        "left_out": chosen.left_out,
     }
     write_json(out / "evaluation.json", results, overwrite=True)
     lines = figure_lines(scores["fused"], name="fused", columns=columns)

@@ -14,7 +14,7 @@ from heatpool.pipelines.options.shared import CacheOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.config import full_location
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.splits import refuse_leaks
+from heatpool.pool.split_findings.leaks import refuse_leaks
 from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from heatpool.classify.hpnet.recipe import HPNetRecipe
 
 __all__ = [
-    "HPNET", "RunPlan", "StreamJob", "StreamResult", "score_stream", "stream_inputs", "stream_source",
-    "train_streams",
+    "HPNET", "RunPlan", "StreamJob", "StreamResult", "load_best", "score_stream", "stream_inputs",
+    "stream_reads", "stream_source", "train_streams",
 ]  # fmt: skip
 
 HPNET = "hpnet"
@@ -115,7 +115,7 @@ class StreamJob:
     @property
     def reads(self) -> dict[str, Any]:
         """What it takes of a store, as arguments of `load_splits`."""
-        return _reads(self.name, self.recipe)
+        return stream_reads(self.name, self.recipe)
 
     @property
     def fills_cores(self) -> bool:
@@ -127,7 +127,8 @@ class StreamJob:
         return self.shared.model != "ctrgcn" or self.reads.get("rgb") == "crops"
 
 
-def _reads(name: str, recipe: Any) -> dict[str, Any]:
+def stream_reads(name: str, recipe: Any) -> dict[str, Any]:
+    """Return what a stream takes of a store, as arguments of `load_splits`."""
     if name == HPNET:
         return {"input": "pooled", "rgb": recipe.rgb}
     return {"input": stream_source(name)[0]}
@@ -241,7 +242,7 @@ def _train_one(
 
         architecture, begun, notes = prepare_hpnet(job.recipe, store, clips, job.plan)
     trained = train_network(architecture, clips["train"], **options, **begun)
-    best = _load_best(job.out, job.plan.device)
+    best = load_best(job.out, job.plan.device)
     scores: dict[SplitName, ClipScores] = {}
     splits: tuple[SplitName, ...] = ("val", "test")
     for split in splits:
@@ -257,8 +258,12 @@ def _train_one(
     return StreamResult(scores, {**summary, **notes})
 
 
-def _load_best(folder: Path, device: str | torch.device) -> Trained:
-    """Load the best weights of the stream that a folder is named by."""
+def load_best(folder: Path, device: str | torch.device) -> Trained:
+    """Load the best weights of the stream that a folder is named by.
+
+    Raises:
+        HeatpoolError: if there are none.
+    """
     load = load_model
     if folder.name == HPNET:
         from heatpool.classify.hpnet.architecture import load_hpnet as load
@@ -303,7 +308,7 @@ def _event_writer(folder: Path) -> Any:
 def score_stream(
     folder: Path, store: FeatureStore, rows: np.ndarray, *, device: torch.device, cache: LoaderCache
 ) -> ClipScores:
-    """Score clips with the best weights of a trained stream.
+    """Score clips with the best weights of a trained stream, their labels by the names of its classes.
 
     Args:
         folder: of the stream, named as it is.
@@ -315,6 +320,7 @@ def score_stream(
     Raises:
         HeatpoolError: if there is no checkpoint or it does not fit the store.
     """
-    best = _load_best(folder, device)
-    reads = _reads(folder.name, best.recipe)
-    return predict_scores(best, load_clips(store, rows, **reads, cache=cache))
+    best = load_best(folder, device)
+    reads = stream_reads(folder.name, best.recipe)
+    clips = load_clips(store, rows, **reads, cache=cache)
+    return predict_scores(best, clips.with_classes(best.class_names))

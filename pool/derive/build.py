@@ -13,12 +13,16 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, StoreSpec
 from heatpool.pool.store.create import replace_store
 from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 
-__all__ = ["MAX_CLIP_VALUES", "OnClips", "make_features", "new_store"]
+__all__ = ["MAX_CLIP_VALUES", "OnClips", "Piece", "copy_clips", "make_features", "new_store"]
 
 OnClips = Callable[[int], None]
 """Called with the number of clips that were just done."""
+
+Piece = tuple[FeatureStore, np.ndarray]
+"""A store and (n,) ascending rows of it."""
 
 MAX_CLIP_VALUES = 1 << 28
 """Files from elsewhere may not claim clips of more values than this (1 GiB of float32)."""
@@ -52,6 +56,34 @@ def new_store(
     ):
         yield writer
         writer.finish()
+
+
+def copy_clips(
+    writer: StoreWriter, pieces: Sequence[Piece], *, first_shard: int = 0, on_clips: OnClips
+) -> None:
+    """Write the rows of some stores one after another, as stored, bit for bit.
+
+    Args:
+        writer: of a store of the same arrays and as many clips.
+        pieces: what to write.
+        first_shard: where to begin; the shards before it are there.
+        on_clips: progress.
+
+    Raises:
+        HeatpoolError: if a shard is damaged or the disk refuses.
+    """
+    starts = np.cumsum([0, *(len(rows) for _, rows in pieces)])
+    for shard in range(first_shard, writer.layout.shards):
+        wanted = writer.layout.rows(shard)
+        blocks, results = [], []
+        for (store, rows), start in zip(pieces, starts.tolist(), strict=False):
+            chosen = rows[max(wanted.start - start, 0) : max(wanted.stop - start, 0)]
+            if len(chosen):
+                blocks.append(store.read_stored(chosen))
+                results += store.results(chosen)
+        stored = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        writer.write_stored(shard, stored, results)
+        on_clips(len(wanted))
 
 
 def make_features(

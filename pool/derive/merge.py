@@ -11,22 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.pool.derive.build import OnClips, new_store
+from heatpool.pool.derive.build import OnClips, Piece, copy_clips, new_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Status, StoreSpec
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.resume import find_difference
 
-__all__ = ["merge_stores", "subset_store"]
+__all__ = [
+    "join_clips",
+    "join_config",
+    "merge_stores",
+    "refuse_other_networks",
+    "refuse_pending",
+    "subset_store",
+]
 
 _DERIVED = "derived_from"
+_BOXES = "boxes_sha256"
 _FREE_TEXTS = ("licence", "citation", "source")
 _ALIKE = (
     "persons", "steps", "joints", "channels", "skeleton", "backbone", "tap", "weights_sha256", "precision",
     "rgb", "map_mean", "config",
 )  # fmt: skip
-"""Fields of a `StoreSpec` in which stores must agree to be merged."""
+"""Fields of a `StoreSpec` in which stores must agree to be merged; the file of boxes belongs to each part."""
 
 
 def merge_stores(
@@ -50,28 +58,20 @@ def merge_stores(
     Raises:
         HeatpoolError: if the stores do not fit together or share a clip id, or `out` exists.
     """
-    first = stores[0]
     for other in stores[1:]:
-        difference = find_difference(_alike(first.spec), _alike(other.spec))
-        if difference:
-            raise HeatpoolError(
-                f"{other.source.name}: cannot be merged into {first.source.name}: {difference}"
-            )
+        refuse_other_networks(other.spec, stores[0].spec, names=(other.source.name, stores[0].source.name))
     for store in stores:
-        pending = int((store.clips.status == Status.PENDING).sum())
-        if pending:
-            raise HeatpoolError(
-                f"{store.source.name}: expected a complete store, {pending} clips are pending; "
-                "finish it with heatpool extract … --resume"
-            )
+        refuse_pending(store)
+    first = stores[0].spec
     texts: dict[str, Any] = {
         name: "; ".join(dict.fromkeys(filter(None, (getattr(store.spec, name) for store in stores))))
         for name in _FREE_TEXTS
     }
-    config = _derived(first.spec, {"merge": [store_digest(store.source) for store in stores]})
-    spec = replace(first.spec, config=config, **texts)
+    first = replace(first, config=join_config([store.spec for store in stores]))
+    config = _derived(first, {"merge": [store_digest(store.source) for store in stores]})
+    spec = replace(first, config=config, **texts)
     everything = [(store, np.arange(len(store))) for store in stores]
-    index = _join([store.clips.index for store in stores])
+    index = join_clips([store.clips.index for store in stores])
     _copy_clips(everything, out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
 
 
@@ -113,10 +113,41 @@ def subset_store(
     _copy_clips([(store, rows)], out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
 
 
+def refuse_pending(store: FeatureStore) -> None:
+    """Raise HeatpoolError if clips of a store are pending."""
+    pending = int((store.clips.status == Status.PENDING).sum())
+    if pending:
+        raise HeatpoolError(
+            f"{store.source.name}: expected a complete store, {pending} clips are pending; "
+            "finish it with heatpool extract … --resume"
+        )
+
+
+def refuse_other_networks(spec: StoreSpec, first: StoreSpec, *, names: tuple[str, str]) -> None:
+    """Raise HeatpoolError unless features of both come from the same networks and configuration.
+
+    Args:
+        spec: of the store to be added.
+        first: of the store that it would be added to.
+        names: of both, for the message.
+    """
+    difference = find_difference(_alike(first), _alike(spec))
+    if difference:
+        raise HeatpoolError(f"{names[0]}: cannot be merged into {names[1]}: {difference}")
+
+
 def _alike(spec: StoreSpec) -> dict[str, Any]:
     values = {name: getattr(spec, name) for name in _ALIKE}
-    config = {key: value for key, value in spec.config.items() if key != _DERIVED}
+    config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES)}
     return values | {"config": config}
+
+
+def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:
+    """The configuration of the first store; where boxes came from several files, with a list of their hashes."""
+    config = dict(specs[0].config)
+    found = (spec.config.get(_BOXES, "") for spec in specs)
+    hashes = dict.fromkeys(chain.from_iterable([each] if isinstance(each, str) else each for each in found))
+    return config if len(hashes) < 2 else {**config, _BOXES: list(hashes)}
 
 
 def _derived(spec: StoreSpec, origin: Mapping[str, Any]) -> dict[str, object]:
@@ -125,8 +156,14 @@ def _derived(spec: StoreSpec, origin: Mapping[str, Any]) -> dict[str, object]:
     return {**spec.config, _DERIVED: history}
 
 
-def _join(indices: Sequence[ClipIndex]) -> ClipIndex:
-    """One index after another, classes matched by name."""
+def join_clips(indices: Sequence[ClipIndex]) -> ClipIndex:
+    """One index after another, classes matched by name and numbered as they first appear.
+
+    A column or split protocol that an index lacks is empty for its clips.
+
+    Raises:
+        HeatpoolError: if they share a clip id, or their split rules differ.
+    """
     ids = tuple(chain.from_iterable(index.clip_id for index in indices))
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
@@ -177,7 +214,7 @@ def _in_order(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
 
 
 def _copy_clips(
-    pieces: Sequence[tuple[FeatureStore, np.ndarray]],
+    pieces: Sequence[Piece],
     out: str | Path,
     *,
     spec: StoreSpec,
@@ -186,17 +223,6 @@ def _copy_clips(
     on_clips: OnClips,
 ) -> None:
     """Write the rows of some stores, one after another, as one store."""
-    starts = np.cumsum([0, *(len(rows) for _, rows in pieces)])
     shard_clips = pieces[0][0].layout.shard_clips
     with new_store(out, spec=spec, index=index, shard_clips=shard_clips, overwrite=overwrite) as writer:
-        for shard in range(writer.layout.shards):
-            wanted = writer.layout.rows(shard)
-            blocks, results = [], []
-            for (store, rows), start in zip(pieces, starts.tolist(), strict=False):
-                chosen = rows[max(wanted.start - start, 0) : max(wanted.stop - start, 0)]
-                if len(chosen):
-                    blocks.append(store.read_stored(chosen))
-                    results += store.results(chosen)
-            stored = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-            writer.write_stored(shard, stored, results)
-            on_clips(len(wanted))
+        copy_clips(writer, pieces, on_clips=on_clips)

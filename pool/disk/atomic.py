@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from heatpool.pool.disk.files import flush_file, flush_folder, flush_tree, scratch_folder, temp_name
+from heatpool.pool.disk.swap import swap_folders
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
@@ -76,7 +77,8 @@ def atomic_folder(
 
     Args:
         path: folder to make; folders above are made too.
-        overwrite: replace what is there: it is moved aside first and removed last.
+        overwrite: replace what is there, in one step; where the file system cannot swap folders (NFS), what
+            is there is moved aside first, to `.tmp-<name>_old-<host>-<pid>`, and removed last.
         on_step: called with the name of each step once it is done.
 
     Raises:
@@ -101,7 +103,9 @@ def atomic_folder(
 
 
 def _swap(aside: Path, target: Path, *, old: Path, on_step: OnStep) -> None:
-    """Rename `aside` to `target`, what is there to `old` before: no file system swaps folders at once."""
+    """Rename `aside` to `target`; what is there changes places with it, or is renamed to `old` before."""
+    if os.path.lexists(target) and swap_folders(aside, target):
+        return
     try:
         if os.path.lexists(target):
             os.rename(target, old)

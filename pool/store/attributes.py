@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.records import COCO17, RgbSpec, StoreSpec
+from heatpool.pool.records import RgbSpec, StoreSpec
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.layout import Layout
 
@@ -50,6 +50,8 @@ def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[st
         optional["tap_channels"] = list(spec.tap_channels)
     if spec.map_mean:
         optional["map_mean"] = True
+    if not spec.graph.known_by_name:
+        optional["edges"] = [list(edge) for edge in spec.edges]
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -61,7 +63,7 @@ def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[st
         "channels": spec.channels,
         "shard_clips": shard_clips,
         "skeleton": spec.skeleton,
-        "joint_names": list(COCO17) if spec.skeleton == "coco17" else [],
+        "joint_names": list(spec.joint_names),
         "backbone": spec.backbone,
         "tap": spec.tap,
         "weights_sha256": spec.weights_sha256,
@@ -84,13 +86,16 @@ def layout_from_attributes(attributes: Mapping[str, Any]) -> Layout:
     return Layout(**_fields_of(Layout, attributes))
 
 
-_OPTIONAL = ("rgb", "precision", "tap_channels", "map_mean")
+_OPTIONAL = ("rgb", "precision", "tap_channels", "map_mean", "joint_names", "edges")
 
 
 def _fields_of(record: type[StoreSpec] | type[Layout], attributes: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: attributes[name] for name in record.__dataclass_fields__ if name in attributes}
     if "tap_channels" in values:
         values["tap_channels"] = tuple(values["tap_channels"])
+    names = values.pop("joint_names", ())  # without edges beside them they are COCO's, whatever V is
+    if "edges" in values:
+        values |= {"joint_names": tuple(names), "edges": tuple(map(tuple, values["edges"]))}
     return values | ({"rgb": RgbSpec(**attributes["rgb"])} if "rgb" in attributes else {})
 
 

@@ -14,6 +14,7 @@ from heatpool.pool.records import ClipIndex, Split, Status, StoreSpec
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root, spec_from_attributes
 from heatpool.pool.store.index import IndexReader, split_array
+from heatpool.pool.store.index_overlay import IndexOverlay
 from heatpool.pool.store.journal import merge_results
 from heatpool.pool.store.layout import FINISHED, RESULT_DTYPES, Layout
 
@@ -38,9 +39,14 @@ class ClipTable:
         HeatpoolError: if there is no heatpool feature store of this version.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, index: ClipIndex | None = None) -> None:
+        """`index` stands in for the stored one: the same clips, otherwise labelled and split."""
         self.source = source
         self.attributes: dict[str, Any] = read_root(source)
+        self._given = index
+        if index is not None:
+            names = {"columns": list(index.columns), "splits": list(index.splits)}
+            self.attributes |= {**names, "disjoint": dict(index.disjoint)}
         self.spec: StoreSpec = spec_from_attributes(self.attributes)
         self.layout: Layout = layout_from_attributes(self.attributes)
 
@@ -49,7 +55,9 @@ class ClipTable:
 
     @cached_property
     def _index(self) -> IndexReader:
-        return IndexReader(self.source, self.layout)
+        if self._given is None:
+            return IndexReader(self.source, self.layout)
+        return IndexOverlay(self.source, self.layout, self._given)
 
     @property
     def group(self) -> zarr.Group:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipResult, Status
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
 from heatpool.pool.store.array_view import FeatureArray, to_xarray
@@ -51,9 +51,9 @@ class FeatureStore:
         clips: the table of clips: ids, labels, splits, outcomes; choose rows with `clips.rows`.
     """
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.clips = ClipTable(source)
+    def __init__(self, source: Source, index: ClipIndex | None = None) -> None:
+        self.source, self._given = source, index
+        self.clips = ClipTable(source, index)
         self.attributes, self.spec, self.layout = self.clips.attributes, self.clips.spec, self.clips.layout
 
     def __len__(self) -> int:
@@ -86,7 +86,20 @@ class FeatureStore:
         return self.clips.finished
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.source,)
+        return type(self), (self.source, self._given)
+
+    def with_index(self, index: ClipIndex) -> FeatureStore:
+        """The same features under other labels, classes, splits and columns; nothing is written.
+
+        Args:
+            index: of all clips, in the order of the store.
+
+        Raises:
+            ValueError: if it is of other clips.
+        """
+        if index.clip_id != self.clips.index.clip_id:
+            raise ValueError(f"expected an index of the {len(self)} clips of the store, got {index}")
+        return type(self)(self.source, index)
 
     @classmethod
     def open(cls, location: str | Path | Source) -> FeatureStore:
@@ -127,7 +140,7 @@ class FeatureStore:
         Returns:
             Arrays (n, ...) by name: pooled (n, M, T, V, C) float16, keypoints (n, M, T, V, 3)
             float16, boxes (n, M, T, 4) float16, mask (n, M, T) bool, time_s (n, T) float32; map_mean
-            (n, M, T, C) float16, rgb (n, F, D) float16 or rgb_jpeg (n, F, L) uint8 (see `pool.jpeg`) in
+            (n, M, T, C) float16, rgb (n, F, D) float16 or rgb_jpeg (n, F, L) uint8 (see `store.jpeg`) in
             stores that have them. Clips without features hold 0, False, and NaN in `time_s`.
 
         Raises:

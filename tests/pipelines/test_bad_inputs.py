@@ -115,11 +115,11 @@ def test_a_store_of_another_tap_with_as_many_channels(made: Path, tmp_path: Path
 
 
 def test_classes_that_the_run_does_not_know(made: Path, tmp_path: Path, refuse: Fails) -> None:
-    manifest = make_manifest(tmp_path, class_names=("rise", "wobble"))
+    manifest = make_manifest(tmp_path, class_names=("twist", "wobble"))
     assert extract(manifest, tmp_path / "other.zarr", made / "pose.onnx") == 0
     line = refuse("evaluate", made / "run", "--features", tmp_path / "other.zarr")
-    assert "expected the 2 classes of the run in" in line
-    assert "the run does not know wobble" in line
+    assert "expected test clips of the run's classes (fall, rise) in" in line
+    assert "got twist, wobble; predict needs no labels" in line
     # Their videos can be asked about all the same.
     words = ["predict", made / "run", manifest, "--out", tmp_path / "a.csv", "--quiet"]
     assert main([*map(str, words), "--device", "cpu", "--threads", "1"]) == 0

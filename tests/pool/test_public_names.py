@@ -42,7 +42,7 @@ def test_another_name_is_not() -> None:
         ("from heatpool.pool.store.reader import FeatureStore", HEAVY),
         ("import heatpool.pool.store.writer, heatpool.pool.archive.pack, heatpool.pool.derive.merge", HEAVY),
         ("import heatpool.pool.exchange.hdf5, heatpool.pool.exchange.pyskl", HEAVY),
-        ("import heatpool.pool.splits, heatpool.pool.jpeg", HEAVY),
+        ("import heatpool.pool.split_findings, heatpool.pool.store.jpeg", HEAVY),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(line: str, absent: tuple[str, ...]) -> None:

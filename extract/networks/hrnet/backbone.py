@@ -15,6 +15,7 @@ from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
 from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm, use_crop_statistics
 from heatpool.extract.networks.hrnet.network import HRNET_TAPS, HRNetSimCC
 from heatpool.extract.networks.hrnet.weights import load_network
+from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.records import CropSpec, PoseBatch
 
@@ -63,7 +64,7 @@ class HRNetBackbone:
         self.tap, self.weights_sha256 = "+".join(taps), weights_sha256
         self.tap_channels = tuple(network.channels * 2 ** HRNET_TAPS[tap] for tap in taps)
         self.channels = sum(self.tap_channels)
-        self.joints = network.joints
+        self.joints, self.skeleton = network.joints, describe_joints(network.joints)
         self.crop = CropSpec(height_px=network.height_px, width_px=network.width_px)
         if batchnorm == "published":
             use_crop_statistics(network)

@@ -21,6 +21,7 @@ from heatpool.extract.networks.tiny.network import (
 from heatpool.extract.networks.tiny.weights import DETECTOR_FILE, POSE_FILE, load_tiny_weights
 from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER
 from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 
 if TYPE_CHECKING:
     from ultralytics.nn.tasks import DetectionModel
@@ -56,7 +57,8 @@ class TinyBackbone:
     """
 
     name: str = "tiny"
-    joints: int = 17
+    skeleton: Skeleton = COCO17_SKELETON
+    joints: int = COCO17_SKELETON.joints
     crop: CropSpec = TINY_CROP
 
     def __init__(self, network: TinyPose, *, weights_sha256: str, taps: Sequence[str] = (TINY_TAP,)) -> None:

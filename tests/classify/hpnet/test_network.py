@@ -20,7 +20,7 @@ from heatpool.classify.networks.graph import HPNET_GRAPH
 from heatpool.classify.training.loop import summed_losses
 from heatpool.classify.training.recipe import read_recipe
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.jpeg import pack_jpegs
+from heatpool.pool.store.jpeg import pack_jpegs
 from heatpool.pool.store.reader import FeatureStore
 from tests.classify.hpnet.hpnet_cases import TINY, clips_with_rgb, recipe, shape_of
 from tests.pool.store.store_cases import make_store

@@ -20,7 +20,7 @@ from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.predict import predict_heads
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.jpeg import pack_jpegs
+from heatpool.pool.store.jpeg import pack_jpegs
 from tests.classify.clip_cases import CLASSES, moving_clips
 from tests.classify.hpnet.hpnet_cases import FRAMES, RGB_SOURCE, TINY, WIDTH, clips_with_rgb, recipe, shape_of
 from tests.fixtures.torchvision_shim import install

@@ -9,7 +9,7 @@ from heatpool.extract.demo.kinematics import INDEX, curve, neutral, solve, two_b
 from heatpool.extract.demo.motion import ACTIONS, Performance, perform, persons_of, random_motion
 from heatpool.extract.demo.solos import SEAT_HEIGHT_M
 from heatpool.extract.demo.subjects import Subject, demo_subjects, lengths_of, random_subject
-from heatpool.pool.records import COCO17
+from heatpool.pool.skeleton import COCO17_SKELETON
 
 PEOPLE = demo_subjects()
 
@@ -162,7 +162,7 @@ def test_random_motion_covers_many_poses() -> None:
 
 def test_subject_record_checks_itself() -> None:
     assert len({person.name for person in PEOPLE}) == 10
-    assert COCO17[9] == "left_wrist"
+    assert COCO17_SKELETON.joint_names[9] == "left_wrist"
     fields = {**PEOPLE[0].__dict__, "stature_m": 3.0}
     with pytest.raises(ValueError, match="stature_m"):
         Subject(**fields)

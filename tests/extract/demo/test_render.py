@@ -14,11 +14,11 @@ from heatpool.extract.demo.scene import Place
 from heatpool.extract.demo.shot import Shot, ShotRenderer
 from heatpool.extract.demo.stills import People, render_still
 from heatpool.extract.demo.subjects import Subject, demo_subjects
-from heatpool.pool.records import COCO17
+from heatpool.pool.skeleton import COCO17_SKELETON
 
 PEOPLE = demo_subjects()
 CAMERA = Camera((0.0, -4.0, 1.0), (0.0, 0.0, 1.0), 260.0, 256, 192)
-COCO = {name: index for index, name in enumerate(COCO17)}
+COCO = {name: index for index, name in enumerate(COCO17_SKELETON.joint_names)}
 
 
 def stand(subject: Subject, place_m: tuple[float, float] = (0.0, 0.0), yaw_rad: float = 0.0) -> np.ndarray:

@@ -13,9 +13,9 @@ from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extr
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.records import Detections, Frame
 from heatpool.extract.rgb.crops import CropFiles, FrameKeeper, crop_square, middle_frames, persons_boxes
-from heatpool.pool.jpeg import unpack_jpegs
 from heatpool.pool.records import Status
 from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.store.jpeg import unpack_jpegs
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
 
 GREY = (123, 117, 104)

@@ -14,10 +14,10 @@ import pytest
 
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.datasets.windows import cut_windows
-from heatpool.extract.engine.clip_state import ClipJob
 from heatpool.extract.records import Frame
 from heatpool.extract.video import reader as video
-from heatpool.extract.video.readahead import ClipEnd, ClipStart, decode_ahead
+from heatpool.extract.video.clip_events import ClipEnd, ClipFrame, ClipJob, ClipStart
+from heatpool.extract.video.readahead import decode_ahead
 from heatpool.extract.video.reader import FrameCountError, iter_frames, probe
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
@@ -37,8 +37,8 @@ def read(path: Path, *, clip_seconds: float = 20.0) -> tuple[ClipStart | None, l
     for item in decode_ahead([ClipJob(0, path)], steps=16, threads=1, clip_seconds=clip_seconds):
         if isinstance(item, ClipStart):
             start, frames = item, []
-        elif isinstance(item, Frame):
-            frames.append(item)
+        elif isinstance(item, ClipFrame):
+            frames.append(item.frame)
         else:
             return start, frames, item
     raise AssertionError("no end came")

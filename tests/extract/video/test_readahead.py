@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heatpool.extract.engine.engine import ClipJob
-from heatpool.extract.video import readahead
-from heatpool.extract.video.readahead import ClipEnd, decode_ahead
+from heatpool.extract.video import decode
+from heatpool.extract.video.clip_events import ClipEnd, ClipJob
+from heatpool.extract.video.readahead import decode_ahead
 from heatpool.extract.video.reader import DecodedFrame
 from tests.conftest import VideoMaker, gray_frames
 
@@ -52,7 +52,8 @@ def test_a_clip_that_never_ends_is_ended(make_video: VideoMaker, monkeypatch: py
             time.sleep(0.01)
             yield DecodedFrame(number, number / 25, np.zeros((48, 64, 3), np.uint8), False)
 
-    monkeypatch.setattr(readahead, "iter_frames", endless)
-    path = make_video(gray_frames(6))
-    found = ends([ClipJob(0, path), ClipJob(1, path)], threads=1, clip_seconds=0.3)
-    assert [end.reason for end in found] == ["reading clip.mp4 took more than 0.3 s (--clip-seconds)"] * 2
+    monkeypatch.setattr(decode, "iter_frames", endless)
+    jobs = [ClipJob(at, make_video(gray_frames(6), f"{at}.mp4")) for at in range(2)]
+    found = ends(jobs, threads=1, clip_seconds=0.3)
+    said = "reading {}.mp4 took more than 0.3 s (--clip-seconds)"
+    assert [end.reason for end in found] == [said.format(0), said.format(1)]

@@ -129,6 +129,7 @@ def test_splits_windows_and_copies(
     assert "error: xsub: copies of 1 video both in train and val: 0.mp4, copy.mp4" in said
     assert "error: same content with different labels: 0.mp4 = copy.mp4" in said
     assert "error: xsub: 1 class of val or test without a train clip: jump" in said
+    assert "warning: xsub has 2 test clips: guessing alone gets 0 to 100 % of them right" in said
     rows = read(tmp_path / "doctor.csv")
     assert rows["2"]["findings"] == "window;subject_leak"
     assert rows["2"]["message"].startswith("the clip reaches to 9 s, the video to 1.08 s")
@@ -141,14 +142,20 @@ def test_metadata_alone_and_an_intact_set(
 ) -> None:
     for at in range(3):
         make_video(gray_frames(25 + at), f"{at}.mp4")
-    lines = ("0.mp4,wave,1,,,train", "1.mp4,wave,2,,,val", "2.mp4,wave,3,,,test")
-    clips = manifest(tmp_path, *lines)
+    lines = [
+        f"{part}{at},{video}.mp4,{'wave' if at % 2 else 'clap'},{video + 1},{at / 50},{at / 50 + 0.4},{part}"
+        for video, (part, clips_of) in enumerate((("train", 10), ("val", 2), ("test", 30)))
+        for at in range(clips_of)
+    ]
+    clips = tmp_path / "clips.csv"
+    clips.write_text("\n".join(["clip_id,path,class_name,subject,start_s,end_s,xsub", *lines]))
     for option in ("--metadata-only", "--decode"):
         assert cli.main(["doctor", str(clips), option]) == 0
         assert "nothing wrong" in capsys.readouterr().out
-        assert read(tmp_path / "doctor.csv")["1"]["frames"] == ("0" if option == "--metadata-only" else "26")
+        frames = {row["path"]: row["frames"] for row in read(tmp_path / "doctor.csv").values()}
+        assert frames["1.mp4"] == ("0" if option == "--metadata-only" else "26")
     # A protocol of one's own is judged by no data set's rule, whatever its name.
-    clips.write_text(clips.read_text().replace("3,,,test", "1,,,test"))
+    clips.write_text(clips.read_text().replace("wave,3,", "wave,1,"))
     assert cli.main(["doctor", str(clips), "--metadata-only"]) == 0
     assert "warning: xsub: 1 subject both in train and test: 1; if that is wrong" in capsys.readouterr().out
     assert cli.main(["doctor", str(clips), "--metadata-only", "--disjoint", "xsub=subject"]) == 3

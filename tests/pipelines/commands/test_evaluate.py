@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,46 @@ def test_evaluate_leaves_every_table(run: Path, capsys: pytest.CaptureFixture[st
     assert {"acc/top1", "acc/top5", "acc/mean_class", "calibration/ece", "clips"} == set(figures)
     for words in ("test, 8 clips", "calibration: confidence", "by subject: ", "by camera: ", "95 % interval"):
         assert words in said
+
+
+def with_class_names(run: Path, place: Path, names: list[str]) -> Path:
+    """The run's store with other names of its two classes, rise and fall."""
+    shutil.copytree(run.parent / "features.zarr", place)
+    for path in (place / "label" / "zarr.json", place / "zarr.json"):  # the second has a copy of the first
+        path.write_text(re.sub(r'(?<="class_names": )\[[^]]*\]', json.dumps(names), path.read_text()))
+    return place
+
+
+def test_classes_are_matched_by_name(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    top1 = json.loads((run / "summary.json").read_text())["fused"]["test"]["acc/top1"]
+    words = ("--device", "cpu", "--threads", "1", "--out", str(tmp_path / "out"))
+    swapped = with_class_names(run, tmp_path / "swapped.zarr", ["fall", "rise"])
+    assert main(["evaluate", str(run), str(swapped), *words]) == 0
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert found["fused"]["test"]["acc/top1"] == pytest.approx(1 - top1)  # every clip has the other's name
+    scores = load_scores(tmp_path / "out" / "scores_test.npz")
+    assert scores.class_names == ("rise", "fall")
+    assert (scores.labels == 1 - load_scores(run / "scores_test.npz").labels).all()
+    assert "classes that occur" not in capsys.readouterr().out
+
+
+def test_a_store_with_some_of_the_classes_and_others(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--device", "cpu", "--threads", "1", "--out", str(tmp_path / "out"))
+    other = with_class_names(run, tmp_path / "other.zarr", ["wobble", "fall"])
+    assert main(["evaluate", str(run), str(other), *words]) == 0
+    said = capsys.readouterr().out
+    assert "left out 4 clips of classes that the run does not know: wobble (4)" in said
+    assert "figures are over the classes that occur, 1 of the run's 2: fall;" in said
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert (found["classes"], found["left_out"]) == (["fall"], {"wobble": 4})
+    scores, own = load_scores(tmp_path / "out" / "scores_test.npz"), load_scores(run / "scores_test.npz")
+    assert set(scores.labels) == {1}
+    falls = own.take(np.flatnonzero(own.labels == 1))
+    assert scores.clip_ids == falls.clip_ids
+    np.testing.assert_allclose(scores.scores, falls.scores, atol=1e-5)
+    assert found["fused"]["test"]["acc/mean_class"] == found["fused"]["test"]["acc/top1"]
 
 
 def with_mistakes(run: Path, place: Path, wrong: tuple[int, ...]) -> Path:

@@ -12,8 +12,8 @@ import pytest
 from heatpool.extract.demo.dataset import DemoSpec, render_demo
 from heatpool.extract.rgb.networks import ImageEmbedder
 from heatpool.pipelines.cli import main
-from heatpool.pool.jpeg import unpack_jpegs
 from heatpool.pool.records import RgbSpec, Status
+from heatpool.pool.store.jpeg import unpack_jpegs
 from heatpool.pool.store.reader import FeatureStore
 from tests.fixtures.clip_networks import CROP_PX, WIDTH, XCLIP_FRAMES, save_clip, save_xclip
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from heatpool.pipelines.drawing.overlay import (
-    COCO17_LINES,
     PERSON_COLOURS,
     blend_heatmap,
     crop_cells,
     draw_persons,
 )
-from heatpool.pool.records import COCO17
+from heatpool.pool.skeleton import COCO17_SKELETON
 
+NAMES = COCO17_SKELETON.joint_names
 GREY = np.full((240, 320, 3), 90, np.uint8)
 
 
@@ -43,8 +43,8 @@ def test_weak_joints_are_left_out() -> None:
 
 
 def test_sides_are_told_apart_without_colour() -> None:
-    left = draw_persons(GREY, **one_person(COCO17.index("left_wrist"), 60, 130))
-    right = draw_persons(GREY, **one_person(COCO17.index("right_wrist"), 60, 130))
+    left = draw_persons(GREY, **one_person(NAMES.index("left_wrist"), 60, 130))
+    right = draw_persons(GREY, **one_person(NAMES.index("right_wrist"), 60, 130))
     assert left[130, 60].mean() > right[130, 60].mean() + 50
     # Round against square: the right joint fills its corners.
     around = (slice(120, 141), slice(50, 71))
@@ -52,9 +52,9 @@ def test_sides_are_told_apart_without_colour() -> None:
 
 
 def test_bone_joins_two_seen_joints_only() -> None:
-    person = one_person(COCO17.index("left_elbow"), 40, 100)
-    wrist = COCO17.index("left_wrist")
-    assert (wrist, COCO17.index("left_elbow")) in COCO17_LINES
+    person = one_person(NAMES.index("left_elbow"), 40, 100)
+    wrist = NAMES.index("left_wrist")
+    assert (wrist, NAMES.index("left_elbow")) in COCO17_SKELETON.edges
     person["joints_xy_px"][0, wrist] = (120, 100)
     assert (draw_persons(GREY, **person)[100, 80] == 90).all()
     person["scores"][0, wrist] = 1

@@ -18,6 +18,7 @@ import torch
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.extract.records import CropSpec, PoseBatch
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
+from heatpool.pool.skeleton import COCO17_SKELETON
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 
@@ -149,6 +150,7 @@ class SpotBackbone:
     """Its heatmaps have one peak of 0.5 in the middle of the crop, for every joint."""
 
     name, tap, channels, joints, weights_sha256 = "spot", "map", 3, 17, "ab" * 32
+    skeleton = COCO17_SKELETON
     crop = CropSpec(height_px=32, width_px=24)
 
     def __init__(self, *, heatmaps: bool = True) -> None:

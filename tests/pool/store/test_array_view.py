@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import COCO17, ClipFeatures
+from heatpool.pool.records import ClipFeatures
 from heatpool.pool.store.reader import FeatureStore, open_store
 from heatpool.pool.store.writer import StoreWriter
 from tests.pool.store.store_cases import make_index, make_spec, make_store
@@ -110,7 +110,7 @@ def test_xarray_names_the_joints_of_a_known_skeleton(tmp_path: Path) -> None:
     spec = make_spec(joints=17, skeleton="coco17")
     StoreWriter.create(tmp_path / "a.zarr", spec=spec, index=make_index(3)).finish()
     data = open_store(tmp_path / "a.zarr").to_xarray()
-    assert data.keypoint.values.tolist() == list(COCO17)
+    assert data.keypoint.values.tolist() == list(spec.joint_names)
     assert data.pooled.sel(keypoint="nose").shape == (3, 2, 4, 5)
 
 

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.jpeg import SLOT_BYTES, pack_jpegs, unpack_jpegs
 from heatpool.pool.records import ClipFeatures, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.store.jpeg import SLOT_BYTES, pack_jpegs, unpack_jpegs
 from heatpool.pool.store.layout import FEATURE_NAMES
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter

@@ -22,7 +22,7 @@ from heatpool.extract.networks.tiny.training.recipe import update_docs
 from heatpool.extract.networks.tiny.training.rendering import FRAME_WH, RenderedSet, render_set
 from heatpool.extract.records import Detections
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import COCO17
+from heatpool.pool.skeleton import COCO17_SKELETON
 
 
 def marked_set(folder: Path, *, count: int = 40) -> RenderedSet:
@@ -62,9 +62,9 @@ def test_augmented_joints_stay_on_the_body(tmp_path: Path) -> None:
 
 
 def test_flip_table_swaps_left_and_right() -> None:
-    for name, other in zip(COCO17, FLIP, strict=True):
+    for name, other in zip(COCO17_SKELETON.joint_names, FLIP, strict=True):
         swapped = name.replace("left", "?").replace("right", "left").replace("?", "right")
-        assert COCO17[other] == swapped
+        assert COCO17_SKELETON.joint_names[other] == swapped
 
 
 def test_augmentation_depends_on_seed_epoch_and_item_only(tmp_path: Path) -> None:

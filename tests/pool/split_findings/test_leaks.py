@@ -1,38 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
 import pytest
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Split
-from heatpool.pool.splits import check_labels, check_split, find_leaks, refuse_leaks, require_labels
-
-N, TRAIN, VAL, TEST = Split
-
-
-def index(
-    parts: Sequence[Split],
-    *,
-    labels: Sequence[int] | None = None,
-    paths: Sequence[str] | None = None,
-    protocol: str = "xsub",
-    class_names: tuple[str, ...] = ("a", "b"),
-    disjoint: Mapping[str, str] | None = None,
-    **columns: str,
-) -> ClipIndex:
-    """Clips of these parts; a column is given as one letter a clip, `-` = unknown."""
-    count = len(parts)
-    return ClipIndex(
-        clip_id=tuple(map(str, range(count))),
-        path=tuple(paths or [f"{at}.mp4" for at in range(count)]),
-        label=np.array(labels or [0] * count, np.int32),
-        class_names=class_names,
-        columns={name: tuple("" if each == "-" else each for each in text) for name, text in columns.items()},
-        splits={protocol: np.array(parts, np.uint8)},
-        disjoint=disjoint or {},
-    )
+from heatpool.pool.records import ClipIndex
+from heatpool.pool.split_findings.leaks import find_leaks, refuse_leaks
+from tests.pool.split_findings.split_cases import TEST, TRAIN, VAL, N, index
 
 
 def found(
@@ -90,28 +63,6 @@ def test_a_video_in_two_parts_is_caught_by_path_and_by_content() -> None:
     assert found(index([TEST, TEST, TEST]), contents=["x", "x", ""]) == []
 
 
-def test_classes_that_train_lacks_and_empty_parts() -> None:
-    given = index([TRAIN, TEST, TEST, N], labels=[0, 0, 1, 1])
-    assert [(each.level, each.check, each.rows) for each in check_split(given, "xsub")] == [
-        ("warning", "empty_split", ()),
-        ("error", "class_not_in_train", (2,)),
-    ]
-    messages = [each.message for each in check_split(given, "xsub")]
-    assert messages == [
-        "xsub has no val clip; train needs one: heatpool manifest --val-fraction",
-        "xsub: 1 class of val or test without a train clip: b",
-    ]
-
-
-def test_labels() -> None:
-    findings = check_labels(index([TRAIN] * 3, labels=[0, -1, 1], class_names=("a", "a")))
-    assert [(each.level, each.check, each.rows) for each in findings] == [
-        ("warning", "unlabelled", (1,)),
-        ("error", "class_name", (0, 2)),
-    ]
-    assert check_labels(index([TRAIN] * 2, labels=[0, 1])) == []
-
-
 def test_an_unknown_protocol_is_refused() -> None:
     with pytest.raises(HeatpoolError, match="expected a split protocol of xsub, got 'xset'"):
         find_leaks(index([TRAIN]), "xset")
@@ -124,7 +75,6 @@ def test_a_protocol_is_judged_by_the_rule_it_came_with_and_never_by_its_name(pro
     refuse_leaks(index(splits, protocol=protocol, disjoint={"other": "subject"}, **own), protocol)
     ruled = index(splits, protocol=protocol, disjoint={protocol: "subject"}, **own)
     assert found(ruled, protocol) == [("error", "subject_leak", (0, 1))]
-    assert [each.check for each in check_split(ruled, protocol)][-1] == "subject_leak"
     with pytest.raises(HeatpoolError, match=f"the split leaks: {protocol}: 1 subject"):
         refuse_leaks(ruled, protocol)
     refuse_leaks(ruled, protocol, {protocol: "camera"})  # what is asked for overrules
@@ -135,11 +85,3 @@ def test_a_protocol_is_judged_by_the_rule_it_came_with_and_never_by_its_name(pro
 def test_a_rule_is_a_column_per_protocol() -> None:
     with pytest.raises(ValueError, match="expected a column per protocol in disjoint"):
         index([TRAIN], disjoint={"xsub": None})  # type: ignore[dict-item]
-
-
-def test_clips_without_a_label_are_refused_in_one_wording() -> None:
-    require_labels(np.array([0, 1]), ("a", "b"), "cannot evaluate")
-    require_labels(np.array([], np.int64), (), "cannot evaluate")
-    with pytest.raises(HeatpoolError) as error:
-        require_labels(np.array([0, -1, -1]), ("a", "b", "c"), "cannot evaluate")
-    assert str(error.value) == "cannot evaluate: 2 of 3 clips have no label, such as 'b'"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.jpeg import SLOT_BYTES, jpeg_files, pack_jpegs, unpack_jpegs
+from heatpool.pool.store.jpeg import SLOT_BYTES, jpeg_files, pack_jpegs, unpack_jpegs
 
 
 def smooth_crops(count: int) -> np.ndarray:

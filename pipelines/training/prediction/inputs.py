@@ -1,0 +1,98 @@
+"""What a user names as videos: files, folders, manifests, patterns and addresses, as one list of clips."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from heatpool.extract.datasets.folder import read_videos
+from heatpool.extract.datasets.listing import unique_ids
+from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.video.download import download_video, public_address
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources.locate import is_remote
+
+__all__ = ["VideoInputs", "gather_videos"]
+
+
+@dataclass(frozen=True)
+class VideoInputs:
+    """The clips to be classified.
+
+    Attributes:
+        manifest: all clips, without labels and splits.
+        addresses: of videos that were fetched, by the file that they are in now.
+    """
+
+    manifest: Manifest
+    addresses: Mapping[Path, str]
+
+    def name(self, video: Path) -> str:
+        """Return what a video is called in answers: its path as it was given, or its address."""
+        return self.addresses.get(video) or str(video)
+
+
+def gather_videos(words: Sequence[str], scratch: Path) -> VideoInputs:
+    """Find the clips that words stand for; a video that two of them name counts once.
+
+    Args:
+        words: paths of videos, folders or manifests, patterns with `*`, `?` or `[…]` (`**` is any folders)
+            for those, addresses of http(s).
+        scratch: folder for what is fetched.
+
+    Raises:
+        HeatpoolError: if a word stands for nothing, or an address cannot be fetched.
+    """
+    local, fetched, addresses = list[Manifest](), list[Manifest](), dict[Path, str]()
+    for word in dict.fromkeys(words):
+        if is_remote(word):
+            path = _fetch(word, scratch / f"video{len(addresses)}")
+            addresses[path] = public_address(word)
+            fetched.append(Manifest((Clip(path.stem, path),), (), path.parent))
+        else:
+            local += [read_videos(path) for path in _paths(word)]
+    found = [*local, *fetched]
+    clips = found[0].clips if len(found) == 1 else _joined(found)
+    plain = tuple(replace(clip, label=-1, class_name="", splits={}) for clip in clips)
+    return VideoInputs(Manifest(plain, (), _root(local or fetched)), addresses)
+
+
+def _fetch(address: str, folder: Path) -> Path:
+    scheme = urlsplit(address).scheme
+    if scheme not in ("http", "https"):
+        raise HeatpoolError(f"expected http:// or https:// for a video, got {scheme}://; --follow reads streams")
+    folder.mkdir()
+    return download_video(address, folder)
+
+
+def _paths(word: str) -> list[Path]:
+    """Return the path that a word is, or those that fit it as a pattern."""
+    path = Path(word)
+    if path.exists() or not glob.has_magic(word):
+        return [path]
+    found = sorted(Path(each) for each in glob.glob(word, recursive=True))
+    if not found:
+        raise HeatpoolError(f"expected videos that fit {word}, there are none")
+    return found
+
+
+def _joined(manifests: Sequence[Manifest]) -> list[Clip]:
+    """Put the clips of several sources together, each once."""
+    clips = dict[tuple[str, float, float | None], Clip]()
+    for clip in (clip for manifest in manifests for clip in manifest.clips):
+        clips.setdefault((os.path.abspath(clip.path), clip.start_s, clip.end_s), clip)
+    # Two folders may have a `1.mp4` each: then their paths tell them apart.
+    names = unique_ids([clip.clip_id for clip in clips.values()], [path for path, _, _ in clips])
+    return [replace(clip, clip_id=name) for name, clip in zip(names, clips.values(), strict=True)]
+
+
+def _root(manifests: Sequence[Manifest]) -> Path:
+    """Return the folder that all lie below, relative where they are."""
+    roots = [str(manifest.root) for manifest in manifests]
+    if len({os.path.isabs(root) for root in roots}) > 1:
+        roots = [os.path.abspath(root) for root in roots]
+    return Path(os.path.commonpath(roots))

@@ -1,0 +1,124 @@
+"""Answers as text: a table that fits a terminal, and all of them as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePath
+
+from heatpool.pipelines.training.prediction.records import Answers, Prediction
+
+__all__ = ["answers_table", "predictions_text"]
+
+_NAME = 40  # most letters of a video's name in the table
+
+
+def answers_table(answers: Answers, *, columns: int, lines: int, full_list: Path | None = None) -> str:
+    """Return answers as aligned columns, of windows as segments, cut to a screen.
+
+    Args:
+        answers: one or more.
+        columns: letters in a line.
+        lines: of the screen; a few are left free.
+        full_list: file that has all of them, to be named where the table is cut.
+    """
+    names = _short_names([each.path for each in answers.predictions])
+    if answers.windowed:
+        header = ("video", "from", "to", "class", "confidence")
+        rows = [
+            (names[each.path], clock(each.start_s), clock(each.end_s), each.label, f"{100 * each.confidence:.1f} %")
+            for each in answers.segments
+        ]
+    else:
+        header = ("video", "class", "share", "others")
+        rows = [(names[each.path], *_answer_cells(each)) for each in answers.predictions]
+    notes = _notes(answers)
+    most = max(lines - 4 - len(notes), 1)
+    shown, hidden = rows[:most], len(rows) - most
+    if hidden > 0:
+        what = "segments" if answers.windowed else "clips"
+        where = f"all are in {full_list}" if full_list else "--out predictions.csv writes all"
+        notes = [f"… {hidden} more {what}; {where}", *notes]
+    table = _aligned([header, *shown]) if shown else []
+    return "\n".join(line[:columns] for line in [*table, *notes])
+
+
+def _answer_cells(prediction: Prediction) -> tuple[str, str, str]:
+    """Return the best class, its share, and what else is to be said."""
+    if not prediction.labels:
+        return prediction.answer, "", ""
+    pairs = zip(prediction.labels[1:], prediction.probabilities[1:], strict=True)
+    others = [f"{label} {100 * share:.1f} %" for label, share in pairs]
+    problem = [] if prediction.status == "ok" else [f"{prediction.status}: {prediction.reason}"]
+    return prediction.labels[0], f"{100 * prediction.probabilities[0]:.1f} %", ", ".join(others + problem)
+
+
+def _notes(answers: Answers) -> list[str]:
+    """Say how many windows there were, and which of them have no answer or half a one."""
+    if not answers.windowed:
+        return []
+    windows = answers.predictions
+    notes = [f"{len(windows)} windows of {len({each.path for each in windows})} videos"]
+    for status, count in Counter(each.status for each in windows if each.status != "ok").items():
+        reason = next(each.reason for each in windows if each.status == status)
+        notes.append(f"{count} of them {status}" + (f": {reason}" if reason else ""))
+    return notes
+
+
+def clock(time_s: float) -> str:
+    """Write seconds as 4:05.50 or 1:04:05.50."""
+    hundredths = round(time_s * 100)
+    minutes, rest = divmod(hundredths, 6000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest // 100:02d}.{rest % 100:02d}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def _short_names(paths: Sequence[str]) -> dict[str, str]:
+    """Return what each video is called in the table: what its path does not share with the others."""
+    folders = [PurePath(path).parent.parts for path in paths]
+    shared = 0
+    while all(len(parts) > shared and parts[shared] == folders[0][shared] for parts in folders):
+        shared += 1
+    names = {path: str(PurePath(*PurePath(path).parts[shared:])) for path in paths}
+    half = _NAME // 2
+    return {
+        path: name if len(name) <= _NAME else f"{name[: half - 1]}…{name[-half:]}"
+        for path, name in names.items()
+    }
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Pad the columns: numbers and times to the right, words to the left; a line that is cut short is none."""
+    # A lone text instead of an answer is as long as it is: it must not push the columns of the others away.
+    full = [row for row in rows if row[2]]
+    widths = [max((len(row[at]) for row in (full if at else rows)), default=0) for at in range(len(rows[0]))]
+    right = {at for at, name in enumerate(rows[0]) if name in ("from", "to", "share", "confidence")}
+    return [
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def predictions_text(suffix: str, predictions: Sequence[Prediction]) -> str:
+    """Return JSON, a list of predictions; or CSV, a row per clip with labels and probabilities by rank."""
+    if suffix == ".json":
+        return json.dumps([asdict(each) for each in predictions], indent=1, ensure_ascii=False) + "\n"
+    table = io.StringIO(newline="")
+    most = max((len(each.labels) for each in predictions), default=0)
+    ranks = [f"{name}_{rank}" for rank in range(1, most + 1) for name in ("label", "probability")]
+    writer = csv.writer(table)
+    writer.writerow(["clip_id", "path", "start_s", "end_s", "status", "reason", *ranks])
+    for each in predictions:
+        pairs = zip(each.labels, each.probabilities, strict=True)
+        end_s = "" if each.end_s is None else each.end_s
+        row = [each.clip_id, each.path, each.start_s, end_s, each.status, each.reason]
+        writer.writerow([*row, *(value for pair in pairs for value in pair)])
+    return table.getvalue()

@@ -1,0 +1,93 @@
+"""The timeline: a picture of what happens when, a row per video, a colour per class."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from heatpool.pipelines.training.prediction.records import Segment
+from heatpool.pipelines.training.prediction.tables import clock
+from heatpool.pool.disk.atomic import atomic_file
+
+__all__ = ["class_colours", "write_timeline"]
+
+_MOST_ROWS = 60
+_MOST_CLASSES = 19  # of which each has a colour that the eye tells apart; the rest share the last one
+_OTHERS = "other classes"
+_DPI, _WIDTH_IN, _ROW_IN = 120, 12.0, 0.34
+
+
+def class_colours(segments: Sequence[Segment]) -> dict[str, tuple[float, ...]]:
+    """Return RGBA of each class that occurs, longest first; classes beyond 19 are grey."""
+    seconds = defaultdict[str, float](float)
+    for each in segments:
+        seconds[each.label] += each.end_s - each.start_s
+    map_, grey = colormaps["tab20"], 14
+    palette = [map_(number) for number in (*range(0, 20, 2), *range(1, 20, 2)) if number != grey]
+    return {
+        label: palette[rank] if rank < _MOST_CLASSES else map_(grey)
+        for rank, label in enumerate(sorted(seconds, key=lambda label: -seconds[label]))
+    }
+
+
+def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) -> None:
+    """Draw the segments of up to 60 videos as a PNG; the stronger the colour, the surer.
+
+    Raises:
+        HeatpoolError: if the file cannot be written.
+    """
+    videos = list(dict.fromkeys(each.path for each in segments))
+    shown, colours = videos[:_MOST_ROWS], class_colours(segments)
+    legend = list(colours)[:_MOST_CLASSES]
+    legend_rows = -(-(len(legend) + 1) // 5)
+    height_in = 1.0 + _ROW_IN * max(len(shown), 2) + 0.26 * legend_rows
+    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    for row, video in enumerate(shown):
+        for each in (each for each in segments if each.path == video):
+            strength = 0.35 + 0.65 * each.confidence
+            axes.broken_barh(
+                [(each.start_s, each.end_s - each.start_s)],
+                (row - 0.4, 0.8),
+                facecolors=(*colours[each.label][:3], strength),
+                edgecolor="white",
+                linewidth=0.5,
+            )
+    _label_axes(axes, shown, hidden=len(videos) - len(shown))
+    patches = [Patch(color=colours[label], label=_plain(label, 30)) for label in legend]
+    if len(colours) > len(legend):
+        patches.append(Patch(color=list(colours.values())[-1], label=_OTHERS))
+    if patches:
+        figure.legend(handles=patches, loc="outside lower left", ncols=5, frameon=False, fontsize=9)
+    with atomic_file(path, overwrite) as aside:
+        FigureCanvasAgg(figure).print_png(str(aside))
+
+
+def _label_axes(axes: Axes, videos: Sequence[str], *, hidden: int) -> None:
+    names = [PurePath(video).name for video in videos]
+    unique = [
+        name if names.count(name) == 1 else video for name, video in zip(names, videos, strict=True)
+    ]
+    axes.set_yticks(range(len(videos)), [_plain(name, 36) for name in unique], fontsize=9)
+    axes.set_ylim(max(len(videos), 1) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 3, 6, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s).removesuffix(".00")))
+    axes.tick_params(axis="x", labelsize=9)
+    more = f" (and {hidden} more videos in segments.csv)" if hidden > 0 else ""
+    axes.set_xlabel(f"time from the start of the video, minutes:seconds{more}", fontsize=9)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _plain(text: str, most: int) -> str:
+    """Cut a name, and keep its dollar signs from being read as formulas."""
+    return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
