@@ -24,7 +24,7 @@ import torch
 
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
-from heatpool.extract.engine.tracking import SELECTIONS, select_first, select_tracked
+from heatpool.extract.engine.slots import SELECTIONS, select_first, select_tracked
 from heatpool.extract.networks.crops import crop_affines
 from heatpool.extract.networks.detectors import BoxesFile
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone

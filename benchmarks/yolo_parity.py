@@ -55,13 +55,13 @@ class Differences:
         return f"| {name} | {len(self.scores)} | {self.unmatched} | {cells} |"
 
 
-def random_network(config: str, path: Path, *, raised: float = 1.5, **changes: object) -> Path:
+def random_network(config: str, path: Path, *, raised: float | Sequence[float] = 1.5, **changes: object) -> Path:
     """Save a pose network of an ultralytics configuration with random weights.
 
     Args:
         config: name of the configuration, such as yolo26n-pose.yaml.
         path: of the checkpoint.
-        raised: bias of the classes, so that something is found.
+        raised: bias of the classes, one for all or one each, so that something is found.
         changes: entries of the configuration that are set otherwise, and `names`, the class names.
     """
     from ultralytics.nn.tasks import PoseModel, yaml_model_load
@@ -73,7 +73,7 @@ def random_network(config: str, path: Path, *, raised: float = 1.5, **changes: o
     head = model.model[-1]
     for branches in (head.cv3, getattr(head, "one2one_cv3", ())):
         for branch in branches or ():
-            torch.nn.init.constant_(branch[-1].bias, raised)
+            branch[-1].bias.data[:] = torch.tensor(raised)
     model.names = names
     torch.save({"model": model, "train_args": {"task": "pose"}}, path)
     return path
@@ -116,9 +116,10 @@ def compare(weights: Path, images: Sequence[np.ndarray], *, image_px: int | None
 def _differences(
     people: FramePersons, boxes: np.ndarray, scores: np.ndarray, keypoints: np.ndarray
 ) -> tuple[tuple[np.ndarray, ...], int]:
-    """Pair the persons of both by their boxes and scores; return differences and how many have no partner."""
+    """Pair the persons of both, the closest ones; return differences and how many have no partner."""
     found = people.detections
     cost = np.abs(found.boxes_xyxy_px[:, None] - boxes).max(2) + np.abs(found.scores[:, None] - scores)
+    cost += np.abs(people.joints_xy_px[:, None] - keypoints[..., :2]).max((2, 3))
     ours, theirs = linear_sum_assignment(cost)
     joint_scores = keypoints[theirs, :, 2] if keypoints.shape[2] > 2 else np.ones(keypoints.shape[:2])[theirs]
     part = (

@@ -60,7 +60,8 @@ COMMANDS: dict[str, Command] = {
         "heatpool extract clips.csv features.zarr --backend onnx --weights pose.onnx --tap relu4 \\\n"
         "    --detector boxes-file --boxes boxes.csv\n"
         "heatpool extract clips.csv features.zarr … --dry-run\n"
-        "heatpool extract clips.csv features.zarr … --resume",
+        "heatpool extract clips.csv features.zarr … --resume\n"
+        "heatpool extract more_clips.csv features.zarr … --append",
         bare="videos out",
     ),
     "forecast": Command(
@@ -85,6 +86,12 @@ COMMANDS: dict[str, Command] = {
         "heatpool convert features.zarr small.zarr --precision u1",
         bare="store out",
     ),
+    "relabel": Command(
+        options.RelabelOptions,
+        "heatpool relabel features.zarr new_labels.csv\n"
+        "heatpool relabel features.zarr folds.csv --out other.zarr",
+        bare="store manifest",
+    ),
     "train": Command(
         options.TrainOptions,
         "heatpool train                                     the demo's features\n"
@@ -93,6 +100,8 @@ COMMANDS: dict[str, Command] = {
         "heatpool train features.zarr --protocol xsub --model linear --out work_dirs/probe\n"
         "heatpool train features.zarr --protocol xsub --seeds 5 --out work_dirs/five\n"
         "heatpool train features.zarr --protocol xsub --resume\n"
+        "heatpool train features.zarr --manifest new_labels.csv --model linear\n"
+        "heatpool train features.zarr --folds 5 --fold-by subject --model linear\n"
         "heatpool train --config work_dirs/probe/config.yaml --out work_dirs/again",
         bare="features out",
     ),
@@ -221,6 +230,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "info",
         "verify",
         "convert",
+        "relabel",
         *(name for name in COMMANDS if name.startswith("archive ")),
     ),
     "stage two, from features to actions": ("train", "evaluate", "predict", "fuse", "compare", "ablate"),

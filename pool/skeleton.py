@@ -5,17 +5,19 @@ Axis letter: V joints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["COCO17_SKELETON", "NTU25_SKELETON", "Skeleton", "read_skeleton"]
+__all__ = ["COCO17_SKELETON", "NTU25_SKELETON", "Skeleton", "guess_skeleton", "read_skeleton"]
 
 Edge = tuple[int, int]
 
+_NTU_NAME = re.compile(r"S\d{3}C\d{3}P\d{3}R\d{3}A\d{3}")
 _MAX_JOINTS = 4096  # a file that names more is no skeleton
 
 
@@ -100,6 +102,14 @@ NTU25_SKELETON = Skeleton(
     ),
 )  # fmt: skip
 """The joints of Kinect v2, as in NTU RGB+D (Shahroudy et al., CVPR 2016, figure 3)."""
+
+
+def guess_skeleton(joints: int, clip_ids: Iterable[str]) -> Skeleton:
+    """Return the skeleton of a file that tells V only: COCO's 17, Kinect's 25 of NTU's clips, else unnamed."""
+    if joints == COCO17_SKELETON.joints:
+        return COCO17_SKELETON
+    of_ntu = joints == NTU25_SKELETON.joints and all(_NTU_NAME.match(name) for name in clip_ids)
+    return NTU25_SKELETON if of_ntu else Skeleton.unnamed(joints)
 
 
 def read_skeleton(path: str | Path) -> Skeleton:

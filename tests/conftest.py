@@ -19,8 +19,9 @@ from heatpool.pool.skeleton import Skeleton
 settings.register_profile("heatpool", deadline=None, derandomize=True)
 settings.load_profile("heatpool")
 
-# No test asks a server for weights; the programs that tests start inherit it.
+# No test asks a server for weights, but those in tests/real; the programs that tests start inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["PIP_NO_INDEX"] = "1"
 
 VideoMaker = Callable[..., Path]
 

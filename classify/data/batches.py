@@ -215,7 +215,8 @@ def clip_batch(
 
     With a generator the crop is random: a share p drawn from `p_interval` at a random place, the
     same for all persons of a clip (CTR-GCN's training crop, with fractional ends). Without one it
-    is the central 0.95 (its test crop) and nothing else is random.
+    is the central 0.95 (its test crop), or the least that training keeps if that is more, and nothing else
+    is random.
 
     Args:
         clips: in memory.
@@ -234,7 +235,7 @@ def clip_batch(
     """
     persons, owner = clips.persons_of(chosen)
     steps, count = clips.features.shape[1], len(chosen)
-    share = torch.full((count,), _TEST_CROP)
+    share = torch.full((count,), max(_TEST_CROP, p_interval[0]))
     place = torch.full((count,), 0.5)
     if generator is not None:
         low, high = p_interval

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from heatpool.classify.hpnet.network import SKELETONS, HPNet
 from heatpool.classify.hpnet.pictures import augment, normalise
 from heatpool.classify.hpnet.recipe import HPNetRecipe
 from heatpool.classify.hpnet.text import LabelText
-from heatpool.classify.networks.graph import GRAPHS, JointGraph
+from heatpool.classify.networks.graph import JointGraph, graph_named
 from heatpool.classify.training.architecture import NetworkShape, RandomSources, Trained
 from heatpool.classify.training.checkpoint import load_checkpoint
 from heatpool.classify.training.optim import AdamW
 from heatpool.classify.training.recipe import Recipe, read_recipe
 from heatpool.classify.training.stream import build_model
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["HPNetArchitecture", "build_hpnet", "load_hpnet", "skeleton_streams"]
 
@@ -45,9 +47,11 @@ class HPNetArchitecture:
 
     Attributes:
         recipe: all of it.
+        skeleton: of the features, for a recipe whose graph is that.
     """
 
     recipe: HPNetRecipe
+    skeleton: Skeleton | None = None
     form = _FORM
 
     @property
@@ -55,9 +59,14 @@ class HPNetArchitecture:
         """What HP-Net has in common with one stream."""
         return self.recipe.shared
 
+    @cached_property
+    def graph(self) -> JointGraph:
+        """Bones and adjacency."""
+        return graph_named(self.shared.graph, self.skeleton)
+
     def build(self, shape: NetworkShape) -> HPNet:
         """See `build_hpnet`."""
-        return build_hpnet(self.recipe, shape)
+        return build_hpnet(self.recipe, shape, skeleton=self.skeleton)
 
     def inputs(
         self,
@@ -73,7 +82,7 @@ class HPNetArchitecture:
             clips, chosen, stats=stats, generator=random.torch if random else None, **self.shared.crop
         )
         inputs = {
-            "streams": skeleton_streams(batch.x, GRAPHS[self.shared.graph]),
+            "streams": skeleton_streams(batch.x, self.graph),
             "clip": batch.clip,
             "slot": batch.slot,
             "clips": len(batch),
@@ -151,6 +160,7 @@ def build_hpnet(
     recipe: HPNetRecipe,
     shape: NetworkShape,
     *,
+    skeleton: Skeleton | None = None,
     text: LabelText | None = None,
     encoder: FrameEncoder | None = None,
 ) -> HPNet:
@@ -159,6 +169,7 @@ def build_hpnet(
     Args:
         recipe: the recipe.
         shape: sizes, also of `text` and `encoder`.
+        skeleton: of the features, for a recipe whose graph is that.
         text: embeddings of the class names, for a recipe that has them embedded; without, they begin at
             random values.
         encoder: the image network; by default one with random weights, where the shape has one.
@@ -177,7 +188,7 @@ def build_hpnet(
         # the three begin at other weights, whatever the seed of the run
         seeds = range(shared.seed * len(SKELETONS), (shared.seed + 1) * len(SKELETONS))
         skeletons: dict[Any, Any] = {
-            name: build_model(replace(shared, seed=seed), shape)
+            name: build_model(replace(shared, seed=seed), shape, skeleton)
             for name, seed in zip(SKELETONS, seeds, strict=True)
         }
         return HPNet(
@@ -192,6 +203,8 @@ def build_hpnet(
 
 def load_hpnet(path: Path) -> Trained:
     """Rebuild a trained HP-Net from its .safetensors and .json files. Raises as `load_checkpoint`."""
-    return load_checkpoint(
-        path, lambda values: HPNetArchitecture(read_recipe(HPNetRecipe(), values)), form=_FORM
-    )
+
+    def read(values: Mapping[str, Any], skeleton: Skeleton | None) -> HPNetArchitecture:
+        return HPNetArchitecture(read_recipe(HPNetRecipe(), values), skeleton)
+
+    return load_checkpoint(path, read, form=_FORM)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-__all__ = ["COCO17_GRAPH", "GRAPHS", "HPNET_GRAPH", "POINT_GRAPH", "PUBLISHED_LAYERS", "JointGraph"]
+from heatpool.pool.skeleton import Skeleton
+
+__all__ = [
+    "COCO17_GRAPH", "GRAPHS", "HPNET_GRAPH", "POINT_GRAPH", "PUBLISHED_LAYERS", "SKELETON_GRAPH",
+    "JointGraph", "graph_named", "skeleton_graph",
+]  # fmt: skip
 
 Pairs = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class JointGraph:
-    """A named tree of joints. All pairs are 0-based (child, parent).
+    """A named graph of joints, and the tree of its bones. All pairs are 0-based (child, parent).
 
     Attributes:
         name: how configurations call it.
@@ -88,7 +94,55 @@ POINT_GRAPH = JointGraph(name="point", joints=1, bones=(), links=(), centre=0)
 """One point, for features that belong to no joint."""
 
 GRAPHS = {graph.name: graph for graph in (HPNET_GRAPH, COCO17_GRAPH, POINT_GRAPH)}
-"""The graphs a configuration may name."""
+"""The graphs of fixed joints that a configuration may name."""
+
+SKELETON_GRAPH = "skeleton"
+"""Name in a configuration of the graph that the joints of the features themselves make."""
+
+
+def graph_named(name: str, skeleton: Skeleton | None) -> JointGraph:
+    """Return the graph that a configuration names: one of `GRAPHS`, or that of the features' skeleton.
+
+    Raises:
+        ValueError: if that is needed and is not known.
+    """
+    if name != SKELETON_GRAPH:
+        return GRAPHS[name]
+    if skeleton is None:
+        raise ValueError("expected a skeleton for the graph made of it, got none")
+    return skeleton_graph(skeleton)
+
+
+def skeleton_graph(skeleton: Skeleton) -> JointGraph:
+    """Make the graph of any joints: their edges, hung on the joint in their middle.
+
+    The middle is the joint from which the farthest one is the fewest edges away, the first of several; each
+    part that is apart has its own. An edge leads from the joint farther from the middle (child) to the nearer
+    one, of two as far to the first one. Where edges close circles, each joint keeps one bone. Joints without
+    any known edge are all joined with each other, and the first one is the parent of all.
+    """
+    joints = skeleton.joints
+    edges = skeleton.edges or tuple(combinations(range(joints), 2))
+    far = _steps_from_the_middle(joints, edges)
+    links = tuple(max(pair, pair[::-1], key=lambda ends: (far[ends[0]], ends[0])) for pair in edges)
+    parents = {child: parent for child, parent in reversed(links) if far[child] > far[parent]}
+    bones = tuple(sorted(parents.items()))
+    return JointGraph(skeleton.name, joints, bones, links, centre=int(np.argmin(far)))
+
+
+def _steps_from_the_middle(joints: int, edges: Pairs) -> np.ndarray:
+    """Return (V,) int64, how many edges each joint is away from the middle of its part."""
+    from scipy.sparse import coo_array  # half a second that the published graphs save
+    from scipy.sparse.csgraph import connected_components, shortest_path
+
+    ends = np.array(edges, np.int64).reshape(-1, 2).T
+    joined = coo_array((np.ones(ends.shape[1]), (*ends,)), (joints, joints)).tocsr()
+    steps = shortest_path(joined, directed=False, unweighted=True)
+    reach = np.where(np.isfinite(steps), steps, 0).max(1)
+    _, part = connected_components(joined, directed=False)
+    middles = [min(np.flatnonzero(part == each), key=reach.__getitem__) for each in np.unique(part)]
+    return steps[middles].min(0).astype(np.int64)
+
 
 PUBLISHED_LAYERS: tuple[tuple[int, int], ...] = (
     (1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.training.recipe import Recipe
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["Architecture", "NetworkShape", "RandomSources", "Trained"]
 
@@ -55,6 +56,7 @@ class Architecture(Protocol):
         form: what its checkpoints are called.
         recipe: all of it.
         shared: the part of the recipe that every training has.
+        skeleton: of the features, for a recipe whose graph is that; None where nobody said.
     """
 
     form: str
@@ -66,6 +68,10 @@ class Architecture(Protocol):
     @property
     def shared(self) -> Recipe:
         """The part of the recipe that every training has."""
+
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """Joints of the features; None where nobody said."""
 
     def build(self, shape: NetworkShape) -> nn.Module:
         """Make the network; its random weights depend on the recipe's seed only."""

@@ -16,6 +16,7 @@ from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.training.architecture import Architecture, NetworkShape, Trained
 from heatpool.pool.disk.atomic import write_bytes, write_json
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["check_compatible", "load_checkpoint", "save_checkpoint"]
 
@@ -33,6 +34,7 @@ def save_checkpoint(path: Path, trained: Trained) -> None:
         "version": _VERSION,
         "config": asdict(trained.recipe),
         "shape": asdict(trained.shape),
+        "skeleton": None if trained.architecture.skeleton is None else asdict(trained.architecture.skeleton),
         "class_names": trained.class_names,
         "source": dict(trained.source),
         "epoch": trained.epoch,
@@ -44,12 +46,14 @@ def save_checkpoint(path: Path, trained: Trained) -> None:
     write_json(path.with_suffix(".json"), side, overwrite=True)
 
 
-def load_checkpoint(path: Path, read: Callable[[Mapping[str, Any]], Architecture], *, form: str) -> Trained:
+def load_checkpoint(
+    path: Path, read: Callable[[Mapping[str, Any], Skeleton | None], Architecture], *, form: str
+) -> Trained:
     """Rebuild a trained network from its .safetensors and .json files, those of older builds too.
 
     Args:
         path: of the weights.
-        read: makes the architecture from the recipe's plain values.
+        read: makes the architecture from the recipe's plain values and the skeleton of the features.
         form: that the checkpoint must be of.
 
     Raises:
@@ -57,7 +61,7 @@ def load_checkpoint(path: Path, read: Callable[[Mapping[str, Any]], Architecture
     """
     try:
         side = _read_side(path, form)
-        architecture, shape = read(side["config"]), _shape_of(side)
+        architecture, shape = read(side["config"], _skeleton_of(side)), _shape_of(side)
         model = architecture.build(shape)
         model.load_state_dict(load(path.read_bytes()))
         stats = None
@@ -113,6 +117,14 @@ def _read_side(path: Path, form: str) -> dict[str, Any]:
         got = f"{side.get('format')} {side.get('version')}"
         raise HeatpoolError(f"{side_path}: expected {form} {_VERSION}, got {got}")
     return side
+
+
+def _skeleton_of(side: Mapping[str, Any]) -> Skeleton | None:
+    """Joints of the features; older builds knew those of their graphs only."""
+    values = side.get("skeleton")
+    if values is None:
+        return None
+    return Skeleton(values["name"], tuple(values["joint_names"]), tuple(map(tuple, values["edges"])))
 
 
 def _shape_of(side: Mapping[str, Any]) -> NetworkShape:

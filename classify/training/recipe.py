@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from heatpool.classify.data.streams import STREAMS, StreamName
-from heatpool.classify.networks.graph import GRAPHS, PUBLISHED_LAYERS
+from heatpool.classify.networks.graph import PUBLISHED_LAYERS
 from heatpool.pool.errors import HeatpoolError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ModelName = Literal["ctrgcn", "linear", "mlp", "tcn"]
 
 Schedule = Literal["step", "cosine"]
 Optimizer = Literal["sgd", "adamw"]
-GraphName = Literal["hpnet", "coco17", "point"]
+GraphName = Literal["hpnet", "coco17", "point", "skeleton"]
 TrainDtype = Literal["float32", "bfloat16", "float16"]
 
 _AnyRecipe = TypeVar("_AnyRecipe", bound="DataclassInstance")
@@ -40,7 +40,8 @@ class Recipe:
     Attributes:
         stream: made of the input features.
         model: "ctrgcn", or a small head: "linear" (probe), "mlp", "tcn".
-        graph: bones and adjacency.
+        graph: bones and adjacency: "hpnet" and "coco17" of COCO's joints, "point" of none, "skeleton" of
+            those that the features have.
         epochs: passes over the training split.
         batch_size: clips whose gradients are computed at a time, over all processes.
         accumulation: batches whose gradients are averaged for a step.
@@ -55,7 +56,8 @@ class Recipe:
         label_smoothing: share of the target spread over all classes.
         grad_clip: largest norm of the gradient; 0 for no limit.
         window: time steps that the network sees.
-        p_interval: shares of a clip that a random training crop may keep.
+        p_interval: shares of a clip that a random training crop may keep; otherwise the middle 0.95 is
+            seen, as CTR-GCN does, or the lower one of these if that is more.
         normalise: subtract each channel's mean of the training split and divide by its deviation.
         noise_std: noise on normalised values in training.
         offset_std: noise that stays the same through a clip, per person, joint and channel.
@@ -102,7 +104,7 @@ class Recipe:
 
     @property
     def crop(self) -> dict[str, Any]:
-        """How `clip_batch` cuts and changes training clips, as its arguments."""
+        """How `clip_batch` cuts and changes clips, as its arguments."""
         names = ("window", "p_interval", "noise_std", "offset_std", "scale_jitter")
         return {name: getattr(self, name) for name in names}
 
@@ -119,7 +121,7 @@ class Recipe:
         rules = {
             f"stream must be one of {', '.join(STREAMS)}": self.stream in STREAMS,
             f"model must be one of {', '.join(get_args(ModelName))}": self.model in get_args(ModelName),
-            f"graph must be one of {', '.join(GRAPHS)}": self.graph in GRAPHS,
+            f"graph must be one of {', '.join(get_args(GraphName))}": self.graph in get_args(GraphName),
             "optimizer must be sgd or adamw": self.optimizer in get_args(Optimizer),
             "schedule must be step or cosine": self.schedule in get_args(Schedule),
             "epochs, window and accumulation must be at least 1": min(
@@ -187,7 +189,8 @@ def recipe_with(recipe: _AnyRecipe, overrides: Mapping[str, Any]) -> _AnyRecipe:
 
     Args:
         recipe: a `Recipe` or another dataclass that holds one.
-        overrides: values by field; lists or text such as "30,50" for tuples, numbers also as text.
+        overrides: values by field; lists or text such as "30,50" for tuples, numbers also as text. With other
+            epochs alone, the milestones of a step schedule move along.
 
     Raises:
         HeatpoolError: if there is no such field, a value has another type, or the recipe makes no sense.
@@ -210,8 +213,17 @@ def recipe_with(recipe: _AnyRecipe, overrides: Mapping[str, Any]) -> _AnyRecipe:
         part = getattr(recipe, each.name)
         if is_dataclass(part) and not isinstance(part, type):
             inside = {field.name for field in fields(part)} & set(changes)
-            changes[each.name] = replace(part, **{name: changes.pop(name) for name in inside})
-    return replace(recipe, **changes)
+            changes[each.name] = _change(part, {name: changes.pop(name) for name in inside})
+    return _change(recipe, changes)
+
+
+def _change(recipe: _AnyRecipe, changes: Mapping[str, Any]) -> _AnyRecipe:
+    """Return the recipe with some fields changed; milestones that are not move along with the epochs."""
+    changed = replace(recipe, **changes)
+    if isinstance(recipe, Recipe) and isinstance(changed, Recipe) and changed.schedule == "step":
+        moved = tuple(round(each * changed.epochs / recipe.epochs) for each in recipe.milestones)
+        changed = replace(changed, milestones=changes.get("milestones", moved))
+    return changed
 
 
 def flat_recipe(recipe: Any) -> dict[str, Any]:

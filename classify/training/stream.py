@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from heatpool.classify.data.batches import clip_batch
 from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.data.streams import make_stream
 from heatpool.classify.networks.ctrgcn import CTRGCN
-from heatpool.classify.networks.graph import GRAPHS
+from heatpool.classify.networks.graph import JointGraph, graph_named
 from heatpool.classify.networks.heads import StatisticsHead, TemporalHead
 from heatpool.classify.training.architecture import NetworkShape, RandomSources, Trained
 from heatpool.classify.training.checkpoint import load_checkpoint
 from heatpool.classify.training.optim import SGD, AdamW
 from heatpool.classify.training.recipe import Recipe, read_recipe
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["StreamArchitecture", "build_model", "learning_rate", "load_model"]
 
@@ -39,9 +41,11 @@ class StreamArchitecture:
 
     Attributes:
         recipe: of the stream.
+        skeleton: of the features, for a recipe whose graph is that.
     """
 
     recipe: Recipe
+    skeleton: Skeleton | None = None
     form = _FORM
 
     @property
@@ -49,9 +53,14 @@ class StreamArchitecture:
         """The recipe itself."""
         return self.recipe
 
+    @cached_property
+    def graph(self) -> JointGraph:
+        """Bones and adjacency."""
+        return graph_named(self.recipe.graph, self.skeleton)
+
     def build(self, shape: NetworkShape) -> Network:
         """See `build_model`."""
-        return build_model(self.recipe, shape)
+        return build_model(self.recipe, shape, self.skeleton)
 
     def inputs(
         self,
@@ -67,7 +76,7 @@ class StreamArchitecture:
         )
         stream, x = self.recipe.stream, batch.x
         if stream != "joint":  # it is: nobody else has the batch, so it need not be copied
-            x = make_stream(x, stream, GRAPHS[self.recipe.graph])
+            x = make_stream(x, stream, self.graph)
         return {"x": x, "clip": batch.clip, "slot": batch.slot, "clips": len(batch)}, batch.labels
 
     def logits(self, network: Network, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -101,9 +110,15 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def build_model(recipe: Recipe, shape: NetworkShape) -> Network:
-    """Make the network of a recipe; its random weights depend on the recipe's seed only."""
-    graph, dropout = GRAPHS[recipe.graph], recipe.dropout
+def build_model(recipe: Recipe, shape: NetworkShape, skeleton: Skeleton | None = None) -> Network:
+    """Make the network of a recipe; its random weights depend on the recipe's seed only.
+
+    Args:
+        recipe: the recipe.
+        shape: sizes.
+        skeleton: of the features, for a recipe whose graph is that.
+    """
+    graph, dropout = graph_named(recipe.graph, skeleton), recipe.dropout
     sizes = (shape.channels, shape.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -124,4 +139,8 @@ def build_model(recipe: Recipe, shape: NetworkShape) -> Network:
 
 def load_model(path: Path) -> Trained:
     """Rebuild a trained stream from its .safetensors and .json files. Raises as `load_checkpoint`."""
-    return load_checkpoint(path, lambda values: StreamArchitecture(read_recipe(Recipe(), values)), form=_FORM)
+
+    def read(values: Mapping[str, Any], skeleton: Skeleton | None) -> StreamArchitecture:
+        return StreamArchitecture(read_recipe(Recipe(), values), skeleton)
+
+    return load_checkpoint(path, read, form=_FORM)

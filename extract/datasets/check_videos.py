@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
+import numpy as np
 from av.error import FFmpegError
 
+from heatpool.extract.video.pictures import find_pictures, is_pictures, iter_pictures
 from heatpool.extract.video.reader import probe
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
@@ -28,7 +31,7 @@ class VideoReport:
     """What a video file turned out to be.
 
     Attributes:
-        path: the file.
+        path: the file, folder of pictures, or pattern.
         problem: "" when intact, else missing, empty, unreadable, no_frames, too_short, truncated or damaged.
         reason: one line on the problem.
         size_bytes: of the file.
@@ -57,18 +60,24 @@ class VideoReport:
 
 
 def check_file(path: Path) -> VideoReport:
-    """Check that the file is there and not empty, without opening it."""
+    """Check that the file, or each picture, is there and not empty, without opening it."""
     try:
-        size = os.stat(path).st_size
+        size = sum(os.stat(each).st_size for each in _files(path))
     except OSError as error:
         return VideoReport(path, "missing", error.strerror or str(error))
+    except HeatpoolError as error:
+        return VideoReport(path, "missing" if not path.exists() else "no_frames", str(error))
     if not size:
         return VideoReport(path, "empty", "the file holds no byte")
     return VideoReport(path, size_bytes=size)
 
 
+def _files(path: Path) -> Sequence[Path]:
+    return find_pictures(path) if is_pictures(path) else (path,)
+
+
 def check_videos(
-    paths: Iterable[Path],
+    videos: Mapping[Path, float],
     *,
     decode: bool,
     workers: int,
@@ -77,7 +86,7 @@ def check_videos(
     """Open and count every video in threads (FFmpeg works outside Python's lock).
 
     Args:
-        paths: video files, each once.
+        videos: video files, folders of pictures or patterns, and the rate of the pictures (0 of files).
         decode: decode every frame, which finds damage inside a stream.
         workers: files at the same time.
         on_video: called for each video when its report is there, in order.
@@ -86,10 +95,10 @@ def check_videos(
         A report for each path.
     """
     reports: dict[Path, VideoReport] = {}
-    found = [check_file(path) for path in paths]
+    found = [check_file(path) for path in videos]
     with ThreadPoolExecutor(workers, thread_name_prefix="doctor") as pool:
         try:
-            for report in pool.map(lambda each: each if each.problem else _probe(each, decode), found):
+            for report in pool.map(lambda each: _probe(each, videos[each.path], decode), found):
                 reports[report.path] = report
                 on_video(report)
             for path, digest in pool.map(_digest, _same_size(found)):
@@ -111,14 +120,17 @@ def _same_size(reports: Sequence[VideoReport]) -> list[Path]:
 
 def _digest(path: Path) -> tuple[Path, str]:
     try:
-        return path, hash_file(path)[1]
-    except OSError:
+        digests = [hash_file(each)[1] for each in _files(path)]
+    except (OSError, HeatpoolError):
         return path, ""  # its report names the reason
+    return path, digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _probe(found: VideoReport, decode: bool) -> VideoReport:
+def _probe(found: VideoReport, fps: float, decode: bool) -> VideoReport:
+    if found.problem:
+        return found
     try:
-        info = probe(found.path)
+        info = probe(found.path, fps=fps)
         report = replace(
             found,
             frames=info.frames,
@@ -127,7 +139,10 @@ def _probe(found: VideoReport, decode: bool) -> VideoReport:
             width_px=info.width_px,
             height_px=info.height_px,
         )
-        report, stated_s = _inspect(report, decode)
+        if is_pictures(found.path):
+            report, stated_s = _inspect_pictures(report, decode), 0.0
+        else:
+            report, stated_s = _inspect(report, decode)
     except HeatpoolError as error:
         return _unreadable(found, str(error))
     except (FFmpegError, OSError, ValueError) as error:  # a decoder fault is this file's, not the run's
@@ -140,6 +155,16 @@ def _probe(found: VideoReport, decode: bool) -> VideoReport:
     if info.frames < 2:
         return replace(report, problem="too_short", reason="1 frame; extraction needs at least 2")
     return report
+
+
+def _inspect_pictures(report: VideoReport, decode: bool) -> VideoReport:
+    """Add the format of pictures, and the first one that cannot be read."""
+    if decode:
+        try:
+            deque(iter_pictures(report.path, np.arange(report.frames), first=0), maxlen=0)
+        except HeatpoolError as error:
+            return replace(report, problem="damaged", reason=str(error))
+    return replace(report, codec=_files(report.path)[0].suffix.lower().lstrip("."))
 
 
 def _inspect(report: VideoReport, decode: bool) -> tuple[VideoReport, float]:
@@ -173,6 +198,8 @@ def _inspect(report: VideoReport, decode: bool) -> tuple[VideoReport, float]:
 
 
 def _unreadable(report: VideoReport, reason: str) -> VideoReport:
+    if is_pictures(report.path):
+        return replace(report, problem="unreadable", reason=reason)
     if _lacks_mp4_index(report.path):
         return replace(report, problem="truncated", reason="an mp4 file that ends before its index (moov)")
     try:

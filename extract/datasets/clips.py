@@ -18,7 +18,8 @@ __all__ = ["COLUMNS", "VIDEO_SUFFIXES", "Clip", "label_clips", "make_clip", "wit
 VIDEO_SUFFIXES = frozenset(
     {
         ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v",
-        ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
+        ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm",
+        ".wmv",
     }
 )  # fmt: skip
 
@@ -80,10 +81,12 @@ def make_clip(
     stated = row.get("class_name", "")
     if stated and name and stated != name:
         raise HeatpoolError(
-            f"expected numbers in column label beside column class_name, got {name!r} and {stated!r} in {where}"
+            f"expected numbers in column label beside column class_name, got {name!r} and {stated!r} "
+            f"in {where}"
         )
+    fps = _number(row, "fps", where) or 0.0
     return Clip(
-        clip_id=row.get("clip_id") or without_suffix(row["path"]),
+        clip_id=row.get("clip_id") or _name(row["path"], pictures=bool(fps)),
         path=video,
         start_s=_number(row, "start_s", where) or 0.0,
         end_s=_number(row, "end_s", where),
@@ -92,8 +95,15 @@ def make_clip(
         columns=columns,
         persons=int(_number(row, "persons", where) or 0),
         splits=splits,
-        fps=_number(row, "fps", where) or 0.0,
+        fps=fps,
     )
+
+
+def _name(path: str, *, pictures: bool) -> str:
+    """Return what a clip without an id is called: its path without suffix, of pictures their folder's."""
+    if not pictures:
+        return Path(path).with_suffix("").as_posix()
+    return (Path(path).parent if "%" in Path(path).name else Path(path)).as_posix()
 
 
 def without_suffix(path: str) -> str:

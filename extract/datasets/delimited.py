@@ -48,11 +48,13 @@ def open_table(path: Path, *, needed: Collection[str] = ()) -> Iterator[tuple[tu
 
 
 def _find_header(file: TextIO, needed: Collection[str]) -> tuple[int, str]:
-    """Return how many lines stand before the header, and the header."""
+    """Return how many lines stand before the header, and the header; the first line if none has the names."""
+    first = ""
     for number, line in enumerate(file):
         if all(name in line for name in needed):
             return number, line
-    return 0, ""
+        first = first or line
+    return 0, first
 
 
 def _iter_rows(lines: Iterator[list[str]], header: Sequence[str], path: Path, before: int) -> Rows:

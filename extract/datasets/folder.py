@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip, label_clips
-from heatpool.extract.datasets.listing import SPLIT_WORDS, Listing, VideoFolder, scan, unique_ids
+from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip, label_clips, without_suffix
+from heatpool.extract.datasets.listing import SPLIT_WORDS, Listing, VideoFolder, besides, scan, unique_ids
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
 __all__ = ["SPLIT", "list_folder", "read_videos"]
+
+_log = logging.getLogger(__name__)
 
 SPLIT = "split"
 """Protocol of data sets whose owner's splits have no name of their own."""
@@ -23,7 +27,10 @@ def read_videos(path: Path) -> Manifest:
         HeatpoolError: if the path does not exist, is neither, or holds no clip.
     """
     if path.is_dir():
-        return list_folder(scan(path)).manifest
+        folder = scan(path)
+        if folder.excluded:
+            _log.info("%s holds besides its videos: %s", path, besides(folder.excluded))
+        return list_folder(folder).manifest
     if path.is_file() and path.suffix.lower() == ".csv":
         return read_manifest(path)
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
@@ -46,11 +53,10 @@ def list_folder(folder: VideoFolder) -> Listing:
         splits = [SPLIT_WORDS[top.casefold()] for top, *_ in folders]
         folders = [inside[1:] for inside in folders]
     named = all(folders)  # a video that lies in no folder leaves all without a class
-    ids = unique_ids([str(PurePosixPath(path).with_suffix("")) for path in folder.videos], folder.videos)
+    ids = unique_ids([without_suffix(path) for path in folder.videos], folder.videos)
     clips = [
-        Clip(
-            clip_id,
-            folder.path / path,
+        replace(
+            folder.clip(clip_id, path),
             class_name=inside[0] if named else "",
             splits={SPLIT: splits[at]} if splits else {},
         )

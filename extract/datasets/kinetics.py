@@ -6,9 +6,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from heatpool.extract.datasets.clips import Clip
+from heatpool.extract.datasets.clips import without_suffix
+from heatpool.extract.datasets.delimited import Rows, open_table
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import (
     NO_SUCH_VIDEO,
@@ -17,7 +19,6 @@ from heatpool.extract.datasets.listing import (
     Listing,
     VideoFolder,
     annotation_files,
-    read_table,
     unique_ids,
 )
 from heatpool.extract.datasets.manifest import Manifest
@@ -69,11 +70,10 @@ def list_kinetics(folder: VideoFolder) -> Listing:
             f"expected videos such as <youtube_id>_000012_000022.mp4 below {folder.path}, none of "
             f"{len(folder.videos)} is named in {folder.annotations}"
         )
-    ids = unique_ids([os.path.splitext(os.path.basename(path))[0] for path in paths], paths)
+    ids = unique_ids([without_suffix(os.path.basename(path)) for path in paths], paths)
     listed = tuple(
-        Clip(
-            clip_id,
-            folder.path / path,
+        replace(
+            folder.clip(clip_id, path),
             label=label[entry.label],
             class_name=entry.label,
             splits={SPLIT: entry.split},
@@ -87,14 +87,9 @@ def list_kinetics(folder: VideoFolder) -> Listing:
 
 
 def _entries(folder: VideoFolder) -> list[_Entry]:
-    if folder.annotations is None:
-        raise HeatpoolError("expected --annotations with --dataset kinetics400: a CSV, or a folder of them")
     entries: dict[_Entry, None] = {}
     for path in annotation_files(folder.annotations, ".csv"):
-        for line, row in enumerate(read_table(path), start=2):
-            absent = [name for name in _NEEDED if name not in row]
-            if absent:
-                raise HeatpoolError(f"expected a column {absent[0]} in {path}, got {', '.join(row)}")
+        for line, row in _annotation_rows(path):
             split = SPLIT_WORDS.get(row["split"].strip().casefold())
             if split is None:
                 raise HeatpoolError(
@@ -106,8 +101,16 @@ def _entries(folder: VideoFolder) -> list[_Entry]:
     return list(entries)
 
 
+def _annotation_rows(path: Path) -> Rows:
+    with open_table(path) as (header, rows):
+        absent = [name for name in _NEEDED if name not in header]
+        if absent:
+            raise HeatpoolError(f"expected a column {absent[0]} in {path}, got {', '.join(header)}")
+        yield from rows
+
+
 def _entry_of(path: str, by_video: Mapping[str, Sequence[_Entry]]) -> _Entry | None:
-    match = _VIDEO.fullmatch(os.path.splitext(os.path.basename(path))[0])
+    match = _VIDEO.fullmatch(without_suffix(os.path.basename(path)))
     entries = by_video.get(match["id"], []) if match else []
     if match and match["start"]:
         entries = [entry for entry in entries if entry.start and float(entry.start) == int(match["start"])]

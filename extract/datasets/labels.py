@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?")
 _NOTHING = re.compile(r"-1(?:\.0*)?|")
 _MISSING = frozenset({"nan", "na", "n/a", "none", "null"})  # what programs write for a missing number
-_MOST = 2**31 - 1  # what a store holds
+_MOST = 99_999  # each number up to the highest gets a name: an identity taken for a class would fill memory
 _NAMED = 3  # labels that a line writes out
 
 
@@ -47,10 +47,11 @@ def read_labels(first_lines: Mapping[str, str], source: str, *, class_names: Seq
         class_names: of class numbers, in their order.
 
     Raises:
-        HeatpoolError: if all values are numbers and one is not whole, below -1 or has no name, naming its line.
+        HeatpoolError: if all values are numbers and one is not whole, too small, too large or without a name;
+            naming its line.
     """
     given = {text: where for text, where in first_lines.items() if not _NOTHING.fullmatch(text)}
-    nothing = dict.fromkeys(first_lines.keys() - given.keys(), (-1, ""))
+    nothing = dict.fromkeys({"", *first_lines} - given.keys(), (-1, ""))
     numbers = [text for text in given if _NUMBER.fullmatch(text)]
     names = [text for text in given if not _NUMBER.fullmatch(text)]
     if names:
@@ -76,7 +77,8 @@ def _number(text: str, where: str, class_names: Sequence[str]) -> tuple[int, str
     value = float(text)
     if value != int(value) or not 0 <= value <= _MOST:
         raise HeatpoolError(
-            f"expected class names, or whole numbers from 0 (nothing or -1 for no label), got {text!r} in {where}"
+            f"expected class names, or whole numbers from 0 to {_MOST} (nothing or -1: no label), "
+            f"got {text!r} in {where}"
         )
     if not class_names:
         return int(value), ""

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from heatpool.extract.datasets.clips import COLUMNS, Clip, label_clips, make_clip
+from heatpool.extract.datasets.delimited import open_table
+from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
@@ -97,47 +99,58 @@ class Manifest:
     def write(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the CSV; paths of videos below its folder become relative to it, others absolute.
 
+        The column `fps` is there only where a clip is pictures.
+
         Raises:
             HeatpoolError: if the file exists and may not be replaced, or cannot be written.
         """
         folder = os.path.abspath(path.parent)
         rules = ";".join(f"{protocol}={column}" for protocol, column in self.disjoint.items())
+        columns = COLUMNS if any(clip.fps for clip in self.clips) else COLUMNS[:-1]
         with atomic_file(path, overwrite) as aside, aside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*COLUMNS, *([_DISJOINT] if rules else []), *self.protocols])
+            writer.writerow([*columns, *([_DISJOINT] if rules else []), *self.protocols])
             for clip in self.clips:
                 facts, splits = _row(clip, folder)
-                writer.writerow([*facts, *([rules] if rules else []), *splits])
+                writer.writerow([*facts[: len(columns)], *([rules] if rules else []), *splits])
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest CSV; only the column `path` is required.
+    """Read a manifest; only the column `path` is required. Commas, semicolons and tabs are all taken.
 
-    Columns beyond the known ones are split protocols and hold train, val, test or nothing. Labels come
-    from `label`, else from `class_name` in alphabetical order. The column `disjoint` holds the same split
-    rules in every row, such as `xsub=subject;xview=camera`.
+    Columns beyond the known ones are split protocols and hold train, val, test or nothing. Labels come from
+    `label` (`labels.read_labels` says what it means), else from `class_name` in alphabetical order. The
+    column `disjoint` holds the same split rules in every row, such as `xsub=subject;xview=camera`.
 
     Raises:
         HeatpoolError: naming line and column of what is wrong.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = reader.fieldnames or []
-            if "path" not in header:
-                got = ", ".join(header) or "an empty file"
-                raise HeatpoolError(f"expected a column 'path' in {path}, got {got}")
-            protocols = tuple(name for name in header if name not in (*COLUMNS, _DISJOINT))
-            share = cache(_mapping)
-            rules: set[str] = set()
-            clips = []
-            for line, row in enumerate(reader, start=2):
-                rules.add(row.get(_DISJOINT) or "")
-                clips.append(_parse(row, protocols, path, line, share))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise HeatpoolError(f"expected a manifest, cannot read {path}: {error}") from error
+    labels = _read_labels(path)
+    with open_table(path) as (header, rows):
+        protocols = tuple(name for name in header if name not in (*COLUMNS, _DISJOINT))
+        share = cache(_mapping)
+        rules: set[str] = set()
+        clips = []
+        for line, row in rows:
+            rules.add(row.get(_DISJOINT, ""))
+            clips.append(_parse(row, protocols, path, line, share, labels))
     clips, class_names = label_clips(clips, path.name)
     return Manifest(tuple(clips), class_names, path.parent, read_disjoint(rules, protocols, path.name))
+
+
+def _read_labels(path: Path) -> Labels:
+    """Read through a manifest for what its labels mean, which the last line may decide."""
+    first: dict[str, str] = {}
+    with open_table(path) as (header, rows):
+        if "path" not in header:
+            got = ", ".join(header) or "an empty file"
+            raise HeatpoolError(f"expected a column 'path' in {path}, got {got}")
+        if "label" in header:
+            for line, row in rows:
+                text = row["label"].strip()
+                if text not in first:
+                    first[text] = f"line {line} of {path.name}"
+    return read_labels(first, path.name)
 
 
 def read_disjoint(values: Iterable[str], protocols: Collection[str], source: str) -> dict[str, str]:
@@ -173,26 +186,31 @@ def _mapping(names: tuple[str, ...], values: tuple[Any, ...]) -> Mapping[str, An
 
 
 def _parse(
-    row: Mapping[str, str | None],
+    row: dict[str, str],
     protocols: tuple[str, ...],
     manifest: Path,
     line: int,
     share: Callable[[tuple[str, ...], tuple[Any, ...]], Mapping[str, Any]],
+    labels: Labels,
 ) -> Clip:
     """Make a clip of a row; `share` lets clips with equal values have one mapping: there may be millions."""
     where = f"line {line} of {manifest.name}"
-    if None in row or not row["path"]:
-        raise HeatpoolError(f"expected a path and as many values as columns in {where}")
+    if not row["path"]:
+        raise HeatpoolError(f"expected a path in {where}")
     splits = []
     for name in protocols:
-        value = (row[name] or "").strip()
+        value = row[name].strip()
         if value not in _SPLITS:
             raise HeatpoolError(
                 f"expected train, val, test or nothing in column {name}, got {value!r} in {where}"
             )
         splits.append(_SPLITS[value])
-    columns = share(FIRST_COLUMNS, tuple(row.get(name) or "" for name in FIRST_COLUMNS))
-    return make_clip(row, manifest.parent / row["path"], columns, share(protocols, tuple(splits)), where)
+    if "label" in row:
+        row["label"] = row["label"].strip()
+    columns = share(FIRST_COLUMNS, tuple(row.get(name, "") for name in FIRST_COLUMNS))
+    return make_clip(
+        row, manifest.parent / row["path"], columns, share(protocols, tuple(splits)), where, labels
+    )
 
 
 def _below(path: str | Path, folder: str) -> str:
@@ -211,5 +229,6 @@ def _row(clip: Clip, folder: str) -> tuple[list[str], list[str]]:
         clip.class_name,
         *(clip.columns.get(name, "") for name in FIRST_COLUMNS),
         str(clip.persons) if clip.persons else "",
+        f"{clip.fps:g}" if clip.fps else "",
     ]
     return facts, [_SPLIT_NAMES[split] for split in clip.splits.values()]

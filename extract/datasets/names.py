@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
-from heatpool.extract.datasets.clips import Clip
+from heatpool.extract.datasets.clips import Clip, without_suffix
 from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder, unique_ids
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.spec import DatasetSpec
@@ -46,7 +45,7 @@ def list_named(spec: DatasetSpec, folder: VideoFolder) -> Listing:
 
 
 def _read(spec: DatasetSpec, folder: VideoFolder, path: str) -> Clip | Excluded:
-    fields = spec.fields(os.path.splitext(path)[0])
+    fields = spec.fields(without_suffix(path))
     if fields is None:
         return Excluded(path, f"its name is none of {spec.name}")
     label = spec.label(fields)
@@ -56,9 +55,8 @@ def _read(spec: DatasetSpec, folder: VideoFolder, path: str) -> Clip | Excluded:
     if clip_id in spec.missing and not folder.keep_missing:
         return Excluded(path, spec.missing_reason)
     number, class_name = label
-    return Clip(
-        clip_id,
-        folder.path / path,
+    return replace(
+        folder.clip(clip_id, path),
         label=number,
         class_name=class_name,
         columns={name: fields.get(name, "") for name in FIRST_COLUMNS},

@@ -1,108 +1,219 @@
-"""Any table with a path and a label as a data set."""
+"""Any table with a path and a label as a data set, also one of intervals in long videos."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from heatpool.extract.datasets.clips import COLUMNS, Clip, label_clips, make_clip
+from heatpool.extract.datasets.clips import COLUMNS, Clip, label_clips, make_clip, without_suffix
+from heatpool.extract.datasets.delimited import open_table
+from heatpool.extract.datasets.labels import read_labels
 from heatpool.extract.datasets.listing import (
     NO_SUCH_VIDEO,
     SPLIT_WORDS,
     Excluded,
     Listing,
     VideoFolder,
-    read_table,
 )
 from heatpool.extract.datasets.manifest import Manifest, read_disjoint
+from heatpool.extract.datasets.media import Media
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
-__all__ = ["list_table"]
+__all__ = ["Row", "Table", "list_rows", "list_table", "read_table"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A clip as a list names it.
+
+    Attributes:
+        where: place in the list, for messages.
+        values: by names of `COLUMNS`; `path` as it is written there.
+        splits: protocol name to split.
+    """
+
+    where: str
+    values: Mapping[str, str]
+    splits: Mapping[str, Split] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table says.
+
+    Attributes:
+        name: of the file.
+        rows: in its order.
+        disjoint: protocol to the column whose values its splits must not share.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    disjoint: Mapping[str, str]
 
 
 def list_table(folder: VideoFolder) -> Listing:
     """List the videos that a table names.
 
     `folder.columns` says which column of the table is which of the manifest; a column called alike is taken
-    by itself. A label that is no number is a class name. Each other column that holds nothing but train, val,
-    test (or alike) or nothing is a protocol. A path is below the folder of videos and may lack its suffix.
+    by itself. `labels.read_labels` says what a label means. Each other column that holds nothing but train,
+    val, test (or alike) or nothing is a protocol. A path is below the folder of videos, where it may lack its
+    suffix, or absolute.
 
     Raises:
         HeatpoolError: if a column is missing or a value is not as expected, naming line and column.
     """
-    table = folder.annotations
-    if table is None or not table.is_file():
-        raise HeatpoolError(f"expected --annotations table.csv with --dataset csv, got {table}")
-    rows = read_table(table)
-    columns = _mapping(folder, list(rows[0]) if rows else [])
-    protocols = _protocols(rows, set(columns.values()))
-    videos = {os.path.splitext(path)[0]: path for path in folder.videos} | {p: p for p in folder.videos}
-    labels = [row[columns["label"]].strip() for row in rows] if "label" in columns else []
-    numbered = all(text.isdecimal() or not text for text in labels)
+    table = read_table(folder, folder.columns)
+    return list_rows(folder, table.rows, table.name, disjoint=table.disjoint)
+
+
+def read_table(
+    folder: VideoFolder, columns: Mapping[str, str], *, aliases: Mapping[str, str] | None = None
+) -> Table:
+    """Read the table of annotations.
+
+    Args:
+        folder: whose annotations they are.
+        columns: column of the manifest to column of the table, which must be there.
+        aliases: the same, of columns that may be there.
+
+    Raises:
+        HeatpoolError: if there is none, a column is missing, or it says what cannot be.
+    """
+    path = folder.annotations
+    if path is None or not path.is_file():
+        raise HeatpoolError(f"expected a table of clips in --annotations, got {path}")
+    with open_table(path) as (header, lines):
+        others = {name: column for name, column in (aliases or {}).items() if column in header}
+        names = _mapping({**others, **columns}, header, path)
+        read = list(lines)
+    rest = [name for name in header if name not in names.values()]
+    protocols = _protocols([row for _, row in read], rest)
+    rows = tuple(
+        Row(
+            f"line {line} of {path.name}",
+            {name: row[column].strip() for name, column in names.items()},
+            {name: _split(row[column]) for name, column in protocols.items()},
+        )
+        for line, row in read
+    )
+    return Table(
+        path.name, rows, read_disjoint((row.get("disjoint", "") for _, row in read), protocols, path.name)
+    )
+
+
+def list_rows(
+    folder: VideoFolder,
+    rows: Sequence[Row],
+    source: str,
+    *,
+    by_name: bool = False,
+    windows: bool = False,
+    disjoint: Mapping[str, str] | None = None,
+) -> Listing:
+    """List the clips that rows name.
+
+    Args:
+        folder: of the videos.
+        rows: of the list.
+        source: what the list is called.
+        by_name: find videos by their file names too.
+        windows: name every clip by its window, not only where a video has several.
+        disjoint: protocol to the column whose values its splits must not share.
+
+    Raises:
+        HeatpoolError: if a value is not as expected, or no video of the list is there.
+    """
+    media = Media(folder, by_name=by_name)
+    first: dict[str, str] = {}
+    for row in rows:
+        first.setdefault(row.values.get("label", ""), row.where)
+    labels = read_labels(first, source, class_names=folder.class_names)
     clips, absent, found = [], [], set()
-    for line, row in enumerate(rows, start=2):
-        listed = row[columns["path"]].strip().removeprefix("./")
-        path = videos.get(listed)
-        if path is None:
+    for row in rows:
+        listed = row.values["path"]
+        if not listed:
+            raise HeatpoolError(f"expected a path in {row.where}")
+        video = media.find(listed)
+        if video is None:
             absent.append(listed)
             continue
-        found.add(path)
-        values = {name: row[column].strip() for name, column in columns.items()}
-        if not numbered:
-            values["class_name"] = values.get("class_name") or values.pop("label")
-            values["label"] = ""
-        splits = {name: _split(row[column]) for name, column in protocols.items()}
-        own = {name: values.get(name, "") for name in FIRST_COLUMNS}
-        where = f"line {line} of {table.name}"
-        clips.append(make_clip(values | {"path": path}, folder.path / path, own, splits, where))
+        found.add(video.name)
+        own = {name: row.values.get(name, "") for name in FIRST_COLUMNS}
+        named = {**row.values, "clip_id": row.values.get("clip_id") or video.clip_id}
+        clip = make_clip(named, video.path, own, row.splits, row.where, labels)
+        if video.pictures and not (clip.fps or folder.fps):
+            raise HeatpoolError(
+                f"expected --fps, or a column fps, for the pictures of {listed} in {row.where}"
+            )
+        clips.append(replace(clip, fps=(clip.fps or folder.fps) if video.pictures else 0.0))
     if not clips:
         raise HeatpoolError(
-            f"expected videos below {folder.path}, none of the {len(rows)} in {table} is there"
+            f"expected videos below {folder.path}, none of the {len(rows)} in {source} is there"
         )
-    labelled, class_names = label_clips(clips, table.name)
-    disjoint = read_disjoint((row.get("disjoint", "") for row in rows), protocols, table.name)
-    manifest = Manifest(tuple(_distinct(labelled)), class_names, folder.path, disjoint)
-    unnamed = [Excluded(path, "the table does not name it") for path in folder.videos if path not in found]
+    labelled, class_names = label_clips(clips, source)
+    if folder.class_names and not labels.named:
+        class_names = folder.class_names
+    manifest = Manifest(tuple(_distinct(labelled, windows=windows)), class_names, folder.path, disjoint or {})
+    unnamed = [Excluded(path, f"{source} does not name it") for path in folder.videos if path not in found]
     return Listing(manifest, (*folder.excluded, *unnamed)).excluding(absent, NO_SUCH_VIDEO)
 
 
-def _mapping(folder: VideoFolder, header: Sequence[str]) -> dict[str, str]:
+def _mapping(columns: Mapping[str, str], header: Sequence[str], path: Path) -> dict[str, str]:
     """Return manifest column to table column."""
-    unknown = [name for name in folder.columns if name not in COLUMNS]
+    unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         raise HeatpoolError(f"expected --columns of {', '.join(COLUMNS)}, got {unknown[0]!r}")
-    columns = {name: name for name in COLUMNS if name in header} | dict(folder.columns)
-    absent = [column for column in columns.values() if column not in header]
-    if absent or "path" not in columns:
+    names = {name: name for name in COLUMNS if name in header} | dict(columns)
+    absent = [column for column in names.values() if column not in header]
+    if absent or "path" not in names:
         wanted = absent[0] if absent else "path"
         raise HeatpoolError(
-            f"expected a column {wanted!r} in {folder.annotations}, got "
-            f"{', '.join(header) or 'an empty file'}; --columns path=NAME,label=NAME,… says which is which"
+            f"expected a column {wanted!r} in {path}, got {', '.join(header) or 'an empty file'}; "
+            "--columns path=NAME,label=NAME,… says which is which"
         )
-    return columns
+    return names
 
 
-def _protocols(rows: Sequence[Mapping[str, str]], taken: set[str]) -> dict[str, str]:
-    """Return protocol name (a valid one) to the column that holds its splits."""
+def _protocols(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
+    """Return the columns that hold splits, by protocol name."""
     words = SPLIT_WORDS.keys() | {""}
-    values = {name: {row[name].strip().casefold() for row in rows} for name in rows[0] if name not in taken}
-    return {name.strip(): name for name, seen in values.items() if seen <= words and seen != {""}}
+    values = {name: {row[name].strip().casefold() for row in rows} for name in names if name}
+    return {name: name for name, seen in values.items() if seen <= words and not seen <= {""}}
 
 
 def _split(text: str) -> Split:
     return SPLIT_WORDS.get(text.strip().casefold(), Split.NONE)
 
 
-def _distinct(clips: Sequence[Clip]) -> list[Clip]:
-    """Name clips of the same video by their windows too, `clip@start-end` in seconds."""
-    times = Counter(clip.clip_id for clip in clips)
-    return [
-        clip
-        if times[clip.clip_id] == 1
-        else replace(clip, clip_id=f"{clip.clip_id}@{clip.start_s:.2f}-{clip.end_s or math.inf:.2f}")
-        for clip in clips
+def _distinct(clips: Sequence[Clip], *, windows: bool) -> list[Clip]:
+    """Tell clips of one name apart: by their paths, by `clip@start-end` in seconds, then by their classes."""
+    paths: dict[str, set[Path]] = defaultdict(set)
+    for clip in clips:
+        paths[clip.clip_id].add(clip.path)
+    ids = [
+        clip.clip_id if len(paths[clip.clip_id]) == 1 else without_suffix(str(clip.path)) for clip in clips
     ]
+    for more in (_window, _class_name):
+        times = Counter(ids)
+        always = windows and more is _window
+        ids = [
+            f"{name}{more(clip)}" if always or times[name] > 1 else name
+            for name, clip in zip(ids, clips, strict=True)
+        ]
+    return [
+        clip if clip.clip_id == name else replace(clip, clip_id=name)
+        for clip, name in zip(clips, ids, strict=True)
+    ]
+
+
+def _window(clip: Clip) -> str:
+    return f"@{clip.start_s:.2f}-{clip.end_s or math.inf:.2f}"
+
+
+def _class_name(clip: Clip) -> str:
+    return f" {clip.class_name or clip.label}"

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from heatpool.extract.datasets.clips import Clip, without_suffix
 from heatpool.extract.datasets.listing import (
     NO_SUCH_VIDEO,
     Listing,
@@ -40,6 +41,11 @@ def ucf101() -> DatasetSpec:
     )
 
 
+def _name(clip: Clip) -> str:
+    """Return what lists call a clip, in small letters: its path may lead to pictures."""
+    return without_suffix(clip.clip_id.rpartition("/")[2]).casefold()
+
+
 def list_ucf101(folder: VideoFolder) -> Listing:
     """List UCF101; with `--annotations` the splits come from the published trainlist and testlist files.
 
@@ -64,11 +70,11 @@ def list_ucf101(folder: VideoFolder) -> Listing:
     clips = [
         replace(
             clip,
-            splits={name: split.get(clip.path.stem.casefold(), Split.NONE) for name, split in splits.items()},
+            splits={name: split.get(_name(clip), Split.NONE) for name, split in splits.items()},
         )
         for clip in listing.manifest.clips
     ]
-    here = {clip.path.stem.casefold() for clip in clips}
+    here = {_name(clip) for clip in clips}
     absent = sorted({stem for split in splits.values() for stem in split} - here)
     disjoint = {name: column for name, column in spec.disjoint.items() if name in splits}
     manifest = replace(listing.manifest, clips=tuple(clips), disjoint=disjoint)

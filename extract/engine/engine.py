@@ -21,7 +21,7 @@ import numpy as np
 from heatpool.extract.engine.batch_size import Memory
 from heatpool.extract.engine.clip_state import ClipState, Outcome, SeenFrame
 from heatpool.extract.engine.estimators import Detected, PosedPersons, PoseEstimator
-from heatpool.extract.engine.tracking import Selection, select_tracked
+from heatpool.extract.engine.slots import Selection, select_tracked
 from heatpool.extract.records import Frame
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.video.clip_events import ClipEnd, ClipJob, ClipStart

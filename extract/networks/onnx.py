@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,30 +11,27 @@ import torch
 from torch import Tensor
 
 from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
-from heatpool.extract.records import CropSpec, PoseBatch
-from heatpool.pool.disk.files import hash_file
+from heatpool.extract.networks.joint_names import describe_joints
+from heatpool.extract.networks.onnx_input import OnnxInput, read_metadata
+from heatpool.extract.networks.onnx_network import OnnxNetwork, read_onnx
+from heatpool.extract.records import PoseBatch
 from heatpool.pool.errors import HeatpoolError
 
-try:
-    import onnx
-    import onnxruntime
-except ImportError as error:  # the extra is optional; what needs it says so when it is asked for
-    _missing: ImportError | None = error
-else:
-    _missing = None
-
 __all__ = ["OnnxBackbone"]
+
+_log = logging.getLogger(__name__)
 
 
 class OnnxBackbone:
     """A pose network run by onnxruntime.
 
-    The network must take one image input (B, 3, height, width), RGB, normalised with the ImageNet mean
-    and standard deviation, and give either heatmaps (B, V, h, w) or two SimCC vectors (B, V, bins).
+    The network must take one image input (B, 3, height, width) and give either heatmaps (B, V, h, w) of the
+    crop's proportions, or two SimCC vectors (B, V, bins), which are told apart by their lengths or names.
 
     Args:
-        path: ONNX file; external data is not followed.
+        path: ONNX file; weights that it refers to are read from beside it.
         taps: names of the inner tensors (B, C, H, W) to pool from.
+        given: how crops are prepared; what it leaves open the file's metadata says, or it is the usual.
         device: cpu or cuda device that runs the network and receives its results.
 
     Raises:
@@ -43,95 +41,99 @@ class OnnxBackbone:
 
     name = "onnx"
 
-    def __init__(self, path: Path, taps: Sequence[str], *, device: torch.device | str = "cpu") -> None:
-        if _missing is not None:
-            raise HeatpoolError("the onnx backend needs onnxruntime and onnx: pip install 'heatpool[onnx]'")
+    def __init__(
+        self,
+        path: Path,
+        taps: Sequence[str],
+        *,
+        given: OnnxInput | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self._device = torch.device(device)
-        try:
-            _, self.weights_sha256 = hash_file(path)
-            model = onnx.load_model_from_string(path.read_bytes())
-        except OSError as error:
-            raise HeatpoolError(f"expected an ONNX file, cannot read {path}: {error.strerror}") from error
-        except Exception as error:  # protobuf's DecodeError has no stable import path
-            raise HeatpoolError(f"expected an ONNX file, cannot parse {path.name}: {error}") from error
+        file = read_onnx(path)
+        told, joint_names, edges = read_metadata(file.metadata, file.name)
+        known = (given or OnnxInput()).over(told)
+        self.weights_sha256, self._file_name = file.sha256, file.name
         self._taps, self.tap = tuple(taps), "+".join(taps)
-        height, width = _free_batch(model, path.name)
-        self._outputs = [output.name for output in model.graph.output]
-        for tap in taps:
-            _expose(model, tap, path.name)
-        self._session = _session(model, self._device, path.name)
-        self._input = self._session.get_inputs()[0].name
-        self.crop = CropSpec(height_px=height, width_px=width)
-        # Two crops at once: finds the sizes, and a graph that cannot be batched, before any video is read.
-        pose = self.forward(torch.zeros(2, 3, height, width))
+        self._network = OnnxNetwork(file, taps=taps, open_hw_px=known.size, device=device)
+        height, width = self._network.input_hw_px
+        self.crop = known.crop_spec(height, width, input_name=self._network.input_name)
+        self._reversed = known.colours == "bgr"
+        self._at_once = self._takes_batches()
+        pose = self.forward(torch.zeros(1, 3, height, width))
         self.joints = pose.scores.shape[1]
+        self.skeleton = describe_joints(self.joints, joint_names, edges)
         self.tap_channels = tuple(each.shape[1] for each in pose.maps)
         self.channels = sum(self.tap_channels)
 
+    def _takes_batches(self) -> bool:
+        """Whether it runs two crops at once: exporters like to fix one inside the graph."""
+        try:
+            results = self._network.run(np.zeros((2, 3, *self._network.input_hw_px), np.float32))
+        except HeatpoolError:
+            results = []
+        if results and all(result.shape[:1] == (2,) for result in results):
+            return True
+        _log.info(f"{self._file_name} takes one crop at a time")
+        return False
+
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run normalised crops (B, 3, height, width) float32; see `PoseBackbone`."""
-        feed = {self._input: np.ascontiguousarray(crops.float().cpu().numpy())}
-        try:
-            results = self._session.run([*self._outputs, *self._taps], feed)
-        except Exception as error:  # onnxruntime raises plain RuntimeErrors of many classes
-            raise HeatpoolError(f"the ONNX network failed on {len(crops)} crops: {error}") from error
-        tensors = [torch.from_numpy(array) for array in results]
-        outputs, maps = tensors[: len(self._outputs)], tensors[len(self._outputs) :]
+        images = (crops.flip(1) if self._reversed else crops).float().cpu().numpy()
+        if self._at_once:
+            results = self._network.run(images)
+        else:
+            alone = [self._network.run(image[None]) for image in images]
+            results = [np.concatenate(each) for each in zip(*alone, strict=True)]
+        tensors = [torch.from_numpy(array).to(self._device) for array in results]
+        names = self._network.outputs
+        maps = tensors[len(names) :]
         for tap, each in zip(self._taps, maps, strict=True):
             if each.ndim != 4:
                 raise HeatpoolError(f"expected tap {tap} to be (B, C, H, W), got {tuple(each.shape)}")
+        return self._decode(dict(zip(names, tensors, strict=False)), tuple(maps))
+
+    def _decode(self, outputs: dict[str, Tensor], maps: tuple[Tensor, ...]) -> PoseBatch:
         height, width = self.crop.height_px, self.crop.width_px
-        heatmaps = [output for output in outputs if output.ndim == 4]
-        vectors = [output for output in outputs if output.ndim == 3]
+        heatmaps = [output for output in outputs.values() if _is_heatmap(output, height, width)]
         if heatmaps:
-            joints, scores = decode_heatmaps(heatmaps[0], width_px=width, height_px=height)
-        elif len(vectors) == 2:
-            split_ratio = vectors[0].shape[2] / width  # x comes first, as RTMPose and SimCC export it
-            joints, scores = decode_simcc(vectors[0], vectors[1], split_ratio=split_ratio)
-        else:
-            shapes = [tuple(output.shape) for output in outputs]
-            raise HeatpoolError(f"expected heatmaps (B,V,h,w) or two SimCC vectors (B,V,n), got {shapes}")
-        device = self._device
-        heat = heatmaps[0].to(device) if heatmaps else None
-        return PoseBatch(joints.to(device), scores.to(device), tuple(each.to(device) for each in maps), heat)
+            joints, scores = decode_heatmaps(
+                heatmaps[0], width_px=width, height_px=height, alignment=self.crop.alignment
+            )
+            return PoseBatch(joints, scores, maps, heatmaps[0])
+        vectors = {name: output for name, output in outputs.items() if output.ndim == 3}
+        if len(vectors) != 2 or len(vectors) != len(outputs):
+            shapes = ", ".join(f"{name} {tuple(output.shape)}" for name, output in outputs.items())
+            raise HeatpoolError(
+                "expected heatmaps (B, V, h, w) of the crop's proportions or two SimCC vectors (B, V, n) "
+                f"from {self._file_name}, got {shapes}"
+            )
+        along_x, along_y = _simcc_axes(vectors, height, width, self._file_name)
+        joints, scores = decode_simcc(along_x, along_y, split_ratio=along_x.shape[2] / width)
+        return PoseBatch(joints, scores, maps)
 
 
-def _free_batch(model: onnx.ModelProto, name: str) -> tuple[int, int]:
-    """Give the graph a free batch size; return height and width of its image input."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    shape = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
-    if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < 1:
-        raise HeatpoolError(f"expected one image input (B, 3, height, width) in {name}, got {shape}")
-    for value in (inputs[0], *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    del model.graph.value_info[:]  # inner shapes were inferred for the old batch size
-    return shape[2], shape[3]
+def _is_heatmap(output: Tensor, height_px: int, width_px: int) -> bool:
+    """Whether (B, V, h, w) is a smaller picture of the crop, and no list of persons' joints."""
+    if output.ndim != 4 or not (output.shape[2] <= height_px and output.shape[3] <= width_px):
+        return False
+    return 0.8 < (height_px / output.shape[2]) / (width_px / output.shape[3]) < 1.25
 
 
-def _expose(model: onnx.ModelProto, tap: str, name: str) -> None:
-    """Make the inner tensor `tap` an output of the graph."""
-    if tap in {output.name for output in model.graph.output}:
-        return
-    inner = [tensor for node in model.graph.node for tensor in node.output if tensor]
-    if tap not in inner:
-        stem = tap.split("_")[0].split("/")[-1]
-        close = [tensor for tensor in inner if stem in tensor][-8:] or inner[-8:]
+def _simcc_axes(
+    vectors: dict[str, Tensor], height_px: int, width_px: int, file_name: str
+) -> tuple[Tensor, Tensor]:
+    """Return the vectors along x and y: as many bins a pixel on both axes, or, in a square, named so."""
+    (first_name, first), (second_name, second) = vectors.items()
+    x_first = first.shape[2] * height_px == second.shape[2] * width_px
+    y_first = second.shape[2] * height_px == first.shape[2] * width_px
+    if x_first and y_first:
+        ends = first_name[-1:].lower() + second_name[-1:].lower()
+        x_first, y_first = ends == "xy", ends == "yx"
+    if first.shape[:2] != second.shape[:2] or x_first == y_first:
         raise HeatpoolError(
-            f"expected --tap to name a tensor of {name}, got {tap!r}; some are: {', '.join(close)}"
+            f"expected SimCC vectors of {file_name} with as many bins a pixel along x as along y, and in a "
+            f"square crop names that end in x and y, got {first_name} {tuple(first.shape)} and "
+            f"{second_name} {tuple(second.shape)} for {width_px} x {height_px} pixels"
         )
-    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(tap))
-
-
-def _session(model: onnx.ModelProto, device: torch.device, name: str) -> onnxruntime.InferenceSession:
-    provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
-    if provider not in onnxruntime.get_available_providers():
-        raise HeatpoolError(f"expected onnxruntime with {provider} for {device}; install onnxruntime-gpu")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    place = (provider, {"device_id": device.index or 0}) if device.type == "cuda" else provider
-    try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[place])
-    except Exception as error:  # onnxruntime raises plain RuntimeErrors of many classes
-        raise HeatpoolError(f"onnxruntime cannot run {name}: {error}") from error
+    return (first, second) if x_first else (second, first)

@@ -7,6 +7,7 @@ import time
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import IO
+from urllib.error import HTTPError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
@@ -54,10 +55,13 @@ def download_video(address: str, folder: Path) -> Path:
             length = answer.headers.get("Content-Length") or "0"
             most = min(_MOST_BYTES, shutil.disk_usage(folder).free - _SPARE_BYTES)
             if int(length) > most:
-                raise HeatpoolError(f"{shown}: has {int(length) / 1e9:.1f} GB, there is room for {most / 1e9:.1f}")
+                raise HeatpoolError(
+                    f"{shown}: {int(length) / 1e9:.1f} GB, there is room for {most / 1e9:.1f}"
+                )
             got = _copy(answer, file, shown, most=most)
     except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        known = str(error) if isinstance(error, HTTPError) else getattr(error, "reason", None)
+        reason = known or str(error) or type(error).__name__
         raise HeatpoolError(f"{shown}: cannot be fetched ({' '.join(str(reason).split())})") from error
     if got < int(length):
         raise HeatpoolError(f"{shown}: ended after {got} of {length} bytes; try again")
@@ -82,7 +86,7 @@ def _copy(answer: IO[bytes], file: IO[bytes], shown: str, *, most: int) -> int:
 
 
 def _opener() -> OpenerDirector:
-    """Return an opener of http and https alone, also where a server redirects: no file:, no ftp:, no data:."""
+    """Return an opener of http and https alone, also where a server redirects."""
     opener = OpenerDirector()
     for handler in (
         ProxyHandler, UnknownHandler, HTTPHandler, HTTPSHandler, HTTPDefaultErrorHandler, HTTPRedirectHandler,

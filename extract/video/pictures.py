@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from heatpool.extract.video.packets import MOST_PIXELS, PacketTable
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["PICTURE_SUFFIXES", "find_pictures", "is_pictures", "iter_pictures", "natural_key", "tabulate_pictures"]
+__all__ = [
+    "PICTURE_SUFFIXES", "check_series", "find_pictures", "is_picture", "is_pictures", "iter_pictures",
+    "name_test", "natural_key", "tabulate_pictures",
+]  # fmt: skip
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -55,29 +58,46 @@ def find_pictures(path: Path) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=8)  # windows of one folder follow each other
 def _find_pictures(path: Path, changed_ns: int) -> tuple[Path, ...]:
-    folder, fits = (path, _is_picture) if path.is_dir() else (path.parent, _pattern(path.name).fullmatch)
+    folder, fits = (path, is_picture) if path.is_dir() else (path.parent, name_test(path.name))
     names = sorted((name for name in os.listdir(folder) if fits(name)), key=natural_key)
     if not names:
         raise HeatpoolError(f"expected pictures ({' '.join(sorted(PICTURE_SUFFIXES))}), got none in {path}")
+    check_series(names, path)
+    return tuple(folder / name for name in names)
+
+
+def check_series(names: Iterable[str], folder: Path) -> None:
+    """Refuse pictures of a folder whose names differ by more than numbers.
+
+    Raises:
+        HeatpoolError: if they do.
+    """
     series = list(dict.fromkeys(_DIGITS.sub("*", name) for name in names))
     if len(series) > 1:
         named = ", ".join(series[:_NAMED]) + (", …" if len(series) > _NAMED else "")
         raise HeatpoolError(
-            f"expected pictures of one series in {path}, whose names differ by number alone, got {named}; "
-            "name one by a pattern such as img_%05d.jpg"
+            f"expected pictures of one series in {folder}, whose names differ by number alone, got {named}; "
+            "name one by a pattern such as img_%05d.jpg (manifest: --frames)"
         )
-    return tuple(folder / name for name in names)
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture, by its name."""
     return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not name.startswith(".")
 
 
-def _pattern(name: str) -> re.Pattern[str]:
-    """Return the expression for the names that printf would make of a pattern."""
-    before, width, after = _NUMBER.split(name)
+def name_test(pattern: str) -> Callable[[str], object]:
+    """Return a test for the names that printf would make of a pattern with one number.
+
+    Raises:
+        HeatpoolError: if it has none, or several.
+    """
+    parts = _NUMBER.split(pattern)
+    if len(parts) != 3:
+        raise HeatpoolError(f"expected a pattern with one number, such as img_%05d.jpg, got {pattern!r}")
+    before, width, after = parts
     digits = rf"\d{{{int(width)},}}" if width else r"\d+"
-    return re.compile(re.escape(before) + digits + re.escape(after))
+    return re.compile(re.escape(before) + digits + re.escape(after)).fullmatch
 
 
 def tabulate_pictures(path: Path, *, fps: float) -> PacketTable:
@@ -133,14 +153,18 @@ def iter_pictures(path: Path, wanted: np.ndarray, *, first: int) -> Iterator[tup
     """
     pictures, size = find_pictures(path), None
     for number in wanted.tolist():
-        with _opened(pictures[first + number]) as picture:
-            try:
-                upright = ImageOps.exif_transpose(picture).convert("RGB")
-            except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damage
-                raise _unreadable(Path(picture.filename), error) from error
+        upright = _read_picture(pictures[first + number])
         size = size or upright.size
         scaled = upright.size != size
         yield number, np.array(upright.resize(size) if scaled else upright, np.uint8), scaled
+
+
+def _read_picture(path: Path) -> Image.Image:
+    with _opened(path) as picture:
+        try:
+            return ImageOps.exif_transpose(picture).convert("RGB")
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damage
+            raise _unreadable(path, error) from error
 
 
 def _opened(path: Path) -> Image.Image:

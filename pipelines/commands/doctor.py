@@ -72,12 +72,12 @@ def _keep_others(out: Path) -> None:
 
 def _check_files(manifest: Manifest, options: DoctorOptions) -> dict[Path, VideoReport]:
     """Report on every video once, however many clips it holds."""
-    paths = list(dict.fromkeys(clip.path for clip in manifest.clips))
+    videos = {clip.path: clip.fps for clip in manifest.clips}
     if options.metadata_only:
-        return {path: check_file(path) for path in paths}
-    with Progress("doctor", len(paths), "videos", quiet=options.quiet) as progress:
+        return {path: check_file(path) for path in videos}
+    with Progress("doctor", len(videos), "videos", quiet=options.quiet) as progress:
         return check_videos(
-            paths,
+            videos,
             decode=options.decode,
             workers=options.workers or available_cores(),
             on_video=lambda report: progress.step(failed=bool(report.problem)),

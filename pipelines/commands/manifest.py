@@ -12,9 +12,10 @@ from pathlib import Path
 from heatpool.extract.datasets import DATASETS
 from heatpool.extract.datasets.carve import carve_split, group_by
 from heatpool.extract.datasets.folder import SPLIT
-from heatpool.extract.datasets.listing import Listing, scan
+from heatpool.extract.datasets.listing import IntervalRule, Listing, besides, read_lines, scan
 from heatpool.extract.datasets.manifest import Clip
 from heatpool.pipelines.options import ManifestOptions
+from heatpool.pipelines.options.shared import split_words
 from heatpool.pool.disk.atomic import atomic_file, refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
@@ -38,10 +39,12 @@ def run(options: ManifestOptions) -> int:
         raise HeatpoolError(f"expected a folder of videos, got {options.videos}")
     refuse_existing(options.out, options.overwrite)
     folder = replace(
-        scan(options.videos),
+        scan(options.videos, fps=options.fps, frames=options.frames),
         annotations=options.annotations,
         columns=options.column_names,
+        class_names=tuple(read_lines(options.class_names)) if options.class_names else (),
         keep_missing=options.keep_missing,
+        intervals=IntervalRule(split_words(options.tiers), options.point_s, options.background),
     )
     listing, notes = _with_splits(DATASETS[options.dataset](folder), options)
     listing.manifest.write(options.out, overwrite=options.overwrite)
@@ -119,7 +122,8 @@ def _summary(listing: Listing, out: Path) -> list[str]:
         none = f", {splits[Split.NONE]} in no split" if splits[Split.NONE] else ""
         lines.append(f"  {protocol}: {', '.join(sizes)}{none}")
     for reason, count in listing.reasons():
-        lines.append(f"  excluded {count}: {reason}")
+        kinds = besides(each for each in listing.excluded if each.reason == reason)
+        lines.append(f"  excluded {count}: {reason}{f' ({kinds})' if kinds else ''}")
     if listing.excluded:
         lines.append(f"  each excluded file is in {excluded_path(out)}")
     return lines

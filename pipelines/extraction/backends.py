@@ -12,6 +12,8 @@ from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import BoxesFile, FullFrame, UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import DEFAULT_TAP, load_hrnet_backbone
 from heatpool.extract.networks.onnx import OnnxBackbone
+from heatpool.extract.networks.onnx_detector import OnnxDetector
+from heatpool.extract.networks.onnx_input import OnnxInput
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
 from heatpool.extract.networks.tiny.network import TINY_TAP
@@ -71,6 +73,8 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     backend, weights, tap = options.backend, options.weights, options.tap
     if options.batchnorm != "eval" and backend != "hrnet-simcc":
         raise HeatpoolError(f"expected --batchnorm published with --backend hrnet-simcc only, got {backend}")
+    if options.onnx_input and backend != "onnx":
+        raise HeatpoolError(f"expected --onnx-{next(iter(options.onnx_input))} with --backend onnx only")
     taps = tuple(tap.replace("+", ",").split(",")) if tap else None
     dtype = _torch_dtype(options)
     if backend == "yolo-pose":
@@ -89,7 +93,7 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     if backend == "onnx":
         if weights is None or taps is None:
             raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")
-        return OnnxBackbone(Path(weights), taps, device=device)
+        return OnnxBackbone(Path(weights), taps, given=OnnxInput(**options.onnx_input), device=device)
     if weights is not None:
         raise HeatpoolError("expected no --weights with --backend tiny: it brings its own")
     return load_tiny_backbone(device, taps=taps or (TINY_TAP,))
@@ -121,6 +125,10 @@ def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch
         return UltralyticsDetector(
             model, image_px=max(DETECTOR_INPUT_WH), min_score=options.min_score, device=device
         )
+    if options.detector == "onnx":
+        raise HeatpoolError("expected the file of the detector, --detector person.onnx, got --detector onnx")
+    if Path(options.detector).suffix.lower() == ".onnx":
+        return OnnxDetector(Path(options.detector), min_score=options.min_score, device=device)
     loaded = load_ultralytics(options.detector)
     return UltralyticsDetector(
         loaded.model,

@@ -22,7 +22,7 @@ from heatpool.extract.engine.batch_size import Memory
 from heatpool.extract.engine.crash_isolation import isolate_crashes
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import PoseEstimator
-from heatpool.extract.engine.tracking import SELECTIONS
+from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pipelines.options import ExtractOptions

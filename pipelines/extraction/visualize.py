@@ -6,9 +6,10 @@ The video is read up to three times: to find persons, to pose the chosen ones, t
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import torch
 
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.engine.estimators import OneStage, PoseEstimator
-from heatpool.extract.engine.tracking import SELECTIONS
+from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import PoseBackbone
 from heatpool.extract.video.reader import probe
+from heatpool.pipelines.drawing.choice import choose_persons
 from heatpool.pipelines.drawing.detection_pass import (
     DetectionPass,
     KnownBoxes,
@@ -98,17 +100,20 @@ def _watch(
 ) -> tuple[DetectionPass, Scene]:
     """Find the persons of the video, choose who fills the slots, pose them."""
     which = _drawn_joints(options.heatmaps, backbone.joints)
+    selection = SELECTIONS[options.person_selection]
     if isinstance(backbone, YoloPose):
         one_stage = OneStage(backbone)
-        detected, chosen = _detect(options, one_stage)
-        return detected, pose_kept(detected, chosen, one_stage)
+        detected = _detect(options, one_stage)
+        kept = partial(pose_kept, detected, estimator=one_stage)
+        return detected, kept(choose_persons(detected, selection, options.persons, kept))
     network = TappedHeatmaps(backbone, which)
     manifest = Manifest((Clip(options.video.stem, options.video),), (), options.video.parent)
     detector = build_detector(options, manifest, device=device)
-    detected, chosen = _detect(options, build_top_down(options, detector, network, device=device))
-    known = build_top_down(options, KnownBoxes(detected, chosen), network, device=device)
-    with Progress("pose", int((chosen >= 0).any(0).sum()), "frames", quiet=options.quiet) as progress:
-        scene = pose_again(
+    detected = _detect(options, build_top_down(options, detector, network, device=device))
+
+    def pose(chosen: np.ndarray, network: TappedHeatmaps, on_frames: Callable[[int], None]) -> Scene:
+        known = build_top_down(options, KnownBoxes(detected, chosen), network, device=device)
+        return pose_again(
             detected,
             chosen,
             known,
@@ -116,17 +121,21 @@ def _watch(
             heat=heat,
             frame_batch=options.frame_batch,
             person_batch=options.person_batch,
-            on_frames=progress.step,
+            on_frames=on_frames,
         )
-    return detected, scene
+
+    look = partial(pose, network=TappedHeatmaps(backbone, ()), on_frames=lambda count: None)
+    chosen = choose_persons(detected, selection, options.persons, look)
+    with Progress("pose", int((chosen >= 0).any(0).sum()), "frames", quiet=options.quiet) as progress:
+        return detected, pose(chosen, network, progress.step)
 
 
-def _detect(options: VisualizeOptions, estimator: PoseEstimator[Any]) -> tuple[DetectionPass, np.ndarray]:
-    """Return what is in the video, and (M, F) which detection fills a slot in a frame."""
+def _detect(options: VisualizeOptions, estimator: PoseEstimator[Any]) -> DetectionPass:
+    """Find the persons in each frame of the video."""
     info = probe(options.video, start_s=options.start_s, end_s=options.end_s)
     frames = -(-info.frames // options.frame_stride)
     with Progress("detect", frames, "frames", quiet=options.quiet) as progress:
-        detected = run_detection_pass(
+        return run_detection_pass(
             options.video,
             estimator,
             info=info,
@@ -134,7 +143,6 @@ def _detect(options: VisualizeOptions, estimator: PoseEstimator[Any]) -> tuple[D
             batch=options.frame_batch,
             on_frames=progress.step,
         )
-    return detected, SELECTIONS[options.person_selection](detected.detections(), options.persons)
 
 
 def _drawn_joints(heatmaps: str, joints: int) -> list[int]:

@@ -24,6 +24,7 @@ from heatpool.pipelines.options.info import InfoOptions
 from heatpool.pipelines.options.manifest import ManifestOptions
 from heatpool.pipelines.options.networks import NetworkOptions
 from heatpool.pipelines.options.predict import PredictOptions
+from heatpool.pipelines.options.relabel import RelabelOptions
 from heatpool.pipelines.options.train import DEFAULT_STREAMS, TrainOptions
 from heatpool.pipelines.options.verify import VerifyOptions
 from heatpool.pipelines.options.visualize import VisualizeOptions
@@ -54,6 +55,7 @@ __all__ = [
     "NetworkOptions",
     "PackOptions",
     "PredictOptions",
+    "RelabelOptions",
     "SubsetOptions",
     "TrainOptions",
     "UnpackOptions",

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Literal
 
 from heatpool.pipelines.options.fields import require_at_least
-from heatpool.pipelines.options.shared import CacheOptions, DeviceOptions, RecipeOptions, ResumeOptions
+from heatpool.pipelines.options.shared import (
+    CacheOptions,
+    DeviceOptions,
+    RecipeOptions,
+    ResumeOptions,
+    SkeletonOptions,
+)
 
 __all__ = ["AblateOptions"]
 
 
 @dataclass(frozen=True)
-class AblateOptions(DeviceOptions, ResumeOptions, RecipeOptions, CacheOptions):
+class AblateOptions(DeviceOptions, ResumeOptions, SkeletonOptions, RecipeOptions, CacheOptions):
     """Measure what pooling at joints is worth, as a table.
 
     One classifier on each kind of features that a store holds. Rows: pooled features; each of several taps

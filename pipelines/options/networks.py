@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from heatpool.pipelines.options.fields import require_at_least
 from heatpool.pipelines.options.shared import DeviceOptions, QuietOptions
@@ -20,9 +20,10 @@ class PersonOptions(QuietOptions):
     """Persons.
 
     Attributes:
-        detector: where persons are: boxes-file, full-frame, tiny, or an ultralytics checkpoint (path or
-            official name); yolo-pose needs none. auto: boxes-file with --boxes; tiny for the demo set; else
-            the official checkpoint available locally with the highest AP, or what --fetch can get
+        detector: where persons are: boxes-file, full-frame, tiny, an ultralytics checkpoint (path or
+            official name), or a YOLO or FastestDet export (path.onnx); yolo-pose needs none. auto: boxes-file
+            with --boxes; tiny for the demo set; else the official checkpoint available locally with the
+            highest AP, or what --fetch can get
         boxes: CSV for --detector boxes-file with columns path,frame,x1,y1,x2,y2,score (pixels)
         persons: person slots per clip (M)
         person_selection: tracked = slots follow persons, first = most confident of each frame, and frames
@@ -66,7 +67,38 @@ class SpeedOptions(DeviceOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions(PersonOptions, SpeedOptions):
+class OnnxOptions:
+    """Input of --backend onnx (what is not given the file's metadata says; see docs/networks.md).
+
+    Attributes:
+        onnx_mean: subtracted from the pixels, a number a channel in the network's own order; else ImageNet's
+        onnx_std: divided by; else ImageNet's
+        onnx_scale: pixels run from 0 to this before mean and std; else 1
+        onnx_colours: order of the channels; else rgb
+        onnx_alignment: where heatmap cell i of w lies in a crop of W pixels: corner = at i W / w (HRNet,
+            SimplePose), centre = at (i + 1/2) W / w - 1/2, udp = at i (W - 1) / (w - 1), and crops are cut so
+            too (ViTPose); else udp for what transformers exported and corner for the rest
+        onnx_padding: boxes, grown to the crop's aspect, are enlarged by this factor; else 1.25
+        onnx_size: height and width of the crop where the file leaves them open
+    """
+
+    onnx_mean: tuple[float, float, float] | None = None
+    onnx_std: tuple[float, float, float] | None = None
+    onnx_scale: Literal["1", "255"] | None = None
+    onnx_colours: Literal["rgb", "bgr"] | None = None
+    onnx_alignment: Literal["corner", "centre", "udp"] | None = None
+    onnx_padding: float | None = None
+    onnx_size: tuple[int, int] | None = None
+
+    @property
+    def onnx_input(self) -> dict[str, Any]:
+        """What is given, by the names of `OnnxInput`."""
+        values = {field.name: getattr(self, field.name) for field in fields(OnnxOptions)}
+        return {name.removeprefix("onnx_"): value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(PersonOptions, SpeedOptions, OnnxOptions):
     """Pose network.
 
     Attributes:
@@ -81,12 +113,14 @@ class NetworkOptions(PersonOptions, SpeedOptions):
             vitpose-base-simple and yolo26s.pt as detector); also official weights that are named and not
             local; --no-fetch = never, also nothing for --rgb
         tap: feature maps to pool from, several with commas, joined at the same joints: tensors (onnx), stages
-            (hrnet-simcc), p3,p4,p5 (yolo-pose), last or layer1,… (vitpose), branches (tiny)
+            (hrnet-simcc), p3,p4,p5,… (yolo-pose), last or layer1,… (vitpose), branches (tiny)
         pooling: point = bilinear at the joint, gaussian = around it, heatmap = weighted by its own heatmap
         as_published: the published extractor: --batchnorm published --crop-aspect published
             --person-selection first
         batchnorm: of hrnet-simcc: eval = trained statistics, published = each crop by its own
         crop_aspect: boxes grow to: model = the network's crop, published = frame height over frame width
+        skeleton: YAML file with names of the network's joints and the pairs that are joined; default what the
+            network itself tells, and COCO's 17 where it is one of 17 joints that does not
     """
 
     backend: Backend = "auto"
@@ -97,6 +131,7 @@ class NetworkOptions(PersonOptions, SpeedOptions):
     as_published: bool = False
     batchnorm: Literal["eval", "published"] = "eval"
     crop_aspect: Literal["model", "published"] = "model"
+    skeleton: Path | None = None
 
     def resolved(self) -> Self:
         """Return the options with the three switches of `as_published` set where it asks for them."""

@@ -120,11 +120,12 @@ class CommandParser:
                 raise unknown_option(word.partition("=")[0], self._table)
         rest += words[end + 1 :]
         free = [name for name in self._bare if name not in given]
+        values: list[Any] = list(rest)
         if self._takes_all and self._bare[-1] in free and len(rest) >= len(free):
-            rest = [*rest[: len(free) - 1], rest[len(free) - 1 :]]
-        if len(rest) > len(free):
-            raise OptionError(f"expected an option before {rest[len(free)]!r}")
-        return given | dict(zip(free, rest, strict=False))
+            values[len(free) - 1 :] = [rest[len(free) - 1 :]]
+        if len(values) > len(free):
+            raise OptionError(f"expected an option before {values[len(free)]!r}")
+        return given | dict(zip(free, values, strict=False))
 
     def _spell(self, words: Sequence[str]) -> list[str]:
         """Let flags be written with underscores, and switches with true or false."""

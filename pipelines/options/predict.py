@@ -13,7 +13,7 @@ __all__ = ["PredictOptions"]
 
 @dataclass(frozen=True)
 class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
-    """Classify the actions in videos, in stored features or in a live stream with a trained run.
+    """Classify the actions in videos, features or a stream with a run.
 
     Extracts features as those that the run was trained on.
 
@@ -55,7 +55,11 @@ class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
             raise OptionError(f"expected --out to end in .csv or .json, got {self.out}")
         asked = [
             name
-            for name, value in (("videos", self.videos), ("--features", self.features), ("--follow", self.follow))
+            for name, value in (
+                ("videos", self.videos),
+                ("--features", self.features),
+                ("--follow", self.follow),
+            )
             if value
         ]
         if len(asked) != 1:
@@ -66,4 +70,4 @@ class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
         if not self.videos and self.annotate is not None:
             raise OptionError(f"expected --annotate with videos, got {asked[0]}")
         if self.features and self.window_s:
-            raise OptionError("expected --window-s with videos: stored features are windows already or are not")
+            raise OptionError("expected --window-s with videos or a stream, got --features")

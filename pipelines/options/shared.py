@@ -19,6 +19,7 @@ __all__ = [
     "QuietOptions",
     "RecipeOptions",
     "ResumeOptions",
+    "SkeletonOptions",
     "WindowOptions",
     "split_words",
 ]
@@ -127,6 +128,18 @@ class WindowOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SkeletonOptions(Options):
+    """Joints.
+
+    Attributes:
+        skeleton: YAML file with names of the joints and pairs that are joined, where nothing else says
+            them, or others are meant
+    """
+
+    skeleton: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DisjointOptions(Options):
     """Data set.
 
@@ -165,12 +178,13 @@ class RecipeOptions(Options):
         weight_decay: as the optimizer understands it
         schedule: step = times gamma at each milestone, cosine = falls to zero
         warmup_epochs: the rate rises linearly over them
-        milestones: epochs of the step schedule, counted from 0
+        milestones: epochs of the step schedule, counted from 0; default moves along with --epochs
         gamma: factor of the step schedule
         label_smoothing: share of the target spread over all classes
         grad_clip: largest norm of the gradient, 0 = no limit
         dtype: what training computes in; bfloat16 and float16 (GPU only) are mixed with float32
-        graph: bones and adjacency of ctrgcn
+        graph: bones and adjacency of ctrgcn: skeleton = of the joints of the features; hpnet, coco17 = two of
+            COCO's 17; default hpnet for these, else skeleton
         width: channels of the first layers of ctrgcn, of the hidden layers of mlp and tcn; a multiple of 4
         layers: of ctrgcn: multiple of the width and stride in time of each layer, such as [[1,1],[2,2]]
         dropout: before the last layer; of mlp and tcn after each hidden one
@@ -196,7 +210,7 @@ class RecipeOptions(Options):
     label_smoothing: float | None = None
     grad_clip: float | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    graph: Literal["hpnet", "coco17", "point"] | None = None
+    graph: Literal["hpnet", "coco17", "point", "skeleton"] | None = None
     width: int | None = None
     layers: tuple[tuple[int, int], ...] | None = None
     dropout: float | None = None

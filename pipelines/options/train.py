@@ -15,6 +15,7 @@ from heatpool.pipelines.options.shared import (
     Options,
     RecipeOptions,
     ResumeOptions,
+    SkeletonOptions,
 )
 
 __all__ = ["DEFAULT_STREAMS", "STREAMS", "TrainOptions"]
@@ -47,6 +48,7 @@ class TrainOptions(
     DeviceOptions,
     ResumeOptions,
     DisjointOptions,
+    SkeletonOptions,
     RecipeOptions,
     CacheOptions,
     HPNetOptions,
@@ -60,15 +62,23 @@ class TrainOptions(
     Attributes:
         features: feature store, archive (.hpz) or address (https://…, s3://…); without it the demo's,
             which is made if it is not there
-        protocol: split protocol of the store; default its only one, else xsub
-        model: linear (probe), mlp and tcn are small heads, a first number in seconds
+        protocol: split protocol of the store or of --manifest; default its only one, else xsub
+        manifest: CSV whose labels, splits and columns stand in for those of the store in this run; clips are
+            found by clip_id, else by path (and start_s, end_s)
+        folds: cross-validation: divide all labelled clips into so many parts, each of which is the test
+            split of a run of its own; 0 = train on the splits there are
+        fold_by: what no two folds share: a column (subject, camera, …), video, or clip = nothing but clips;
+            default subject where every clip names one, else video
+        model: auto = mlp for few train clips (below 100, or 8 a class), else ctrgcn; linear (probe), mlp and
+            tcn are small heads, a first number in seconds
         streams: what to train on, with commas between: joint, bone, joint_motion, bone_motion of --input, or
             with the input in front, such as pooled_joint,keypoints_bone; default pooled_joint,keypoints_joint
+            (of imported stores, which may hold one of them, that one)
         input: what streams without an input are made of: pooled = features at the joints (default),
             keypoints = x, y, score
         out: run folder; default work_dirs/<store>-<protocol>
-        recipe: of ctrgcn and hpnet: paper = as published, small = narrow, minutes on a CPU; auto = small for
-            the tiny backend
+        recipe: of ctrgcn and hpnet: paper = as published, small = narrow, minutes on a CPU; auto = paper for
+            2,000 train clips or more on a GPU, else small
         seed: of weights, batches and augmentation
         seeds: train with so many seeds, from --seed on: mean, deviation and interval over them
         videos: folder or manifest of the videos, for pictures in the report; without it there are none
@@ -78,7 +88,10 @@ class TrainOptions(
     out: Path | None = None
     _: KW_ONLY
     protocol: str | None = None
-    model: Literal["ctrgcn", "linear", "mlp", "tcn", "hpnet"] = "ctrgcn"
+    manifest: Path | None = None
+    folds: int = 0
+    fold_by: str | None = None
+    model: Literal["auto", "ctrgcn", "linear", "mlp", "tcn", "hpnet"] = "auto"
     streams: tuple[str, ...] = ()
     input: Literal["pooled", "keypoints"] | None = None
     recipe: Literal["auto", "paper", "small"] = "auto"
@@ -88,8 +101,9 @@ class TrainOptions(
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 0, "seed")
+        require_at_least(self, 0, "seed", "folds")
         require_at_least(self, 1, "seeds")
+        self._check_folds()
         of_hpnet = (self.rgb != "auto", self.rgb_weights, self.text, self.hpnet_changes)
         if self.model != "hpnet" and any(of_hpnet):
             names = ", ".join(f"--{name.replace('_', '-')}" for name in self.hpnet_changes)
@@ -101,6 +115,16 @@ class TrainOptions(
                 raise OptionError("expected no --streams or --input with --model hpnet: it has its own")
         else:
             self._check_streams()
+
+    def _check_folds(self) -> None:
+        if self.folds == 1:
+            raise OptionError("expected --folds of 2 or more, 0 = none, got 1")
+        if self.fold_by and not self.folds:
+            raise OptionError("expected --folds with --fold-by")
+        if self.folds and (self.protocol or self.seeds > 1 or self.disjoint):
+            raise OptionError(
+                "expected --folds without --protocol, --seeds and --disjoint: it makes its own splits"
+            )
 
     def _check_streams(self) -> None:
         names = self.stream_names

@@ -16,6 +16,7 @@ from heatpool.pipelines.report.numbers import Agreement, HeldOut, count_agreemen
 from heatpool.pipelines.report.run_files import FUSED, RunFiles, StreamRecord
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
+from heatpool.pool.split_findings.problems import find_split_problems, majority_baseline
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["ClassLine", "Curves", "Result", "Results", "make_results", "scored_rows"]
@@ -91,7 +92,9 @@ class Results:
         confusion: of the main result: (K, K) clips, true class by row.
         pairs: (true, predicted, clips) most frequent mistakes of the main result.
         classes: worst first; classes without test clips last.
-        notices: what a reader must know before trusting the figures.
+        majority: the most frequent class of train, and the top-1 of always naming it.
+        problems: what is wrong with the split.
+        notices: what else a reader must know before trusting the figures.
     """
 
     main: Result
@@ -106,6 +109,8 @@ class Results:
     confusion: list[list[int]]
     pairs: tuple[tuple[str, str, int], ...]
     classes: tuple[ClassLine, ...]
+    majority: tuple[str, float]
+    problems: tuple[str, ...]
     notices: tuple[str, ...]
 
 
@@ -145,6 +150,8 @@ def make_results(run: RunFiles, store: FeatureStore, *, rows: np.ndarray) -> Res
     }
     names = run.test[main.name].class_names
     streams = {name: scores for name, scores in run.test.items() if name != FUSED}
+    train_labels = store.clips.label[split_rows[Split.TRAIN]]
+    majority, share = majority_baseline(train_labels[train_labels >= 0], store.clips.label[rows])
     planned = int((store.clips.split(run.protocol) == Split.TEST).sum())
     return Results(
         main=main,
@@ -168,6 +175,8 @@ def make_results(run: RunFiles, store: FeatureStore, *, rows: np.ndarray) -> Res
             for true, guess, clips in confused_pairs(main.metrics.confusion)
         ),
         classes=_classes(results, main, store, split_rows),
+        majority=(names[majority], share),
+        problems=find_split_problems(store.clips.index, run.protocol, np.concatenate([*split_rows.values()])),
         notices=_notices(run, results),
     )
 

@@ -43,6 +43,7 @@ class RunFiles:
 
     Attributes:
         folder: of the run; of several seeds, everything but `seeds` is of the first one.
+        base: where the scores are: the run folder, or that of the first seed.
         protocol: name of the split.
         streams: at least one.
         test: scores of the test split by name, the streams' and then `fused`, in one clip order.
@@ -55,6 +56,7 @@ class RunFiles:
     """
 
     folder: Path
+    base: Path
     protocol: str
     streams: tuple[StreamRecord, ...]
     test: Mapping[str, ClipScores]
@@ -73,6 +75,13 @@ class RunFiles:
         return max(
             self.test, key=lambda name: correct_share(self.val[name]).share if name in self.val else -1
         )
+
+    @property
+    def tables(self) -> dict[str, list[Path]]:
+        """The CSV files of each result, the fusion's first, by name."""
+        places = {FUSED: self.base} if FUSED in self.test else {}
+        places |= {stream.name: self.base / stream.name for stream in self.streams}
+        return {name: sorted(place.glob("*.csv")) for name, place in places.items()}
 
 
 def read_run_files(folder: Path) -> RunFiles:
@@ -99,6 +108,7 @@ def read_run_files(folder: Path) -> RunFiles:
     config = folder / "config.yaml"
     return RunFiles(
         folder=folder,
+        base=base,
         protocol=str(summary["protocol"]),
         streams=tuple(_read_stream(base / name, facts) for name, facts in streams.items()),
         test=test,

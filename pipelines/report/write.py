@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 from heatpool.pipelines.report.card import make_card
-from heatpool.pipelines.report.charts import FRAME
 from heatpool.pipelines.report.commands import command_lines
+from heatpool.pipelines.report.embedding import make_embedding
+from heatpool.pipelines.report.page import link_between, render_page
 from heatpool.pipelines.report.results import make_results, scored_rows
-from heatpool.pipelines.report.run_files import read_run_files
+from heatpool.pipelines.report.run_files import RunFiles, read_run_files
 from heatpool.pipelines.report.samples import Picture, SampleClip, make_samples
 from heatpool.pipelines.report.trust import make_trust
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pool.disk.atomic import write_text
+from heatpool.pool.sources.locate import store_stem
 from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
@@ -63,25 +63,35 @@ def write_report(
     rows = scored_rows(main_scores, store)
     load_network = cache(load_network)
     samples = make_samples(main_scores, store, rows=rows, videos_root=videos_root, load_network=load_network)
+    path = out or run_dir / "report.html"
     page = render_page(
         "page.html",
-            run=run,
-            spec=store.spec,
-            store_name=PurePath(store.source.name).name,
-            results=make_results(run, store, rows=rows),
-            trust=make_trust(run.test, main=run.main_name, columns=clip_columns(store), seeds=run.seeds),
-            card=make_card(store),
-            samples=samples,
-            sheets=_pictures(sheets),
-            other_network=_other_network(load_network(), store) if _has_heat(samples) else "",
-            machine=_flatten(run.environment or run.summary.get("machine") or {}),
-            commands=commands or command_lines(run, store),
-            written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-        )
+        title=_title(run, store),
+        run=run,
+        spec=store.spec,
+        results=make_results(run, store, rows=rows),
+        trust=make_trust(run.test, main=run.main_name, columns=clip_columns(store), seeds=run.seeds),
+        card=make_card(store),
+        samples=samples,
+        sheets=_pictures(sheets),
+        embedding=make_embedding(main_scores, store, rows=rows),
+        other_network=_other_network(load_network(), store) if _has_heat(samples) else "",
+        machine=_flatten(run.environment or run.summary.get("machine") or {}),
+        commands=commands or command_lines(run, store),
+        tables={
+            name: {file.name: link_between(path, file) for file in files}
+            for name, files in run.tables.items()
+        },
+        written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     )
-    path = out or run_dir / "report.html"
     write_text(path, page, overwrite=True)
     return path
+
+
+def _title(run: RunFiles, store: FeatureStore) -> str:
+    """Data, protocol and model; older runs do not say their model."""
+    model = run.summary.get("model")
+    return " · ".join([store_stem(store.source.name), run.protocol, *([str(model)] if model else [])])
 
 
 def _pictures(files: Sequence[tuple[Path, str]]) -> list[Picture]:

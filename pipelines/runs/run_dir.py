@@ -16,8 +16,11 @@ from heatpool.pipelines.runs.config import same_run
 from heatpool.pool.disk.atomic import refuse_existing, write_json, write_text
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["SEEDS", "log_line", "prepare_run_dir", "read_seed_folders", "read_summary", "refuse_run_dir"]
+__all__ = [
+    "FOLDS", "SEEDS", "log_line", "prepare_run_dir", "read_seed_folders", "read_summary", "refuse_run_dir",
+]  # fmt: skip
 
+FOLDS = "folds.json"
 SEEDS = "seeds.json"
 _CONFIG = "config.yaml"
 
@@ -97,8 +100,10 @@ def read_seed_folders(run: Path) -> list[Path]:
     """Return the folders of a run's seeds; of a run with one seed, that is the run folder itself.
 
     Raises:
-        HeatpoolError: if `seeds.json` is damaged.
+        HeatpoolError: if `seeds.json` is damaged, or the folder is that of a cross-validation.
     """
+    if (run / FOLDS).is_file():
+        raise HeatpoolError(f"{run} holds a run for each fold: name one of them, such as {run / 'fold_1'}")
     path = run / SEEDS
     if not path.is_file():
         return [run]

@@ -12,7 +12,15 @@ import numpy as np
 from heatpool.pipelines.runs.run_dir import SEEDS
 from heatpool.pool.disk.atomic import write_json
 
-__all__ = ["OverSeeds", "over_seeds", "seeds_table", "write_seeds"]
+__all__ = [
+    "OverSeeds",
+    "over_seeds",
+    "result_of",
+    "seeds_table",
+    "spread_figures",
+    "spread_table",
+    "write_seeds",
+]
 
 _LEVEL = 0.95
 _FIGURES = ("acc/top1", "acc/top5", "acc/mean_class", "calibration/ece")
@@ -54,33 +62,41 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
 
 def write_seeds(out: Path, summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Write `seeds.json` of a run folder from the summaries of its seeds; return what it holds."""
-    figures = {
+    content = {"seeds": [summary["seed"] for summary in summaries], "figures": spread_figures(summaries)}
+    write_json(out / SEEDS, content, overwrite=True)
+    return content
+
+
+def spread_figures(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return every figure over several trainings, by result and split: what `over_seeds` says of it."""
+    return {
         name: {
             split: {
-                figure: asdict(over_seeds([_result(summary, name)[split][figure] for summary in summaries]))
+                figure: asdict(over_seeds([result_of(summary, name)[split][figure] for summary in summaries]))
                 for figure in _FIGURES
             }
             for split in ("val", "test")
         }
         for name in (*summaries[0]["streams"], "fused")
     }
-    content = {"seeds": [summary["seed"] for summary in summaries], "figures": figures}
-    write_json(out / SEEDS, content, overwrite=True)
-    return content
 
 
-def _result(summary: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def result_of(summary: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return what a summary says of a stream, or of the fusion by the name fused."""
     figures: Mapping[str, Any] = summary["fused"] if name == "fused" else summary["streams"][name]
     return figures
 
 
 def seeds_table(content: Mapping[str, Any], *, split: str = "test") -> str:
     """Return the figures of `seeds.json` as aligned lines, in per cent."""
-    names = content["figures"]
-    width = max(18, *map(len, names))
-    head = f"{split}, {len(content['seeds'])} seeds"
+    return spread_table(content["figures"], head=f"{split}, {len(content['seeds'])} seeds", split=split)
+
+
+def spread_table(figures: Mapping[str, Any], *, head: str, split: str = "test") -> str:
+    """Return what `spread_figures` gave as aligned lines below a head, in per cent."""
+    width = max(18, len(head), *map(len, figures))
     lines = [f"{head:<{width}} {'top-1':>14} {'95 % interval':>17} {'mean class':>14}"]
-    for name, splits in names.items():
+    for name, splits in figures.items():
         top1, mean_class = (splits[split][figure] for figure in ("acc/top1", "acc/mean_class"))
         low, high = top1["interval"]
         interval = f"{100 * low:.1f} to {100 * high:.1f} %"

@@ -22,7 +22,9 @@ from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.config import describe_run
 from heatpool.pipelines.runs.run_dir import log_line, prepare_run_dir, refuse_run_dir
-from heatpool.pipelines.training.features import is_small, lasting_name, loader_cache, open_for_training
+from heatpool.pipelines.training.features import lasting_name, loader_cache, open_for_training
+from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
+from heatpool.pipelines.training.recipe_choice import choose_preset
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import store_stem
@@ -31,6 +33,7 @@ from heatpool.pool.store.reader import FeatureStore
 if TYPE_CHECKING:
     from heatpool.classify.data.clips import ClipSet
     from heatpool.pipelines.training.ablate_table import Row
+    from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["Ablation", "ablate"]
 
@@ -73,10 +76,10 @@ def ablate(options: AblateOptions) -> Ablation:
 
     from heatpool.pipelines.training.ablate_table import find_rows, summarise, write_tables
 
-    rows, recipe = find_rows(store), _recipe(options, store)
+    rows, recipe = find_rows(store), _recipe(options, store, clips=len(splits["train"]))
     config = describe_run(
         options, recipe, features=lasting_name(store), protocol=protocol, model=options.model,
-        seed=options.seed, seeds=options.seeds,
+        seed=options.seed, seeds=options.seeds, skeleton=options.skeleton and str(options.skeleton),
     )  # fmt: skip
     prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     threads = set_threads(options.threads)
@@ -86,8 +89,11 @@ def ablate(options: AblateOptions) -> Ablation:
         f"{' / '.join(f'{count} {split}' for split, count in clips.items())} clips, {options.seeds} seeds, "
         f"into {out}, on {recipe.device}, {threads} threads"
     )
-    log_line(out, text)
-    _log.info(text)
+    skeleton = features_skeleton(options.skeleton, store)
+    for line in (text, describe_graph(recipe.graph, skeleton)):
+        if line:
+            log_line(out, line)
+            _log.info(line)
     folders = _train_rows(options, recipe, store, splits=splits, rows=rows, out=out)
     of_recipe = flat_recipe(recipe)
     about = {
@@ -123,10 +129,13 @@ def _groups(options: AblateOptions, store: FeatureStore) -> Mapping[str, str] | 
     return columns[options.group_by]
 
 
-def _recipe(options: AblateOptions, store: FeatureStore) -> Recipe:
-    base = HEADS.get(options.model) or (DEMO if is_small("auto", store) else Recipe())
+def _recipe(options: AblateOptions, store: FeatureStore, *, clips: int) -> Recipe:
     device = str(pick_device(options.device))
-    return recipe_with(base, {"seed": options.seed, "device": device, **options.recipe_changes})
+    preset = choose_preset("auto", clips=clips, device=device)
+    base = HEADS.get(options.model) or (DEMO if preset == "small" else Recipe())
+    graph = choose_graph(options.graph, features_skeleton(options.skeleton, store))
+    changes = {**options.recipe_changes, "graph": graph}
+    return recipe_with(base, {"seed": options.seed, "device": device, **changes})
 
 
 def _train_rows(
@@ -162,13 +171,20 @@ def _train_rows(
                     folder,
                     progress=progress,
                     name=row.name,
+                    skeleton=features_skeleton(options.skeleton, store),
                 )
                 log_line(out, f"{row.name}, seed {seed}: {json.dumps(figures)}")
     return folders
 
 
 def _train(
-    recipe: Recipe, clips: Mapping[str, ClipSet], folder: Path, *, progress: Progress, name: str
+    recipe: Recipe,
+    clips: Mapping[str, ClipSet],
+    folder: Path,
+    *,
+    progress: Progress,
+    name: str,
+    skeleton: Skeleton,
 ) -> dict[str, Any]:
     """Train one seed of a row; its scores and figures stay, its weights go."""
     from heatpool.classify.scores.metrics import evaluate_scores
@@ -178,7 +194,7 @@ def _train(
     from heatpool.classify.training.stream import StreamArchitecture, load_model
 
     trained = train_network(
-        StreamArchitecture(recipe),
+        StreamArchitecture(recipe, skeleton),
         clips["train"],
         val=clips["val"],
         out_dir=folder,

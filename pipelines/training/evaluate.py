@@ -16,7 +16,7 @@ from heatpool.pipelines.options.evaluate import EvaluateOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
-from heatpool.pipelines.training.features import lasting_name, open_labelled, pick_protocol, prepare_cache
+from heatpool.pipelines.training.features import lasting_name, pick_protocol, prepare_cache, require_labelled
 from heatpool.pipelines.training.figures import (
     Figures,
     figure_lines,
@@ -24,6 +24,7 @@ from heatpool.pipelines.training.figures import (
     results_table,
     write_split,
 )
+from heatpool.pipelines.training.relabel import open_run_store
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore, SplitName
@@ -71,7 +72,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     summaries = [read_summary(folder) for folder in folders]
     for folder, summary in zip(folders, summaries, strict=True):
         check_checkpoints(folder, summary)
-    store = open_labelled(options.features or summaries[0]["features"])
+    store = open_run_store(options.run, options.features)
+    require_labelled(store)
     protocol = pick_protocol(store, summaries[0]["protocol"])
     chosen = _known_clips(store, protocol, options.split, known=summaries[0]["class_names"])
     rows = chosen.rows

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heatpool.pipelines.options.shared import CacheOptions
+from heatpool.pipelines.options.train import TrainOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.config import full_location
+from heatpool.pipelines.training.relabel import join_manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.split_findings.leaks import refuse_leaks
 from heatpool.pool.store.reader import FeatureStore
@@ -22,33 +24,48 @@ if TYPE_CHECKING:
     from heatpool.classify.data.clips import InputName
 
 __all__ = [
-    "is_small", "lasting_name", "loader_cache", "open_for_training", "open_labelled", "pick_protocol",
-    "prepare_cache",
+    "lasting_name", "loader_cache", "open_for_training", "open_labelled", "pick_protocol",
+    "prepare_cache", "require_labelled", "with_held_streams",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
 
-def open_labelled(location: str | Path) -> FeatureStore:
+def open_labelled(location: str | Path, manifest: Path | None = None) -> FeatureStore:
     """Open a store, archive or address that holds at least one labelled, usable clip.
 
+    Args:
+        location: of the store.
+        manifest: whose labels, splits and columns stand in for those of the store.
+
     Raises:
-        HeatpoolError: if there is no such store.
+        HeatpoolError: if there is no such store, or the manifest does not fit it.
     """
     store = FeatureStore.open(location)
+    if manifest is not None:
+        store = store.with_index(join_manifest(store, manifest).index)
+    require_labelled(store)
+    return store
+
+
+def require_labelled(store: FeatureStore) -> None:
+    """Raise HeatpoolError unless at least one labelled clip of a store is usable."""
     usable = store.clips.rows()
     if not len(usable):
         raise HeatpoolError(f"{store.source.name} holds no extracted clip yet: heatpool extract … --resume")
     if not (store.clips.label[usable] >= 0).any():
         raise HeatpoolError(
-            f"expected labels in {store.source.name}, all {len(usable)} clips are unlabelled: extract from "
-            "a manifest with a class_name column, or from a folder with one sub-folder per class"
+            f"expected labels in {store.source.name}, all {len(usable)} clips are unlabelled: give them by "
+            "--manifest, a CSV with the columns path and class_name (heatpool relabel: for good)"
         )
-    return store
 
 
 def open_for_training(
-    location: str | Path, protocol: str | None, disjoint: Mapping[str, str]
+    location: str | Path,
+    protocol: str | None,
+    disjoint: Mapping[str, str],
+    *,
+    manifest: Path | None = None,
 ) -> tuple[FeatureStore, str]:
     """Open a store and choose a protocol whose splits share nothing that they must not share.
 
@@ -56,11 +73,12 @@ def open_for_training(
         location: of the store.
         protocol: the one that is asked for, if any.
         disjoint: rules beside those of the store: protocol to column.
+        manifest: see `open_labelled`.
 
     Raises:
         HeatpoolError: if there is no such store or protocol, or its splits leak.
     """
-    store = open_labelled(location)
+    store = open_labelled(location, manifest)
     chosen = pick_protocol(store, protocol)
     refuse_leaks(store.clips.index, chosen, disjoint=disjoint)
     return store, chosen
@@ -75,8 +93,8 @@ def pick_protocol(store: FeatureStore, asked: str | None) -> str:
     names = list(store.clips.protocols)
     if not names:
         raise HeatpoolError(
-            f"expected a split in {store.source.name}: give the manifest a column (any name) that holds "
-            "train, val and test, and extract with it"
+            f"expected a split in {store.source.name}: --folds 5 makes some, or give --manifest, a CSV with "
+            "a column (any name) that holds train, val and test"
         )
     if asked is None and len(names) > 1 and "xsub" not in names:
         raise HeatpoolError(f"expected --protocol, one of {', '.join(names)}")
@@ -86,9 +104,15 @@ def pick_protocol(store: FeatureStore, asked: str | None) -> str:
     return protocol
 
 
-def is_small(preset: str, store: FeatureStore) -> bool:
-    """Whether the option --recipe means the small one: `auto` does for stores of the tiny backend."""
-    return preset == "small" or (preset == "auto" and store.spec.backbone == "tiny")
+def with_held_streams(options: TrainOptions, store: FeatureStore) -> TrainOptions:
+    """Return the options without those default streams whose features an imported store lacks; say so."""
+    held = store.attributes["config"].get("arrays")
+    if held is None or options.streams or options.input or options.model == "hpnet":
+        return options
+    streams = tuple(name for name in options.stream_names if name.partition("_")[0] in held)
+    if len(streams) < len(options.stream_names):
+        _log.info("%s holds %s only: training on that", store.source.name, " and ".join(held))
+    return replace(options, streams=streams)
 
 
 def lasting_name(store: FeatureStore) -> str:

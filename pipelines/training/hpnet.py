@@ -22,7 +22,6 @@ from heatpool.classify.hpnet.text import LabelText, embed_labels, load_label_tex
 from heatpool.classify.training.architecture import NetworkShape
 from heatpool.classify.training.recipe import recipe_with
 from heatpool.pipelines.options.train import TrainOptions
-from heatpool.pipelines.training.features import is_small
 from heatpool.pipelines.training.streams import RunPlan
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -42,12 +41,12 @@ _TEXT_CLASSES = {
 
 
 def make_recipe(config: TrainOptions, store: FeatureStore) -> HPNetRecipe:
-    """Return the recipe for a store with the user's changes; `auto` is small for stores of the tiny backend.
+    """Return the recipe, small or as published, for a store with the user's changes.
 
     Raises:
         HeatpoolError: if options contradict each other.
     """
-    base = SMALL if is_small(config.recipe, store) else HPNetRecipe()
+    base = SMALL if config.recipe == "small" else HPNetRecipe()
     rgb = _rgb_input(config, store)
     image = config.rgb_weights or ""
     if image and rgb != "crops":
@@ -80,12 +79,13 @@ def prepare_hpnet(
         HeatpoolError: if the store lacks what is asked for, or weights cannot be loaded.
     """
     text = _label_text(resolved, store.clips.class_names, plan.out / _TEXT_FILE)
-    network, shape = _network(resolved, clips["train"], text)
+    architecture = HPNetArchitecture(resolved, plan.skeleton)
+    network, shape = _network(architecture, clips["train"], text)
     modalities = _modalities(resolved, store, clips)
     for line in modalities:
         plan.log(line)
         _log.info(line)
-    return HPNetArchitecture(resolved), {"network": network, "shape": shape}, {"modalities": modalities}
+    return architecture, {"network": network, "shape": shape}, {"modalities": modalities}
 
 
 def _label_text(resolved: HPNetRecipe, class_names: tuple[str, ...], path: Path) -> LabelText | None:
@@ -109,13 +109,15 @@ def _label_text(resolved: HPNetRecipe, class_names: tuple[str, ...], path: Path)
     return text
 
 
-def _network(resolved: HPNetRecipe, clips: ClipSet, text: LabelText | None) -> tuple[HPNet, NetworkShape]:
+def _network(
+    architecture: HPNetArchitecture, clips: ClipSet, text: LabelText | None
+) -> tuple[HPNet, NetworkShape]:
     """Build the untrained network for some clips.
 
     Raises:
         HeatpoolError: if image network, text network and the store's frames do not belong together.
     """
-    encoder, xclip = None, None
+    resolved, encoder, xclip = architecture.recipe, None, None
     frames = int(clips.source.get("rgb_frames", 0))
     width = _WIDTH if text is None else text.embeddings.shape[1]
     rgb_width = clips.rgb.shape[2] if isinstance(clips.rgb, torch.Tensor) else width
@@ -143,7 +145,7 @@ def _network(resolved: HPNetRecipe, clips: ClipSet, text: LabelText | None) -> t
         frames=frames,
         vision=None if encoder is None else encoder.describe(),
     )
-    model = build_hpnet(resolved, shape, text=text, encoder=encoder)
+    model = build_hpnet(resolved, shape, skeleton=architecture.skeleton, text=text, encoder=encoder)
     if xclip is not None and model.mit is not None:
         try:
             model.mit.load_state_dict(integration_from_xclip(xclip.mit.state_dict()))

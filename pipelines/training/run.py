@@ -15,7 +15,7 @@ import numpy as np
 
 from heatpool.classify.data.splits import split_rows
 from heatpool.classify.training.ranks import is_first_process, process_count
-from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, recipe_with
+from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, flat_recipe, recipe_with
 from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options.keywords import takes_options
 from heatpool.pipelines.options.train import TrainOptions
@@ -24,13 +24,22 @@ from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.runs.columns import Columns, clip_columns
 from heatpool.pipelines.runs.config import describe_run
+from heatpool.pipelines.runs.labels import write_labels
 from heatpool.pipelines.runs.run_dir import log_line, prepare_run_dir, refuse_run_dir
 from heatpool.pipelines.runs.seeds import write_seeds
-from heatpool.pipelines.training.features import is_small, lasting_name, open_for_training, prepare_cache
+from heatpool.pipelines.training.features import (
+    lasting_name,
+    open_for_training,
+    prepare_cache,
+    with_held_streams,
+)
+from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
+from heatpool.pipelines.training.recipe_choice import choose_recipe, read_begun
 from heatpool.pipelines.training.trained_run import Run, load_run
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import store_stem
+from heatpool.pool.split_findings import find_split_problems
 from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
@@ -70,17 +79,30 @@ def train_run(options: TrainOptions) -> Run:
     if options.videos is not None and not options.videos.exists():
         raise HeatpoolError(f"expected a folder or manifest of videos, {options.videos} does not exist")
     location = options.features or str(_demo_store(options))
-    store, protocol = open_for_training(location, options.protocol, options.disjoint_columns)
-    rows = split_rows(store, protocol)
+    if options.folds:
+        from heatpool.pipelines.training.folds import train_folds
+
+        return train_folds(options, location, train=train_run)
+    store, protocol = open_for_training(
+        location, options.protocol, options.disjoint_columns, manifest=options.manifest
+    )
+    options, rows = with_held_streams(options, store), split_rows(store, protocol)
     out = options.out or Path("work_dirs") / f"{store_stem(location)}-{protocol}"
     if is_first_process():
         refuse_run_dir(out, resume=options.resume, overwrite=options.overwrite)
-    recipe, device = _recipe(options, store), str(pick_device(options.device))
+    device = str(pick_device(options.device))
+    begun = read_begun(out) if options.resume else None
+    choice = choose_recipe(options, store.clips.label[rows["train"]], device=device, begun=begun)
+    options = choice.apply(options)
+    recipe = _recipe(options, store)
     if is_first_process():
         config = _describe(options, recipe, store, protocol)
         prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
+        if options.manifest is not None:
+            for folder in (out, *_seed_folders(options, out)):
+                write_labels(folder, store.clips.index)
     options = replace(options, out=out, protocol=protocol, quiet=options.quiet or not is_first_process())
-    plan = _plan(options, store, rows, location=location, device=device)
+    plan = _plan(options, recipe, store, rows, device=device, reason=choice.reason)
     about = {
         "model": options.model,
         "protocol": protocol,
@@ -105,13 +127,14 @@ def train_run(options: TrainOptions) -> Run:
 
 def _plan(
     options: TrainOptions,
+    recipe: Any,
     store: FeatureStore,
     rows: Mapping[str, np.ndarray],
     *,
-    location: str,
     device: str,
+    reason: str,
 ) -> RunPlan:
-    """Set the process up for training; tell the user what begins."""
+    """Set the process up for training; tell the user what begins, by what recipe and on what split."""
     from heatpool.pipelines.training.streams import RunPlan, stream_inputs
 
     keep_heap()
@@ -123,14 +146,20 @@ def _plan(
         f"training on {store.source.name}, protocol {options.protocol}: {counts} clips, into {out}, "
         f"on {device}, {where}"
     )
+    skeleton = features_skeleton(options.skeleton, store)
     if is_first_process():
-        log_line(out, text)
-        _log.info(text)
+        for line in filter(None, (text, reason, describe_graph(flat_recipe(recipe)["graph"], skeleton))):
+            log_line(out, line)
+            _log.info(line)
+        used = np.concatenate([*rows.values()])
+        for line in find_split_problems(store.clips.index, str(options.protocol), used):
+            log_line(out, line)
+            _log.warning(line)
     inputs = stream_inputs(_stream_names(options))
     cache = prepare_cache(options, store, rows, inputs, quiet=options.quiet)
     return RunPlan(
-        location=location, rows=rows, out=out, seed=options.seed, device=device, threads=threads,
-        cache=cache, resume=options.resume,
+        store=store, rows=rows, out=out, seed=options.seed, device=device, threads=threads,
+        cache=cache, resume=options.resume, skeleton=skeleton,
     )  # fmt: skip
 
 
@@ -160,13 +189,14 @@ def _demo_store(options: TrainOptions) -> Path:
 
 
 def _recipe(options: TrainOptions, store: FeatureStore) -> Any:
-    """Return the recipe with the user's changes."""
+    """Return the recipe with the user's changes, and a graph that fits the store's joints."""
+    graph = {"graph": choose_graph(options.graph, features_skeleton(options.skeleton, store))}
     if options.model == HPNET:
         from heatpool.pipelines.training.hpnet import make_recipe
 
-        return make_recipe(options, store)
-    base = HEADS.get(options.model) or (DEMO if is_small(options.recipe, store) else Recipe())
-    return recipe_with(base, {"seed": options.seed, **options.recipe_changes})
+        return recipe_with(make_recipe(options, store), graph)
+    base = HEADS.get(options.model) or (DEMO if options.recipe == "small" else Recipe())
+    return recipe_with(base, {"seed": options.seed, **options.recipe_changes, **graph})
 
 
 def _describe(options: TrainOptions, recipe: Any, store: FeatureStore, protocol: str) -> dict[str, Any]:
@@ -177,12 +207,14 @@ def _describe(options: TrainOptions, recipe: Any, store: FeatureStore, protocol:
         recipe,
         features=lasting_name(store),
         protocol=protocol,
+        manifest=None if options.manifest is None else str(options.manifest.resolve()),
         model=options.model,
-        recipe=("small" if is_small(options.recipe, store) else "paper") if large else None,
+        recipe=options.recipe if large else None,
         streams=None if of_hpnet else list(options.stream_names),
         seed=options.seed,
         seeds=options.seeds,
         disjoint=options.disjoint or None,
+        skeleton=None if options.skeleton is None else str(options.skeleton.resolve()),
         rgb=recipe.rgb if of_hpnet else None,
         rgb_weights=(recipe.image or None) if of_hpnet else None,
         text=(recipe.text or "learned") if of_hpnet else None,
@@ -194,9 +226,8 @@ def _train_seeds(
 ) -> None:
     """Train one seed into the run folder, or several into a folder each, and write their figures."""
     plans = [plan]
-    if options.seeds > 1:
-        seeds = range(options.seed, options.seed + options.seeds)
-        plans = [replace(plan, seed=seed, out=plan.out / f"seed_{seed}") for seed in seeds]
+    if folders := _seed_folders(options, plan.out):
+        plans = [replace(plan, seed=options.seed + at, out=folder) for at, folder in enumerate(folders)]
     trained = _train(options, recipe, plans)
     if not is_first_process():
         return
@@ -208,8 +239,15 @@ def _train_seeds(
         write_seeds(plan.out, summaries)
 
 
+def _seed_folders(options: TrainOptions, out: Path) -> list[Path]:
+    """Folders of several seeds; none for one, which has the run folder."""
+    seeds = range(options.seed, options.seed + options.seeds)
+    return [out / f"seed_{seed}" for seed in seeds] if options.seeds > 1 else []
+
+
 def _train(options: TrainOptions, recipe: Any, plans: Sequence[RunPlan]) -> list[dict[str, StreamResult]]:
     """Train all streams of all seeds; return them by name, seed by seed."""
+    from heatpool.pipelines.training.expected_time import describe_expected
     from heatpool.pipelines.training.streams import StreamJob, stream_source, train_streams
 
     def of_stream(name: str, plan: RunPlan) -> StreamJob:
@@ -219,9 +257,12 @@ def _train(options: TrainOptions, recipe: Any, plans: Sequence[RunPlan]) -> list
         return StreamJob(name, recipe_with(recipe, changes), plan)
 
     names = _stream_names(options)
-    results = iter(
-        train_streams([of_stream(name, plan) for plan in plans for name in names], quiet=options.quiet)
-    )
+    jobs = [of_stream(name, plan) for plan in plans for name in names]
+    if process_count() == 1:
+        expected = describe_expected(jobs)
+        log_line(options.out or Path(), expected)
+        _log.info(expected)
+    results = iter(train_streams(jobs, quiet=options.quiet))
     return [{name: next(results) for name in names} for _ in plans]
 
 

@@ -30,14 +30,15 @@ from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.run_dir import log_line
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore, SplitName
 
 if TYPE_CHECKING:
     from heatpool.classify.hpnet.recipe import HPNetRecipe
 
 __all__ = [
-    "HPNET", "RunPlan", "StreamJob", "StreamResult", "load_best", "score_stream", "stream_inputs",
-    "stream_reads", "stream_source", "train_streams",
+    "HPNET", "RunPlan", "StreamJob", "StreamResult", "count_processes", "load_best", "score_stream",
+    "stream_inputs", "stream_reads", "stream_source", "train_streams",
 ]  # fmt: skip
 
 HPNET = "hpnet"
@@ -50,7 +51,7 @@ class RunPlan:
     """What training one seed takes besides the recipe.
 
     Attributes:
-        location: of the store, for `FeatureStore.open`.
+        store: of the features.
         rows: (n,) rows of train, val and test.
         out: run folder; each stream writes into a folder of its name below it.
         seed: of weights, order and augmentation.
@@ -58,9 +59,10 @@ class RunPlan:
         threads: CPU threads for the whole run.
         cache: of decoded features.
         resume: go on where an earlier run was interrupted.
+        skeleton: joints of the features.
     """
 
-    location: str
+    store: FeatureStore
     rows: Mapping[str, np.ndarray]
     out: Path
     seed: int
@@ -68,6 +70,7 @@ class RunPlan:
     threads: int
     cache: LoaderCache
     resume: bool
+    skeleton: Skeleton
 
     def log(self, text: str) -> None:
         """Append to the run's `log.txt`."""
@@ -168,9 +171,7 @@ def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResul
     Raises:
         HeatpoolError: if a training cannot go on.
     """
-    plan = jobs[0].plan
-    alone = jobs[0].fills_cores or plan.device != "cpu" or process_count() > 1
-    processes = 1 if alone else min(len(jobs), plan.threads)
+    plan, processes = jobs[0].plan, count_processes(jobs)
     # Neighbours in this order share an input, so that a process seldom reads two.
     order = sorted(range(len(jobs)), key=lambda at: jobs[at].reads["input"])
     groups = [[jobs[at] for at in part] for part in np.array_split(order, processes)]
@@ -182,6 +183,13 @@ def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResul
             results = _train_side_by_side(groups, threads=plan.threads // processes, progress=progress)
     trained = dict(zip(order, results, strict=True))
     return [trained[at] for at in range(len(jobs))]
+
+
+def count_processes(jobs: Sequence[StreamJob]) -> int:
+    """Return how many streams are trained at the same time, each in a process of its own; 1 = in turn."""
+    plan = jobs[0].plan
+    alone = jobs[0].fills_cores or plan.device != "cpu" or process_count() > 1
+    return 1 if alone else min(len(jobs), plan.threads)
 
 
 def _train_side_by_side(
@@ -217,7 +225,7 @@ def _epochs_done(folder: Path) -> int:
 
 def _train_in_turn(jobs: Sequence[StreamJob], progress: Progress | None) -> list[StreamResult]:
     results = []
-    store = FeatureStore.open(jobs[0].plan.location)
+    store = jobs[0].plan.store
     held, clips = dict[str, Any](), dict[str, ClipSet]()
     for job in jobs:
         if job.reads != held:
@@ -236,7 +244,8 @@ def _train_one(
     }  # fmt: skip
     architecture: Architecture
     if isinstance(job.recipe, Recipe):
-        architecture, begun, notes = StreamArchitecture(job.recipe), dict[str, Any](), dict[str, Any]()
+        architecture = StreamArchitecture(job.recipe, job.plan.skeleton)
+        begun, notes = dict[str, Any](), dict[str, Any]()
     else:
         from heatpool.pipelines.training.hpnet import prepare_hpnet
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from heatpool.pipelines.options.evaluate import EvaluateOptions
 from heatpool.pipelines.options.keywords import takes_options
 from heatpool.pipelines.options.predict import PredictOptions
+from heatpool.pipelines.runs.folds import folds_table, read_folds
 from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summary
 from heatpool.pipelines.runs.seeds import seeds_table
 from heatpool.pipelines.training.figures import Figures, figures_of, results_table
 
 if TYPE_CHECKING:
     from heatpool.pipelines.training.evaluate import Evaluation
-    from heatpool.pipelines.training.predict import Prediction
+    from heatpool.pipelines.training.prediction.records import Prediction
 
 __all__ = ["Run", "load_run"]
 
@@ -49,21 +50,25 @@ class Run:
     def __str__(self) -> str:
         return self.table
 
-    @takes_options(PredictOptions, without=("run",))
-    def predict(self, videos: str | Path, **options: Any) -> tuple[Prediction, ...]:
+    @takes_options(PredictOptions, without=("run", "follow"))
+    def predict(
+        self, videos: str | Path | Sequence[str | Path] = (), **options: Any
+    ) -> tuple[Prediction, ...]:
         """Extract features of videos as those of the run, and classify every clip.
 
         Args:
-            videos: video, folder of videos or manifest CSV.
+            videos: video, folder of videos, manifest CSV, pattern or http(s) address, or several of them;
+                none with `features`.
             **options: those of `heatpool predict`, named below.
 
         Raises:
             HeatpoolError: if an option or a video is not as it must be, the networks are not those of the
                 run's features, or no clip gives features.
         """
-        from heatpool.pipelines.training.predict import predict
+        from heatpool.pipelines.training.prediction.predict import predict
 
-        return predict(PredictOptions(run=self.path, videos=Path(videos), **options))
+        words = [videos] if isinstance(videos, str | Path) else videos
+        return predict(PredictOptions(run=self.path, videos=tuple(map(str, words)), **options)).predictions
 
     @takes_options(EvaluateOptions, without=("run",))
     def evaluate(self, **options: Any) -> Evaluation:
@@ -87,6 +92,8 @@ def load_run(path: str | Path) -> Run:
         HeatpoolError: if there is none, or it is not finished.
     """
     folder = Path(path)
+    if (folds := read_folds(folder)) is not None:
+        return _load_folds(folder, folds)
     summaries = [read_summary(each) for each in read_seed_folders(folder)]
     first, report = summaries[0], folder / "report.html"
     table = results_table(first)
@@ -101,4 +108,20 @@ def load_run(path: str | Path) -> Run:
         seeds=tuple(summary["seed"] for summary in summaries),
         report=report if report.is_file() else None,
         table=table,
+    )
+
+
+def _load_folds(folder: Path, folds: Mapping[str, Any]) -> Run:
+    """A cross-validation; its figures are those of all clips."""
+    report = folder / "report.html"
+    keys = ("clips", "acc/top1", "acc/top5", "acc/mean_class")
+    return Run(
+        path=folder,
+        protocol=f"{len(folds['runs'])} folds by {folds['by']}",
+        model=folds["model"],
+        class_names=tuple(folds["class_names"]),
+        figures={name: Figures(*(each[key] for key in keys)) for name, each in folds["pooled"].items()},
+        seeds=(folds["seed"],),
+        report=report if report.is_file() else None,
+        table=folds_table(folds),
     )

@@ -143,10 +143,10 @@ def _alike(spec: StoreSpec) -> dict[str, Any]:
 
 
 def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:
-    """The configuration of the first store; where boxes came from several files, with a list of their hashes."""
+    """The configuration of the first store; with a list of hashes where boxes came from several files."""
     config = dict(specs[0].config)
-    found = (spec.config.get(_BOXES, "") for spec in specs)
-    hashes = dict.fromkeys(chain.from_iterable([each] if isinstance(each, str) else each for each in found))
+    found: list[Any] = [spec.config.get(_BOXES, "") for spec in specs]
+    hashes = _in_order([each] if isinstance(each, str) else each for each in found)
     return config if len(hashes) < 2 else {**config, _BOXES: list(hashes)}
 
 

@@ -1,8 +1,8 @@
 """A store made again in its place: with another index, or with further clips.
 
 The new store is made aside. Feature files that stay as they are become hard links, so nothing is copied, and
-both folders change places in one step (`pool.disk.atomic`): who reads meanwhile, or is killed, has the old store
-or the new one.
+both folders change places in one step (`pool.disk.atomic`): who reads meanwhile, or is killed, has the old
+store or the new one.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def append_store(
         fill_new(aside, layout, attributes=attributes, index=index, on_step=on_step)
         _link_store(store, aside, shards=range(full))
         pieces = [(each, np.arange(len(each))) for each in (store, added)]
-        writer = StoreWriter.attach(aside, on_step=on_step)
+        writer = StoreWriter.attach(aside)
         copy_clips(writer, pieces, first_shard=full, on_clips=on_clips)
         finish_store(aside, layout, on_step=on_step)
 

@@ -13,6 +13,7 @@ from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, 
 from heatpool.pool.disk.atomic import atomic_folder, refuse_existing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Precision, Split, Status, StoreSpec
+from heatpool.pool.skeleton import guess_skeleton
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["MANIFEST_NAME", "export_published", "import_published"]
@@ -152,9 +153,10 @@ def import_published(
     if not paths:
         raise HeatpoolError(f"{root}: expected at least one clip, got none")
     steps, persons, joints, channels = _load(paths[0], None).shape
+    skeleton = guess_skeleton(joints, index.clip_id)
     spec = StoreSpec(
         persons=persons, steps=steps, joints=joints, channels=channels,
-        skeleton="coco17" if joints == 17 else f"unnamed{joints}",
+        skeleton=skeleton.name, joint_names=skeleton.joint_names, edges=skeleton.edges,
         backbone="published", tap="unknown", weights_sha256="",
         config={"imported_from": "published .npy", "arrays": ["pooled"]},
         licence=licence, precision=precision,

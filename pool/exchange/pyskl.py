@@ -20,6 +20,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle, load_plain_pickle, plain_array
 from heatpool.pool.records import ClipIndex, ClipResult, Precision, Split, Status, StoreSpec
 from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.skeleton import guess_skeleton
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.reader import FeatureStore
 
@@ -143,9 +144,10 @@ def import_pyskl(
     if not clips:
         raise HeatpoolError(f"{name}: expected annotations, got none")
     joints = clips[0].keypoint.shape[2]
+    skeleton = guess_skeleton(joints, index.clip_id)
     spec = StoreSpec(
         persons=persons, steps=steps, joints=joints, channels=1,
-        skeleton="coco17" if joints == 17 else f"unnamed{joints}",
+        skeleton=skeleton.name, joint_names=skeleton.joint_names, edges=skeleton.edges,
         backbone="none", tap="none", weights_sha256="",
         config={"imported_from": "PYSKL pickle", "arrays": ["keypoints"]},
         licence=licence, precision=precision,

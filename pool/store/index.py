@@ -173,17 +173,18 @@ class IndexReader:
         Raises:
             HeatpoolError: if the array or a chunk is missing or damaged.
         """
-        chunks = (min(max(self.layout.clips, 1), INDEX_CHUNK_CLIPS),)
-        array = open_array(self.source, self.group, name, shape=(self.layout.clips,), chunks=chunks)
-        if self.layout.clips == 0 or (rows is not None and rows.size == 0):
+        clips = self.layout.clips
+        array = open_array(self.source, self.group, name, clips=clips)
+        if clips == 0 or (rows is not None and rows.size == 0):
             return np.asarray(array[:0])
-        wanted = range(-(-self.layout.clips // chunks[0])) if rows is None else np.unique(rows // chunks[0])
+        (size,) = array.chunks
+        wanted = range(-(-clips // size)) if rows is None else np.unique(rows // size)
         try:
             # zarr reads a missing chunk as fill values, but index arrays always store every chunk.
             missing = sum(self.source.size(f"{name}/c.{chunk}") is None for chunk in wanted)
             if missing:
                 raise ValueError(f"{missing} chunk files are missing")
-            return np.asarray(array[:] if rows is None else array.get_coordinate_selection(rows))
+            return np.asarray(array[:clips] if rows is None else array.get_coordinate_selection(rows))
         except (ValueError, RuntimeError, OSError) as error:  # wrong checksum, broken codec, no access
             raise _damage(self.source, name, error) from error
 
@@ -233,12 +234,25 @@ def open_array(
     group: zarr.Group,
     name: str,
     *,
-    shape: Sequence[int],
-    chunks: Sequence[int],
+    clips: int,
+    item_shape: Sequence[int] = (),
+    chunks: Sequence[int] = (),
     shards: Sequence[int] | None = None,
     dtype: str | None = None,
 ) -> zarr.Array[Any]:
     """An array of a store whose metadata is as the layout has it, so that reading takes no surprising memory.
+
+    It may be of more clips: the store has grown since its layout was read, and rows keep their numbers.
+
+    Args:
+        source: files of the store.
+        group: its zarr group.
+        name: of the array.
+        clips: N of the layout.
+        item_shape: shape of one clip.
+        chunks: by default those of an index array.
+        shards: None for an array without.
+        dtype: None for any.
 
     Raises:
         HeatpoolError: if it is missing, cannot be read by this zarr, or is of another form.
@@ -249,7 +263,9 @@ def open_array(
         raise _damage(source, name, error) from error
     if not isinstance(array, zarr.Array):
         raise HeatpoolError(f"{source.name}: damaged, {name} is no array")
-    wanted = (tuple(shape), tuple(chunks), None if shards is None else tuple(shards))
+    clips = max(clips, *array.shape[:1])
+    chunks = tuple(chunks) or (min(max(clips, 1), INDEX_CHUNK_CLIPS),)
+    wanted = ((clips, *item_shape), chunks, None if shards is None else tuple(shards))
     found = (array.shape, array.chunks, array.shards)
     if found != wanted or (dtype is not None and array.dtype != np.dtype(dtype)):
         expected = f"{dtype or array.dtype} {wanted}"

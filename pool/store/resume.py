@@ -66,7 +66,8 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
         stored |= {"code_version": record.code_version, "disjoint": index.disjoint}
     given = root_attributes(spec, clips=len(index), shard_clips=stored["shard_clips"])
     # Another release may resume a store: each journal record names the release that wrote it. Earlier
-    # ones left out the channels of each tap and the edges, and named joints wrongly; all follow from the network.
+    # ones left out the channels of each tap and the edges, and named COCO's joints whatever V was; all
+    # follow from the network.
     names = {*given, "rgb", "map_mean"} - {"code_version", "tap_channels"}
     names -= set() if "edges" in stored else {"joint_names", "edges"}
     difference = find_difference(

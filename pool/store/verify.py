@@ -21,7 +21,15 @@ from heatpool.pool.store.index import IndexReader
 from heatpool.pool.store.journal import examine_shard, record_key, recorded_shards
 from heatpool.pool.store.layout import FINISHED, INDEX_CHUNK_CLIPS, RESULT_DTYPES, Layout
 
-__all__ = ["Check", "Problem", "StoreReport", "damaged_creation", "incomplete_shards", "verify_store"]
+__all__ = [
+    "RUN_FILE",
+    "Check",
+    "Problem",
+    "StoreReport",
+    "damaged_creation",
+    "incomplete_shards",
+    "verify_store",
+]
 
 Check = Literal["hashes", "sizes", "journal"]
 """How closely finished shards are looked at: all bytes are read and hashed; records are read and files

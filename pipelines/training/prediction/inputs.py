@@ -64,7 +64,7 @@ def gather_videos(words: Sequence[str], scratch: Path) -> VideoInputs:
 def _fetch(address: str, folder: Path) -> Path:
     scheme = urlsplit(address).scheme
     if scheme not in ("http", "https"):
-        raise HeatpoolError(f"expected http:// or https:// for a video, got {scheme}://; --follow reads streams")
+        raise HeatpoolError(f"expected http:// or https:// for a video, got {scheme}://; streams: --follow")
     folder.mkdir()
     return download_video(address, folder)
 

@@ -10,13 +10,13 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from datetime import datetime
 from mimetypes import guess_type
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
-from xml.etree import ElementTree as xml
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from heatpool.pipelines.training.prediction.records import Segment
 from heatpool.pool.disk.atomic import refuse_existing, write_text
@@ -34,58 +34,64 @@ class SegmentFiles:
     """The files of one folder: segments.csv, timeline.png, and per video an .eaf and an .srt.
 
     Args:
-        folder: of the files; it may exist.
+        folder: of the files; it may exist. None: no files are wanted.
+        videos: their paths or addresses.
+        root: folder; what lies below it keeps its place, all other files go by their names.
         overwrite: replace such files that are there.
+
+    Raises:
+        HeatpoolError: if a file is in the way, or two videos would share one.
     """
 
-    def __init__(self, folder: Path, *, overwrite: bool) -> None:
+    def __init__(self, folder: Path | None, videos: Iterable[str], *, root: str, overwrite: bool) -> None:
         self._folder, self._overwrite = folder, overwrite
-        self.csv, self.timeline = folder / "segments.csv", folder / "timeline.png"
+        self._places: dict[str, Path] = {}
+        if folder is None:
+            return
+        inside = {video: _inside(video, root) for video in videos}
+        stems = Counter(path.with_suffix("") for path in inside.values())
+        for video, path in inside.items():
+            alone = stems[path.with_suffix("")] == 1  # of a.mp4 and a.avi, neither may be called a.srt
+            place = folder / (path.with_suffix("") if alone else path)
+            if place in self._places.values():
+                raise HeatpoolError(
+                    f"expected videos of different names for --segments, two are {place.name}"
+                )
+            self._places[video] = place
+        for file in (*_common(folder), *(f for place in self._places.values() for f in _files(place))):
+            refuse_existing(file, overwrite)
 
-    def places(self, videos: Iterable[str], root: str = "") -> dict[str, Path]:
-        """Return where each video's files go, without their suffix: by its path below `root`.
-
-        Raises:
-            HeatpoolError: if a file is in the way.
-        """
-        distinct = list(dict.fromkeys(videos))
-        inside = [_inside(video, root) for video in distinct]
-        stems = Counter(path.with_suffix("") for path in inside)
-        places: dict[str, Path] = {}
-        for video, path in zip(distinct, inside, strict=True):
-            named = path.with_suffix("") if stems[path.with_suffix("")] == 1 else path
-            if self._folder / named in places.values():
-                raise HeatpoolError(f"expected videos of different names for --segments, two would be {named}")
-            places[video] = self._folder / named
-        for file in (self.csv, self.timeline, *(f for place in places.values() for f in _files(place))):
-            refuse_existing(file, self._overwrite)
-        return places
-
-    def write(self, places: Mapping[str, Path], segments: Sequence[Segment]) -> None:
-        """Write all files.
+    def write(self, segments: Sequence[Segment]) -> None:
+        """Write all files, if they are wanted.
 
         Raises:
             HeatpoolError: if one cannot be written.
         """
+        if self._folder is None:
+            return
         from heatpool.pipelines.training.prediction.timeline import write_timeline
 
-        write_text(self.csv, segments_csv(segments), self._overwrite)
-        for video, place in places.items():
+        table, picture = _common(self._folder)
+        write_text(table, segments_csv(segments), self._overwrite)
+        for video, place in self._places.items():
             of_video = [each for each in segments if each.path == video]
             eaf, srt = _files(place)
             write_text(eaf, elan_document(of_video, video=video, place=eaf), self._overwrite)
             write_text(srt, subtitles(of_video), self._overwrite)
-        write_timeline(self.timeline, segments, overwrite=self._overwrite)
+        write_timeline(picture, segments, overwrite=self._overwrite)
+
+
+def _common(folder: Path) -> tuple[Path, Path]:
+    return folder / "segments.csv", folder / "timeline.png"
 
 
 def _inside(video: str, root: str) -> PurePosixPath:
     """Return a video's path below `root`, its name if it lies elsewhere: never one that leads out."""
-    path = PurePosixPath(Path(video).as_posix())
-    if root and not is_remote(video):
+    if not is_remote(video):
         below = PurePosixPath(os.path.relpath(video, root).replace(os.sep, "/"))
         if ".." not in below.parts:
             return below
-    return PurePosixPath(path.name or "video")
+    return PurePosixPath(PurePosixPath(Path(video).as_posix()).name or "video")
 
 
 def _files(place: Path) -> tuple[Path, Path]:
@@ -136,7 +142,7 @@ def elan_document(segments: Sequence[Segment], *, video: str, place: Path) -> st
         video: its path or address.
         place: where the document will be, which its link to the video starts from.
     """
-    root = xml.Element(
+    root = Element(
         "ANNOTATION_DOCUMENT",
         {
             "AUTHOR": "heatpool", "DATE": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -144,41 +150,39 @@ def elan_document(segments: Sequence[Segment], *, video: str, place: Path) -> st
             "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
         },
     )  # fmt: skip
-    header = xml.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    xml.SubElement(header, "MEDIA_DESCRIPTOR", _media(video, place))
-    last = xml.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId")
+    header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    SubElement(header, "MEDIA_DESCRIPTOR", _media(video, place))
+    last = SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId")
     last.text = str(2 * len(segments))
-    order = xml.SubElement(root, "TIME_ORDER")
-    actions = xml.SubElement(root, "TIER", LINGUISTIC_TYPE_REF=_TIER, TIER_ID=_TIER)
-    shares = xml.SubElement(
-        root, "TIER", LINGUISTIC_TYPE_REF=_CONFIDENCE, PARENT_REF=_TIER, TIER_ID=_CONFIDENCE
-    )
+    order = SubElement(root, "TIME_ORDER")
+    actions = SubElement(root, "TIER", LINGUISTIC_TYPE_REF=_TIER, TIER_ID=_TIER)
+    shares = SubElement(root, "TIER", LINGUISTIC_TYPE_REF=_CONFIDENCE, PARENT_REF=_TIER, TIER_ID=_CONFIDENCE)
     for number, each in enumerate(segments, start=1):
         slots = [f"ts{2 * number - 1}", f"ts{2 * number}"]
         for slot, time_ms in zip(slots, _span_ms(each), strict=True):
-            xml.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(time_ms))
+            SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(time_ms))
         name, ends = f"a{number}", {"TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]}
         _annotate(actions, "ALIGNABLE_ANNOTATION", name, ends, each.label)
         child = f"a{len(segments) + number}"
         _annotate(shares, "REF_ANNOTATION", child, {"ANNOTATION_REF": name}, f"{each.confidence:.4f}")
     _add_types(root)
-    xml.indent(root, " ")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{xml.tostring(root, encoding="unicode")}\n'
+    indent(root, " ")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
 
 
-def _annotate(tier: xml.Element, kind: str, name: str, refers: Mapping[str, str], value: str) -> None:
-    annotation = xml.SubElement(tier, "ANNOTATION")
-    inner = xml.SubElement(annotation, kind, ANNOTATION_ID=name, **refers)
-    xml.SubElement(inner, "ANNOTATION_VALUE").text = _NO_XML.sub("\N{REPLACEMENT CHARACTER}", value)
+def _annotate(tier: Element, kind: str, name: str, refers: dict[str, str], value: str) -> None:
+    annotation = SubElement(tier, "ANNOTATION")
+    inner = SubElement(annotation, kind, {"ANNOTATION_ID": name, **refers})
+    SubElement(inner, "ANNOTATION_VALUE").text = _NO_XML.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
-def _add_types(root: xml.Element) -> None:
+def _add_types(root: Element) -> None:
     """Declare what kinds of tiers there are: times of its own, and one value per annotation of the parent."""
     plain = {"GRAPHIC_REFERENCES": "false"}
-    xml.SubElement(root, "LINGUISTIC_TYPE", plain, LINGUISTIC_TYPE_ID=_TIER, TIME_ALIGNABLE="true")
+    SubElement(root, "LINGUISTIC_TYPE", plain, LINGUISTIC_TYPE_ID=_TIER, TIME_ALIGNABLE="true")
     child = {"CONSTRAINTS": "Symbolic_Association", "LINGUISTIC_TYPE_ID": _CONFIDENCE}
-    xml.SubElement(root, "LINGUISTIC_TYPE", plain, TIME_ALIGNABLE="false", **child)
-    xml.SubElement(
+    SubElement(root, "LINGUISTIC_TYPE", plain, TIME_ALIGNABLE="false", **child)
+    SubElement(
         root,
         "CONSTRAINT",
         DESCRIPTION="1-1 association with a parent annotation",

@@ -90,11 +90,11 @@ class SegmentMerger:
 
     def _extend(self, start_s: float, end_s: float, label: int, share: float) -> list[Segment]:
         """Lengthen the last segment by a stretch, or begin another; return the one that ended."""
-        last, weight = self._last, share * (end_s - start_s)
+        last = self._last
         if last is not None and last[2] == label and start_s - last[1] <= _TOUCH_S:
-            self._last = (last[0], end_s, label, last[3] + weight)
+            self._last = (last[0], end_s, label, last[3] + share * (end_s - last[1]))
             return []
-        self._last = (start_s, end_s, label, weight)
+        self._last = (start_s, end_s, label, share * (end_s - start_s))
         return [] if last is None else [self._segment(*last)]
 
     def _segment(self, start_s: float, end_s: float, label: int, weight: float) -> Segment:

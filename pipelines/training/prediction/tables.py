@@ -17,20 +17,29 @@ __all__ = ["answers_table", "predictions_text"]
 _NAME = 40  # most letters of a video's name in the table
 
 
-def answers_table(answers: Answers, *, columns: int, lines: int, full_list: Path | None = None) -> str:
+def answers_table(
+    answers: Answers, *, columns: int, lines: int, out: Path | None = None, segments: Path | None = None
+) -> str:
     """Return answers as aligned columns, of windows as segments, cut to a screen.
 
     Args:
         answers: one or more.
         columns: letters in a line.
         lines: of the screen; a few are left free.
-        full_list: file that has all of them, to be named where the table is cut.
+        out: file that has the answer of every clip, if there is one.
+        segments: folder that has all segments, if there is one.
     """
     names = _short_names([each.path for each in answers.predictions])
     if answers.windowed:
-        header = ("video", "from", "to", "class", "confidence")
-        rows = [
-            (names[each.path], clock(each.start_s), clock(each.end_s), each.label, f"{100 * each.confidence:.1f} %")
+        header: tuple[str, ...] = ("video", "from", "to", "class", "confidence")
+        rows: list[tuple[str, ...]] = [
+            (
+                names[each.path],
+                clock(each.start_s),
+                clock(each.end_s),
+                each.label,
+                _percent(each.confidence),
+            )
             for each in answers.segments
         ]
     else:
@@ -40,11 +49,19 @@ def answers_table(answers: Answers, *, columns: int, lines: int, full_list: Path
     most = max(lines - 4 - len(notes), 1)
     shown, hidden = rows[:most], len(rows) - most
     if hidden > 0:
-        what = "segments" if answers.windowed else "clips"
-        where = f"all are in {full_list}" if full_list else "--out predictions.csv writes all"
-        notes = [f"… {hidden} more {what}; {where}", *notes]
+        what, place, option = ("clips", out, "--out predictions.csv")
+        if answers.windowed:
+            what, place, option = ("segments", segments, "--segments FOLDER")
+        notes = [
+            f"… {hidden} more {what}; {f'all are in {place}' if place else f'{option} writes all'}",
+            *notes,
+        ]
     table = _aligned([header, *shown]) if shown else []
-    return "\n".join(line[:columns] for line in [*table, *notes])
+    return "\n".join(_cut(line, columns) for line in [*table, *notes])
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _answer_cells(prediction: Prediction) -> tuple[str, str, str]:
@@ -52,9 +69,13 @@ def _answer_cells(prediction: Prediction) -> tuple[str, str, str]:
     if not prediction.labels:
         return prediction.answer, "", ""
     pairs = zip(prediction.labels[1:], prediction.probabilities[1:], strict=True)
-    others = [f"{label} {100 * share:.1f} %" for label, share in pairs]
+    others = [f"{label} {_percent(share)}" for label, share in pairs]
     problem = [] if prediction.status == "ok" else [f"{prediction.status}: {prediction.reason}"]
-    return prediction.labels[0], f"{100 * prediction.probabilities[0]:.1f} %", ", ".join(others + problem)
+    return prediction.labels[0], _percent(prediction.probabilities[0]), ", ".join(others + problem)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _notes(answers: Answers) -> list[str]:
@@ -62,7 +83,8 @@ def _notes(answers: Answers) -> list[str]:
     if not answers.windowed:
         return []
     windows = answers.predictions
-    notes = [f"{len(windows)} windows of {len({each.path for each in windows})} videos"]
+    videos = len({each.path for each in windows})
+    notes = [f"{len(windows)} windows of {videos} video{'s' * (videos > 1)}"]
     for status, count in Counter(each.status for each in windows if each.status != "ok").items():
         reason = next(each.reason for each in windows if each.status == status)
         notes.append(f"{count} of them {status}" + (f": {reason}" if reason else ""))
@@ -93,7 +115,7 @@ def _short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad the columns: numbers and times to the right, words to the left; a line that is cut short is none."""
+    """Pad the columns: numbers and times to the right, words to the left."""
     # A lone text instead of an answer is as long as it is: it must not push the columns of the others away.
     full = [row for row in rows if row[2]]
     widths = [max((len(row[at]) for row in (full if at else rows)), default=0) for at in range(len(rows[0]))]

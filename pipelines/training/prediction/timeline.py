@@ -19,13 +19,15 @@ from heatpool.pool.disk.atomic import atomic_file
 
 __all__ = ["class_colours", "write_timeline"]
 
+Colour = tuple[float, float, float, float]
+
 _MOST_ROWS = 60
 _MOST_CLASSES = 19  # of which each has a colour that the eye tells apart; the rest share the last one
 _OTHERS = "other classes"
 _DPI, _WIDTH_IN, _ROW_IN = 120, 12.0, 0.34
 
 
-def class_colours(segments: Sequence[Segment]) -> dict[str, tuple[float, ...]]:
+def class_colours(segments: Sequence[Segment]) -> dict[str, Colour]:
     """Return RGBA of each class that occurs, longest first; classes beyond 19 are grey."""
     seconds = defaultdict[str, float](float)
     for each in segments:
@@ -39,7 +41,7 @@ def class_colours(segments: Sequence[Segment]) -> dict[str, tuple[float, ...]]:
 
 
 def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) -> None:
-    """Draw the segments of up to 60 videos as a PNG; the stronger the colour, the surer.
+    """Draw the segments of up to 60 videos as a PNG; the taller a bar, the surer.
 
     Raises:
         HeatpoolError: if the file cannot be written.
@@ -53,14 +55,10 @@ def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) 
     axes = figure.add_subplot()
     for row, video in enumerate(shown):
         for each in (each for each in segments if each.path == video):
-            strength = 0.35 + 0.65 * each.confidence
-            axes.broken_barh(
-                [(each.start_s, each.end_s - each.start_s)],
-                (row - 0.4, 0.8),
-                facecolors=(*colours[each.label][:3], strength),
-                edgecolor="white",
-                linewidth=0.5,
-            )
+            span = [(each.start_s, each.end_s - each.start_s)]
+            tall = 0.8 * each.confidence
+            axes.broken_barh(span, (row - 0.4, 0.8), facecolors=(*colours[each.label][:3], 0.15))
+            axes.broken_barh(span, (row + 0.4 - tall, tall), facecolors=colours[each.label])
     _label_axes(axes, shown, hidden=len(videos) - len(shown))
     patches = [Patch(color=colours[label], label=_plain(label, 30)) for label in legend]
     if len(colours) > len(legend):
@@ -73,9 +71,7 @@ def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) 
 
 def _label_axes(axes: Axes, videos: Sequence[str], *, hidden: int) -> None:
     names = [PurePath(video).name for video in videos]
-    unique = [
-        name if names.count(name) == 1 else video for name, video in zip(names, videos, strict=True)
-    ]
+    unique = [name if names.count(name) == 1 else video for name, video in zip(names, videos, strict=True)]
     axes.set_yticks(range(len(videos)), [_plain(name, 36) for name in unique], fontsize=9)
     axes.set_ylim(max(len(videos), 1) - 0.4, -0.6)
     axes.set_xlim(left=0)
@@ -83,7 +79,7 @@ def _label_axes(axes: Axes, videos: Sequence[str], *, hidden: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s).removesuffix(".00")))
     axes.tick_params(axis="x", labelsize=9)
     more = f" (and {hidden} more videos in segments.csv)" if hidden > 0 else ""
-    axes.set_xlabel(f"time from the start of the video, minutes:seconds{more}", fontsize=9)
+    axes.set_xlabel(f"time from the start of the video, minutes:seconds; height: confidence{more}", fontsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
 

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from heatpool.classify.hpnet.frames import FrameEncoder
 from heatpool.classify.hpnet.integration import MultiframeIntegration, integration_from_xclip
 from heatpool.classify.hpnet.network import SKELETONS, HPNet
+from heatpool.classify.hpnet.published_names import from_published
 from heatpool.classify.hpnet.text import tokenise
 from heatpool.classify.hpnet.trmm import TextRefinement
 from heatpool.classify.networks.ctrgcn import CTRGCN
 from heatpool.classify.networks.graph import HPNET_GRAPH
 from heatpool.pool.errors import HeatpoolError
 from tests.classify.deterministic_weights import array, weights
-from tests.classify.hpnet.published_names import from_published, to_published
+from tests.classify.hpnet.published_names import to_published
 from tests.fixtures.torchvision_shim import install
 from tests.paths import GOLDEN
 

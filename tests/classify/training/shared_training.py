@@ -35,6 +35,7 @@ class ProbeArchitecture:
     """Nothing in it depends on how a batch is divided."""
 
     recipe: Recipe
+    skeleton = None
     form = "probe"
 
     @property

@@ -75,7 +75,7 @@ def test_kinetics_ids_may_repeat_and_start_with_a_dash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "expected --annotations with --dataset kinetics400"),
+        (None, "expected a .csv file, or a folder of them, in --annotations, got none"),
         ("label,id\nwave,1\n", "expected a column youtube_id"),
         (
             _KINETICS_HEADER + "wave,-abcdefghij,5,15,hold,0\n",
@@ -122,7 +122,7 @@ def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
         {"fold": Split.NONE},
     ]
     assert [(each.path, each.reason) for each in listing.excluded] == [
-        ("5.mp4", "the table does not name it"),
+        ("5.mp4", "table.csv does not name it"),
         ("4.mp4", "listed, but there is no such video"),
     ]
 

@@ -61,7 +61,7 @@ def test_split_rules_stand_in_a_column(tmp_path: Path) -> None:
         ),
         ("path\na.mp4\na.mp4\n", "unique clip ids, got 'a' twice"),
         ("path\n", "expected clips, got none"),
-        ("path,label\n,3\n", "expected a path .* in line 2"),
+        ("path,label\n,3\n", "expected a path in line 2"),
         ("path\na.mp4,more\n", "as many values as columns in line 2"),
         (
             "path,disjoint,mine\na.mp4,mine=subject,train\nb.mp4,mine=camera,test\n",

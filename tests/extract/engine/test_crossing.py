@@ -9,7 +9,7 @@ import pytest
 
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
-from heatpool.extract.engine.tracking import SELECTIONS
+from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.records import Detections, Frame
 from tests.conftest import AnalyticBackbone, VideoMaker
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heatpool.extract.engine.tracking import select_first, select_tracked
+from heatpool.extract.engine.slots import select_first, select_tracked
 from heatpool.extract.records import Detections
 
 

@@ -70,11 +70,19 @@ def test_a_boxes_file_that_does_not_fit_is_refused(
 
 def test_letterbox_pads_to_multiples_of_32() -> None:
     image = np.full((90, 160, 3), 255, np.uint8)
-    boxed, place = letterbox(image, 80)
+    boxed, place = letterbox(image, (80, 80), stride=32)
     assert boxed.shape == (64, 96, 3)
-    assert place == Letterbox(scale=0.5, pad_px=(8, 9), size_px=(160, 90))
+    assert place == Letterbox(scale_xy=(0.5, 0.5), pad_px=(8, 9), size_px=(160, 90))
     assert (boxed[9:54, 8:88] == 255).all()
     assert (boxed[:9] == 114).all()
+
+
+def test_letterbox_pads_to_an_input_of_one_size_and_rounds_each_side() -> None:
+    boxed, place = letterbox(np.full((33, 100, 3), 255, np.uint8), (64, 80))
+    assert boxed.shape == (64, 80, 3)
+    assert place == Letterbox(scale_xy=(0.8, 26 / 33), pad_px=(0, 19), size_px=(100, 33))
+    corners = place.to_frame(np.array([[0, 19], [80, 45], [90, -5]]))
+    np.testing.assert_allclose(corners, [[0, 0], [100, 33], [100, 0]], rtol=1e-6)
 
 
 class OneBox(nn.Module):

@@ -7,27 +7,24 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.yolo_parity import compare, random_network
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import OneStage
-from heatpool.extract.networks.ultralytics import LoadedModel, load_ultralytics
+from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Frame
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
+from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 from tests.conftest import VideoMaker, gray_frames
+
+NARROW = {"scales": {"n": [0.33, 0.125, 256]}}  # depth, width and most channels: a fraction of the official
 
 
 @pytest.fixture(scope="module", params=["yolo11n-pose.yaml", "yolo26n-pose.yaml"])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An official pose network with random weights, saved as ultralytics saves its checkpoints."""
-    from ultralytics.nn.tasks import PoseModel
-
-    torch.manual_seed(0)
-    model = PoseModel(request.param, nc=1, verbose=False)
-    model.names = {0: "person"}
-    path = tmp_path_factory.mktemp("yolo") / "pose.pt"
-    torch.save({"model": model.half(), "train_args": {}}, path)
-    return path
+    """A narrow pose network of each generation with random weights, saved as ultralytics saves its own."""
+    return random_network(request.param, tmp_path_factory.mktemp("yolo") / "pose.pt", raised=0.5, **NARROW)
 
 
 def frame(seed: int = 0, *, height: int = 96, width: int = 128) -> Frame:
@@ -36,7 +33,7 @@ def frame(seed: int = 0, *, height: int = 96, width: int = 128) -> Frame:
 
 
 def build(checkpoint: Path, **options: object) -> YoloPose:
-    return YoloPose(load_ultralytics(checkpoint), image_px=128, min_score=1e-5, **options)  # type: ignore[arg-type]
+    return YoloPose(load_ultralytics(checkpoint), image_px=128, **options)  # type: ignore[arg-type]
 
 
 def test_boxes_joints_and_features_come_from_one_pass(checkpoint: Path) -> None:
@@ -105,23 +102,117 @@ def test_lower_precision_keeps_the_head_exact(checkpoint: Path) -> None:
     assert (people.detections.boxes_xyxy_px % 0.5 != 0).any()
 
 
-def test_features_are_read_where_the_joints_are(checkpoint: Path) -> None:
-    """With the tapped map replaced by its own cell centres in input pixels, pooling returns the joints."""
-    backbone = build(checkpoint)
-    layer = backbone._layers[0]
+class CellCentres:
+    """Stands for a tapped map whose cells hold their own centres in input pixels."""
 
-    def coordinates(module: object, inputs: object, output: torch.Tensor) -> None:
+    def __init__(self, backbone: YoloPose, stride: int) -> None:
+        self.backbone, self.layer, self.stride = backbone, backbone._layers[0], stride
+        backbone._network.model.model[self.layer].register_forward_hook(self)
+
+    def __call__(self, module: object, inputs: object, output: torch.Tensor) -> None:
         height, width = output.shape[2:]
-        x = ((torch.arange(width) + 0.5) * 8 - 0.5).expand(height, width)
-        y = ((torch.arange(height) + 0.5) * 8 - 0.5)[:, None].expand(height, width)
-        backbone._maps[layer] = torch.stack([x, y]).expand(len(output), 2, height, width)
+        x = ((torch.arange(width) + 0.5) * self.stride).expand(height, width)
+        y = ((torch.arange(height) + 0.5) * self.stride)[:, None].expand(height, width)
+        self.backbone._maps[self.layer] = torch.stack([x, y]).expand(len(output), 2, height, width)
 
-    backbone._network.model.model[layer].register_forward_hook(coordinates)
-    people = backbone.estimate([frame()])[0]
+
+@pytest.mark.parametrize(("tap", "stride"), [("p3", 8), ("p4", 16), ("p5", 32)])
+def test_features_are_read_where_the_joints_are(checkpoint: Path, tap: str, stride: int) -> None:
+    """Pooling gives the joints back, but for those in the outer half of the outermost cells."""
+    backbone = build(checkpoint, taps=(tap,))
+    CellCentres(backbone, stride)
+    people = backbone.estimate([frame()])[0]  # 128 x 96 enters as it is
     joints = people.joints_xy_px
-    inside = ((joints > 8) & (joints < np.array([120, 88]))).all(-1)  # 128 x 96 enters as it is
-    assert inside.any()
-    np.testing.assert_allclose(people.pooled[inside], joints[inside], atol=1e-2)
+    outer = [stride / 2, 128 - stride / 2], [stride / 2, 96 - stride / 2]
+    nearest = np.stack([joints[..., axis].clip(*outer[axis]) for axis in (0, 1)], -1)
+    assert (nearest != joints).any()
+    assert (nearest == joints).all(-1).any()
+    np.testing.assert_allclose(people.pooled, nearest, atol=2e-3)
+
+
+def test_features_of_a_padded_frame_are_read_inside_the_frame(checkpoint: Path) -> None:
+    """A frame of 160 x 60 enters as 128 x 48 with 8 rows of grey above and below."""
+    backbone = build(checkpoint)
+    CellCentres(backbone, 8)
+    people = backbone.estimate([frame(height=60, width=160)])[0]
+    in_input = people.joints_xy_px * 0.8 + [0, 8]
+    np.testing.assert_allclose(people.pooled, in_input.clip(4, [124, 60]), atol=2e-3)
+    assert (in_input[..., 1] == 8).any()  # joints above the frame are given, and read, at its edge
+
+
+def test_boxes_joints_and_scores_are_those_of_ultralytics_own_predict(checkpoint: Path) -> None:
+    """On frames that are enlarged, reduced, padded by odd numbers, and whose sides are rounded."""
+    images = [frame(seed, height=h, width=w).rgb for seed, (h, w) in enumerate([(97, 131), (211, 90)])]
+    seen = compare(checkpoint, images, image_px=128)
+    assert len(seen.scores) > 20
+    assert seen.unmatched == 0
+    assert max(seen.joints_px.max(), seen.boxes_px.max()) < 0.01
+    assert max(seen.scores.max(), seen.joint_scores.max()) < 1e-4
+
+
+def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predict(tmp_path: Path) -> None:
+    narrow = {"scales": {"n": [0.33, 0.0625, 128]}}
+    path = random_network("yolov8n-pose-p6.yaml", tmp_path / "p6.pt", raised=0.5, **narrow)
+    backbone = YoloPose(load_ultralytics(path), taps=("p3", "p6"), image_px=128)
+    backbone.estimate([frame(height=60, width=160)])
+    assert [backbone._maps[layer].shape[2:] for layer in backbone._layers] == [(8, 16), (1, 2)]
+    seen = compare(path, [frame(height=60, width=160).rgb], image_px=128)
+    assert len(seen.scores) > 5
+    assert seen.unmatched == 0
+    assert seen.joints_px.max() < 0.01
+
+
+def test_the_input_is_as_large_as_in_training(checkpoint: Path, tmp_path: Path) -> None:
+    """As in `YOLO.predict`: the official P6 networks are of 1280 pixels."""
+    assert load_ultralytics(checkpoint).image_px == 640
+    content = torch.load(checkpoint, weights_only=False)
+    for asked, taken in ((1280, 1280), (70, 96), ([384, 640], 640)):
+        torch.save({**content, "train_args": {"imgsz": asked}}, tmp_path / "sized.pt")
+        assert load_ultralytics(tmp_path / "sized.pt").image_px == taken
+    torch.save({**content, "train_args": {"imgsz": 10**6}}, tmp_path / "sized.pt")
+    with pytest.raises(HeatpoolError, match="expected imgsz of 32 to 8192 pixels"):
+        load_ultralytics(tmp_path / "sized.pt")
+
+
+@pytest.mark.parametrize(
+    ("names", "kpt_shape", "persons", "skeleton"),
+    [
+        ({0: "person"}, (17, 3), (0,), COCO17_SKELETON),
+        ({0: "car", 1: "Person"}, (17, 3), (1,), COCO17_SKELETON),
+        ({0: "dog", 1: "person", 2: " PERSON "}, (17, 2), (1, 2), COCO17_SKELETON),
+        ({0: "racket"}, (4, 3), (0,), Skeleton.unnamed(4)),
+        ({0: "cat", 1: "dog"}, (17, 3), (0, 1), Skeleton.unnamed(17)),
+    ],
+)
+def test_classes_and_joints_are_as_they_are(
+    tmp_path: Path,
+    names: dict[int, str],
+    kpt_shape: tuple[int, int],
+    persons: tuple[int, ...],
+    skeleton: Skeleton,
+) -> None:
+    changes = {"names": names, "kpt_shape": list(kpt_shape), **NARROW}
+    raised = [2.0 * (number in persons) for number in names]
+    path = random_network("yolo11n-pose.yaml", tmp_path / "pose.pt", raised=raised, **changes)
+    loaded = load_ultralytics(path)
+    assert (loaded.person_classes, loaded.skeleton) == (persons, skeleton)
+    backbone = YoloPose(loaded, image_px=64)
+    (people,) = backbone.estimate([frame(height=64, width=64)])
+    assert backbone.skeleton == skeleton
+    assert len(people.detections)
+    assert people.joints_xy_px.shape[1:] == (kpt_shape[0], 2)
+    if kpt_shape[1] == 2:  # such networks say nothing of their joints' certainty
+        assert (people.scores == 1).all()
+    else:
+        assert len(np.unique(people.scores)) > 1
+
+
+def test_the_names_of_the_joints_are_the_networks(checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(checkpoint, weights_only=False)
+    content["model"].kpt_names = {0: [f"point {number}" for number in range(17)]}
+    torch.save(content, tmp_path / "named.pt")
+    skeleton = load_ultralytics(tmp_path / "named.pt").skeleton
+    assert skeleton == Skeleton("joints17", tuple(f"point_{number}" for number in range(17)))
 
 
 def test_a_clip_goes_through_the_engine(checkpoint: Path, make_video: VideoMaker) -> None:
@@ -148,9 +239,9 @@ def test_a_detector_has_no_joints(tmp_path: Path) -> None:
     model.names = {0: "person", 1: "bicycle"}
     torch.save({"model": model, "train_args": {}}, tmp_path / "detect.pt")
     loaded = load_ultralytics(tmp_path / "detect.pt")
-    assert (loaded.person_class, loaded.joints) == (0, 0)
+    assert (loaded.person_classes, loaded.joints) == ((0,), 0)
     with pytest.raises(HeatpoolError, match="has no joints"):
-        YoloPose(LoadedModel(loaded.model, 0, 0, ""))
+        YoloPose(loaded)
     model.names = {0: "cat", 1: "dog"}
     torch.save({"model": model, "train_args": {}}, tmp_path / "cats.pt")
     with pytest.raises(HeatpoolError, match="expected a class 'person' in .*, got cat, dog"):

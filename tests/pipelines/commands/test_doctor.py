@@ -94,9 +94,9 @@ def test_everything_is_named_rightly(ward: Path, capsys: pytest.CaptureFixture[s
 
 def test_decoding_finds_damage_inside(ward: Path) -> None:
     paths = [ward / "scratched.mp4", ward / "good.mp4", ward / "rotated.mp4"]
-    quick = check_videos(paths, decode=False, workers=1)
+    quick = check_videos(dict.fromkeys(paths, 0.0), decode=False, workers=1)
     assert [quick[path].problem for path in paths] == ["", "", ""]
-    whole = check_videos(paths, decode=True, workers=1)
+    whole = check_videos(dict.fromkeys(paths, 0.0), decode=True, workers=1)
     assert [whole[path].problem for path in paths] == ["damaged", "", ""]
 
 

@@ -82,7 +82,7 @@ def test_every_video_of_a_folder_is_annotated_whatever_its_shape(
     (tmp_path / "in" / "text.mp4").write_text("no video")
     assert predict(run, tmp_path / "in", "--annotate", tmp_path / "annotated", "--top", "1") == 3
     said = capsys.readouterr()
-    assert said.out.count("\n") == 3
+    assert said.out.count("\n") == 4  # a header, and a row per video
     assert "no annotated video of" in said.err
     assert "text.mp4" in said.err
     found = sorted(
@@ -109,7 +109,7 @@ def test_a_truncated_video_is_drawn_as_far_as_it_goes(
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     assert predict(run, cut, "--annotate", tmp_path / "annotated") == 3
     said = capsys.readouterr().out
-    assert "(truncated: header claims 24 frames" in said
+    assert "truncated: header claims 24 frames" in said
     promised = probe(cut).frames
     assert promised < 24
     assert promised - 1 <= probe(tmp_path / "annotated" / "cut.avi.mp4").frames <= promised  # the last is cut

