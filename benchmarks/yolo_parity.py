@@ -55,13 +55,16 @@ class Differences:
         return f"| {name} | {len(self.scores)} | {self.unmatched} | {cells} |"
 
 
-def random_network(config: str, path: Path, *, raised: float | Sequence[float] = 1.5, **changes: object) -> Path:
+def random_network(
+    config: str, path: Path, *, raised: float | Sequence[float] = 1.5, image_px: int = 640, **changes: object
+) -> Path:
     """Save a pose network of an ultralytics configuration with random weights.
 
     Args:
         config: name of the configuration, such as yolo26n-pose.yaml.
         path: of the checkpoint.
         raised: bias of the classes, one for all or one each, so that something is found.
+        image_px: longer side of the input that the checkpoint says it was trained at.
         changes: entries of the configuration that are set otherwise, and `names`, the class names.
     """
     from ultralytics.nn.tasks import PoseModel, yaml_model_load
@@ -75,7 +78,7 @@ def random_network(config: str, path: Path, *, raised: float | Sequence[float] =
         for branch in branches or ():
             branch[-1].bias.data[:] = torch.tensor(raised)
     model.names = names
-    torch.save({"model": model, "train_args": {"task": "pose"}}, path)
+    torch.save({"model": model, "train_args": {"task": "pose", "imgsz": image_px}}, path)
     return path
 
 

@@ -128,8 +128,9 @@ COMMANDS: dict[str, Command] = {
     "compare": Command(
         options.CompareOptions,
         "heatpool compare work_dirs/a work_dirs/b\n"
-        "heatpool compare work_dirs/a work_dirs/b --stream pooled_joint --group-by subject --out a_b.json",
-        bare="first second",
+        "heatpool compare work_dirs/a work_dirs/b --stream pooled_joint --group-by subject --out a_b.json\n"
+        "heatpool compare work_dirs/a work_dirs/b work_dirs/c --report compared.html",
+        bare="first second others...",
     ),
     "ablate": Command(
         options.AblateOptions,
@@ -155,6 +156,12 @@ COMMANDS: dict[str, Command] = {
         "heatpool weights fetch yolo26s-pose.pt\n"
         "heatpool weights fetch yolo11n-pose.pt             the package index has it, too",
         bare="name",
+    ),
+    "weights import": Command(
+        options.WeightsImportOptions,
+        "heatpool weights import ctrgcn.pt features.zarr --out work_dirs/theirs\n"
+        "heatpool weights import hpnet.pth crops.zarr --class-names names.txt",
+        bare="weights features",
     ),
     "weights verify": Command(
         options.WeightsVerifyOptions,
@@ -234,6 +241,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *(name for name in COMMANDS if name.startswith("archive ")),
     ),
     "stage two, from features to actions": ("train", "evaluate", "predict", "fuse", "compare", "ablate"),
-    "tools": ("visualize", "weights list", "weights fetch", "weights verify", "completion"),
+    "tools": ("visualize", "weights list", "weights fetch", "weights verify", "weights import", "completion"),
 }
 """How `heatpool --help` lists the commands."""

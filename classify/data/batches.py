@@ -18,11 +18,12 @@ from heatpool.classify.data.cache import FeatureRows, LoaderCache, Persons
 from heatpool.classify.data.clips import ChannelStats, ClipSet, InputName
 from heatpool.classify.data.rgb import RgbInput, load_rgb, rgb_source
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import StoreSpec
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["Batch", "batches", "clip_batch", "load_clips", "load_splits", "sample_time"]
+__all__ = ["Batch", "batches", "clip_batch", "feature_source", "load_clips", "load_splits", "sample_time"]
 
 _TEST_CROP = 0.95
 
@@ -96,15 +97,7 @@ def load_splits(
         item_shape=_with_joints(store.layout.features[input].item_shape[1:]),
         decode=partial(_decode, store, input),
     )
-    source: dict[str, str | int] = {
-        "input": input,
-        "skeleton": store.spec.skeleton,
-        "backbone": store.spec.backbone,
-        "tap": store.spec.tap,
-        "weights_sha256": store.spec.weights_sha256,
-        **({"keypoints_frame": "image"} if input == "keypoints" else {}),  # checkpoints compare it
-        **pixels,
-    }
+    source = {**feature_source(store.spec, input), **pixels}
     loaded = {}
     for name, rows in splits.items():
         ascending = np.sort(rows)
@@ -114,6 +107,18 @@ def load_splits(
         held, missing = load_rgb(store, rows, rgb)
         loaded[name] = replace(clips, rgb=held, without_rgb=missing)
     return loaded
+
+
+def feature_source(spec: StoreSpec, input: InputName) -> dict[str, str | int]:
+    """Return what features were made with, to be compared between training and prediction."""
+    return {
+        "input": input,
+        "skeleton": spec.skeleton,
+        "backbone": spec.backbone,
+        "tap": spec.tap,
+        "weights_sha256": spec.weights_sha256,
+        **({"keypoints_frame": "image"} if input == "keypoints" else {}),  # checkpoints compare it
+    }
 
 
 def _check_input(store: FeatureStore, input: InputName) -> None:

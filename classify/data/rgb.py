@@ -13,16 +13,17 @@ import torch
 from torch import Tensor
 
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import RgbSpec
 from heatpool.pool.store.jpeg import unpack_jpegs
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["RgbInput", "StoredCrops", "load_rgb", "rgb_source"]
+__all__ = ["RGB_ARRAYS", "RgbInput", "StoredCrops", "load_rgb", "pixel_source", "rgb_source"]
 
 RgbInput = Literal["none", "embeddings", "crops"]
 
-_ARRAYS = {"embeddings": "rgb", "crops": "rgb_jpeg"}
+RGB_ARRAYS = {"embeddings": "rgb", "crops": "rgb_jpeg"}
 
 
 class StoredCrops:
@@ -66,12 +67,17 @@ def rgb_source(store: FeatureStore, rgb: RgbInput) -> dict[str, str | int]:
     spec = store.spec.rgb
     if rgb == "none":
         return {}
-    if spec is None or _ARRAYS[rgb] not in store.layout.features:
+    if spec is None or RGB_ARRAYS[rgb] not in store.layout.features:
         held = "has none" if spec is None else f"has {spec.kind}"
         raise HeatpoolError(
             f"expected RGB {rgb} in {store.source.name}, it {held}; extract with --rgb "
             f"{'crops' if rgb == 'crops' else 'xclip'}, or choose another --rgb"
         )
+    return pixel_source(spec)
+
+
+def pixel_source(spec: RgbSpec) -> dict[str, str | int]:
+    """Return what tells pixels of one kind from others; see `rgb_source`."""
     return {"rgb": spec.kind, "rgb_frames": spec.frames, "rgb_weights_sha256": spec.weights_sha256}
 
 
@@ -90,7 +96,7 @@ def load_rgb(store: FeatureStore, rows: np.ndarray, rgb: RgbInput) -> tuple[Tens
     order = np.argsort(rows)
     clips = [np.empty(0)] * len(rows)
     for block in np.split(order, np.flatnonzero(np.diff(rows[order] // store.layout.shard_clips)) + 1):
-        array = _ARRAYS[rgb]
+        array = RGB_ARRAYS[rgb]
         for place, values in zip(block, store.read(rows[block], (array,))[array], strict=True):
             used = np.flatnonzero(values.any(0))
             # the zeros behind the longest JPEG of a clip would be most of what is kept

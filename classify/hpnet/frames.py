@@ -13,7 +13,27 @@ from torch import Tensor, nn
 
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["FrameEncoder"]
+__all__ = ["FrameEncoder", "import_transformers"]
+
+
+def import_transformers() -> Any:
+    """Return the package transformers.
+
+    Raises:
+        HeatpoolError: if it is missing or cannot be imported.
+    """
+    try:
+        return importlib.import_module("transformers")
+    except (ImportError, RuntimeError) as error:  # the latter of a torchvision that does not match torch
+        raise _lacking(error) from error
+
+
+def _lacking(error: Exception) -> HeatpoolError:
+    reason = " ".join(str(error).split())[:200]
+    return HeatpoolError(
+        "pictures and texts need transformers, and a torchvision that matches torch: "
+        f"pip install 'heatpool[hf]' ({reason})"
+    )
 
 
 class FrameEncoder(nn.Module):
@@ -42,15 +62,12 @@ class FrameEncoder(nn.Module):
         Raises:
             HeatpoolError: if transformers is missing or cannot be imported.
         """
+        transformers = import_transformers()
         try:
-            transformers = importlib.import_module("transformers")
             config = transformers.XCLIPVisionConfig(**vision)
             tower = transformers.XCLIPVisionModel(config)
-        except ImportError as error:
-            raise HeatpoolError(
-                "a network that reads pictures needs transformers, and a torchvision that matches torch: "
-                f"pip install 'heatpool[hf]' ({' '.join(str(error).split())[:200]})"
-            ) from error
+        except ImportError as error:  # transformers imports the rest of itself when it is named
+            raise _lacking(error) from error
         return cls(tower, nn.Linear(config.hidden_size, width, bias=False))
 
     @property

@@ -5,7 +5,6 @@ Axis letters: K classes, D values of a video or text vector.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from heatpool.classify.hpnet.architecture import HPNetArchitecture, build_hpnet
+from heatpool.classify.hpnet.frames import import_transformers
 from heatpool.classify.hpnet.network import HPNet
 from heatpool.classify.hpnet.published_names import from_published
 from heatpool.classify.hpnet.text import LabelText, embed_labels
@@ -78,7 +78,7 @@ def embed_published_labels(
     Raises:
         HeatpoolError: if transformers is missing, or tensors are.
     """
-    transformers = importlib.import_module("transformers")
+    transformers = import_transformers()
     try:
         vocabulary, width = state["token_embedding.weight"].shape
         config = transformers.CLIPTextConfig(

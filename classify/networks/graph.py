@@ -141,7 +141,8 @@ def _steps_from_the_middle(joints: int, edges: Pairs) -> np.ndarray:
     reach = np.where(np.isfinite(steps), steps, 0).max(1)
     _, part = connected_components(joined, directed=False)
     middles = [min(np.flatnonzero(part == each), key=reach.__getitem__) for each in np.unique(part)]
-    return steps[middles].min(0).astype(np.int64)
+    nearest: np.ndarray = steps[middles].min(0).astype(np.int64)
+    return nearest
 
 
 PUBLISHED_LAYERS: tuple[tuple[int, int], ...] = (

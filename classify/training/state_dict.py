@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ __all__ = ["read_state_dict"]
 
 _INSIDE = ("model", "state_dict", "model_state_dict", "net", "network", "weights")
 """What training scripts call the state dict beside optimiser, epoch and configuration."""
+_DAMAGED = (SafetensorError, UnpicklingError, RuntimeError, ValueError, TypeError, LookupError, EOFError)
 _PARALLEL = "module."  # what torch's DataParallel and DistributedDataParallel put in front of every name
 
 
@@ -35,43 +37,49 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         content = load_file(path) if path.suffix == ".safetensors" else _load_inert(path)
     except OSError as error:
         raise HeatpoolError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (
-        SafetensorError,
-        UnpicklingError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        LookupError,
-        EOFError,
-    ) as error:
-        reason = shorten(" ".join(str(error).split()), limit=120)
+    except _DAMAGED as error:
+        told = str(error).partition("WeightsUnpickler error:")  # after advice for programmers
+        reason = shorten(" ".join((told[2] or told[0]).split()), limit=120)
         raise HeatpoolError(f"{path}: expected weights as torch.save writes them, got {reason}") from error
     state = _find(content)
     if not state:
         raise HeatpoolError(
-            f"{path}: expected a state dict, named tensors, got none; of a network that was saved whole, save "
-            "network.state_dict()"
+            f"{path}: expected a state dict, named tensors, got none; of a network that was saved whole, "
+            "save network.state_dict()"
         )
     if all(name.startswith(_PARALLEL) for name in state):
         state = {name.removeprefix(_PARALLEL): tensor for name, tensor in state.items()}
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
-class _Inert:
-    """Stands in for every class and function that a file names beside tensors and plain containers.
+class _InertDict:
+    """Stands in for a class or function that a file names beside tensors and plain containers.
 
-    Nothing of the file is called: an empty dict takes its place, and what the file would put into it.
+    Nothing of the file is called: a dict takes its place, with what the file puts into it (of a yacs
+    configuration, say).
     """
 
     def __new__(cls, *arguments: Any) -> OrderedDict[Any, Any]:  # type: ignore[misc] # on purpose
         return OrderedDict()
 
 
+class _InertNumber:
+    """The same for numpy's scalars and types, which put nothing into a dict."""
+
+    def __new__(cls, *arguments: Any) -> _InertNumber:
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
 def _load_inert(path: Path) -> Any:
-    """What `torch.load` reads of tensors and plain containers; configurations and such become empty."""
+    """What `torch.load` reads of tensors and plain containers; for all else there are stand-ins."""
     zipped = zipfile.is_zipfile(path)
     names = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else []
-    with torch.serialization.safe_globals([(_Inert, name) for name in names]):
+    inert: list[Any] = [(_InertNumber if name.startswith("numpy.") else _InertDict, name) for name in names]
+    with torch.serialization.safe_globals(inert), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of pickles that torch did not write
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
 
 

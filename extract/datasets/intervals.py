@@ -110,7 +110,7 @@ def list_intervals(
         else:
             kept[key] = row
     if not kept:
-        why = f", but {len(excluded)} times {excluded[0].reason}" if excluded else ""
+        why = f" that makes a clip ({excluded[0].reason})" if excluded else ""
         raise HeatpoolError(f"expected intervals in {source}, got none{why}")
     background = _background(folder, list(kept.values())) if folder.intervals.background else ()
     listing = list_rows(

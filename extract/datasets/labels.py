@@ -65,9 +65,7 @@ def read_labels(first_lines: Mapping[str, str], source: str, *, class_names: Seq
             )
         if numbers:
             shown = ", ".join(numbers[:_NAMED]) + (", …" if len(numbers) > _NAMED else "")
-            _log.warning(
-                "%s: labels are names, as %r is no number; so %s is a name too", source, names[0], shown
-            )
+            _log.warning("%s: labels are class names, as %r is no number; %s too", source, names[0], shown)
         return Labels({text: (-1, text) for text in given} | nothing, named=True)
     meaning = {text: _number(text, where, class_names) for text, where in given.items()}
     return Labels(meaning | nothing)

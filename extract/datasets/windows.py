@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
@@ -35,17 +36,28 @@ def windows(
 def cut_windows(manifest: Manifest, *, window_s: float, stride_s: float) -> Manifest:
     """Replace each clip by windows of it, named `clip@start-end` in seconds; labels and splits go along.
 
-    A video that cannot be read stays one clip, so that extraction lists it as failed.
+    A clip that cannot be read, or holds no frame, stays one, so that extraction lists it as failed.
     """
     clips: list[Clip] = []
-    for clip in manifest.clips:
-        try:
-            info = probe(clip.path, start_s=clip.start_s, end_s=clip.end_s, fps=clip.fps)
-        except HeatpoolError:
-            clips.append(clip)
-            continue
-        end_s = info.end_s if clip.end_s is None else clip.end_s
-        for start, end in windows(clip.start_s, end_s, window_s=window_s, stride_s=stride_s):
-            name = f"{clip.clip_id}@{start:.2f}-{end:.2f}"
-            clips.append(replace(clip, clip_id=name, start_s=round(start, 6), end_s=round(end, 6)))
+    # Clips of one video follow each other in a manifest: its packets are read for the first of them.
+    for _, of_video in groupby(manifest.clips, key=lambda clip: (clip.path, clip.fps)):
+        several = list(of_video)
+        times_s, video_end_s = _times(several[0])
+        for clip in several:
+            end_s = video_end_s if clip.end_s is None else clip.end_s
+            if not ((times_s >= clip.start_s - 1e-6) & (times_s < end_s - 1e-6)).any():
+                clips.append(clip)
+                continue
+            for start, end in windows(clip.start_s, end_s, window_s=window_s, stride_s=stride_s):
+                name = f"{clip.clip_id}@{start:.2f}-{end:.2f}"
+                clips.append(replace(clip, clip_id=name, start_s=round(start, 6), end_s=round(end, 6)))
     return replace(manifest, clips=tuple(clips))
+
+
+def _times(clip: Clip) -> tuple[np.ndarray, float]:
+    """Return the times of the frames of a clip's whole video, and its end; no frames if it cannot be read."""
+    try:
+        info = probe(clip.path, fps=clip.fps)
+    except HeatpoolError:
+        return np.zeros(0), 0.0
+    return info.times_s, info.end_s

@@ -61,7 +61,7 @@ def download_video(address: str, folder: Path) -> Path:
             got = _copy(answer, file, shown, most=most)
     except (OSError, HTTPException, ValueError) as error:
         known = str(error) if isinstance(error, HTTPError) else getattr(error, "reason", None)
-        reason = known or str(error) or type(error).__name__
+        reason = getattr(known, "strerror", None) or known or str(error) or type(error).__name__
         raise HeatpoolError(f"{shown}: cannot be fetched ({' '.join(str(reason).split())})") from error
     if got < int(length):
         raise HeatpoolError(f"{shown}: ended after {got} of {length} bytes; try again")

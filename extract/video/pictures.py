@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from heatpool.extract.video.packets import MOST_PIXELS, PacketTable
 from heatpool.pool.errors import HeatpoolError
@@ -22,6 +26,8 @@ __all__ = [
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
+# Not Image.open, which ultralytics replaces: for what is no picture its own would install a package.
+_KINDS = (JpegImageFile, PngImageFile, BmpImageFile, WebPImageFile, TiffImageFile)
 _NUMBER = re.compile(r"%(0\d+)?d")
 _DIGITS = re.compile(r"(\d+)")
 _NAMED = 3  # series that a message writes out
@@ -167,14 +173,21 @@ def _read_picture(path: Path) -> Image.Image:
             raise _unreadable(path, error) from error
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path) -> ImageFile.ImageFile:
     """Open a picture of 8 bits a channel and a bounded size; its pixels are not read yet."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is below
-            picture = Image.open(path)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    picture = None
+    for kind in _KINDS:  # by its content: suffixes lie
+        try:
+            picture = kind(path)
+            break
+        except SyntaxError:
+            continue  # of another kind
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+    if picture is None:
+        raise HeatpoolError(
+            f"expected a picture, {path.name} is none of {', '.join(sorted(PICTURE_SUFFIXES))}"
+        )
     if picture.width * picture.height > MOST_PIXELS or picture.mode.startswith(("I", "F")):
         raise HeatpoolError(
             f"expected pictures of 8 bits a channel and at most 8192 x 4096 pixels, {path.name} has "

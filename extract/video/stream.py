@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from heatpool.extract.video.download import public_address
 from heatpool.extract.video.packets import MOST_PIXELS
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["Backlog", "TimedFrame", "as_rgb", "is_real_time", "read_stream"]
+__all__ = ["Backlog", "TimedFrame", "as_rgb", "is_real_time", "read_stream", "rising_times"]
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def read_stream(source: str) -> Iterator[TimedFrame]:
                 raise HeatpoolError(f"expected a video, {shown} holds no video stream")
             stream = container.streams.video[0]
             stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-            yield from _with_times(_decode(container, stream), float(stream.average_rate or 25))
+            yield from rising_times(_decode(container, stream), float(stream.average_rate or 25))
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, av.error.ExitError):
@@ -92,16 +93,22 @@ def _how_to_open(source: str) -> dict[str, Any]:
 
 
 def _decode(container: Any, stream: Any) -> Iterator[VideoFrame]:
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except InvalidDataError:
-            continue
-        yield from frames
+    try:
+        for packet in container.demux(stream):
+            with suppress(InvalidDataError):
+                yield from packet.decode()
+    except FFmpegError:
+        yield from stream.decode(None)  # what the decoder still holds came before the break
+        raise
 
 
-def _with_times(frames: Iterable[VideoFrame], rate: float) -> Iterator[TimedFrame]:
-    """Give frames rising times from 0; those that come again or too late are left out."""
+def rising_times(frames: Iterable[VideoFrame], rate: float) -> Iterator[TimedFrame]:
+    """Give frames rising times from 0; those that come again or too late are left out.
+
+    Args:
+        frames: as decoded.
+        rate: frames per second, for those without a stamp and after a clock that is set back.
+    """
     ahead_s = last_s = None
     for frame in frames:
         stamp_s = frame.time
@@ -152,7 +159,8 @@ class Backlog:
         self._frames, self._most_s, self._drop = frames, most_s, drop
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
-        self._bytes, self._last_s, self.dropped_s = 0, 0.0, 0.0
+        self._bytes, self.dropped_s = 0, 0.0
+        self._arrived_s = self._last_s = 0.0  # times of the frames that came and that were taken last
         self._dropping = self._over = self._ended = False
         self._error: Exception | None = None
         # A daemon: Python would wait at its end for a thread that hangs in a read.
@@ -186,15 +194,21 @@ class Backlog:
         """
         while (first := self._next(stopped)) is not None:
             if first.after_gap:
-                before_s, self._last_s = self._last_s, first.time_s
-                self.dropped_s += first.time_s - before_s
-                _log.warning(
-                    "the stream is faster than the networks: left out %.1f s (%.1f to %.1f s)",
-                    first.time_s - before_s,
-                    before_s,
-                    first.time_s,
-                )
+                self._report_gap(first.time_s)
             yield self._stretch(first, stopped)
+        if self._dropping and not stopped():
+            self._report_gap(self._arrived_s)
+
+    def _report_gap(self, until_s: float) -> None:
+        lost_s = until_s - self._last_s
+        self.dropped_s += lost_s
+        _log.warning(
+            "the stream is faster than the networks: left out %.1f s (%.1f to %.1f s)",
+            lost_s,
+            self._last_s,
+            until_s,
+        )
+        self._last_s = until_s
 
     def _stretch(self, first: _Waiting, stopped: Callable[[], bool]) -> Iterator[TimedFrame]:
         yield first.time_s, first.frame
@@ -240,6 +254,7 @@ class Backlog:
         with self._changed:
             while self._full(time_s) and not self._drop and not self._over:
                 self._changed.wait(_POLL_S)
+            self._arrived_s = time_s
             caught_up = self._dropping and not self._waiting
             # Once begun, until all is taken: else a frame here and there would go, and with it the rate.
             self._dropping = not caught_up and (self._dropping or self._full(time_s))

@@ -1,4 +1,4 @@
-"""`heatpool compare`: is the second run better than the first, and how sure is that."""
+"""`heatpool compare`: is a run better than the first, and how sure is that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["run"]
 
 
 def run(options: CompareOptions) -> int:
-    """Print the paired difference of two runs with its interval, and McNemar's test.
+    """Print the paired differences of runs with their intervals, and McNemar's test; write the page of them.
 
     Raises:
         HeatpoolError: if scores are missing, clips do not match or the column is not known.

@@ -1,4 +1,4 @@
-"""`heatpool demo`: the main job on the embedded data set, from rendered videos to report.html; and real people."""
+"""`heatpool demo`: the main job on the embedded data set, up to report.html, and a clip of real people."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def run(options: DemoOptions) -> int:
         quiet=options.quiet,
     )
     if options.fetch:
-        _add_real_people(options, run_folder, features, manifest)
+        sheet = _real_people(options)
+        if sheet is not None:
+            trained.write_report(features, videos=manifest, sheets=[sheet])
     print(trained)
     _log.info("demo: %.0f s in all; open %s", time.monotonic() - begun, run_folder / "report.html")
     return 0
 
 
-def _add_real_people(options: DemoOptions, run_folder: Path, features: Path, manifest: Path) -> None:
-    """Extract a real clip and put its contact sheet into the report; without the package index, say so."""
+def _real_people(options: DemoOptions) -> tuple[Path, str] | None:
+    """Extract a real clip; return its contact sheet with licence and origin. Offline, say so instead."""
     from heatpool.pipelines.extraction.real_clip import REAL_CLIP_ABOUT, extract_real_clip
-    from heatpool.pipelines.report.run_report import report_run
-    from heatpool.pool.store.reader import FeatureStore
 
     try:
         sheet = extract_real_clip(options.out / "real", quiet=options.quiet)
     except HeatpoolError as error:
         _log.warning("no real people in this demo: %s", error)
-        return
+        return None
     _log.info("real people: %s (%s)", sheet, REAL_CLIP_ABOUT)
-    report_run(run_folder, FeatureStore.open(features), videos=manifest, sheets=[(sheet, REAL_CLIP_ABOUT)])
+    return sheet, REAL_CLIP_ABOUT

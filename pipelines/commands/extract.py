@@ -25,9 +25,13 @@ def run(options: ExtractOptions) -> int:
     from heatpool.pipelines.extraction.run import prepare, run_extraction
 
     if options.dry_run:
+        from heatpool.pipelines.extraction.append import plan_append
         from heatpool.pipelines.extraction.dry_run import dry_run
 
-        plan = prepare(options)
+        plan = plan_append(options) if options.append else prepare(options)
+        if plan is None:
+            print(f"{options.videos or 'the demo'}: the store has all of its clips already")
+            return 0
         expected = dry_run(plan.work, plan.spec, plan.networks)
         print("\n".join(expected.lines()))
         if expected.bytes >= expected.free_bytes:

@@ -114,8 +114,9 @@ def _carve(
 def _summary(listing: Listing, out: Path) -> list[str]:
     manifest = listing.manifest
     classes = len({clip.label for clip in manifest.clips if clip.label >= 0})
-    of = f" of {len(manifest.class_names)}" if classes < len(manifest.class_names) else ""
-    lines = [f"{out}: {len(manifest.clips)} clips, {f'{classes}{of} classes' if classes else 'no classes'}"]
+    clips, names = len(manifest.clips), len(manifest.class_names)
+    of = f" of {names}" if classes < names else ""
+    lines = [f"{out}: {clips} clip{'s' * (clips > 1)}, {classes or 'no'}{of} class{'es' * (names != 1)}"]
     for protocol in manifest.protocols:
         splits = Counter(clip.splits[protocol] for clip in manifest.clips)
         sizes = [f"{splits[split]} {split.name.lower()}" for split in (Split.TRAIN, Split.VAL, Split.TEST)]

@@ -13,7 +13,12 @@ from typing import Any
 
 from heatpool.extract.networks.weight_sources import WEIGHTS, WeightSource, known_weights
 from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
-from heatpool.pipelines.options import WeightsFetchOptions, WeightsListOptions, WeightsVerifyOptions
+from heatpool.pipelines.options import (
+    WeightsFetchOptions,
+    WeightsImportOptions,
+    WeightsListOptions,
+    WeightsVerifyOptions,
+)
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
@@ -84,6 +89,14 @@ def _fetch(options: WeightsFetchOptions) -> int:
 
     place = fetch_weights(options.name, overwrite=options.overwrite, quiet=options.quiet)
     print(place.resolve())
+    return 0
+
+
+@run.register(WeightsImportOptions)
+def _import(options: WeightsImportOptions) -> int:
+    from heatpool.pipelines.training.weights_import import import_weights
+
+    print(import_weights(options))
     return 0
 
 

@@ -196,7 +196,8 @@ class _PersonsOfClips:
             row = np.array([self._rows[number]])
             read = self._store.read(row, ("keypoints", "boxes", "mask", "time_s"))
             self._number, self._features = number, {name: values[0] for name, values in read.items()}
-        return persons_at(self._features, time_s, size_px=size_px)
+        persons = persons_at(self._features, time_s, size_px=size_px)
+        return replace(persons, skeleton=self._store.spec.graph)
 
 
 def _whole(video: Path, clips: Sequence[AnnotatedClip]) -> VideoInfo:

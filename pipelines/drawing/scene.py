@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from heatpool.pipelines.drawing.view import Heatmap, PersonsInView
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["HeatFile", "Scene"]
 
@@ -24,6 +25,7 @@ class Scene:
         joints_xy_px: (M, F, V, 2), pixels of the frame.
         scores: (M, F, V) in [0, 1].
         energy: (M, F), L2 norm of the V x C pooled values.
+        skeleton: as in `PersonsInView`.
     """
 
     filled: np.ndarray
@@ -31,6 +33,7 @@ class Scene:
     joints_xy_px: np.ndarray
     scores: np.ndarray
     energy: np.ndarray
+    skeleton: Skeleton | None = None
 
     @classmethod
     def empty(cls, persons: int, frames: int, joints: int) -> Scene:
@@ -47,9 +50,8 @@ class Scene:
     def persons(self, at: int) -> PersonsInView:
         """Return who is in a frame."""
         slots = np.flatnonzero(self.filled[:, at]).tolist()
-        return PersonsInView(
-            slots, self.boxes_xyxy_px[slots, at], self.joints_xy_px[slots, at], self.scores[slots, at]
-        )
+        parts = (each[slots, at] for each in (self.boxes_xyxy_px, self.joints_xy_px, self.scores))
+        return PersonsInView(slots, *parts, self.skeleton)
 
 
 class HeatFile:

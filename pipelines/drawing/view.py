@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from heatpool.pipelines.drawing.overlay import blend_heatmap, draw_persons
-from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
+from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["Heatmap", "PersonsInView", "View", "joint_names", "scaled_size"]
+__all__ = ["Heatmap", "PersonsInView", "View", "scaled_size"]
 
 Heatmap = tuple[np.ndarray, np.ndarray]
 """A map (h, w) in [0, 1], and (2, 3) that leads from frame pixels to its cells."""
@@ -26,12 +26,14 @@ class PersonsInView:
         boxes_xyxy_px: (D, 4).
         joints_xy_px: (D, V, 2).
         scores: (D, V) in [0, 1].
+        skeleton: which joints they are; None for COCO's, where there are 17, and unnamed ones.
     """
 
     slots: Sequence[int]
     boxes_xyxy_px: np.ndarray
     joints_xy_px: np.ndarray
     scores: np.ndarray
+    skeleton: Skeleton | None = None
 
     @classmethod
     def nobody(cls, joints: int) -> PersonsInView:
@@ -107,23 +109,18 @@ class View:
         to_frame[:2, 2] = corner + 0.5 / scale - 0.5
         for heatmap, to_cells in heatmaps:
             picture = blend_heatmap(picture, heatmap, to_cells @ to_frame)
-        joints = persons.scores.shape[1]
+        skeleton = persons.skeleton or Skeleton.of("coco17", (), (), joints=persons.scores.shape[1])
         return draw_persons(
             picture,
             boxes_xyxy_px=(persons.boxes_xyxy_px - np.tile(corner, 2) + 0.5) * np.tile(scale, 2) - 0.5,
             joints_xy_px=(persons.joints_xy_px - corner + 0.5) * scale - 0.5,
             scores=persons.scores,
-            bones=COCO17_SKELETON.edges if joints == COCO17_SKELETON.joints else (),
-            joint_names=joint_names(joints),
+            bones=skeleton.edges,
+            joint_names=skeleton.joint_names,
             names=[str(slot + 1) for slot in persons.slots],
             slots=persons.slots,
             weight=0.5 if heatmaps else 1.0,
         )
-
-
-def joint_names(joints: int) -> tuple[str, ...]:
-    """Return the names of V joints: those of COCO for 17, else their numbers."""
-    return (COCO17_SKELETON if joints == COCO17_SKELETON.joints else Skeleton.unnamed(joints)).joint_names
 
 
 def scaled_size(size_px: tuple[int, int], longer_px: int) -> tuple[int, int]:

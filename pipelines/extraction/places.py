@@ -14,7 +14,7 @@ from heatpool.pool.errors import HeatpoolError
 if TYPE_CHECKING:
     from heatpool.extract.demo.dataset import DemoSpec
 
-__all__ = ["DEMO_FOLDER", "find_places", "is_demo", "render_demo_videos"]
+__all__ = ["DEMO_FOLDER", "append_folder", "find_places", "is_demo", "render_demo_videos"]
 
 DEMO_FOLDER = Path("demo_out")
 """Where commands without arguments look for the demo and put it."""
@@ -31,9 +31,14 @@ def find_places(options: ExtractOptions) -> tuple[Path, Path]:
         raise HeatpoolError(f"expected a folder or manifest of videos, {videos} does not exist")
     is_file = options.videos is not None and not videos.is_dir()
     out = options.out or (videos.parent if is_file else videos) / "features.zarr"
-    if not (options.resume or options.dry_run):
+    if not (options.resume or options.dry_run or options.append):
         refuse_existing(out, options.overwrite, resumable=True)
     return videos, out
+
+
+def append_folder(store: Path) -> Path:
+    """Where the clips lie that are about to be appended to a store, until all are done."""
+    return store.with_name(f"{store.stem}.append{store.suffix}")
 
 
 def is_demo(videos: Path) -> bool:

@@ -33,10 +33,10 @@ def extract_real_clip(folder: Path, *, quiet: bool = False) -> Path:
         HeatpoolError: if the package index or weights cannot be reached, or the folder cannot be written.
     """
     clip, features, sheet = folder / "sports2d.mp4", folder / "features.zarr", folder / "people.png"
+    if sheet.exists():  # it is made last
+        return sheet
     if not clip.exists():
         fetch_member(REAL_CLIP, clip, sha256=REAL_CLIP_SHA256)
-    if not sheet.exists():
-        visualize(VisualizeOptions(clip, sheet=sheet, frame_stride=_SHEET_STRIDE, quiet=quiet))
     extract(
         clip,
         features,
@@ -45,4 +45,5 @@ def extract_real_clip(folder: Path, *, quiet: bool = False) -> Path:
         source=REAL_CLIP_ABOUT,
         quiet=quiet,
     )
+    visualize(VisualizeOptions(clip, sheet=sheet, frame_stride=_SHEET_STRIDE, heatmaps="none", quiet=quiet))
     return sheet

@@ -21,7 +21,13 @@ from heatpool.pipelines.extraction.backends import build_estimator, build_rgb
 from heatpool.pipelines.extraction.choose import choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.describe import describe_store
-from heatpool.pipelines.extraction.places import DEMO_FOLDER, find_places, is_demo, render_demo_videos
+from heatpool.pipelines.extraction.places import (
+    DEMO_FOLDER,
+    append_folder,
+    find_places,
+    is_demo,
+    render_demo_videos,
+)
 from heatpool.pipelines.extraction.run_file import add_to_run_file, write_run_file
 from heatpool.pipelines.extraction.shards import (
     Networks,
@@ -46,7 +52,16 @@ from heatpool.pool.store.finish import FAILURES
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 
-__all__ = ["ExtractPlan", "Extraction", "carry_out", "extract", "prepare", "run_extraction"]
+__all__ = [
+    "ExtractPlan",
+    "Extraction",
+    "carry_out",
+    "extract",
+    "prepare",
+    "report_outcome",
+    "run_extraction",
+    "select_clips",
+]  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +99,11 @@ class Extraction:
     failures: Mapping[str, str]
     seconds: float
 
+    @property
+    def usable(self) -> int:
+        """Clips with features."""
+        return self.counts.get("ok", 0) + self.counts.get("truncated", 0)
+
     def open(self) -> FeatureStore:
         """Open the store."""
         return FeatureStore.open(self.store)
@@ -116,14 +136,23 @@ def run_extraction(options: ExtractOptions) -> Extraction:
             gives features.
     """
     with without_main():
+        if options.append or (options.resume and append_folder(find_places(options)[1]).exists()):
+            from heatpool.pipelines.extraction.append import append_clips  # which builds on this module
+
+            return append_clips(options)
         done = carry_out(prepare(options))
-    if not done.counts.keys() & {"ok", "truncated"}:
+    if not done.usable:
         raise HeatpoolError(f"no clip gave features; reasons are in {done.store / FAILURES}")
+    report_outcome(done)
+    return done
+
+
+def report_outcome(done: Extraction) -> None:
+    """Tell how an extraction went."""
     outcome = ", ".join(f"{count} {name}" for name, count in done.counts.items())
     more = f"; see {done.store / FAILURES}" if done.failures else ""
     level = logging.WARNING if done.failures else logging.INFO
     _log.log(level, "%s: %s in %.0f s%s", done.store, outcome, done.seconds, more)
-    return done
 
 
 def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> ExtractPlan:
@@ -140,7 +169,7 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     options = options.resolved()
     if options.videos is None:
         videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
-    manifest = _clips(options, clips or read_videos(videos))
+    manifest = select_clips(options, clips or read_videos(videos))
     threads = set_threads(options.threads)
     device = pick_device(options.device)
     options = choose_networks(options, demo=is_demo(videos), device=device.type)
@@ -181,7 +210,7 @@ def carry_out(plan: ExtractPlan) -> Extraction:
     return _outcome(out, time.monotonic() - begun)
 
 
-def _clips(options: ExtractOptions, manifest: Manifest) -> Manifest:
+def select_clips(options: ExtractOptions, manifest: Manifest) -> Manifest:
     """Return the manifest, as far as it is wanted, cut into windows if they are asked for."""
     manifest = manifest.with_disjoint(options.disjoint_columns)
     if options.limit:

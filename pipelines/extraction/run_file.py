@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.machine import machine
@@ -14,7 +15,10 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["add_to_run_file", "read_run_file", "videos_root", "write_run_file"]
+if TYPE_CHECKING:
+    from heatpool.extract.datasets.manifest import Manifest
+
+__all__ = ["add_to_run_file", "read_run_file", "videos_root", "with_root_of", "write_run_file"]
 
 _NAME = "run.json"
 
@@ -75,3 +79,12 @@ def videos_root(store: FeatureStore) -> Path | None:
     """Return the folder that the clip paths of a store start from, if it is there on this machine."""
     root = read_run_file(store).get("videos_root")
     return Path(root) if isinstance(root, str) and Path(root).is_dir() else None
+
+
+def with_root_of(store: FeatureStore, manifest: Manifest) -> Manifest:
+    """Return a manifest whose index names videos as the store does, by their place below the store's root."""
+    root = videos_root(store)
+    if root is None or root == manifest.root.resolve():
+        return manifest
+    clips = tuple(replace(clip, path=Path(os.path.abspath(clip.path))) for clip in manifest.clips)
+    return replace(manifest, clips=clips, root=root)

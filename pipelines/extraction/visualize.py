@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from heatpool.pipelines.drawing.detection_pass import (
 from heatpool.pipelines.drawing.energy import EnergyChart, draw_sheet
 from heatpool.pipelines.drawing.scene import HeatFile, Scene
 from heatpool.pipelines.drawing.video_writer import create_video, write_png
-from heatpool.pipelines.drawing.view import View, joint_names, scaled_size
+from heatpool.pipelines.drawing.view import View, scaled_size
 from heatpool.pipelines.extraction.backends import build_backbone, build_detector, build_top_down
 from heatpool.pipelines.extraction.choose import choose_networks
 from heatpool.pipelines.extraction.places import is_demo
@@ -42,6 +42,7 @@ from heatpool.pipelines.options.visualize import VisualizeOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["DrawnVideo", "visualize"]
 
@@ -83,6 +84,7 @@ def visualize(options: VisualizeOptions) -> DrawnVideo:
     backbone = build_backbone(options, device=device)
     with HeatFile() as heat:
         detected, scene = _watch(options, backbone, heat, device=device)
+        scene = replace(scene, skeleton=backbone.skeleton)
         if not len(heat) and options.heatmaps != "none" and scene.filled.any():
             _log.info("%s gives no heatmaps to draw", backbone.name)
         title = f"{options.video.name}: L2 norm of the pooled features, {backbone.name} {backbone.tap}"
@@ -99,7 +101,7 @@ def _watch(
     options: VisualizeOptions, backbone: PoseBackbone | YoloPose, heat: HeatFile, *, device: torch.device
 ) -> tuple[DetectionPass, Scene]:
     """Find the persons of the video, choose who fills the slots, pose them."""
-    which = _drawn_joints(options.heatmaps, backbone.joints)
+    which = _drawn_joints(options.heatmaps, backbone.skeleton)
     selection = SELECTIONS[options.person_selection]
     if isinstance(backbone, YoloPose):
         one_stage = OneStage(backbone)
@@ -145,11 +147,11 @@ def _detect(options: VisualizeOptions, estimator: PoseEstimator[Any]) -> Detecti
         )
 
 
-def _drawn_joints(heatmaps: str, joints: int) -> list[int]:
+def _drawn_joints(heatmaps: str, skeleton: Skeleton) -> list[int]:
     """Return the joints whose heatmaps are drawn."""
-    names = joint_names(joints)
+    names = skeleton.joint_names
     if heatmaps in ("all", "none"):
-        return list(range(joints)) if heatmaps == "all" else []
+        return list(range(skeleton.joints)) if heatmaps == "all" else []
     wanted = [name.strip() for name in heatmaps.split(",")]
     unknown = [name for name in wanted if name not in names]
     if unknown:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, WeightSource
+from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, WeightSource, known_weights
 
-__all__ = ["FOLDER_VARIABLE", "HUB_FILES", "WeightsSearchPath", "user_cache"]
+__all__ = ["FOLDER_VARIABLE", "HUB_FILES", "WeightsSearchPath", "recorded_weights", "user_cache"]
 
 FOLDER_VARIABLE = "HEATPOOL_WEIGHTS"
 """Environment variable that names a folder of weights: searched first, and where fetched files go."""
@@ -78,6 +78,16 @@ class WeightsSearchPath:
             return None  # a path with several folders, not the name of a model
         config = found[0]
         return Path(config).parent if isinstance(config, str) and isinstance(found[1], str) else None
+
+
+def recorded_weights(weights: str | None) -> str | None:
+    """Return weights as a store recorded them; where they are gone, an official file by its name alone.
+
+    So it is looked up, or fetched, on another machine; whether it is the same is for its digest to say.
+    """
+    if weights is None or Path(weights).exists() or known_weights(Path(weights).name) is None:
+        return weights
+    return Path(weights).name
 
 
 def user_cache() -> Path:

@@ -33,6 +33,7 @@ from heatpool.pipelines.options.weights import (
     WeightsListOptions,
     WeightsVerifyOptions,
 )
+from heatpool.pipelines.options.weights_import import WeightsImportOptions
 
 __all__ = [
     "DEFAULT_STREAMS",
@@ -63,6 +64,7 @@ __all__ = [
     "VerifyOptions",
     "VisualizeOptions",
     "WeightsFetchOptions",
+    "WeightsImportOptions",
     "WeightsListOptions",
     "WeightsVerifyOptions",
 ]

@@ -14,13 +14,14 @@ __all__ = ["CompareOptions"]
 
 @dataclass(frozen=True)
 class CompareOptions(Options):
-    """Compare two runs on the same clips.
+    """Compare runs on the same clips.
 
-    The difference of their accuracies and how sure it is.
+    The difference of their accuracies and how sure it is; of more than two, each with the first.
 
     Attributes:
         first: run folder (also of several seeds) or .npz of scores
         second: the same; the difference is the second's accuracy minus the first's
+        others: more of the same
         split: whose scores are compared
         stream: of run folders: fused, or one stream such as pooled_joint
         group_by: column whose values are drawn as a whole, such as subject; default the clip. Clips
@@ -29,10 +30,12 @@ class CompareOptions(Options):
         n_bootstrap: draws of the bootstrap
         seed: of the draws
         out: JSON file for the figures; without it they are printed only
+        report: HTML page with all of them side by side: figures, differences, classes, links to their reports
     """
 
     first: Path
     second: Path
+    others: tuple[str, ...] = ()
     _: KW_ONLY
     split: Literal["train", "val", "test"] = "test"
     stream: str = "fused"
@@ -41,6 +44,12 @@ class CompareOptions(Options):
     n_bootstrap: int = 10_000
     seed: int = 0
     out: Path | None = None
+    report: Path | None = None
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All that are compared, the first one first."""
+        return (self.first, self.second, *map(Path, self.others))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -95,6 +95,7 @@ class ExtractOptions(
     Attributes:
         videos: folder of videos, manifest CSV or one video; default the demo data set in demo_out
         out: store to write; default beside the videos as features.zarr (demo: demo_out/features.zarr)
+        append: put the clips that the store lacks behind those it has; what was interrupted goes on
         limit: take only the first so many clips, 0 = all
         dry_run: extract nothing: say clips, frames, time (from a few clips), bytes of the store, free disk
         steps: time steps per clip (T)
@@ -106,6 +107,7 @@ class ExtractOptions(
     videos: Path | None = None
     out: Path | None = None
     _: KW_ONLY
+    append: bool = False
     limit: int = 0
     dry_run: bool = False
     steps: int = 64
@@ -121,3 +123,7 @@ class ExtractOptions(
             raise OptionError("expected --frame-stride or --sample-fps, got both")
         if self.dry_run and self.resume:
             raise OptionError("expected --dry-run or --resume, got both")
+        if self.append and (self.overwrite or self.resume):
+            raise OptionError(
+                "expected --append without --resume and --overwrite: it goes on by itself"
+            )

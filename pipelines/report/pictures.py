@@ -79,6 +79,7 @@ def _persons(clip: SampleFeatures, step: int, size_px: tuple[int, int]) -> Perso
         clip.boxes[slots, step] * np.tile(size_px, 2),
         (keypoints[..., :2] + 1) / 2 * size_px,
         keypoints[..., 2],
+        clip.skeleton,
     )
 
 

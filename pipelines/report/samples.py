@@ -12,6 +12,7 @@ import numpy as np
 from heatpool.classify.scores.scores import ClipScores
 from heatpool.pipelines.report.charts import Line, LineChart, line_chart
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
@@ -101,15 +102,16 @@ class SampleFeatures:
     mask: np.ndarray
     time_s: np.ndarray
     shown: np.ndarray
+    skeleton: Skeleton
 
     @classmethod
-    def of(cls, features: Mapping[str, np.ndarray], at: int) -> SampleFeatures:
+    def of(cls, features: Mapping[str, np.ndarray], at: int, *, skeleton: Skeleton) -> SampleFeatures:
         """Take one clip out of those that were read."""
         mask = features["mask"][at]
         seen = np.flatnonzero(mask.any(0))
         spread = (np.arange(_STRIP_FRAMES) + 0.5) / _STRIP_FRAMES * len(seen)
         floats = {name: features[name][at].astype(np.float64) for name in features if name != "mask"}
-        return cls(**floats, mask=mask, shown=seen[np.unique(spread.astype(int))])
+        return cls(**floats, mask=mask, shown=seen[np.unique(spread.astype(int))], skeleton=skeleton)
 
 
 def choose_clips(scores: ClipScores, persons: np.ndarray, *, count: int = 6) -> list[int]:
@@ -190,7 +192,7 @@ def make_samples(
     features = store.read(rows[places], ("pooled", "keypoints", "boxes", "mask", "time_s"))
     samples = []
     for at, place in enumerate(places):
-        row, clip = int(rows[place]), SampleFeatures.of(features, at)
+        row, clip = int(rows[place]), SampleFeatures.of(features, at, skeleton=store.spec.graph)
         pictures = _draw(clip, store.clips.index.path[row], videos_root, load_network)
         samples.append(_make_sample(scores, place, store, row, clip, pictures))
     return samples

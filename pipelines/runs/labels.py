@@ -13,18 +13,18 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.store.create import digest_index
 
-__all__ = ["read_labels", "write_labels"]
+__all__ = ["read_run_labels", "write_run_labels"]
 
 _NAME = "labels.json"
 
 
-def write_labels(folder: Path, index: ClipIndex) -> None:
+def write_run_labels(folder: Path, index: ClipIndex) -> None:
     """Write the clips of a run with labels, classes, splits and columns; the same again changes nothing.
 
     Raises:
         HeatpoolError: if the run was begun with others.
     """
-    begun = read_labels(folder)
+    begun = read_run_labels(folder)
     if begun is None:
         content = {
             "clip_id": index.clip_id,
@@ -43,8 +43,8 @@ def write_labels(folder: Path, index: ClipIndex) -> None:
         )
 
 
-def read_labels(folder: Path) -> ClipIndex | None:
-    """Read what `write_labels` wrote; None where the run's labels are those of its store.
+def read_run_labels(folder: Path) -> ClipIndex | None:
+    """Read what `write_run_labels` wrote; None where the run's labels are those of its store.
 
     Raises:
         HeatpoolError: if it is damaged.

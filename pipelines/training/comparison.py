@@ -1,10 +1,11 @@
-"""Whether the second of two runs is better than the first, and how sure that is."""
+"""Whether runs are better than the first of them, and how sure that is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from heatpool.classify.scores.compare import Comparison, compare_scores
 from heatpool.classify.scores.scores import ClipScores, load_scores
@@ -21,16 +22,16 @@ _FEW = 10
 
 @dataclass(frozen=True)
 class RunComparison:
-    """The paired difference of two runs.
+    """The paired differences of runs from the first one.
 
     Attributes:
-        compared: differences with intervals, and McNemar's test where both have one seed.
-        seeds: how many the first and the second have.
+        compared: of each further run, differences with intervals, McNemar's test where both have one seed.
+        seeds: how many each run has, the first one too.
         table: these in words, which `print(comparison)` shows.
     """
 
-    compared: Comparison
-    seeds: tuple[int, int]
+    compared: tuple[Comparison, ...]
+    seeds: tuple[int, ...]
     table: str = field(repr=False)
 
     def __str__(self) -> str:
@@ -38,31 +39,49 @@ class RunComparison:
 
 
 def compare(options: CompareOptions) -> RunComparison:
-    """Compare two runs clip by clip; write the figures where that is asked for.
+    """Compare runs with the first one, clip by clip; write the figures and the page that are asked for.
 
     Raises:
         HeatpoolError: if scores are missing, clips do not match or the column is not known.
     """
-    first, second = _read(options.first, options), _read(options.second, options)
-    seeds = (len(first), len(second))
-    compared = compare_scores(
-        first, second, groups=_groups(options, first[0]), draws=options.n_bootstrap, seed=options.seed
+    scores = [_read(place, options) for place in options.places]
+    groups = _groups(options, scores[0][0])
+    compared = tuple(
+        compare_scores(scores[0], each, groups=groups, draws=options.n_bootstrap, seed=options.seed)
+        for each in scores[1:]
     )
+    seeds = tuple(map(len, scores))
     if options.out is not None:
-        about = {
-            "first": str(options.first),
-            "second": str(options.second),
-            "seeds": list(seeds),
-            "by": options.group_by or "clip",
-            "draws": options.n_bootstrap,
-        }
-        figures = asdict(compared)
-        for name, difference in compared.differences.items():
-            figures["differences"][name]["difference"] = difference.value
-        if compared.paired is not None:
-            figures["paired"]["mcnemar_p"] = compared.paired.mcnemar_p
-        write_json(options.out, {**about, **figures}, overwrite=True)
-    return RunComparison(compared, seeds, "\n".join(_lines(options, compared, seeds=seeds)))
+        write_json(options.out, _as_json(options, compared, seeds), overwrite=True)
+    lines = [
+        _lines(options, each, other=place, seeds=(seeds[0], count))
+        for place, each, count in zip(options.places[1:], compared, seeds[1:], strict=True)
+    ]
+    if options.report is not None:
+        from heatpool.pipelines.report.comparison_page import write_comparison_page
+
+        write_comparison_page(options.report, options, scores=scores, compared=compared)
+        lines.append([f"report: {options.report}"])
+    return RunComparison(compared, seeds, "\n".join(line for part in lines for line in part))
+
+
+def _as_json(options: CompareOptions, compared: Sequence[Comparison], seeds: Sequence[int]) -> dict[str, Any]:
+    """The first two runs at the top, as if there were no others; these in a list."""
+    about = {"first": str(options.first), "by": options.group_by or "clip", "draws": options.n_bootstrap}
+    runs = [
+        {"second": str(place), "seeds": [seeds[0], count], **_figures(each)}
+        for place, each, count in zip(options.places[1:], compared, seeds[1:], strict=True)
+    ]
+    return {**about, **runs[0], **({"others": runs[1:]} if len(runs) > 1 else {})}
+
+
+def _figures(compared: Comparison) -> dict[str, Any]:
+    figures = asdict(compared)
+    for name, difference in compared.differences.items():
+        figures["differences"][name]["difference"] = difference.value
+    if compared.paired is not None:
+        figures["paired"]["mcnemar_p"] = compared.paired.mcnemar_p
+    return figures
 
 
 def _read(place: Path, options: CompareOptions) -> list[ClipScores]:
@@ -97,13 +116,13 @@ def _groups(options: CompareOptions, scores: ClipScores) -> dict[str, str] | Non
     return dict(zip(index.clip_id, index.columns[options.group_by], strict=True))
 
 
-def _lines(options: CompareOptions, compared: Comparison, *, seeds: Sequence[int]) -> list[str]:
+def _lines(options: CompareOptions, compared: Comparison, *, other: Path, seeds: Sequence[int]) -> list[str]:
     names = {"acc/top1": "top-1", "acc/mean_class": "mean class"}
     drawn = f"{compared.groups} {options.group_by or 'clip'}s"
     few = compared.groups < _FEW
     several = f"; {seeds[0]} and {seeds[1]} seeds" if max(seeds) > 1 else ""
     lines = [
-        f"{compared.clips:,} clips, {options.second} minus {options.first}{several}; "
+        f"{compared.clips:,} clips, {other} minus {options.first}{several}; "
         f"95 % intervals of {options.n_bootstrap:,} draws of {drawn}"
     ]
     for figure, each in compared.differences.items():

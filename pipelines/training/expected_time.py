@@ -6,8 +6,7 @@ The clips of these steps are random numbers in the sizes of the store, so nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -50,9 +49,11 @@ def expect_seconds(jobs: Sequence[StreamJob], *, threads: int) -> float | None:
         threads: of a stream.
 
     Returns:
-        Seconds, without reading features; None for HP-Net on crops, whose image network is loaded later.
+        Seconds, without reading features; None for HP-Net on crops, whose image network is loaded later, and
+        for features that the store lacks, which is refused later.
     """
-    if any(job.reads.get("rgb") == "crops" for job in jobs):
+    held = jobs[0].plan.store.layout.features
+    if any(job.reads.get("rgb") == "crops" or job.reads["input"] not in held for job in jobs):
         return None
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -81,7 +82,7 @@ def random_clips(job: StreamJob, count: int) -> ClipSet:
     generator = torch.Generator().manual_seed(0)
     classes = len(store.clips.class_names)
     rgb = None
-    if reads.get("rgb") == "embeddings":
+    if reads.get("rgb") == "embeddings" and "rgb" in store.layout.features:
         rgb = torch.randn(count, *store.layout.features["rgb"].item_shape, generator=generator).half()
     return ClipSet(
         clip_ids=tuple(map(str, range(count))),
@@ -109,24 +110,20 @@ def _step_seconds(job: StreamJob) -> float:
 
 def _time(job: StreamJob, count: int) -> float:
     clips = random_clips(job, count)
-    shape = {
-        "channels": clips.features.shape[-1],
-        "classes": len(clips.class_names),
-        "persons": clips.persons,
-    }
-    architecture, more = _architecture(job, clips)
-    sizes = NetworkShape(**shape, **more)
-    return time_step(architecture, architecture.build(sizes), sizes, clips)
+    architecture, (width, frames) = _architecture(job, clips)
+    sizes = (clips.features.shape[-1], len(clips.class_names), clips.persons)
+    shape = NetworkShape(*sizes, width=width, frames=frames)
+    return time_step(architecture, architecture.build(shape), shape, clips)
 
 
-def _architecture(job: StreamJob, clips: ClipSet) -> tuple[Architecture, Mapping[str, Any]]:
-    """The architecture of a job, and the sizes that HP-Net has besides."""
+def _architecture(job: StreamJob, clips: ClipSet) -> tuple[Architecture, tuple[int, int]]:
+    """The architecture of a job, and the width and frames of RGB, which HP-Net has besides."""
     if isinstance(job.recipe, Recipe):
-        return StreamArchitecture(job.recipe, job.plan.skeleton), {}
+        return StreamArchitecture(job.recipe, job.plan.skeleton), (0, 0)
     from heatpool.classify.hpnet.architecture import HPNetArchitecture
 
-    frames, width = (0, _RGB_WIDTH) if clips.rgb is None else clips.rgb.shape[1:]
-    return HPNetArchitecture(job.recipe, job.plan.skeleton), {"width": width, "frames": frames}
+    rgb = clips.rgb.shape if isinstance(clips.rgb, torch.Tensor) else (0, 0, _RGB_WIDTH)
+    return HPNetArchitecture(job.recipe, job.plan.skeleton), (rgb[2], rgb[1])
 
 
 def _job_seconds(job: StreamJob, step: float) -> float:

@@ -98,7 +98,7 @@ def write_fold_manifest(plan: FoldPlan, store: FeatureStore, path: Path) -> None
     """
     from heatpool.extract.datasets.manifest import Clip, Manifest  # of stage one, for the format
 
-    index, root = plan.index, videos_root(store) or Path()
+    index, root = plan.index, videos_root(store) or path.parent
     clips = [
         Clip(
             clip_id=index.clip_id[row],

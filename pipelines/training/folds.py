@@ -77,7 +77,7 @@ def train_folds(options: TrainOptions, location: str, *, train: Callable[[TrainO
 
 
 def _choose_once(options: TrainOptions, plan: FoldPlan, out: Path) -> TrainOptions:
-    """Choose model and recipe where they are left open, by the first fold for all: their clips differ a bit."""
+    """Choose model and recipe where they are left open: by the first fold, for all."""
     train_labels = plan.index.label[plan.index.splits["fold_1"] == Split.TRAIN]
     begun = read_begun(out) if options.resume else None
     device = str(pick_device(options.device))

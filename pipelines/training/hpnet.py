@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +13,7 @@ import torch
 from heatpool.classify.data.clips import ClipSet
 from heatpool.classify.data.rgb import RgbInput
 from heatpool.classify.hpnet.architecture import HPNetArchitecture, build_hpnet
-from heatpool.classify.hpnet.frames import FrameEncoder
+from heatpool.classify.hpnet.frames import FrameEncoder, import_transformers
 from heatpool.classify.hpnet.integration import integration_from_xclip
 from heatpool.classify.hpnet.network import HPNet
 from heatpool.classify.hpnet.recipe import SMALL, HPNetRecipe
@@ -26,7 +25,7 @@ from heatpool.pipelines.training.streams import RunPlan
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["make_recipe", "prepare_hpnet"]
+__all__ = ["load_tokenizer", "make_recipe", "prepare_hpnet"]
 
 _log = logging.getLogger(__name__)
 
@@ -99,14 +98,22 @@ def _label_text(resolved: HPNetRecipe, class_names: tuple[str, ...], path: Path)
     from heatpool.extract.networks.transformers import load_pretrained  # of stage one: nobody else needs it
 
     model = load_pretrained(resolved.text, _TEXT_CLASSES, kind="a CLIP or X-CLIP model")
-    try:
-        tokenizer = importlib.import_module("transformers").AutoTokenizer.from_pretrained(resolved.text)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise HeatpoolError(f"expected the tokenizer of {resolved.text} beside it: {reason}") from error
-    text = embed_labels(model, tokenizer, class_names, source=resolved.text)
+    text = embed_labels(model, load_tokenizer(resolved.text), class_names, source=resolved.text)
     save_label_text(path, text)
     return text
+
+
+def load_tokenizer(source: str) -> Any:
+    """Load the tokenizer of a CLIP from a folder or the Hugging Face hub.
+
+    Raises:
+        HeatpoolError: if transformers is missing, or the tokenizer is.
+    """
+    try:
+        return import_transformers().AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise HeatpoolError(f"expected the tokenizer of {source} beside it: {reason}") from error
 
 
 def _network(

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from heatpool.pipelines.extraction.run_file import videos_root
+from heatpool.pipelines.extraction.run_file import with_root_of
 from heatpool.pipelines.runs.config import full_location
-from heatpool.pipelines.runs.labels import read_labels
+from heatpool.pipelines.runs.labels import read_run_labels
 from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
 from heatpool.pool.derive.join import Joined, join_index
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-if TYPE_CHECKING:
-    from heatpool.extract.datasets.manifest import Manifest
-
-__all__ = ["join_manifest", "open_run_store", "with_root_of"]
+__all__ = ["join_manifest", "open_run_store"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,15 +45,6 @@ def join_manifest(store: FeatureStore, path: Path) -> Joined:
     return joined
 
 
-def with_root_of(store: FeatureStore, manifest: Manifest) -> Manifest:
-    """Return a manifest whose index names videos as the store does, by their place below the store's root."""
-    root = videos_root(store)
-    if root is None or root == manifest.root.resolve():
-        return manifest
-    clips = tuple(replace(clip, path=Path(os.path.abspath(clip.path))) for clip in manifest.clips)
-    return replace(manifest, clips=clips, root=root)
-
-
 def open_run_store(run: Path, features: str | None = None) -> FeatureStore:
     """Open the store of a run, with the labels and splits that the run had.
 
@@ -71,7 +56,7 @@ def open_run_store(run: Path, features: str | None = None) -> FeatureStore:
         HeatpoolError: if there is no such run or store.
     """
     own = read_summary(read_seed_folders(run)[0])["features"]
-    store, labels = FeatureStore.open(features or own), read_labels(run)
+    store, labels = FeatureStore.open(features or own), read_run_labels(run)
     if labels is None or full_location(store.source.name) != own:
         return store
     return store.with_index(join_index(store.clips.index, labels).index)

@@ -9,13 +9,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from heatpool.classify.data.splits import split_rows
 from heatpool.classify.training.ranks import is_first_process, process_count
-from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, flat_recipe, recipe_with
+from heatpool.classify.training.recipe import DEMO, HEADS, ModelName, Recipe, flat_recipe, recipe_with
 from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options.keywords import takes_options
 from heatpool.pipelines.options.train import TrainOptions
@@ -24,7 +24,7 @@ from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.runs.columns import Columns, clip_columns
 from heatpool.pipelines.runs.config import describe_run
-from heatpool.pipelines.runs.labels import write_labels
+from heatpool.pipelines.runs.labels import write_run_labels
 from heatpool.pipelines.runs.run_dir import log_line, prepare_run_dir, refuse_run_dir
 from heatpool.pipelines.runs.seeds import write_seeds
 from heatpool.pipelines.training.features import (
@@ -100,7 +100,7 @@ def train_run(options: TrainOptions) -> Run:
         prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
         if options.manifest is not None:
             for folder in (out, *_seed_folders(options, out)):
-                write_labels(folder, store.clips.index)
+                write_run_labels(folder, store.clips.index)
     options = replace(options, out=out, protocol=protocol, quiet=options.quiet or not is_first_process())
     plan = _plan(options, recipe, store, rows, device=device, reason=choice.reason)
     about = {
@@ -195,7 +195,7 @@ def _recipe(options: TrainOptions, store: FeatureStore) -> Any:
         from heatpool.pipelines.training.hpnet import make_recipe
 
         return recipe_with(make_recipe(options, store), graph)
-    base = HEADS.get(options.model) or (DEMO if options.recipe == "small" else Recipe())
+    base = HEADS.get(cast(ModelName, options.model)) or (DEMO if options.recipe == "small" else Recipe())
     return recipe_with(base, {"seed": options.seed, **options.recipe_changes, **graph})
 
 

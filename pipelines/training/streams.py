@@ -18,7 +18,6 @@ from heatpool.classify.data.clips import ClipSet, InputName
 from heatpool.classify.data.streams import STREAMS, StreamName
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.classify.training.architecture import Architecture, Trained
-from heatpool.classify.training.history import EpochReport
 from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.predict import predict_heads, predict_scores
 from heatpool.classify.training.ranks import is_first_process, process_count
@@ -29,6 +28,7 @@ from heatpool.pipelines.process.device import set_threads
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.run_dir import log_line
+from heatpool.pipelines.training.epoch_log import EpochLog, EpochsDone, progress_note, read_epochs
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore, SplitName
@@ -204,8 +204,10 @@ def _train_side_by_side(
         seen = 0
         while waiting:
             _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            epochs = sum(_epochs_done(job.out) for group in groups for job in group)
-            progress.step(epochs - seen)
+            begun = [[*filter(None, (read_epochs(job.out) for job in group))] for group in groups]
+            epochs = sum(each.count for of_group in begun for each in of_group)
+            note = progress_note(of_group[-1] for of_group in begun if of_group)
+            progress.step(epochs - seen, note=note)
             seen = epochs
         return [result for future in running for result in future.result()]
 
@@ -216,29 +218,24 @@ def _train_in_child(jobs: Sequence[StreamJob], threads: int) -> list[StreamResul
     return _train_in_turn(jobs, None)
 
 
-def _epochs_done(folder: Path) -> int:
-    try:
-        return max((folder / "metrics.csv").read_text(encoding="utf-8").count("\n") - 1, 0)
-    except FileNotFoundError:
-        return 0
-
-
 def _train_in_turn(jobs: Sequence[StreamJob], progress: Progress | None) -> list[StreamResult]:
     results = []
     store = jobs[0].plan.store
-    held, clips = dict[str, Any](), dict[str, ClipSet]()
+    held, clips, latest = dict[str, Any](), dict[str, ClipSet](), dict[str, EpochsDone]()
     for job in jobs:
         if job.reads != held:
             clips.clear()  # two inputs need not fit into memory at once
             clips, held = load_splits(store, job.plan.rows, **job.reads, cache=job.plan.cache), job.reads
-        results.append(_train_one(job, store, clips, progress))
+        log = EpochLog(
+            job.out, epochs=job.shared.epochs, write=job.plan.log, progress=progress, latest=latest
+        )
+        results.append(_train_one(job, store, clips, log))
     return results
 
 
 def _train_one(
-    job: StreamJob, store: FeatureStore, clips: Mapping[str, ClipSet], progress: Progress | None
+    job: StreamJob, store: FeatureStore, clips: Mapping[str, ClipSet], log: EpochLog
 ) -> StreamResult:
-    log = _StreamLog(job, progress)
     options: dict[str, Any] = {
         "val": clips["val"], "out_dir": job.out, "resume": job.plan.resume, "progress": log.count
     }  # fmt: skip
@@ -279,39 +276,6 @@ def load_best(folder: Path, device: str | torch.device) -> Trained:
     best = load(folder / "checkpoints" / "best.safetensors")
     best.model.to(device)
     return best
-
-
-class _StreamLog:
-    """Epochs of a training, as they end: log.txt, TensorBoard where it is installed, and the progress."""
-
-    def __init__(self, job: StreamJob, progress: Progress | None) -> None:
-        self._job, self._progress = job, progress
-        self._events = _event_writer(job.out / "events") if is_first_process() else None
-
-    def count(self, report: EpochReport) -> None:
-        """Record an epoch that was just finished, or count one that an earlier run did."""
-        if report.resumed:
-            if self._progress:
-                self._progress.step()
-            return
-        name, figures = self._job.name, report.figures
-        words = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
-        self._job.plan.log(f"{name} epoch {report.epoch} of {self._job.shared.epochs}: {words}")
-        if self._events is not None:
-            for key, value in figures.items():
-                self._events.add_scalar(key, value, report.epoch)
-            self._events.flush()
-        if self._progress:
-            loss, top1 = figures["train/loss"], figures["val/acc/top1"]
-            self._progress.step(note=f"{name} loss {loss:.3f}, val top-1 {100 * top1:.1f}%")
-
-
-def _event_writer(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # it is optional
-        return None
-    return SummaryWriter(str(folder))
 
 
 def score_stream(

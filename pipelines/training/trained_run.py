@@ -15,6 +15,7 @@ from heatpool.pipelines.runs.folds import folds_table, read_folds
 from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summary
 from heatpool.pipelines.runs.seeds import seeds_table
 from heatpool.pipelines.training.figures import Figures, figures_of, results_table
+from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
     from heatpool.pipelines.training.evaluate import Evaluation
@@ -84,6 +85,27 @@ class Run:
 
         return evaluate_run(EvaluateOptions(run=self.path, **options))
 
+    def write_report(
+        self,
+        features: str | Path,
+        *,
+        videos: Path | None = None,
+        sheets: Sequence[tuple[Path, str]] = (),
+    ) -> Path:
+        """Write `report.html` again; return it.
+
+        Args:
+            features: the store that it was trained on.
+            videos: folder or manifest of its videos, for pictures.
+            sheets: contact sheets to show below the sample clips, each with its caption.
+
+        Raises:
+            HeatpoolError: if the store is of another run, or the videos or a sheet are not there.
+        """
+        from heatpool.pipelines.report.run_report import report_run
+
+        return report_run(self.path, FeatureStore.open(features), videos=videos, sheets=sheets)
+
 
 def load_run(path: str | Path) -> Run:
     """Load the run that `heatpool train` left in a folder.
@@ -96,7 +118,7 @@ def load_run(path: str | Path) -> Run:
         return _load_folds(folder, folds)
     summaries = [read_summary(each) for each in read_seed_folders(folder)]
     first, report = summaries[0], folder / "report.html"
-    table = results_table(first)
+    table = results_table(first) if first["clips"] else "imported, not yet evaluated: heatpool evaluate"
     if len(summaries) > 1:
         table = seeds_table(json.loads((folder / SEEDS).read_text(encoding="utf-8")))
     return Run(

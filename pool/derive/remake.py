@@ -20,15 +20,12 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips, copy_clips
 from heatpool.pool.derive.merge import join_clips, join_config, refuse_other_networks, refuse_pending
 from heatpool.pool.disk.atomic import OnStep, atomic_folder
-from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
-from heatpool.pool.sources.archive_format import CARD
-from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.create import fill_new, lock_store, replace_store
 from heatpool.pool.store.finish import finish_store
 from heatpool.pool.store.journal import record_key
 from heatpool.pool.store.reader import FeatureStore
-from heatpool.pool.store.verify import RUN_FILE
+from heatpool.pool.store.verify import BESIDE
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = ["append_store", "relabel_store"]
@@ -106,13 +103,9 @@ def append_store(
 
 def _folder(store: FeatureStore) -> Path:
     """Root of a store that may be made again."""
-    if not isinstance(store.source, FolderSource):
-        raise HeatpoolError(
-            f"{store.source.name}: expected a store in a folder, which can be changed; unpack it first: "
-            f"heatpool archive unpack {store.source.name} features.zarr"
-        )
+    root = store.path
     refuse_pending(store)
-    return store.source.path
+    return root
 
 
 @contextmanager
@@ -135,7 +128,7 @@ def _without_index(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _link_store(store: FeatureStore, aside: Path, *, shards: range) -> None:
     """Link the files of some shards and their records, and what lies beside the format."""
     features = [store.layout.shard_key(name, shard) for name in store.layout.stored for shard in shards]
-    for key in (*features, *map(record_key, shards), RUN_FILE, CARD):
+    for key in (*features, *map(record_key, shards), *BESIDE):
         if (store.path / key).exists():  # there is no file of nothing but fill values
             _link(store.path / key, aside / key)
 

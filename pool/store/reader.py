@@ -120,7 +120,10 @@ class FeatureStore:
     def path(self) -> Path:
         """Root folder of the store. Raises HeatpoolError for one that is not a folder on this machine."""
         if not isinstance(self.source, FolderSource):
-            raise HeatpoolError(f"{self.source.name}: expected a store in a folder; unpack it first")
+            raise HeatpoolError(
+                f"{self.source.name}: expected a store in a folder; unpack it first: heatpool archive unpack "
+                f"{self.source.name} features.zarr"
+            )
         return self.source.path
 
     @cached_property

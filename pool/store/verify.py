@@ -13,6 +13,7 @@ import numpy as np
 
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources.archive_format import CARD
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.attributes import layout_from_attributes, read_root
 from heatpool.pool.store.create import CREATION, CreationRecord
@@ -37,6 +38,8 @@ asked for their sizes; or a shard counts as finished because it has a record."""
 
 RUN_FILE = "run.json"
 """Facts of the machine that extracted; lies in stores, but is not part of the format."""
+BESIDE = (RUN_FILE, CARD)
+"""What lies in stores without being part of the format."""
 _THREADS = min(8, os.cpu_count() or 1)
 
 

@@ -5,6 +5,8 @@ Only a second or so of each video is looked at, on one thread: together the test
 
 from __future__ import annotations
 
+import csv
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -16,12 +18,15 @@ from heatpool.extract.networks.weight_sources import known_weights
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.extraction.package_index import fetch_member
 from heatpool.pipelines.extraction.real_clip import REAL_CLIP, REAL_CLIP_SHA256
+from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.store.reader import FeatureStore
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.real
 
 STEPS = 8
+SPLITS = ("train", "train", "val", "test")
 SIZES_PX = np.array([[1080, 1920], [1080, 1920], [1088, 1920], [1088, 1920]])
 LEFT_THIGH, LEFT_SHANK, RIGHT_THIGH, RIGHT_SHANK, SHOULDERS = (11, 13), (13, 15), (12, 14), (14, 16), (5, 6)
 
@@ -64,12 +69,16 @@ def test_two_people_are_drawn_with_weights_from_the_package_index(
 
 
 @pytest.fixture(scope="module")
-def store(weights: Path, views: Path) -> FeatureStore:
-    """A quarter of a second of each view, extracted by the command."""
-    clips = "".join(f"cam0{camera}.mp4,0.25\n" for camera in range(1, 5))
-    (views / "clips.csv").write_text(f"path,end_s\n{clips}")
-    assert run("extract", views / "clips.csv", views / "features.zarr", "--steps", STEPS) == 0
-    return FeatureStore.open(views / "features.zarr")
+def store(weights: Path, views: Path, clip: Path) -> Path:
+    """A quarter of a second of a man walking in each view, and of another one waving."""
+    rows = ["clip_id,path,start_s,end_s,label,split"]
+    rows += [f"walk_{camera},cam0{camera}.mp4,0,0.25,walk,{split}" for camera, split in enumerate(SPLITS, 1)]
+    rows += [
+        f"wave_{at},{clip},{0.3 * at},{0.3 * at + 0.25},wave,{split}" for at, split in enumerate(SPLITS[1:])
+    ]
+    (views / "clips.csv").write_text("\n".join([*rows, ""]))
+    assert run("extract", views / "clips.csv", "--out", views / "features.zarr", "--steps", STEPS) == 0
+    return views / "features.zarr"
 
 
 def camera_matrices(file: Path) -> np.ndarray:
@@ -101,9 +110,9 @@ def triangulate(matrices: np.ndarray, xy_px: np.ndarray) -> tuple[np.ndarray, np
     return point[:3] / point[3], np.linalg.norm(seen[:, :2] / seen[:, 2:] - xy_px, axis=1)
 
 
-def test_four_calibrated_views_agree_on_one_man(store: FeatureStore, views: Path) -> None:
+def test_four_calibrated_views_agree_on_one_man(store: Path, views: Path) -> None:
     """Stored joints meet in space, and make a body of human size: the geometry of the whole stage one."""
-    features = store.read(np.arange(4), ("keypoints", "mask"))
+    features = FeatureStore.open(store).read(np.arange(4), ("keypoints", "mask"))
     assert features["mask"][:, 0].all()
     joints = features["keypoints"][:, 0].astype(np.float64)
     xy_px = (joints[..., :2] + 1) / 2 * SIZES_PX[:, None, None]
@@ -128,3 +137,30 @@ def test_four_calibrated_views_agree_on_one_man(store: FeatureStore, views: Path
     assert 250 < length_mm(SHOULDERS) < 420
     shoulders, hips, ankles = (points_mm[:, each, 2] for each in ([5, 6], [11, 12], [15, 16]))
     assert np.nanmin(shoulders) > np.nanmax(hips) > np.nanmax(ankles)  # upright
+
+
+def test_a_run_on_real_people_predicts_what_they_do(store: Path, views: Path, tmp_path: Path) -> None:
+    """Two actions as unlike as walking and waving, a clip each: the linear head tells them apart."""
+    words = ["--model", "linear", "--epochs", 20, "--device", "cpu"]
+    assert run("train", store, "--out", tmp_path / "run", "--protocol", "split", *words) == 0
+    (views / "new.csv").write_text("path,start_s,end_s\ncam03.mp4,0.5,0.75\n")
+    answers = tmp_path / "answers.csv"
+    assert run("predict", "--run", tmp_path / "run", views / "new.csv", "--out", answers) == 0
+    with answers.open(newline="") as file:
+        assert [row["label_1"] for row in csv.DictReader(file)] == ["walk"]
+
+
+def test_the_commands_of_docs_weights_run(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The block of commands, line by line, in an empty folder of weights."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    text = (ROOT / "docs/weights.md").read_text(encoding="utf-8")
+    block = re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[0]
+    lines = [line.partition("#")[0].split() for line in block.splitlines()]
+    assert [line[:3] for line in lines] == [
+        ["heatpool", "weights", each] for each in ("list", "fetch", "verify")
+    ]
+    for line in lines:
+        assert main(line[1:]) == 0
+    assert "3 of 3 good" in capsys.readouterr().out

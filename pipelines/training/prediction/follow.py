@@ -28,14 +28,14 @@ from heatpool.pipelines.training.prediction.records import Answers, Prediction, 
 from heatpool.pipelines.training.prediction.scoring import RunScorer
 from heatpool.pipelines.training.prediction.segments import SegmentMerger
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult
+from heatpool.pool.records import Status
 from heatpool.pool.sources.locate import is_remote
-from heatpool.pool.store.reader import FeatureStore
-from heatpool.pool.store.writer import StoreWriter
 
 __all__ = ["follow"]
 
 _log = logging.getLogger(__name__)
+
+_LEAST_BACKLOG_S = 10.0  # streams over HTTP come in bursts of some seconds
 
 
 def follow(options: PredictOptions, *, on_prediction: Callable[[Prediction], None]) -> Answers:
@@ -79,7 +79,8 @@ def _windows(
 ) -> Iterator[LiveWindow]:
     """Yield the windows of all stretches of the stream, without rests of less than half a window."""
     answered = False
-    with Backlog(read_stream(source), most_s=options.window_s, drop=is_real_time(source)) as backlog:
+    most_s = max(options.window_s, _LEAST_BACKLOG_S)
+    with Backlog(read_stream(source), most_s=most_s, drop=is_real_time(source)) as backlog:
         for stretch in backlog.stretches(lambda: stop.asked):
             for window in extract_live(
                 _pictures(stretch),
@@ -124,28 +125,17 @@ class _Answering:
     def take(self, window: LiveWindow) -> None:
         """Answer a window."""
         span = round(window.start_s, 3), round(window.end_s, 3)
+        features, result = window.outcome.features, window.outcome.result
         shares = None
-        if window.outcome.features is not None:
-            shares = self._score(window.outcome.features, window.outcome.result)
+        if features is not None and result.status == Status.OK:
+            shares = self._scorer.probabilities_of(features, result, self._plan.spec)
         clip = replace(self._stream, start_s=span[0], end_s=span[1], clip_id=f"@{span[0]:.2f}-{span[1]:.2f}")
-        prediction = prediction_of(
-            clip, window.outcome.result, shares, self._scorer.class_names, top=self._options.top
-        )
+        prediction = prediction_of(clip, result, shares, self._scorer.class_names, top=self._options.top)
         self._on_prediction(prediction)
         if self._options.out is not None:
             self._predictions.append(prediction)
         if self._options.segments is not None and shares is not None:
             self._segments += self._merger.add(*span, shares)
-
-    def _score(self, features: ClipFeatures, result: ClipResult) -> np.ndarray:
-        """Return the (K,) probabilities of a window: by a store of one clip, as for videos."""
-        index = ClipIndex(("window",), ("",), np.array([-1], np.int32), ())
-        place, spec = self._plan.work.store, self._plan.spec
-        with StoreWriter.create(place, spec=spec, index=index, shard_clips=1, overwrite=True) as writer:
-            writer.write_shard(0, [features], [result])
-            writer.finish()
-        shares: np.ndarray = self._scorer.probabilities(FeatureStore.open(place), np.array([0]))[0]
-        return shares
 
     def finish(self) -> Answers:
         """Return all that was kept."""

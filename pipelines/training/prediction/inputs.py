@@ -85,8 +85,9 @@ def _joined(manifests: Sequence[Manifest]) -> list[Clip]:
     clips = dict[tuple[str, float, float | None], Clip]()
     for clip in (clip for manifest in manifests for clip in manifest.clips):
         clips.setdefault((os.path.abspath(clip.path), clip.start_s, clip.end_s), clip)
-    # Two folders may have a `1.mp4` each: then their paths tell them apart.
-    names = unique_ids([clip.clip_id for clip in clips.values()], [path for path, _, _ in clips])
+    # Two folders may have a `1.mp4` each: then their paths tell them apart, and of one video the times.
+    places = [f"{path}@{start_s}-{end_s}" if start_s or end_s else path for path, start_s, end_s in clips]
+    names = unique_ids([clip.clip_id for clip in clips.values()], places)
     return [replace(clip, clip_id=name) for name, clip in zip(names, clips.values(), strict=True)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pipelines.extraction.run import ExtractPlan, prepare
+from heatpool.pipelines.extraction.weights_search import recorded_weights
 from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pool.errors import HeatpoolError
@@ -44,6 +45,7 @@ def plan_extraction(
     known = {field.name for field in fields(ExtractOptions)}
     base = {name: value for name, value in {**spec.get("config", {}), **recorded}.items() if name in known}
     base |= {name: spec[name] for name in ("persons", "steps") if name in spec}
+    base |= {name: recorded_weights(base.get(name)) for name in ("weights", "detector") if name in base}
     given = {
         "weights": options.weights, "detector": options.detector, "rgb_weights": options.rgb_weights
     }  # fmt: skip

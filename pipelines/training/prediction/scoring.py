@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import torch
 
 from heatpool.classify.data.batches import load_clips
 from heatpool.classify.data.cache import LoaderCache
+from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.data.one_clip import one_clip
 from heatpool.classify.scores.fuse import fuse_scores
 from heatpool.classify.training.predict import predict_scores
 from heatpool.pipelines.training.streams import load_best, stream_reads
+from heatpool.pool.records import ClipFeatures, ClipResult, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["RunScorer"]
@@ -47,9 +50,24 @@ class RunScorer:
         """
         if not len(rows):
             return np.zeros((0, len(self.class_names)))
+        return self._fused(lambda reads: load_clips(store, rows, **reads, cache=LoaderCache()))
+
+    def probabilities_of(self, features: ClipFeatures, result: ClipResult, spec: StoreSpec) -> np.ndarray:
+        """Return (K,) float64 probabilities of one clip with a person, whose features are in no store.
+
+        Raises:
+            HeatpoolError: if the features are not such as the run was trained on.
+        """
+        found: np.ndarray = self._fused(
+            lambda reads: one_clip(features, result, spec, class_names=self.class_names, **reads)
+        )[0]
+        return found
+
+    def _fused(self, load: Callable[[Mapping[str, Any]], ClipSet]) -> np.ndarray:
+        """Score clips stream by stream; `load` gets what a stream reads."""
         scores = {}
         for name, best in self._streams.items():
-            clips = load_clips(store, rows, **stream_reads(name, best.recipe), cache=LoaderCache())
-            scores[name] = predict_scores(best, clips.with_classes(best.class_names))
+            clips = load(stream_reads(name, best.recipe)).with_classes(best.class_names)
+            scores[name] = predict_scores(best, clips)
         found: np.ndarray = np.exp(fuse_scores(scores, self._weights).log_probabilities())
         return found

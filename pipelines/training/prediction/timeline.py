@@ -79,7 +79,9 @@ def _label_axes(axes: Axes, videos: Sequence[str], *, hidden: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s).removesuffix(".00")))
     axes.tick_params(axis="x", labelsize=9)
     more = f" (and {hidden} more videos in segments.csv)" if hidden > 0 else ""
-    axes.set_xlabel(f"time from the start of the video, minutes:seconds; height: confidence{more}", fontsize=9)
+    axes.set_xlabel(
+        f"time from the start of the video, minutes:seconds; height: confidence{more}", fontsize=9
+    )
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
 

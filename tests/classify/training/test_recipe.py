@@ -30,6 +30,15 @@ def test_every_field_can_be_changed_by_name(given: dict[str, object], expected: 
     }
 
 
+def test_milestones_move_along_with_the_epochs_unless_they_are_given() -> None:
+    assert recipe_with(Recipe(), {"epochs": 130}).milestones == (70, 110)
+    assert recipe_with(Recipe(), {"epochs": 13, "seed": 1}).milestones == (7, 11)
+    assert recipe_with(Recipe(), {"epochs": 13, "milestones": (9,)}).milestones == (9,)
+    assert recipe_with(DEMO, {"epochs": 72}).milestones == DEMO.milestones  # a cosine has none
+    written = asdict(replace(Recipe(), epochs=13))  # by an older build: as it was trained
+    assert read_recipe(Recipe(), written).milestones == (35, 55)
+
+
 def test_a_recipe_inside_a_recipe_is_reached_by_the_same_names() -> None:
     found = recipe_with(HPNetRecipe(), {"dropout": 0.3, "mixup": 0, "betas": [0.9, 0.95]})
     assert (found.shared.dropout, found.mixup, found.betas) == (0.3, 0.0, (0.9, 0.95))

@@ -11,7 +11,9 @@ import pytest
 
 from heatpool.extract.datasets import DATASETS, SPECS
 from heatpool.extract.datasets.manifest import read_manifest
+from heatpool.pipelines import cli
 from heatpool.pool.records import Split
+from tests.extract.datasets.dataset_files import touch
 from tests.paths import ROOT
 
 DOCUMENT = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
@@ -50,7 +52,7 @@ def test_a_new_data_set_is_one_record(
 def test_the_table_names_every_data_set_and_its_protocols() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| (?:`([^`]+)`|the same)[^|]*\| ([^|]+) \|", DOCUMENT, re.MULTILINE)
     told = {name: (video, re.findall(r"`(\w+)`", protocols)) for name, video, protocols in rows}
-    assert told.keys() == DATASETS.keys() - {"folder", "csv"}
+    assert told.keys() == DATASETS.keys() - {"folder", "csv", "list", "intervals", "elan", "boris"}
     for make in SPECS:
         spec = make()
         video, protocols = told[spec.name]
@@ -58,23 +60,36 @@ def test_the_table_names_every_data_set_and_its_protocols() -> None:
         assert not video or spec.fields(video.rpartition(".")[0]) is not None
 
 
-def test_the_commands_are_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from heatpool.pipelines import cli
-
-    for action in ("wave", "clap"):
-        (tmp_path / "my_videos" / action).mkdir(parents=True)
-        for at in range(10):
-            (tmp_path / "my_videos" / action / f"{at}.mp4").touch()
+def test_the_commands_run_and_say_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the files that the page shows, and empty videos and pictures."""
+    for name, content in re.findall(r'```\w+ title="([^"]+)"\n(.*?)```', DOCUMENT, re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    videos = [f"my_videos/{action}/{at}.mp4" for action in ("wave", "clap") for at in range(10)]
+    frames = [
+        f"frames/{name}/img_{at:05}.jpg"
+        for name in ("wave/anna_1", "wave/ben_1", "clap/anna_2")
+        for at in (1, 2)
+    ]
+    touch(tmp_path, *videos, *frames, "recordings/a/monday.mp4", "recordings/tuesday.mp4")
     table = [f"{action}/{at},{action},{at}" for action in ("wave", "clap") for at in range(10)]
     (tmp_path / "table.csv").write_text("\n".join(["file,action,person", *table]))
     monkeypatch.chdir(tmp_path)
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("heatpool")]
-    assert len(lines) == 6
-    for line in lines:
-        words = shlex.split(line)[1:]
-        if words[0] == "manifest":
-            assert cli.main(words) == 0
-            parts = Counter(clip.splits["split"] for clip in read_manifest(tmp_path / "clips.csv").clips)
-            assert parts == {Split.TRAIN: 14, Split.VAL: 2, Split.TEST: 4}
-        else:
-            assert cli.read_command(words)  # the options are there
+    promised = commands = 0
+    for line in (line for block in blocks("sh") for line in block.splitlines()):
+        words = shlex.split(line, comments=True)
+        if words[:2] == ["heatpool", "manifest"]:
+            commands += 1
+            capsys.readouterr()
+            assert cli.main(words[1:]) == 0
+            said = capsys.readouterr().err
+        elif words:
+            assert cli.read_command(words[1:])  # the options are there
+        elif re.match(r"# \w+\.csv: ", line):
+            promised += 1
+            assert line.removeprefix("# ") in said
+    assert (commands, promised) == (8, 6)
+    parts = Counter(clip.splits["split"] for clip in read_manifest(tmp_path / "clips.csv").clips)
+    assert parts == {Split.TRAIN: 14, Split.VAL: 2, Split.TEST: 4}

@@ -30,6 +30,16 @@ def test_the_shorter_side_grows_to_the_crops_aspect(box: list[float], scale: flo
     assert centre.tolist() == pytest.approx([96, 128])
 
 
+def test_unbiased_crops_end_at_the_centres_of_their_outermost_pixels() -> None:
+    """A box of 192 x 256 reaches from 0 to 191 and 255 of its crop, not to 192 and 256."""
+    spec = CropSpec(height_px=256, width_px=192, padding=1.0, alignment="udp")
+    affine = crop_affines(np.array([[10, 20, 202, 276]]), spec)
+    wanted = [[191 / 192, 0, -10 * 191 / 192], [0, 255 / 256, -20 * 255 / 256]]
+    np.testing.assert_allclose(affine[0], wanted, rtol=1e-12)
+    corners = joints_to_frame(np.array([[[0, 0], [191, 255]]]), affine)
+    np.testing.assert_allclose(corners, [[[10, 20], [202, 276]]], atol=1e-9)
+
+
 def test_padding_enlarges_the_box() -> None:
     padded = CropSpec(height_px=256, width_px=192, padding=1.25)
     box = np.array([[0, 0, 192, 256]])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -34,6 +36,26 @@ def test_the_peak_moves_a_quarter_cell_to_its_higher_neighbour(
 def test_a_row_end_does_not_look_at_the_next_row() -> None:
     maps = one_peak(47, 5, neighbours={(0, 6): 0.7, (46, 5): 0.1})
     assert decode_heatmaps(maps, width_px=192, height_px=256)[0][0, 0].tolist() == [188.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("alignment", "expected"), [("corner", [40.0, 80.0]), ("centre", [41.5, 81.5]), ("udp", [40.64, 80.95])]
+)
+def test_a_symmetric_peak_lies_where_the_alignment_puts_its_cell(
+    alignment: Literal["corner", "centre", "udp"], expected: list[float]
+) -> None:
+    joints, _ = decode_heatmaps(one_peak(10, 20), width_px=192, height_px=256, alignment=alignment)
+    assert joints[0, 0].tolist() == pytest.approx(expected, abs=0.01)  # udp: 10 * 191 / 47, 20 * 255 / 63
+
+
+def test_udp_never_leaves_the_neighbouring_cells_and_stays_finite() -> None:
+    wild = torch.rand(4, 17, 64, 48, generator=torch.Generator().manual_seed(0))
+    for maps in (wild, torch.zeros(1, 17, 64, 48), one_peak(0, 0), one_peak(47, 63)):
+        joints, _ = decode_heatmaps(maps, width_px=192, height_px=256, alignment="udp")
+        cells = joints / torch.tensor([191 / 47, 255 / 63])
+        peak = maps.flatten(2).argmax(2)
+        at_peak = torch.stack([peak % 48, peak // 48], -1)
+        assert ((cells - at_peak).abs() <= 1 + 1e-4).all()
 
 
 def test_scores_stay_in_range() -> None:

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from heatpool.extract.networks.crops import crop_affines, joints_to_frame
+from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.vitpose import VitPose
+from heatpool.extract.records import CropSpec
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import COCO17_SKELETON
 from tests.fixtures.torchvision_shim import install
 
 pytest.importorskip("transformers")
@@ -48,6 +55,46 @@ def test_the_map_is_the_token_grid_the_head_reads(folder: Path) -> None:
     with torch.inference_mode():
         heatmaps = backbone._model.head(pose.maps[0].contiguous())
     torch.testing.assert_close(heatmaps, pose.heatmaps)
+
+
+def test_crops_and_joints_are_those_of_transformers() -> None:
+    """Boxes of any shape, people whose joints lie anywhere between cells."""
+    install()
+    from transformers.models.vitpose import image_processing_vitpose as theirs
+
+    crop = CropSpec(height_px=256, width_px=192, alignment="udp")
+    boxes = np.array([[30.0, 20, 130, 320], [200, 50, 420, 150]])
+    wanted = []
+    cells = np.random.default_rng(0).uniform([1, 1], [46, 62], (2, 17, 2)).astype(np.float32)
+    x, y = np.arange(48), np.arange(64)[:, None]
+    distance = (x - cells[..., 0, None, None]) ** 2 + (y - cells[..., 1, None, None]) ** 2
+    heatmaps = (0.9 * np.exp(-distance / 8)).astype(np.float32)
+    joints, scores = decode_heatmaps(torch.from_numpy(heatmaps), width_px=192, height_px=256, alignment="udp")
+    affines = crop_affines(boxes, crop)
+    peaks, peak_scores = theirs.get_keypoint_predictions(heatmaps)
+    refined = theirs.post_dark_unbiased_data_processing(peaks, heatmaps, kernel=11)
+    for number, (x1, y1, x2, y2) in enumerate(boxes):
+        centre, scale = theirs.box_to_center_and_scale((x1, y1, x2 - x1, y2 - y1), 192, 256)
+        matrix = theirs.get_warp_matrix(0, centre * 2, np.array([191, 255]), scale * 200)
+        np.testing.assert_allclose(affines[number], matrix, rtol=1e-5, atol=1e-4)
+        wanted.append(theirs.transform_preds(refined[number], centre, scale, [64, 48]))
+    np.testing.assert_allclose(joints_to_frame(joints.numpy(), affines), wanted, atol=0.02)
+    np.testing.assert_allclose(scores, peak_scores[..., 0], rtol=1e-6)
+    away_from_edges = ((cells > 5) & (cells < [42, 58])).all(-1)
+    in_cells = joints.numpy() / [191 / 47, 255 / 63]
+    np.testing.assert_allclose(in_cells[away_from_edges], cells[away_from_edges], atol=0.01)
+
+
+def test_the_joints_names_and_edges_are_the_models(folder: Path, tmp_path: Path) -> None:
+    assert VitPose(folder).skeleton == COCO17_SKELETON  # it has 17, and says nothing of them
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {str(number): f"L_Point{number}" for number in range(17)}
+    config["edges"] = [[0, 1], [1, 2]]
+    shutil.copytree(folder, tmp_path / "named")
+    (tmp_path / "named" / "config.json").write_text(json.dumps(config))
+    skeleton = VitPose(tmp_path / "named").skeleton
+    assert skeleton.joint_names[:2] == ("left_point0", "left_point1")
+    assert skeleton.edges == ((0, 1), (1, 2))
 
 
 def test_lower_precision_leaves_in_float32(folder: Path) -> None:

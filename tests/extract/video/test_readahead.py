@@ -57,3 +57,12 @@ def test_a_clip_that_never_ends_is_ended(make_video: VideoMaker, monkeypatch: py
     found = ends(jobs, threads=1, clip_seconds=0.3)
     said = "reading {}.mp4 took more than 0.3 s (--clip-seconds)"
     assert [end.reason for end in found] == [said.format(0), said.format(1)]
+
+
+def test_windows_of_a_film_that_hangs_each_fail(make_video: VideoMaker, tmp_path: Path) -> None:
+    hanging = tmp_path / "hangs.mp4"
+    os.mkfifo(hanging)
+    jobs = [ClipJob(0, hanging, 0, 2), ClipJob(1, hanging, 1, 3), ClipJob(2, make_video(gray_frames(6)))]
+    found = ends(jobs, threads=1, clip_seconds=0.5)
+    said = "reading hangs.mp4 took more than 0.5 s (--clip-seconds)"
+    assert [(end.at, end.reason) for end in found] == [(0, said), (1, said), (2, "")]

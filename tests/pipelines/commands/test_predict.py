@@ -15,12 +15,12 @@ from heatpool.pipelines.drawing.annotate import AnnotatedClip, annotated_paths, 
 from heatpool.pipelines.drawing.panel import PredictionPanel
 from heatpool.pool.errors import HeatpoolError
 from tests.conftest import VideoMaker
-from tests.pipelines.commands.prediction_cases import make_clip, make_run
+from tests.pipelines.commands.prediction_cases import make_clip
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("made"))
+@pytest.fixture
+def run(brightness_run: Path) -> Path:
+    return brightness_run
 
 
 def predict(run: Path, videos: Path, *words: str | Path) -> int:

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.yolo_parity import random_network
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.records import Frame
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.extraction.backends import build_detector
+from heatpool.pipelines.extraction.backends import build_backbone, build_detector
 from heatpool.pipelines.options import NetworkOptions
+from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
+from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker
-from tests.fixtures.onnx_networks import heatmap_network
+from tests.fixtures.onnx_networks import constant_network, heatmap_network
 from tests.fixtures.torchvision_shim import install
 
 
@@ -46,15 +49,11 @@ def videos(make_video: VideoMaker, tmp_path: Path) -> Path:
 
 
 def test_yolo_pose(videos: Path, tmp_path: Path) -> None:
-    from ultralytics.nn.tasks import PoseModel
-
-    torch.manual_seed(0)
-    model = PoseModel("yolo11n-pose.yaml", nc=1, verbose=False)
-    model.names = {0: "person"}
-    torch.save({"model": model, "train_args": {}}, tmp_path / "pose.pt")
-    weights = ["--weights", tmp_path / "pose.pt", "--min-score", "1e-6", "--person-selection", "first"]
+    narrow = {"scales": {"n": [0.33, 0.125, 256]}}
+    path = random_network("yolo11n-pose.yaml", tmp_path / "pose.pt", raised=1, image_px=128, **narrow)
+    weights = ["--weights", path, "--person-selection", "first"]
     store = extract(tmp_path, "--backend", "yolo-pose", *weights, "--tap", "p3,p4")
-    assert (store.spec.backbone, store.spec.tap, store.spec.channels) == ("yolo-pose", "p3+p4", 64 + 128)
+    assert (store.spec.backbone, store.spec.tap, store.spec.channels) == ("yolo-pose", "p3+p4", 32 + 32)
     assert store.spec.weights_sha256 == hashlib.sha256((tmp_path / "pose.pt").read_bytes()).hexdigest()
     assert (store.clips.status == Status.OK).all()
     assert np.abs(store.read(np.arange(4))["pooled"]).max() > 0
@@ -100,7 +99,7 @@ def test_vitpose_with_a_detector_by_checkpoint(videos: Path, tmp_path: Path) -> 
     torch.manual_seed(0)
     detector = DetectionModel("yolo11n.yaml", nc=1, verbose=False)
     detector.names = {0: "person"}
-    torch.save({"model": detector, "train_args": {}}, tmp_path / "detect.pt")
+    torch.save({"model": detector, "train_args": {"imgsz": 64}}, tmp_path / "detect.pt")
     options = ["--backend", "vitpose", "--weights", tmp_path / "vit", "--detector", tmp_path / "detect.pt"]
     store = extract(
         tmp_path,
@@ -172,6 +171,68 @@ def test_pooling_around_the_joint_differs_from_pooling_at_it(
     around = extract(tmp_path, *plain, "--pooling", pooling).read(np.arange(4))["pooled"].astype(np.float32)
     assert not np.allclose(at, around, atol=1e-3)
     assert np.isfinite(around).all()
+
+
+def test_an_onnx_detector_finds_the_persons(videos: Path, tmp_path: Path) -> None:
+    """Its one person fills the left half of each 128 x 96 frame: of 64 x 64, columns to 32, rows 8 to 56."""
+    rows = np.zeros((1, 300, 6))
+    rows[0, 0] = 0, 8, 32, 56, 0.9, 0
+    detector = constant_network(tmp_path / "person.onnx", {"output0": rows})
+    network = heatmap_network(tmp_path / "pose.onnx")
+    pose = ["--backend", "onnx", "--weights", network, "--tap", "brightness"]
+    store = extract(tmp_path, *pose, "--detector", detector)
+    assert store.spec.config["detector"] == "person.onnx"
+    boxes = store.read(np.arange(4), ("boxes",))["boxes"]
+    np.testing.assert_allclose(boxes[:, 0], np.broadcast_to([0, 0, 0.5, 1], (4, 4, 4)), atol=1e-3)
+    assert not boxes[:, 1].any()
+
+
+def test_what_is_given_of_an_onnx_networks_input_is_recorded_and_nothing_else(
+    plain: list[str | Path], tmp_path: Path
+) -> None:
+    usual = extract(tmp_path, *plain)
+    assert not [key for key in usual.spec.config if key.startswith("onnx_")]
+    given = ["--onnx-mean", "127,127,127", "--onnx-scale", "255", "--onnx-alignment", "centre"]
+    store = extract(tmp_path, *plain, *given, out="other.zarr")
+    told = {key: value for key, value in store.spec.config.items() if key.startswith("onnx_")}
+    assert told == {"onnx_mean": [127, 127, 127], "onnx_scale": "255", "onnx_alignment": "centre"}
+    pooled = [each.read(np.arange(4))["pooled"].astype(np.float32) for each in (usual, store)]
+    assert not np.allclose(*pooled, atol=1e-2)
+    extract(tmp_path, *plain, *given, "--resume", out="other.zarr")
+
+
+def test_the_skeleton_is_the_networks_or_that_of_a_file(
+    plain: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert extract(tmp_path, *plain).spec.graph == COCO17_SKELETON
+    names = [f"point{number}" for number in range(17)]
+    chain = tmp_path / "chain.yaml"
+    chain.write_text(f"joints: {names}\nedges: [[point0, point1], [1, 2]]\n")
+    store = extract(tmp_path, *plain, "--skeleton", chain, out="named.zarr")
+    assert store.spec.graph == Skeleton("chain", tuple(names), ((0, 1), (1, 2)))
+    chain.write_text("joints: [a, b]\nedges: [[a, b]]\n")
+    places = ["--videos", tmp_path / "videos", "--out", tmp_path / "x2.zarr", "--skeleton", chain]
+    assert main([str(each) for each in ("extract", *places, *plain, "--device", "cpu")]) == 1
+    assert "expected the network's 17 joints" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"detector": "onnx"}, "expected the file of the detector, --detector person.onnx"),
+        ({"detector": "none.onnx"}, "expected an ONNX file, cannot read none.onnx"),
+    ],
+)
+def test_an_onnx_detector_needs_its_file(tmp_path: Path, options: dict[str, str], message: str) -> None:
+    manifest = Manifest((Clip("a", tmp_path / "a.mp4"),), (), tmp_path)
+    with pytest.raises(HeatpoolError, match=message):
+        build_detector(NetworkOptions(**options), manifest, device=torch.device("cpu"))  # type: ignore[arg-type]
+
+
+def test_the_input_of_onnx_networks_is_of_no_other() -> None:
+    options = NetworkOptions(backend="tiny", onnx_scale="255")
+    with pytest.raises(HeatpoolError, match="expected --onnx-scale with --backend onnx only"):
+        build_backbone(options, device=torch.device("cpu"))
 
 
 def test_min_score_holds_for_a_file_of_boxes_too(tmp_path: Path) -> None:

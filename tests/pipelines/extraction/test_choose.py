@@ -12,7 +12,11 @@ from heatpool.extract.networks.weight_sources import WEIGHTS, PackageMember, kno
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.extraction import weights_fetch
 from heatpool.pipelines.extraction.choose import choose_networks
-from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
+from heatpool.pipelines.extraction.weights_search import (
+    FOLDER_VARIABLE,
+    WeightsSearchPath,
+    recorded_weights,
+)
 from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -252,6 +256,15 @@ def test_the_users_own_folder_is_searched_first(tmp_path: Path, monkeypatch: pyt
     path = WeightsSearchPath.of_machine()
     assert path.folders[0] == tmp_path
     assert path.find("yolo11n-pose.pt") == tmp_path / "yolo11n-pose.pt"
+
+
+def test_recorded_weights_are_found_again_on_another_machine(tmp_path: Path) -> None:
+    put(tmp_path, "yolo26n.pt")
+    here = str(tmp_path / "yolo26n.pt")
+    gone = "/nowhere/yolo26n.pt"
+    assert [recorded_weights(each) for each in (here, gone, "/nowhere/mine.pt", None)] == [
+        here, "yolo26n.pt", "/nowhere/mine.pt", None,
+    ]  # fmt: skip
 
 
 def test_extract_chooses_loads_and_says_why(

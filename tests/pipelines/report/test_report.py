@@ -11,12 +11,14 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from heatpool.classify.scores.scores import save_scores
 from heatpool.classify.training.recipe import Recipe
 from heatpool.pipelines.cli import read_command
+from heatpool.pipelines.drawing.video_writer import write_png
 from heatpool.pipelines.extraction.run_file import write_run_file
 from heatpool.pipelines.options import ExtractOptions, TrainOptions
 from heatpool.pipelines.report import write_report
@@ -231,6 +233,19 @@ def test_other_network_is_said(tmp_path: Path, store: FeatureStore, videos: Path
         write_report(make_run(tmp_path / "run"), store, videos_root=videos, load_network=lambda: other)
     ).text
     assert "They come from another network (spot, weights cdcdcdcdcdcd) than the features." in text
+
+
+def test_contact_sheets_are_shown_with_licence_and_origin(tmp_path: Path, store: FeatureStore) -> None:
+    sheet, caption = tmp_path / "sheet.png", "Clip of somebody, BSD-3-Clause"
+    write_png(sheet, np.full((60, 3200, 3), 90, np.uint8))
+    run = make_run(tmp_path / "run")
+    page = Page(write_report(run, store, videos_root=None, sheets=[(sheet, caption)]))
+    assert "Contact sheets" in page.text
+    assert caption in page.text
+    assert [image["width"] for image in page.images if caption in image["alt"]] == ["1600"]
+    assert "Contact sheets" not in Page(write_report(run, store, videos_root=None)).text
+    with pytest.raises(HeatpoolError, match=r"expected a picture, got .*none\.png"):
+        write_report(run, store, videos_root=None, sheets=[(tmp_path / "none.png", caption)])
 
 
 def test_one_stream_without_val(tmp_path: Path, store: FeatureStore) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,10 @@ def clip(row: int) -> ClipFeatures:
     return ClipFeatures(pooled, keypoints, boxes, mask, np.arange(STEPS, dtype=np.float32) / 25)
 
 
-def make_store(path: Path, *, labelled: bool = True, channels: int = CHANNELS) -> Path:
+def make_store(
+    path: Path, *, labelled: bool = True, joints: int = 17, channels: int = CHANNELS, **spec: Any
+) -> Path:
+    """A store of the clips, of their first joints and channels."""
     parts = [(Split.TRAIN, Split.TRAIN, Split.VAL, Split.TEST)[(row // 2) % 4] for row in range(CLIPS)]
     labels = [0 if rising(row) else 1 for row in range(CLIPS)] if labelled else [-1] * CLIPS
     index = ClipIndex(
@@ -48,14 +53,12 @@ def make_store(path: Path, *, labelled: bool = True, channels: int = CHANNELS) -
         },
         splits={"xsub": np.array(parts, np.uint8)},
     )
-    spec = StoreSpec(2, STEPS, 17, channels, "tiny", "tap", "ab" * 32, {})
-    writer = StoreWriter.create(path, spec=spec, index=index, shard_clips=CLIPS)
-    clips = [clip(row) for row in range(CLIPS)]
-    if channels != CHANNELS:
-        clips = [
-            ClipFeatures(each.pooled[..., :channels], each.keypoints, each.boxes, each.mask, each.time_s)
-            for each in clips
-        ]
+    about = StoreSpec(2, STEPS, joints, channels, "tiny", "tap", "ab" * 32, {}, **spec)
+    writer = StoreWriter.create(path, spec=about, index=index, shard_clips=CLIPS)
+    clips = [
+        replace(each, pooled=each.pooled[:, :, :joints, :channels], keypoints=each.keypoints[:, :, :joints])
+        for each in map(clip, range(CLIPS))
+    ]
     writer.write_shard(0, clips, [ClipResult(Status.OK, STEPS, 25.0, 64, 48, 1)] * CLIPS)
     writer.finish()
     return path

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heatpool.pool.derive.merge import merge_stores, subset_store
+from heatpool.pool.derive.merge import join_config, merge_stores, subset_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.store.digests import store_digest
@@ -77,6 +77,22 @@ def test_stores_of_another_kind_are_not_merged(tmp_path: Path, changes: dict) ->
     ) as error:
         merge_stores([FeatureStore.open(tmp_path / "a.zarr"), other], tmp_path / "c.zarr")
     assert "\n" not in str(error.value)
+
+
+def test_stores_of_different_boxes_are_merged_and_name_all_of_them(tmp_path: Path) -> None:
+    """Who found the boxes is provenance of a part; the detector is one."""
+    config = {"detector": "boxes-file", "boxes_sha256": "aa"}
+    make_store(tmp_path / "a.zarr", spec=make_spec(config=config)).close()
+    a = FeatureStore.open(tmp_path / "a.zarr")
+    merge_stores(
+        [a, other_store(tmp_path / "b.zarr", config=config | {"boxes_sha256": "bb"})], tmp_path / "ab"
+    )
+    ab = FeatureStore.open(tmp_path / "ab")
+    assert ab.spec.config["boxes_sha256"] == ["aa", "bb"]
+    assert join_config([ab.spec, a.spec])["boxes_sha256"] == ["aa", "bb"]
+    other = other_store(tmp_path / "e.zarr", config=config | {"detector": "yolo26s.pt"})
+    with pytest.raises(HeatpoolError, match=r"config\.detector: 'boxes-file' in the store"):
+        merge_stores([a, other], tmp_path / "ae.zarr")
 
 
 def test_an_unfinished_store_is_not_merged(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heatpool.extract.datasets.delimited import open_table
+from heatpool.extract.datasets.manifest import read_manifest
+from heatpool.pool.errors import HeatpoolError
+
+
+def read(
+    path: Path, content: str | bytes, *needed: str
+) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with open_table(path, needed=needed) as (header, rows):
+        return header, list(rows)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_header_says_the_delimiter(tmp_path: Path, delimiter: str) -> None:
+    lines = ["\ufeffpath, note ", 'a.mp4,"x; y,\tz"', "", ",,", '"b\n1.mp4",', "c.mp4"]
+    text = "\r\n".join(
+        line.replace(",", delimiter) if at != 1 else f'a.mp4{delimiter}"x; y,\tz"'
+        for at, line in enumerate(lines)
+    )
+    header, rows = read(tmp_path / "t.csv", text)
+    assert header == ("path", "note")
+    assert rows == [
+        (2, {"path": "a.mp4", "note": "x; y,\tz"}),
+        (6, {"path": "b\n1.mp4", "note": ""}),  # a row may have several lines; the last one counts
+        (7, {"path": "c.mp4", "note": ""}),
+    ]
+
+
+def test_a_header_may_stand_below_other_lines(tmp_path: Path) -> None:
+    text = "Observation id\tone\n\nTime\tSubject\n1.5\tanna\n"
+    assert read(tmp_path / "t.tsv", text, "Time", "Subject") == (
+        ("Time", "Subject"),
+        [(4, {"Time": "1.5", "Subject": "anna"})],
+    )
+    assert read(tmp_path / "t.tsv", text, "Behaviour")[0] == ("Observation id", "one")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "path,start_s\na.mp4,1\nb.mp4,1,5\n",
+            "values as columns in line 3 of t.csv, got 3 .*; numbers have decimal points",
+        ),
+        (
+            "path;start_s\na.mp4;1,5\n",
+            "a number in column start_s, got '1,5' in line 2 of t.csv; numbers have decimal points",
+        ),
+        ("path,a,a\n", "expected each column once in t.csv, got 'a' twice"),
+        ("path\né.mp4\n".encode("latin-1"), "save it as a table in UTF-8"),
+        ("path\na.mp4\n".encode("utf-16"), "save it as a table in UTF-8"),
+        (b"path\n" + b"x" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(tmp_path: Path, content: str | bytes, message: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(HeatpoolError, match=message) as caught:
+        read_manifest(path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,139 @@
+"""Labels and splits from a manifest, for a run and for good, on the small store of `train_cases`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heatpool.classify.scores.scores import load_scores
+from heatpool.pipelines.cli import main
+from heatpool.pipelines.runs.labels import read_run_labels
+from heatpool.pool.archive.pack import pack
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.verify import verify_store
+from tests.pipelines.training.train_cases import CLIPS, make_store, rising, train
+
+FAST = ("--model", "linear", "--input", "pooled", "--epochs", "6", "--batch-size", "8", "--quiet")
+HEADER = "path,class_name,subject,mine"
+LEFT_OUT = 4
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(tmp_path_factory.mktemp("store") / "features.zarr")
+
+
+def rows(name: Callable[[int], str] = lambda row: "up" if rising(row) else "down") -> list[str]:
+    """Other names in another order, found by path; the first clips are left out, one clip is new."""
+    part = ("test", "train", "train", "val")
+    known = [f"{row}.mp4,{name(row)},q{row % 6},{part[row // 2 % 4]}" for row in range(LEFT_OUT, CLIPS)]
+    return [*known, "new.mp4,up,q0,train"]
+
+
+def write(path: Path, lines: list[str], header: str = HEADER) -> Path:
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def relabelled_run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("relabelled")
+    manifest = write(folder / "new.csv", rows())
+    assert train(store, folder / "run", "--manifest", str(manifest), *FAST) == 0
+    return folder / "run"
+
+
+def test_a_run_has_the_labels_and_splits_of_its_manifest(
+    store: Path, relabelled_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = FeatureStore.open(store).clips
+    summary = json.loads((relabelled_run / "summary.json").read_text())
+    assert summary["class_names"] == ["down", "up"]
+    assert summary["protocol"] == "mine"
+    scores = load_scores(relabelled_run / "scores_test.npz")
+    tested = [row for row in range(LEFT_OUT, CLIPS) if row // 2 % 4 == 0]
+    assert scores.clip_ids == tuple(f"clip {row}" for row in tested)
+    assert scores.labels.tolist() == [int(rising(row)) for row in tested]
+    assert (relabelled_run / "by_subject_test.csv").read_text().splitlines()[1].startswith("q0,")
+    assert "subject q0" in (relabelled_run / "report.html").read_text()
+    assert before.class_names == ("rise", "fall")  # the store is as it was
+    kept = read_run_labels(relabelled_run)
+    assert kept is not None
+    assert kept.label.tolist()[: LEFT_OUT + 2] == [-1] * LEFT_OUT + [1, 0]
+
+
+def test_what_does_not_join_is_counted(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write(tmp_path / "new.csv", rows())
+    assert main(["relabel", str(store), str(manifest), "--out", str(tmp_path / "x.zarr")]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert f"{LEFT_OUT} of {CLIPS} clips of {store} are not in {manifest}: left out" in lines[0]
+    assert f"1 of {CLIPS - LEFT_OUT + 1} clips of {manifest} are not in {store}: without features" in lines[1]
+    assert f"{CLIPS - LEFT_OUT} of {CLIPS} clips labelled, 2 classes, splits: mine" in lines[2]
+
+
+def test_evaluating_and_resuming_take_the_labels_of_the_run(
+    store: Path, relabelled_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, manifest = tmp_path / "run", relabelled_run.parent / "new.csv"
+    shutil.copytree(relabelled_run, run)
+    assert main(["evaluate", "--run", str(run), "--split", "val", "--device", "cpu"]) == 0
+    again = json.loads((run / "evaluate-val" / "evaluation.json").read_text())
+    summary = json.loads((run / "summary.json").read_text())
+    assert again["fused"]["val"] == summary["fused"]["val"]
+    assert train(store, run, "--manifest", str(manifest), *FAST, "--resume") == 0
+    changed = write(tmp_path / "new.csv", rows(lambda row: "up" if row % 3 else "down"))
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace(str(manifest), str(changed)))
+    capsys.readouterr()
+    assert train(store, run, "--manifest", str(changed), *FAST, "--resume") == 1
+    assert "was begun with other labels, splits or clips" in capsys.readouterr().err
+
+
+def test_its_config_trains_it_again_and_a_relabelled_store_gives_the_same(
+    store: Path, relabelled_run: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.zarr"
+    shutil.copytree(store, other)
+    features = other / "pooled" / "c.0.0.0.0.0"
+    inode = features.stat().st_ino
+    assert main(["relabel", str(other), str(relabelled_run.parent / "new.csv"), "--quiet"]) == 0
+    assert features.stat().st_ino == inode
+    assert not verify_store(other).problems
+    assert train(other, tmp_path / "b", *FAST) == 0
+    options = ["--out", str(tmp_path / "a"), "--device", "cpu", "--threads", "1", "--quiet"]
+    assert main(["train", "--config", str(relabelled_run / "config.yaml"), *options]) == 0
+    runs = [load_scores(run / "scores_test.npz") for run in (relabelled_run, tmp_path / "a", tmp_path / "b")]
+    for scores in runs[1:]:
+        assert (scores.clip_ids, scores.class_names) == (runs[0].clip_ids, runs[0].class_names)
+        np.testing.assert_array_equal(scores.scores, runs[0].scores)
+
+
+def test_several_seeds_keep_the_labels_each(store: Path, relabelled_run: Path, tmp_path: Path) -> None:
+    manifest = str(relabelled_run.parent / "new.csv")
+    assert train(store, tmp_path / "run", "--manifest", manifest, "--seeds", "2", *FAST) == 0
+    assert main(["evaluate", "--run", str(tmp_path / "run" / "seed_1"), "--device", "cpu", "--quiet"]) == 0
+    evaluated = tmp_path / "run" / "seed_1" / "evaluate-test" / "scores_test.npz"
+    assert load_scores(evaluated).class_names == ("down", "up")
+
+
+def test_what_does_not_fit_is_one_line(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = write(tmp_path / "foreign.csv", ["x.mp4,up,q,train"])
+    assert train(store, tmp_path / "run", "--manifest", str(foreign)) == 1
+    assert main(["relabel", str(store), str(foreign)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert "expected a clip_id or path as it has them, such as 'clip 0' or '0.mp4', got 'x' and" in line
+    pack(FeatureStore.open(store), tmp_path / "x.hpz")
+    assert main(["relabel", str(tmp_path / "x.hpz"), str(write(tmp_path / "new.csv", rows()))]) == 1
+    assert "unpack it first: heatpool archive unpack" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import StoreSpec
+from heatpool.pool.skeleton import (
+    COCO17_SKELETON,
+    NTU25_SKELETON,
+    Skeleton,
+    guess_skeleton,
+    read_skeleton,
+)
+from heatpool.pool.store.attributes import root_attributes, spec_from_attributes
+
+HAND = """
+name: three fingers
+joints: [wrist, thumb, index]
+edges: [[wrist, thumb], [0, 2]]
+"""
+
+
+def spec_of(skeleton: Skeleton) -> StoreSpec:
+    return StoreSpec(
+        2, 4, skeleton.joints, 5, "tiny", "tap", "", {},
+        skeleton=skeleton.name, joint_names=skeleton.joint_names, edges=skeleton.edges,
+    )  # fmt: skip
+
+
+def test_a_file_names_joints_and_joins_them_by_name_or_number(tmp_path: Path) -> None:
+    file = tmp_path / "hand.yaml"
+    file.write_text(HAND, encoding="utf-8")
+    assert read_skeleton(file) == Skeleton("three fingers", ("wrist", "thumb", "index"), ((0, 1), (0, 2)))
+    file.write_text("joints: [a, b]", encoding="utf-8")
+    assert read_skeleton(file) == Skeleton("hand", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("joints: [a, b", "expected YAML, got"),
+        ("!!python/object/apply:os.system [true]", "expected YAML, got"),
+        ("[a, b]", "expected joints, edges and perhaps name, got list"),
+        ("names: [a, b]", "expected joints, edges and perhaps name, got names"),
+        ("joints: {a: 1}", "expected joints and edges as lists, got {'a': 1}"),
+        ("joints: [a, a]", "expected a name and unique joint names"),
+        ("joints: [a, b]\nedges: [[a, c]]", "expected edges between its joints, got 'c'"),
+        ("joints: [a, b]\nedges: [[0, 2]]", "expected edges between joints 0 to 1, got [(0, 2)]"),
+        ("joints: [a, b]\nedges: [[0, 0]]", "expected edges between joints 0 to 1, got [(0, 0)]"),
+        ("joints: [a, b]\nedges: [[0, 1], [b, a]]", "expected each edge once"),
+        ("joints: [a, b]\nedges: [ab]", "expected edges as pairs of joints, got 'ab'"),
+    ],
+)
+def test_other_files_are_refused_in_a_line(text: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(HeatpoolError) as refused:
+        read_skeleton(file)
+    assert str(refused.value).startswith(f"{file}: {reason}")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match="cannot be read as a skeleton file"):
+        read_skeleton(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    "skeleton", [COCO17_SKELETON, NTU25_SKELETON, Skeleton("pair", ("a", "b"), ((1, 0),))]
+)
+def test_a_store_keeps_names_and_edges(skeleton: Skeleton) -> None:
+    spec = spec_of(skeleton)
+    attributes = root_attributes(spec, clips=1, shard_clips=1)
+    assert attributes["joint_names"] == list(skeleton.joint_names)
+    assert ("edges" in attributes) == (skeleton is not COCO17_SKELETON)  # its bytes are as they always were
+    assert spec_from_attributes(attributes) == spec
+    assert spec.graph == skeleton
+
+
+def test_stores_from_before_there_were_edges_are_read() -> None:
+    spec = StoreSpec(2, 4, 17, 5, "tiny", "tap", "", {})
+    assert spec.graph == COCO17_SKELETON
+    assert spec == spec_of(COCO17_SKELETON)
+    old = root_attributes(spec_of(Skeleton.unnamed(21)), clips=1, shard_clips=1)
+    del old["edges"]
+    old["joint_names"] = list(COCO17_SKELETON.joint_names)
+    for name in ("unnamed21", "coco17"):  # they called everything coco17, with its 17 names
+        read = spec_from_attributes(
+            {**old, "skeleton": name, "joint_names": list(COCO17_SKELETON.joint_names)}
+        )
+        assert read.graph == Skeleton.unnamed(21)
+
+
+def test_names_and_edges_must_be_of_the_joints() -> None:
+    with pytest.raises(ValueError, match="expected 3 joint names, got 2"):
+        StoreSpec(2, 4, 3, 5, "tiny", "tap", "", {}, skeleton="pair", joint_names=("a", "b"))
+    with pytest.raises(ValueError, match="expected edges between joints 0 to 2"):
+        StoreSpec(2, 4, 3, 5, "tiny", "tap", "", {}, skeleton="three", edges=((0, 3),))
+
+
+def test_files_that_tell_the_number_of_joints_only() -> None:
+    ntu = ["S001C001P001R001A001", "S001C002P003R002A060"]
+    assert guess_skeleton(17, ntu) is COCO17_SKELETON
+    assert guess_skeleton(25, ntu) is NTU25_SKELETON
+    assert guess_skeleton(25, [*ntu, "clip 3"]) == Skeleton.unnamed(25)
+    assert guess_skeleton(21, ["a"]).joint_names[20] == "20"
