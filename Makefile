@@ -31,7 +31,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 $(LINKS): heatpool/%:
 	ln -s ../$* $@
 
-demo: install ## the whole pipeline on the embedded data set: render, extract, train, evaluate, report.html
+demo: install ## the whole pipeline on the embedded data set, and a real clip: render, extract, train, evaluate, report.html
 	$(BIN)/heatpool demo $(ARGS)
 
 extract: install ## stage one: VIDEOS=<folder or manifest.csv> OUT=<store>; without them the demo data set

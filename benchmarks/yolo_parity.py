@@ -2,8 +2,9 @@
 
 Usage: python -m benchmarks.yolo_parity --weights yolo11n-pose.pt --videos ../shared/videos clip.mp4 …
 
-Without a YOLO26 checkpoint among the weights, one with random weights stands for that generation: it finds
-300 "persons" a frame, so every comparison is one over thousands of joints.
+Without a YOLO26 checkpoint among the weights, random ones stand for that generation: they find hundreds of
+"persons" a frame, so every comparison is one over thousands of joints. A YOLO26 network has two heads;
+`predict` takes the one whose doubles are thinned out, unless its checkpoint holds the end-to-end head alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +58,13 @@ class Differences:
 
 
 def random_network(
-    config: str, path: Path, *, raised: float | Sequence[float] = 1.5, image_px: int = 640, **changes: object
+    config: str,
+    path: Path,
+    *,
+    raised: float | Sequence[float] = -4.0,
+    image_px: int = 640,
+    end2end: bool = False,
+    **changes: object,
 ) -> Path:
     """Save a pose network of an ultralytics configuration with random weights.
 
@@ -65,6 +73,7 @@ def random_network(
         path: of the checkpoint.
         raised: bias of the classes, one for all or one each, so that something is found.
         image_px: longer side of the input that the checkpoint says it was trained at.
+        end2end: keep only the head of YOLO26 that needs no non-maximum suppression.
         changes: entries of the configuration that are set otherwise, and `names`, the class names.
     """
     from ultralytics.nn.tasks import PoseModel, yaml_model_load
@@ -78,8 +87,35 @@ def random_network(
         for branch in branches or ():
             branch[-1].bias.data[:] = torch.tensor(raised)
     model.names = names
+    _spread(model)
+    if end2end:
+        model.end2end = True
+        model.eval().fuse(verbose=False)
     torch.save({"model": model, "train_args": {"task": "pose", "imgsz": image_px}}, path)
     return path
+
+
+def _spread(model: Any) -> None:
+    """Let activations keep their size through the layers, and what the heads give have a spread of one.
+
+    As a new network is, its maps fade to nothing and every cell predicts the same.
+    """
+    layers = [each for each in model.modules() if isinstance(each, torch.nn.Conv2d)]
+    for layer in (each for each in layers if each.bias is None and each.weight.requires_grad):
+        torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    hooks = [each.register_forward_hook(_spread_one) for each in layers if each.bias is not None]
+    blobs = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 20), (192, 320), mode="bilinear")
+    for end2end in (True, False) if hasattr(model.model[-1], "one2one_cv2") else (False,):
+        model.end2end = end2end
+        with torch.no_grad():
+            model.eval()(blobs)
+    for hook in hooks:
+        hook.remove()
+
+
+def _spread_one(layer: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+    assert isinstance(layer.weight, torch.Tensor)
+    layer.weight /= output.std()
 
 
 def compare(weights: Path, images: Sequence[np.ndarray], *, image_px: int | None = None) -> Differences:
@@ -169,9 +205,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         rows = {path.name: path for path in options.weights}
         if not any("26" in name for name in rows):
-            rows["yolo26n-pose, random"] = random_network(
-                "yolo26n-pose.yaml", Path(folder) / "yolo26n-pose.pt"
-            )
+            for head, end2end in (("", False), (", end to end", True)):
+                path = Path(folder) / f"{end2end}.pt"
+                random_network("yolo26n-pose.yaml", path, end2end=end2end)
+                rows[f"yolo26n-pose, random weights{head}"] = path
         for name, path in rows.items():
             print(compare(path, images).row(name), flush=True)
     return 0

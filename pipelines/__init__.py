@@ -10,7 +10,7 @@ __all__, __getattr__, __dir__ = lazy_exports(
         "Evaluation": "training.evaluate",
         "Extraction": "extraction.run",
         "Fusion": "training.fusion",
-        "Prediction": "training.predict",
+        "Prediction": "training.prediction.records",
         "Run": "training.trained_run",
         "ablate": "training.ablation",
         "compare": "training.comparison",

@@ -45,7 +45,8 @@ COMMANDS: dict[str, Command] = {
         "heatpool manifest my_videos clips.csv --test-fraction 0.2 --val-fraction 0.1\n"
         "heatpool manifest nturgb+d_rgb ntu120.csv --dataset ntu120 --val-fraction 0.05\n"
         "heatpool manifest my_videos clips.csv --dataset csv --annotations table.csv \\\n"
-        "    --columns path=file,label=action,subject=person",
+        "    --columns path=file,label=action,subject=person\n"
+        "heatpool manifest recordings clips.csv --dataset elan --tiers posture",
         bare="videos out",
     ),
     "doctor": Command(

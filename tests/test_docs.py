@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+import heatpool
+from heatpool.extract.demo.dataset import DemoSpec, render_demo
+from heatpool.pipelines.cli import main
 from heatpool.pipelines.command_table import COMMANDS
 from tests.paths import ROOT
+from tests.pipelines.training.train_cases import make_store
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -35,6 +40,51 @@ def test_the_example_of_python_md_runs(tmp_path: Path) -> None:
     assert "{'ok': 9}" in done.stdout
     assert "missing.hpz" in done.stdout.splitlines()[-1]
     assert (tmp_path / "features.hpz").is_file()
+
+
+def run_commands(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do a page from top to bottom in a folder: write its CSV blocks, run its Python and the commands of sh.
+
+    A file is called by the last name in code before its block.
+    """
+    monkeypatch.chdir(folder)
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for before, kind, block in re.findall(
+        r"(.*?)^```(sh|csv|python)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE
+    ):
+        if kind == "python":
+            exec(compile(block, page, "exec"), {})
+            continue
+        if kind == "csv":
+            (folder / re.findall(r"`([\w.]+)`", before)[-1]).write_text(block, encoding="utf-8")
+            continue
+        for command in block.replace("\\\n", "").splitlines():
+            program, *words = shlex.split(command, comments=True)
+            assert program == "heatpool"
+            assert main(words) == 0, command
+
+
+def test_the_commands_of_labels_md_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = render_demo(DemoSpec.small(), tmp_path / "demo")
+    six = clips.read_text(encoding="utf-8").splitlines()[:7]
+    (tmp_path / "demo" / "six.csv").write_text("\n".join(six) + "\n", encoding="utf-8")
+    run_commands("labels.md", tmp_path / "demo", monkeypatch)
+    table = heatpool.open("features.zarr").clips
+    assert table.class_names == ("SHAKE HANDS", "WAVE")
+    assert (len(table), int((table.label >= 0).sum()), table.protocols) == (9, 8, ("my_split",))
+    folds = heatpool.load_run("folds")
+    assert (folds.protocol, folds.figures["fused"].clips) == ("3 folds by subject", 8)
+    assert heatpool.load_run("two_classes").class_names == ("shake hands", "wave")
+    assert heatpool.open("with_folds.zarr").clips.protocols == ("fold_1", "fold_2", "fold_3")
+
+
+def test_the_commands_of_training_md_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_store(tmp_path / "features.zarr")
+    (tmp_path / "more_features.zarr").symlink_to("features.zarr")
+    run_commands("training.md", tmp_path, monkeypatch)
+    assert heatpool.load_run("mine").model == "mlp"
+    assert Path("elsewhere/evaluation.json").is_file()
+    assert "probe" in Path("compared.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

@@ -110,6 +110,7 @@ COMMANDS = (
     "info features.zarr",
     "train --model linear --features features.zarr --out new --epochs 1",
     "evaluate new",
+    "predict new --features features.zarr --segments answers",
     "fuse new run --out fused",
     "compare new run",
     "ablate features.zarr --out ablation --epochs 1",

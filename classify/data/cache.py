@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from heatpool.pool.disk.atomic import atomic_folder
-from heatpool.pool.disk.files import clean_leftovers
+from heatpool.pool.disk.files import cache_folder, clean_leftovers
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.digests import store_digest
 
@@ -31,7 +31,6 @@ __all__ = [
     "FeatureRows",
     "LoaderCache",
     "Persons",
-    "cache_folder",
     "cached_bytes",
     "find_persons",
 ]
@@ -110,7 +109,7 @@ class LoaderCache:
     """
 
     mode: CacheMode = "ram"
-    folder: Path = field(default_factory=lambda: cache_folder())
+    folder: Path = field(default_factory=cache_folder)
     limit_bytes: int = 100 * 10**9
     on_clips: OnClips | None = None
 
@@ -209,11 +208,6 @@ class LoaderCache:
                 f"{self.folder}: expected {_gb(size)} of free disk for the features, got {_gb(free)}; "
                 "use another --cache-dir"
             )
-
-
-def cache_folder() -> Path:
-    """Where caches lie unless told otherwise: `heatpool` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heatpool"
 
 
 def cached_bytes(folder: Path) -> dict[Path, int]:

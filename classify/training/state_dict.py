@@ -38,9 +38,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise HeatpoolError(f"{path}: cannot be read ({error.strerror or error})") from error
     except _DAMAGED as error:
-        told = str(error).partition("WeightsUnpickler error:")  # after advice for programmers
-        reason = shorten(" ".join((told[2] or told[0]).split()), limit=120)
-        raise HeatpoolError(f"{path}: expected weights as torch.save writes them, got {reason}") from error
+        raise HeatpoolError(
+            f"{path}: expected weights as torch.save writes them, got {_reason(str(error))}"
+        ) from error
     state = _find(content)
     if not state:
         raise HeatpoolError(
@@ -50,6 +50,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if all(name.startswith(_PARALLEL) for name in state):
         state = {name.removeprefix(_PARALLEL): tensor for name, tensor in state.items()}
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def _reason(text: str) -> str:
+    """What is wrong, without torch's advice for programmers in front of it."""
+    for advice in ("WeightsUnpickler error:", "from a trusted source."):
+        text = text.partition(advice)[2] or text
+    return shorten(" ".join(text.split()), limit=120)
 
 
 class _InertDict:

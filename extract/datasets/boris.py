@@ -15,7 +15,7 @@ from typing import Any
 from heatpool.extract.datasets.delimited import open_table
 from heatpool.extract.datasets.intervals import interval_row, list_intervals, parse_time_s
 from heatpool.extract.datasets.listing import Listing, VideoFolder, read_json
-from heatpool.extract.datasets.table import Row
+from heatpool.extract.datasets.table import ClipRow
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["list_boris"]
@@ -63,7 +63,7 @@ def list_boris(folder: VideoFolder) -> Listing:
     return list_intervals(folder, list(rows), path.name)
 
 
-def _pair(events: Iterable[_Event]) -> Iterator[Row]:
+def _pair(events: Iterable[_Event]) -> Iterator[ClipRow]:
     """Make intervals of the starts and stops of states, and of points."""
     begun: dict[tuple[object, ...], _Event] = {}
     for event in events:
@@ -91,7 +91,7 @@ def _pair(events: Iterable[_Event]) -> Iterator[Row]:
         raise HeatpoolError(f"expected a STOP of {event.behaviour!r}, which starts in {event.where}")
 
 
-def _table(path: Path) -> Iterator[Row]:
+def _table(path: Path) -> Iterator[ClipRow]:
     """Read a table of events, single or aggregated; before version 8 other lines stand above the header."""
     with open_table(path, needed=("Subject", "Behavior")) as (header, rows):
         if {"Start (s)", "Stop (s)", "Media file name"} <= set(header):
@@ -122,7 +122,7 @@ def _event(row: Mapping[str, str], kind: str, media: str, where: str) -> _Event:
     )
 
 
-def _aggregated(row: Mapping[str, str], where: str) -> Row:
+def _aggregated(row: Mapping[str, str], where: str) -> ClipRow:
     _check_table_row(row, where)
     start_s, end_s = (parse_time_s(row[name].strip(), where) for name in ("Start (s)", "Stop (s)"))
     subject = row["Subject"].strip()

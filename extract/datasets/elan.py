@@ -15,7 +15,7 @@ from xml.parsers import expat
 from heatpool.extract.datasets.clips import VIDEO_SUFFIXES
 from heatpool.extract.datasets.intervals import interval_row, list_intervals
 from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder, annotation_files
-from heatpool.extract.datasets.table import Row
+from heatpool.extract.datasets.table import ClipRow
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["ElanFile", "list_elan", "read_elan"]
@@ -84,7 +84,7 @@ def list_elan(folder: VideoFolder) -> Listing:
     """
     files = {path: read_elan(path) for path in annotation_files(folder.annotations or folder.path, ".eaf")}
     tiers = _tiers(files, folder.intervals.tiers)
-    rows: list[Row] = []
+    rows: list[ClipRow] = []
     excluded: list[Excluded] = []
     for path, read in files.items():
         video, offset_ms = _video(read, path)

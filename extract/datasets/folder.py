@@ -31,7 +31,7 @@ def read_videos(path: Path) -> Manifest:
         if folder.excluded:
             _log.info("%s holds besides its videos: %s", path, besides(folder.excluded))
         return list_folder(folder).manifest
-    if path.is_file() and path.suffix.lower() == ".csv":
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
         return read_manifest(path)
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         return Manifest((Clip(path.stem, path),), (), path.parent)

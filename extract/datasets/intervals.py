@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder
-from heatpool.extract.datasets.media import Media, Source
-from heatpool.extract.datasets.table import Row, list_rows, read_table
+from heatpool.extract.datasets.media import FoundVideo, Media
+from heatpool.extract.datasets.table import ClipRow, list_rows, read_table
 from heatpool.extract.video.reader import probe
 from heatpool.pool.errors import HeatpoolError
 
@@ -42,11 +42,11 @@ def parse_time_s(text: str, where: str) -> float:
 
 def interval_row(
     where: str, video: str, span_s: tuple[float, float], label: str, *, subject: str = ""
-) -> Row:
+) -> ClipRow:
     """Return the row of an interval; an event without a length ends where it starts."""
     start_s, end_s = (repr(round(time_s, 6)) for time_s in span_s)
     values = {"path": video, "start_s": start_s, "end_s": end_s, "label": label, "subject": subject}
-    return Row(where, values)
+    return ClipRow(where, values)
 
 
 def list_interval_table(folder: VideoFolder) -> Listing:
@@ -75,7 +75,7 @@ def list_interval_table(folder: VideoFolder) -> Listing:
 
 
 def list_intervals(
-    folder: VideoFolder, rows: Sequence[Row], source: str, *, disjoint: Mapping[str, str] | None = None
+    folder: VideoFolder, rows: Sequence[ClipRow], source: str, *, disjoint: Mapping[str, str] | None = None
 ) -> Listing:
     """List intervals as clips called `video@start-end`; they may overlap.
 
@@ -88,20 +88,19 @@ def list_intervals(
     Raises:
         HeatpoolError: if an interval ends before its start, or no interval has a label and a video.
     """
-    kept: dict[tuple[str, ...], Row] = {}
+    media = Media(folder, by_name=True)
+    kept: dict[tuple[str, ...], ClipRow] = {}
     excluded = []
     for row in rows:
-        start_s, end_s = float(row.values["start_s"]), float(row.values["end_s"])
-        if end_s < start_s:
-            raise HeatpoolError(
-                f"expected an end after the start, got {start_s:g} to {end_s:g} s in {row.where}"
-            )
-        row = _with_length(row, start_s, folder.intervals.point_s) if end_s == start_s else row
-        key = tuple(row.values[name] for name in ("path", "start_s", "end_s", "label"))
+        row = _with_length(row, folder.intervals.point_s)
+        video = media.find(row.values["path"])
+        times = row.values["start_s"], row.values["end_s"]
+        # By the video that was found: two annotators call one file by paths of two computers.
+        key = (video.name if video else row.values["path"], *times, row.values["label"])
         reason = ""
         if not (row.values["label"] or row.values.get("class_name")):
             reason = _NO_LABEL
-        elif row.values["start_s"] == row.values["end_s"]:
+        elif times[0] == times[1]:
             reason = _POINT
         elif key in kept:
             reason = _AGAIN
@@ -112,24 +111,28 @@ def list_intervals(
     if not kept:
         why = f" that makes a clip ({excluded[0].reason})" if excluded else ""
         raise HeatpoolError(f"expected intervals in {source}, got none{why}")
-    background = _background(folder, list(kept.values())) if folder.intervals.background else ()
+    background = _background(folder, media, list(kept.values())) if folder.intervals.background else ()
     listing = list_rows(
         folder, [*kept.values(), *background], source, by_name=True, windows=True, disjoint=disjoint
     )
     return replace(listing, excluded=(*listing.excluded, *excluded))
 
 
-def _with_length(row: Row, time_s: float, point_s: float) -> Row:
-    """Return an event without a length as an interval around it."""
+def _with_length(row: ClipRow, point_s: float) -> ClipRow:
+    """Return an event without a length as an interval around it; refuse what ends before its start."""
+    time_s, end_s = float(row.values["start_s"]), float(row.values["end_s"])
+    if end_s < time_s:
+        raise HeatpoolError(f"expected an end after the start, got {time_s:g} to {end_s:g} s in {row.where}")
+    if end_s > time_s:
+        return row
     start_s = max(time_s - point_s / 2, 0.0)
     times = {"start_s": repr(start_s), "end_s": repr(start_s + point_s)}
     return replace(row, values={**row.values, **times})
 
 
-def _background(folder: VideoFolder, rows: Sequence[Row]) -> Iterator[Row]:
+def _background(folder: VideoFolder, media: Media, rows: Sequence[ClipRow]) -> Iterator[ClipRow]:
     """Yield what no interval covers of each video, as intervals of the class of the background."""
-    media = Media(folder, by_name=True)
-    of_video: dict[Source, list[Row]] = defaultdict(list)
+    of_video: dict[FoundVideo, list[ClipRow]] = defaultdict(list)
     for row in rows:
         video = media.find(row.values["path"])
         if video is not None:

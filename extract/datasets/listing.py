@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,8 @@ __all__ = [
 
 NO_SUCH_VIDEO = "listed, but there is no such video"
 _NO_VIDEO = "no video, by its name"
-_PICTURE = "a picture; --fps makes videos of folders that hold several"
+_PICTURES = "a folder of pictures; --fps makes a video of it"
+_FOLDER = "picture folder"
 _NO_UNICODE = "its name is not valid Unicode"
 _KINDS = 6  # suffixes that a line names
 
@@ -115,59 +116,68 @@ class Listing:
         return Counter(each.reason for each in self.excluded).most_common()
 
 
-def scan(folder: Path, *, fps: float = 0.0, frames: str = "") -> VideoFolder:
+def scan(folder: Path, *, fps: float = 0.0, frames: str = "", may_be_empty: bool = False) -> VideoFolder:
     """Find every file below a folder, through links too, each folder once.
 
     Args:
-        folder: where to look.
+        folder: where to look; pictures that lie in it itself are no video.
         fps: pictures per second; with it each folder of pictures counts as a video.
         frames: pattern of the names of the pictures that count.
+        may_be_empty: of videos: a list may name those of other folders.
 
     Raises:
         HeatpoolError: if there is no video.
     """
-    videos, excluded = [], []
-    pictures: dict[str, list[str]] = defaultdict(list)
+    videos: list[str] = []
+    excluded: list[Excluded] = []
+    pictures: dict[str, int] = {}
     counts = name_test(frames) if frames else is_picture
-    for path in sorted(_files(folder)):
-        inside, _, name = path.rpartition("/")
-        readable = path.encode("utf-8", "backslashreplace").decode()
-        if readable != path:
-            excluded.append(Excluded(readable, _NO_UNICODE))
-        elif os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES and "/." not in f"/{path}":
-            videos.append(path)
-        elif inside and "/." not in f"/{path}" and counts(name):
-            pictures[inside].append(path)
-        else:
-            excluded.append(Excluded(path, _NO_VIDEO))
-    counted = {inside: len(found) for inside, found in pictures.items() if len(found) > 1}
-    if fps:
-        for inside in counted:
-            check_series((os.path.basename(path) for path in pictures[inside]), folder / inside)
-        videos = sorted([*videos, *counted], key=natural_key)
-    left = [path for inside, found in pictures.items() if not fps or inside not in counted for path in found]
-    excluded += [Excluded(path, _PICTURE) for path in left]
-    if not videos:
-        more = f"; {len(counted)} folders hold pictures, which --fps makes videos of" if counted else ""
+    for inside, names in _walk(folder):
+        usable = inside and "/." not in f"/{inside}" and _readable(inside) == inside
+        shown = [name for name in names if counts(name)] if usable else []
+        if len(shown) > 1:  # one entry for all: there may be millions
+            pictures[inside] = len(shown)
+            if fps:
+                check_series(shown, folder / inside)
+            else:
+                excluded.append(Excluded(inside, _PICTURES))
+            names = sorted({*names}.difference(shown))
+        for path in (f"{inside}/{name}" if inside else name for name in names):
+            if _readable(path) != path:
+                excluded.append(Excluded(_readable(path), _NO_UNICODE))
+            elif os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES and "/." not in f"/{path}":
+                videos.append(path)
+            else:
+                excluded.append(Excluded(path, _NO_VIDEO))
+    videos = sorted([*videos, *pictures], key=natural_key) if fps else sorted(videos)
+    if not videos and not may_be_empty:
+        kinds = f", but {others}" if (others := besides(excluded)) else ""
+        hint = "; heatpool manifest --fps makes videos of folders of pictures" if pictures and not fps else ""
         raise HeatpoolError(
-            f"expected videos ({' '.join(sorted(VIDEO_SUFFIXES))}) below {folder}, got none{more}"
+            f"expected videos (.avi .mkv .mov .mp4 .mts …) below {folder}, got none{kinds}{hint}"
         )
-    return VideoFolder(folder, tuple(videos), tuple(excluded), counted, fps, frames)
+    excluded.sort(key=lambda each: each.path)
+    return VideoFolder(folder, tuple(videos), tuple(excluded), pictures, fps, frames)
+
+
+def _readable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def besides(excluded: Iterable[Excluded]) -> str:
     """Say which files a folder holds that are no videos, by their suffixes; "" for none."""
     kinds = Counter(
-        os.path.splitext(each.path)[1].lower() or "without a suffix"
+        _FOLDER if each.reason == _PICTURES else os.path.splitext(each.path)[1].lower() or "without a suffix"
         for each in excluded
-        if each.reason in (_NO_VIDEO, _PICTURE)
+        if each.reason in (_NO_VIDEO, _PICTURES)
     ).most_common()
-    shown = [f"{count} {kind}" for kind, count in kinds[:_KINDS]]
+    shown = [f"{count} {kind}{'s' * (kind == _FOLDER and count > 1)}" for kind, count in kinds[:_KINDS]]
     more = sum(count for _, count in kinds[_KINDS:])
-    return ", ".join([*shown, *([f"{more} others"] if more else [])])
+    return ", ".join([*shown, *([f"{more} more"] if more else [])])
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder below one, "" for itself, with the names of its files, sorted."""
     seen: set[tuple[int, int]] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         status = os.stat(root)
@@ -176,7 +186,7 @@ def _files(folder: Path) -> Iterator[str]:
             continue
         seen.add((status.st_dev, status.st_ino))
         inside = os.path.relpath(root, folder).replace(os.sep, "/")
-        yield from (name if inside == "." else f"{inside}/{name}" for name in names)
+        yield "" if inside == "." else inside, sorted(names)
 
 
 def unique_ids(ids: Sequence[str], paths: Sequence[str]) -> list[str]:

@@ -13,11 +13,11 @@ from heatpool.extract.datasets.listing import VideoFolder
 from heatpool.extract.video.pictures import is_picture, is_pictures
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["Media", "Source"]
+__all__ = ["FoundVideo", "Media"]
 
 
 @dataclass(frozen=True)
-class Source:
+class FoundVideo:
     """A video that was found.
 
     Attributes:
@@ -58,7 +58,7 @@ class Media:
             for each in {name, without_suffix(name)}:
                 self._named[each].append(path)
 
-    def find(self, listed: str) -> Source | None:
+    def find(self, listed: str) -> FoundVideo | None:
         """Return the video of a path below the folder, of an absolute path, or by its name; None without.
 
         Raises:
@@ -69,7 +69,7 @@ class Media:
         path = self._paths.get(posix.rstrip("/"))
         if path is not None:
             clip = self._folder.clip("", path)
-            return Source(path, clip.path, path in self._folder.pictures)
+            return FoundVideo(path, clip.path, path in self._folder.pictures)
         found = self._by_pattern(posix) or self._by_absolute_path(plain)
         if found is not None or not self._named:
             return found
@@ -81,13 +81,13 @@ class Media:
             )
         return self.find(paths[0]) if paths else None
 
-    def _by_pattern(self, posix: str) -> Source | None:
+    def _by_pattern(self, posix: str) -> FoundVideo | None:
         inside, _, name = posix.rpartition("/")
         if inside in self._folder.pictures and is_picture(name) and "%" in name:
-            return Source(inside, self._folder.path / posix, pictures=True)
+            return FoundVideo(inside, self._folder.path / posix, pictures=True)
         return None
 
-    def _by_absolute_path(self, plain: str) -> Source | None:
+    def _by_absolute_path(self, plain: str) -> FoundVideo | None:
         path = Path(plain)
         if not path.is_absolute():
             return None
@@ -96,4 +96,4 @@ class Media:
             return self.find(below)
         pictures = is_pictures(path)
         there = path.parent if pictures and "%" in path.name else path
-        return Source(plain, path, pictures) if there.exists() else None
+        return FoundVideo(plain, path, pictures) if there.exists() else None

@@ -18,7 +18,7 @@ from heatpool.extract.datasets.listing import (
     annotation_files,
     numbered_lines,
 )
-from heatpool.extract.datasets.table import Row, list_rows
+from heatpool.extract.datasets.table import ClipRow, list_rows
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -45,7 +45,7 @@ def list_mmaction(folder: VideoFolder) -> Listing:
         unknown = next(path.name for path, split in splits.items() if split is None)
         raise HeatpoolError(f"expected train, val or test in the name of each list, got {unknown}")
     protocols = sorted({split[0] for split in splits.values() if split})
-    rows: dict[str, Row] = {}
+    rows: dict[str, ClipRow] = {}
     other = 0
     for path, split in splits.items():
         for line, text in numbered_lines(path):
@@ -59,7 +59,7 @@ def list_mmaction(folder: VideoFolder) -> Listing:
                 )
             before = dict(known.splits) if known else dict.fromkeys(protocols, Split.NONE)
             own = {split[0]: split[1]} if split else {}
-            rows[video] = Row(where, {"path": video, "label": label}, before | own)
+            rows[video] = ClipRow(where, {"path": video, "label": label}, before | own)
     if other:
         _log.warning("%d folders of pictures hold another number than their list says", other)
     source = files[0].name if len(files) == 1 else str(folder.annotations)

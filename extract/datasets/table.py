@@ -10,7 +10,7 @@ from pathlib import Path
 
 from heatpool.extract.datasets.clips import COLUMNS, Clip, label_clips, make_clip, without_suffix
 from heatpool.extract.datasets.delimited import open_table
-from heatpool.extract.datasets.labels import read_labels
+from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.extract.datasets.listing import (
     NO_SUCH_VIDEO,
     SPLIT_WORDS,
@@ -19,15 +19,15 @@ from heatpool.extract.datasets.listing import (
     VideoFolder,
 )
 from heatpool.extract.datasets.manifest import Manifest, read_disjoint
-from heatpool.extract.datasets.media import Media
+from heatpool.extract.datasets.media import FoundVideo, Media
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
-__all__ = ["Row", "Table", "list_rows", "list_table", "read_table"]
+__all__ = ["ClipRow", "Table", "list_rows", "list_table", "read_table"]
 
 
 @dataclass(frozen=True)
-class Row:
+class ClipRow:
     """A clip as a list names it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Table:
     """
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[ClipRow, ...]
     disjoint: Mapping[str, str]
 
 
@@ -94,7 +94,7 @@ def read_table(
     rest = [name for name in header if name not in names.values()]
     protocols = _protocols([row for _, row in read], rest)
     rows = tuple(
-        Row(
+        ClipRow(
             f"line {line} of {path.name}",
             {name: row[column].strip() for name, column in names.items()},
             {name: _split(row[column]) for name, column in protocols.items()},
@@ -108,7 +108,7 @@ def read_table(
 
 def list_rows(
     folder: VideoFolder,
-    rows: Sequence[Row],
+    rows: Sequence[ClipRow],
     source: str,
     *,
     by_name: bool = False,
@@ -143,14 +143,7 @@ def list_rows(
             absent.append(listed)
             continue
         found.add(video.name)
-        own = {name: row.values.get(name, "") for name in FIRST_COLUMNS}
-        named = {**row.values, "clip_id": row.values.get("clip_id") or video.clip_id}
-        clip = make_clip(named, video.path, own, row.splits, row.where, labels)
-        if video.pictures and not (clip.fps or folder.fps):
-            raise HeatpoolError(
-                f"expected --fps, or a column fps, for the pictures of {listed} in {row.where}"
-            )
-        clips.append(replace(clip, fps=(clip.fps or folder.fps) if video.pictures else 0.0))
+        clips.append(_clip(row, video, labels, folder.fps))
     if not clips:
         raise HeatpoolError(
             f"expected videos below {folder.path}, none of the {len(rows)} in {source} is there"
@@ -161,6 +154,17 @@ def list_rows(
     manifest = Manifest(tuple(_distinct(labelled, windows=windows)), class_names, folder.path, disjoint or {})
     unnamed = [Excluded(path, f"{source} does not name it") for path in folder.videos if path not in found]
     return Listing(manifest, (*folder.excluded, *unnamed)).excluding(absent, NO_SUCH_VIDEO)
+
+
+def _clip(row: ClipRow, video: FoundVideo, labels: Labels, fps: float) -> Clip:
+    own = {name: row.values.get(name, "") for name in FIRST_COLUMNS}
+    named = {**row.values, "clip_id": row.values.get("clip_id") or video.clip_id}
+    clip = make_clip(named, video.path, own, row.splits, row.where, labels)
+    if video.pictures and not (clip.fps or fps):
+        raise HeatpoolError(
+            f"expected --fps, or a column fps, for the pictures of {row.values['path']} in {row.where}"
+        )
+    return replace(clip, fps=(clip.fps or fps) if video.pictures else 0.0)
 
 
 def _mapping(columns: Mapping[str, str], header: Sequence[str], path: Path) -> dict[str, str]:

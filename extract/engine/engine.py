@@ -11,7 +11,7 @@ person's way, once all frames of the clip went through the detection pass: chose
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from heatpool.extract.video.reader import VideoInfo
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.resample import ResamplePlan
 
-__all__ = ["ClipJob", "EngineOptions", "Outcome", "extract_clips"]
+__all__ = ["ClipJob", "EngineOptions", "Outcome", "extract_clips", "extract_each"]
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,23 @@ def extract_clips(
         HeatpoolError: if the memory does not hold a single frame or person for the networks.
     """
     outcomes: dict[int, Outcome] = {}
-
-    def finish(at: int, outcome: Outcome) -> None:
+    for at, outcome in extract_each(jobs, options, estimator=estimator, rgb=rgb, memory=memory):
         outcomes[at] = outcome
         on_clip(jobs[at], outcome)
+    return [outcomes[at] for at in range(len(jobs))]
 
-    engine = _Engine(options, estimator, rgb, finish, memory or Memory())
+
+def extract_each(
+    jobs: Sequence[ClipJob],
+    options: EngineOptions,
+    *,
+    estimator: PoseEstimator[Any],
+    rgb: RgbEncoder | None = None,
+    memory: Memory | None = None,
+) -> Iterator[tuple[int, Outcome]]:
+    """Do as `extract_clips`, but yield position and outcome of each clip once it is finished; keep none."""
+    finished: deque[tuple[int, Outcome]] = deque()
+    engine = _Engine(options, estimator, rgb, lambda *done: finished.append(done), memory or Memory())
     items = decode_ahead(
         jobs,
         steps=options.steps,
@@ -112,16 +123,18 @@ def extract_clips(
         elif isinstance(item, ClipEnd):
             state = states.pop(item.at, None)
             if state is None or item.failed:
-                finish(item.at, Outcome.failed(item.reason))
+                finished.append((item.at, Outcome.failed(item.reason)))
             else:
                 state.reason = state.reason or item.reason
                 engine.end(state)
         else:
             engine.take(item.frame, [states[at] for at in item.clips])
+        while finished:
+            yield finished.popleft()
     # Only here are batches run that are not full: a batch's size depends on the list alone, never on
     # how fast a thread was, and with it every last bit of the features.
     engine.flush()
-    return [outcomes[at] for at in range(len(jobs))]
+    yield from finished
 
 
 class _Engine:

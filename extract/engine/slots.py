@@ -17,8 +17,7 @@ _MIN_SHARE = 0.2
 _LOOKED_AT = 3  # tracks per slot whose joints are looked at, the longest, largest and surest ones
 _LOOKS = 4  # frames of a track in which they are
 # Joint scores of less than this share of the best track's: a car, a coat, a leg at the edge of the picture; a
-# person seen from the shoulders up has about half.
-# It is a share because networks differ in what their scores mean.
+# person seen from the waist up has two thirds. A share, because networks differ in what their scores mean.
 _MIN_JOINT_SHARE = 0.45
 _FULL_MOTION = 0.5  # body lengths that double a track's weight; whoever walks through must not get more
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
 from heatpool.extract.networks.onnx_network import OnnxFile, OnnxNetwork, read_onnx
-from heatpool.extract.networks.ultralytics import MAX_IOU, find_persons
+from heatpool.extract.networks.ultralytics import MAX_IOU, pick_persons
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError, shorten
 
@@ -82,7 +82,7 @@ class OnnxDetector:
         predictions = torch.from_numpy(self._network.run(pixels)[0])
         if self._layout == "fastestdet":
             predictions = _read_fastestdet(predictions, self._network.input_hw_px)
-        (rows,) = find_persons(
+        (rows,) = pick_persons(
             predictions,
             self._persons,
             classes=self._classes,

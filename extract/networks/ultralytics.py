@@ -20,7 +20,7 @@ from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["MAX_IOU", "ImageRows", "LoadedModel", "PersonNetwork", "find_persons", "load_ultralytics"]
+__all__ = ["MAX_IOU", "ImageRows", "LoadedModel", "PersonNetwork", "load_ultralytics", "pick_persons"]
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +95,8 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
             "classification and segmentation checkpoints do not find persons' joints"
         )
     model = model.float().eval()
+    if getattr(model.model[-1], "cv2", None) is not None:
+        model.end2end = False  # as in `YOLO.predict`: of two heads that of which doubles are thinned out
     model.fuse(verbose=False)
     image_px = _image_px(checkpoint.get("train_args"), _stride(model), weights)
     return _describe(model, image_px, digest, weights)
@@ -169,7 +171,7 @@ class PersonNetwork:
         fitted = [letterbox(image, limit, stride=self._stride) for image in images]
         boxed, places = zip(*fitted, strict=True)
         batch = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2) / 255
-        rows = find_persons(
+        rows = pick_persons(
             self.model(batch.to(self.dtype)),
             self._persons,
             classes=len(getattr(self.model, "names", {0: "person"})),
@@ -180,7 +182,7 @@ class PersonNetwork:
         return [ImageRows(at, row.float(), places[at], size) for at, row in enumerate(rows)]
 
 
-def find_persons(
+def pick_persons(
     predictions: Any,
     persons: Sequence[int],
     *,

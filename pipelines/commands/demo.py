@@ -51,6 +51,7 @@ def run(options: DemoOptions) -> int:
         features,
         run_folder,
         protocol="xsub",
+        model="ctrgcn",
         seed=options.seed,
         epochs=2 if options.small else None,
         videos=manifest,

@@ -39,7 +39,12 @@ def run(options: ManifestOptions) -> int:
         raise HeatpoolError(f"expected a folder of videos, got {options.videos}")
     refuse_existing(options.out, options.overwrite)
     folder = replace(
-        scan(options.videos, fps=options.fps, frames=options.frames),
+        scan(
+            options.videos,
+            fps=options.fps,
+            frames=options.frames,
+            may_be_empty=options.dataset in ("csv", "list", "intervals", "boris"),
+        ),
         annotations=options.annotations,
         columns=options.column_names,
         class_names=tuple(read_lines(options.class_names)) if options.class_names else (),
@@ -115,7 +120,7 @@ def _summary(listing: Listing, out: Path) -> list[str]:
     manifest = listing.manifest
     classes = len({clip.label for clip in manifest.clips if clip.label >= 0})
     clips, names = len(manifest.clips), len(manifest.class_names)
-    of = f" of {names}" if classes < names else ""
+    of = f" of {names}" if 0 < classes < names else ""
     lines = [f"{out}: {clips} clip{'s' * (clips > 1)}, {classes or 'no'}{of} class{'es' * (names != 1)}"]
     for protocol in manifest.protocols:
         splits = Counter(clip.splits[protocol] for clip in manifest.clips)

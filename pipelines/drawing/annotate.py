@@ -154,7 +154,7 @@ def write_annotated_videos(
             rows.sort(key=lambda row: clips[row].start_s)
             of_video = [clips[row] for row in rows]
             try:
-                info = _whole(video, of_video)
+                info = _whole(video, of_video, fps=manifest.clips[rows[0]].fps)
             except HeatpoolError as error:
                 _log.warning("no annotated video of %s: %s", video, error)
             else:
@@ -200,11 +200,11 @@ class _PersonsOfClips:
         return replace(persons, skeleton=self._store.spec.graph)
 
 
-def _whole(video: Path, clips: Sequence[AnnotatedClip]) -> VideoInfo:
+def _whole(video: Path, clips: Sequence[AnnotatedClip], *, fps: float) -> VideoInfo:
     """Probe the part of a video from the start of its first clip to the end of its last one."""
     ends_s = [clip.end_s for clip in clips if clip.end_s is not None]
     end_s = max(ends_s) if len(ends_s) == len(clips) else None
-    info = probe(video, start_s=clips[0].start_s, end_s=end_s)
+    info = probe(video, start_s=clips[0].start_s, end_s=end_s, fps=fps)
     return replace(info, seek=None)  # decoding from the start counts frames alike in every file
 
 

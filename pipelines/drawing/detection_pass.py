@@ -168,7 +168,8 @@ def joint_scores(
     found: dict[int, Any] = {place: detected.found[place] for place in at}
     if not all(isinstance(each, FramePersons) for each in found.values()):
         found = {place: estimator.detect([frame])[0] for place, frame in detected.read(np.array(at))}
-    return estimator.pose([(found[place], number) for place, number in persons]).scores.mean(1)
+    posed = estimator.pose([(found[place], number) for place, number in persons])
+    return np.asarray(posed.scores.mean(1))
 
 
 def pose_kept(detected: DetectionPass, chosen: np.ndarray, estimator: OneStage) -> Scene:

@@ -50,8 +50,8 @@ class Scene:
     def persons(self, at: int) -> PersonsInView:
         """Return who is in a frame."""
         slots = np.flatnonzero(self.filled[:, at]).tolist()
-        parts = (each[slots, at] for each in (self.boxes_xyxy_px, self.joints_xy_px, self.scores))
-        return PersonsInView(slots, *parts, self.skeleton)
+        boxes, joints = self.boxes_xyxy_px[slots, at], self.joints_xy_px[slots, at]
+        return PersonsInView(slots, boxes, joints, self.scores[slots, at], self.skeleton)
 
 
 class HeatFile:

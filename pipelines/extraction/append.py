@@ -85,7 +85,8 @@ def append_clips(options: ExtractOptions) -> Extraction:
         reason = next(iter(done.failures.values()), "nobody was found in any")
         raise HeatpoolError(f"no new clip gave features, so {path} stays as it is; the first: {reason}")
     store, added = FeatureStore.open(path), FeatureStore.open(done.store)
-    with Progress("append", len(added), "clips", quiet=options.quiet) as progress:
+    moved = len(added) + len(store) % store.layout.shard_clips  # a last shard that is not full is filled
+    with Progress("append", moved, "clips", quiet=options.quiet) as progress:
         append_store(store, added, on_clips=progress.step)
     shutil.rmtree(done.store)
     done = replace(done, store=path)

@@ -21,6 +21,7 @@ from heatpool.pipelines.extraction.backends import build_estimator, build_rgb
 from heatpool.pipelines.extraction.choose import choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.describe import describe_store
+from heatpool.pipelines.extraction.marks import clear_dead
 from heatpool.pipelines.extraction.places import (
     DEMO_FOLDER,
     append_folder,
@@ -33,7 +34,6 @@ from heatpool.pipelines.extraction.shards import (
     Networks,
     ShardCounts,
     ShardWork,
-    clear_dead,
     is_damaged,
     report_write_errors_once,
     run_here,

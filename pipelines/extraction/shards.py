@@ -11,8 +11,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,14 @@ from typing import Any
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.engine.batch_size import Memory
 from heatpool.extract.engine.crash_isolation import isolate_crashes
-from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
+from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips, extract_each
 from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.video.sampling import Sampling
+from heatpool.pipelines.extraction.marks import marked
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.interrupt import StopRequest
-from heatpool.pool.disk.files import clean_leftovers
-from heatpool.pool.disk.locks import clear_dead_locks
-from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status
 from heatpool.pool.store.writer import StoreWriter
 
@@ -38,9 +36,7 @@ __all__ = [
     "Shard",
     "ShardCounts",
     "ShardWork",
-    "clear_dead",
     "is_damaged",
-    "is_marked",
     "report_write_errors_once",
     "run_here",
 ]
@@ -80,6 +76,21 @@ class ShardCounts:
     worker: str
     again: bool
 
+    @classmethod
+    def of(
+        cls, shard: int, results: Sequence[ClipResult], *, seconds: float, again: bool = False
+    ) -> ShardCounts:
+        """Count the results of a shard that this process did."""
+        return cls(
+            shard=shard,
+            clips=len(results),
+            damaged=sum(map(is_damaged, results)),
+            frames=sum(result.frames for result in results),
+            seconds=seconds,
+            worker=f"{socket.gethostname()} {os.getpid()}",
+            again=again,
+        )
+
 
 @dataclass(frozen=True)
 class ShardWork:
@@ -89,11 +100,14 @@ class ShardWork:
         store: folder of the store.
         options: of the run.
         manifest: clips, in the order of the store.
+        in_one_go: shards share the frames of windows that overlap across their border. The last bits of a
+            shard then depend on the one before: for a store that is never resumed.
     """
 
     store: Path
     options: ExtractOptions
     manifest: Manifest
+    in_one_go: bool = False
 
     def shard(self, number: int) -> Shard:
         """Return a shard of the store, which is there already."""
@@ -144,19 +158,11 @@ class Shard:
         report_write_errors_once()
         begun = time.monotonic()
         writer = StoreWriter.attach(self.store)  # here: a shard's lock names the process that writes
-        with _marked(self.store, self.number) as again:
+        with marked(self.store, self.number) as again:
             outcomes = self._extract(networks, on_clip, again=again)
             results = [each.result for each in outcomes]
             writer.write_shard(self.number, [each.features for each in outcomes], results)
-        return ShardCounts(
-            shard=self.number,
-            clips=len(self.jobs),
-            damaged=sum(map(is_damaged, results)),
-            frames=sum(result.frames for result in results),
-            seconds=time.monotonic() - begun,
-            worker=f"{socket.gethostname()} {os.getpid()}",
-            again=again,
-        )
+        return ShardCounts.of(self.number, results, seconds=time.monotonic() - begun, again=again)
 
     def _extract(
         self, networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
@@ -210,48 +216,44 @@ def run_here(
     Raises:
         KeyboardInterrupt: if a stop was asked for before all were done.
     """
+    if work.in_one_go:
+        _run_in_one_go(work, shards, networks, on_clip=on_clip, on_shard=on_shard, stop=stop)
+        return
     for shard in shards:
         if stop.asked:  # between shards: one that is broken off would have to be done anew
             raise KeyboardInterrupt
         on_shard(work.shard(shard).do(networks, on_clip=on_clip))
 
 
-# Named as what is being written: no reader asks for it and archives leave it out.
-_MARK = ".tmp-mark"
-
-
-@contextmanager
-def _marked(store: Path, shard: int) -> Iterator[bool]:
-    """Mark a shard as under way; yields whether it bore a mark, and takes it off unless the process dies."""
-    mark = store / f"{_MARK}{shard:07d}"
-    try:
-        again = is_marked(store, shard)
-        mark.touch()
-    except OSError as error:
-        raise HeatpoolError(
-            f"{store}: cannot write shard {shard} ({error.strerror}); repair that and use --resume"
-        ) from error
-    try:
-        yield again
-    finally:  # by an error or Ctrl-C too: only a process that dies leaves its mark
-        mark.unlink(missing_ok=True)
-
-
-def is_marked(store: Path, shard: int) -> bool:
-    """Whether a shard is under way, or was when its process died."""
-    return (store / f"{_MARK}{shard:07d}").exists()
-
-
-def clear_dead(store: Path) -> None:
-    """Remove what processes that died left in a store whose shards are all finished.
-
-    Raises:
-        HeatpoolError: if the folder cannot be changed.
-    """
-    try:
-        for mark in store.glob(f"{_MARK}*"):
-            mark.unlink(missing_ok=True)
-        clean_leftovers(store)
-        clear_dead_locks(store, prefix=".lock-shard", what=str(store))
-    except OSError as error:
-        raise HeatpoolError(f"{store}: cannot clear up ({error.strerror})") from error
+def _run_in_one_go(
+    work: ShardWork,
+    shards: Sequence[int],
+    networks: Networks,
+    *,
+    on_clip: Callable[[ClipResult], None],
+    on_shard: Callable[[ShardCounts], None],
+    stop: StopRequest,
+) -> None:
+    """Extract the clips of all shards as one list; each is written when its last clip is finished."""
+    writer = StoreWriter.attach(work.store)
+    rows = [row for shard in shards for row in writer.shard_rows(shard)]
+    outcomes: dict[int, Outcome] = {}  # by row
+    left, begun = deque(shards), time.monotonic()
+    for at, outcome in extract_each(
+        work.jobs(rows),
+        work.engine_options(),
+        estimator=networks.estimator,
+        rgb=networks.rgb,
+        memory=networks.memory,
+    ):
+        outcomes[rows[at]] = outcome
+        on_clip(outcome.result)
+        while left and all(row in outcomes for row in writer.shard_rows(left[0])):
+            shard = left.popleft()
+            done = [outcomes.pop(row) for row in writer.shard_rows(shard)]
+            results = [each.result for each in done]
+            writer.write_shard(shard, [each.features for each in done], results)
+            on_shard(ShardCounts.of(shard, results, seconds=time.monotonic() - begun))
+            begun = time.monotonic()
+            if stop.asked and left:
+                raise KeyboardInterrupt

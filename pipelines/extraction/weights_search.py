@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, WeightSource, known_weights
+from heatpool.pool.disk.files import cache_folder
 
-__all__ = ["FOLDER_VARIABLE", "HUB_FILES", "WeightsSearchPath", "recorded_weights", "user_cache"]
+__all__ = ["FOLDER_VARIABLE", "HUB_FILES", "WeightsSearchPath", "recorded_weights"]
 
 FOLDER_VARIABLE = "HEATPOOL_WEIGHTS"
 """Environment variable that names a folder of weights: searched first, and where fetched files go."""
@@ -41,7 +42,7 @@ class WeightsSearchPath:
     def of_machine(cls) -> WeightsSearchPath:
         """Return the folder of `HEATPOOL_WEIGHTS`, our cache, the current folder, ultralytics', the hub's."""
         own = os.environ.get(FOLDER_VARIABLE)
-        folders = (user_cache() / "weights", Path(), _ultralytics_folder())
+        folders = (cache_folder() / "weights", Path(), _ultralytics_folder())
         return cls((*((Path(own),) if own else ()), *folders), _hub_cache())
 
     def find(self, name: str) -> Path | None:
@@ -88,15 +89,6 @@ def recorded_weights(weights: str | None) -> str | None:
     if weights is None or Path(weights).exists() or known_weights(Path(weights).name) is None:
         return weights
     return Path(weights).name
-
-
-def user_cache() -> Path:
-    """Return the folder of heatpool in the user's cache."""
-    if sys.platform == "darwin":
-        place = Path.home() / "Library" / "Caches"
-    else:
-        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return place / "heatpool"
 
 
 def _ultralytics_folder() -> Path:

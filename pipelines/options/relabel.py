@@ -13,7 +13,7 @@ __all__ = ["RelabelOptions"]
 
 @dataclass(frozen=True)
 class RelabelOptions(OutputOptions):
-    """Give the clips of a feature store the labels, splits and columns of a manifest.
+    """Give a feature store the labels and splits of a manifest.
 
     Nothing is extracted again: the files of features stay as they are. Whoever is killed in between leaves
     the old store.

@@ -21,7 +21,7 @@ from heatpool.pipelines.runs.seeds import over_seeds
 from heatpool.pool.disk.atomic import write_text
 from heatpool.pool.sources.locate import store_stem
 
-__all__ = ["ClassRow", "RunColumn", "write_comparison_page"]
+__all__ = ["ClassShares", "RunColumn", "write_comparison_page"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8f3f71", "#a89a00")
 
@@ -58,7 +58,7 @@ class RunColumn:
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class ClassShares:
     """A class: its name, its clips, and the share that each run has correct."""
 
     name: str
@@ -129,12 +129,12 @@ def _about(run: Path) -> str:
     return " · ".join(str(word) for word in words if word)
 
 
-def _classes(scores: Sequence[Sequence[ClipScores]]) -> list[ClassRow]:
+def _classes(scores: Sequence[Sequence[ClipScores]]) -> list[ClassShares]:
     """Classes with clips, those that the runs differ in most first."""
     columns = [[evaluate_scores(each).per_class for each in of_seeds] for of_seeds in scores]
     rows = []
     for number, row in enumerate(columns[0][0]):
         if row.clips:
             shares = [[seed[number].accuracy or 0.0 for seed in seeds] for seeds in columns]
-            rows.append(ClassRow(row.name, row.clips, tuple(float(np.mean(each)) for each in shares)))
+            rows.append(ClassShares(row.name, row.clips, tuple(float(np.mean(each)) for each in shares)))
     return sorted(rows, key=lambda row: (min(row.accuracy) - max(row.accuracy), row.name))

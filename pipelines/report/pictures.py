@@ -39,7 +39,7 @@ def _one_thread() -> Iterator[None]:
 
 @_one_thread()
 def draw_clip(
-    clip: SampleFeatures, video: Path, load_network: Callable[[], PoseBackbone | None]
+    clip: SampleFeatures, video: Path, load_network: Callable[[], PoseBackbone | None], *, fps: float
 ) -> ClipPictures:
     """Draw the strip and the heatmap frame of a clip.
 
@@ -47,11 +47,12 @@ def draw_clip(
         clip: its features.
         video: its video file.
         load_network: gives the pose network, None where there is none.
+        fps: of the video, which matters where it is pictures.
 
     Raises:
         HeatpoolError: if the video is unreadable or has no frame around these times.
     """
-    frames = nearest_frames(video, clip.time_s[clip.shown])
+    frames = nearest_frames(video, clip.time_s[clip.shown], fps=fps)
     size_px = frames[0].shape[1], frames[0].shape[0]
     persons = [_persons(clip, step, size_px) for step in clip.shown.tolist()]
     view = View.around(np.concatenate([each.boxes_xyxy_px for each in persons]), size_px=size_px)
@@ -128,12 +129,13 @@ def _encode(rgb: np.ndarray, caption: str) -> Picture:
     return Picture(uri, rgb.shape[1], rgb.shape[0], caption)
 
 
-def nearest_frames(path: Path, times_s: np.ndarray) -> list[np.ndarray]:
+def nearest_frames(path: Path, times_s: np.ndarray, *, fps: float = 0.0) -> list[np.ndarray]:
     """Decode the frames that are nearest to the wanted times.
 
     Args:
         path: video file.
         times_s: (n,) rising, seconds from the start of the video.
+        fps: of the video, which matters where it is pictures.
 
     Returns:
         n frames, (H, W, 3) uint8 each.
@@ -141,7 +143,8 @@ def nearest_frames(path: Path, times_s: np.ndarray) -> list[np.ndarray]:
     Raises:
         HeatpoolError: if the video is missing, unreadable or has no frame around these times.
     """
-    info = probe(path, start_s=max(float(times_s[0]) - _MARGIN_S, 0.0), end_s=float(times_s[-1]) + _MARGIN_S)
+    first_s, last_s = max(float(times_s[0]) - _MARGIN_S, 0.0), float(times_s[-1]) + _MARGIN_S
+    info = probe(path, start_s=first_s, end_s=last_s, fps=fps)
     best: list[tuple[float, np.ndarray]] = [(np.inf, np.empty(0))] * len(times_s)
     try:
         for frame in iter_frames(path, np.arange(info.frames), info=info):

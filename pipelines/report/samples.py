@@ -193,7 +193,8 @@ def make_samples(
     samples = []
     for at, place in enumerate(places):
         row, clip = int(rows[place]), SampleFeatures.of(features, at, skeleton=store.spec.graph)
-        pictures = _draw(clip, store.clips.index.path[row], videos_root, load_network)
+        path, fps = store.clips.index.path[row], float(store.clips.fps[row])
+        pictures = _draw(clip, path, videos_root, load_network, fps=fps)
         samples.append(_make_sample(scores, place, store, row, clip, pictures))
     return samples
 
@@ -224,17 +225,19 @@ def _draw(
     path: str,
     videos_root: Path | None,
     load_network: Callable[[], PoseBackbone | None],
+    *,
+    fps: float,
 ) -> ClipPictures:
     if videos_root is None and not Path(path).is_absolute():
         return ClipPictures(missing=("No frames: the folder of the videos was not given.",))
     video = Path(videos_root or "") / path
-    if not video.is_file():
+    if not (video.parent if "%" in video.name else video).exists():  # a pattern of pictures is no file
         return ClipPictures(missing=(f"No frames: {video.name} does not exist.",))
     # Decoder, networks and drawing are stage one's: they are loaded only where there is a video to draw.
     from heatpool.pipelines.report.pictures import draw_clip
 
     try:
-        return draw_clip(clip, video, load_network)
+        return draw_clip(clip, video, load_network, fps=fps)
     except HeatpoolError as error:
         return ClipPictures(missing=(f"No frames: {error}.",))
 

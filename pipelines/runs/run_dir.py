@@ -18,6 +18,7 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
     "FOLDS", "SEEDS", "log_line", "prepare_run_dir", "read_seed_folders", "read_summary", "refuse_run_dir",
+    "score_folders",
 ]  # fmt: skip
 
 FOLDS = "folds.json"
@@ -111,3 +112,8 @@ def read_seed_folders(run: Path) -> list[Path]:
         return [run / f"seed_{int(seed)}" for seed in json.loads(path.read_text(encoding="utf-8"))["seeds"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HeatpoolError(f"expected the seeds of a run in {path}: {error!r}") from error
+
+
+def score_folders(run: Path) -> list[Path]:
+    """Return the folders with a run's scores: those of its seeds; of a cross-validation, its own."""
+    return [run] if (run / FOLDS).is_file() else read_seed_folders(run)

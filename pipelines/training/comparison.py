@@ -10,7 +10,8 @@ from typing import Any
 from heatpool.classify.scores.compare import Comparison, compare_scores
 from heatpool.classify.scores.scores import ClipScores, load_scores
 from heatpool.pipelines.options.compare import CompareOptions
-from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
+from heatpool.pipelines.runs.run_dir import score_folders
+from heatpool.pipelines.training.relabel import open_run_store
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -91,23 +92,20 @@ def _read(place: Path, options: CompareOptions) -> list[ClipScores]:
     if not place.is_dir():
         raise HeatpoolError(f"expected a run folder or an .npz of scores, got {place}")
     inside = Path() if options.stream == "fused" else Path(options.stream)
-    return [
-        load_scores(folder / inside / f"scores_{options.split}.npz") for folder in read_seed_folders(place)
-    ]
+    return [load_scores(folder / inside / f"scores_{options.split}.npz") for folder in score_folders(place)]
 
 
 def _groups(options: CompareOptions, scores: ClipScores) -> dict[str, str] | None:
     """Group of each clip by its id, from the column of a store."""
     if not options.group_by:
         return None
-    location = options.features
-    if location is None:
-        if not options.first.is_dir():
-            raise HeatpoolError(
-                f"expected --features, a store with the column {options.group_by}, with score files"
-            )
-        location = read_summary(read_seed_folders(options.first)[0])["features"]
-    index = FeatureStore.open(location).clips.index
+    location = options.features or str(options.first)
+    if options.features is None and not options.first.is_dir():
+        raise HeatpoolError(
+            f"expected --features, a store with the column {options.group_by}, with score files"
+        )
+    store = FeatureStore.open(location) if options.features else open_run_store(options.first)
+    index = store.clips.index
     if options.group_by not in index.columns:
         known = ", ".join(index.columns) or "none"
         raise HeatpoolError(

@@ -15,6 +15,7 @@ from heatpool.pipelines.options.train import TrainOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.config import full_location
 from heatpool.pipelines.training.relabel import join_manifest
+from heatpool.pool.disk.files import cache_folder
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.split_findings.leaks import refuse_leaks
 from heatpool.pool.store.reader import FeatureStore
@@ -122,7 +123,7 @@ def lasting_name(store: FeatureStore) -> str:
 
 def loader_cache(options: CacheOptions) -> LoaderCache:
     """Return the cache that options ask for."""
-    from heatpool.classify.data.cache import LoaderCache, cache_folder
+    from heatpool.classify.data.cache import LoaderCache
 
     return LoaderCache(
         mode=options.cache,

@@ -12,6 +12,7 @@ from heatpool.classify.data.folds import fold_splits
 from heatpool.pipelines.extraction.run_file import videos_root
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
+from heatpool.pool.store.index_overlay import take_clips
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["FoldPlan", "plan_folds", "write_fold_manifest"]
@@ -23,7 +24,8 @@ class FoldPlan:
 
     Attributes:
         by: what no two folds share: a column, video or clip.
-        index: the clips, with a split protocol `fold_<k>` for each fold and those classes that occur.
+        index: all clips of the store, with a split protocol `fold_<k>` for each fold and those classes that
+            occur; clips without label or features are in no split.
         held: of each fold the groups it tests, sorted; none where groups are videos or clips.
     """
 
@@ -44,31 +46,34 @@ def plan_folds(store: FeatureStore, folds: int, *, by: str | None, seed: int) ->
     Raises:
         HeatpoolError: if there is no such column, clips lack a value in it, or there are too few groups.
     """
-    usable = store.clips.rows()
-    index = store.clips.index_of(usable[store.clips.label[usable] >= 0])
-    by = by or ("subject" if all(index.columns.get("subject", ("",))) else "video")
-    groups = _groups(index, by)
+    usable, index = store.clips.rows(), store.clips.index
+    rows = usable[index.label[usable] >= 0]
+    chosen = take_clips(index, rows)
+    by = by or ("subject" if all(chosen.columns.get("subject", ("",))) else "video")
+    groups = _groups(chosen, by)
     count = len(set(groups))
     if count < folds:
         raise HeatpoolError(
             f"expected --folds of at most {count}, as many as there are {by}s, got {folds}; "
             "another --fold-by may have more"
         )
-    splits = fold_splits(index.label, groups, index.path, folds=folds, seed=seed)
-    used, label = np.unique(index.label, return_inverse=True)
-    named = {f"fold_{number}": split for number, split in enumerate(splits, start=1)}
-    tested = [[groups[row] for row in np.flatnonzero(split == Split.TEST).tolist()] for split in splits]
-    return FoldPlan(
-        by,
-        replace(
-            index,
-            label=label.astype(np.int32),
-            class_names=tuple(index.class_names[number] for number in used.tolist()),
-            splits=named,
-            disjoint={},
-        ),
-        tuple(tuple(sorted(set(each))) if by in index.columns else () for each in tested),
-    )
+    splits = fold_splits(chosen.label, groups, chosen.path, folds=folds, seed=seed)
+    tested = [[groups[at] for at in np.flatnonzero(split == Split.TEST).tolist()] for split in splits]
+    held = tuple(tuple(sorted(set(each))) if by in index.columns else () for each in tested)
+    return FoldPlan(by, _with_splits(index, rows, splits), held)
+
+
+def _with_splits(index: ClipIndex, rows: np.ndarray, splits: Sequence[np.ndarray]) -> ClipIndex:
+    """The whole index with the splits of some rows, and those classes that these rows have."""
+    used = np.unique(index.label[rows])
+    number = np.full(len(index.class_names) + 1, -1, np.int32)  # the last entry is for label -1
+    number[used] = np.arange(len(used))
+    named = {}
+    for fold, split in enumerate(splits, start=1):
+        named[f"fold_{fold}"] = np.zeros(len(index), np.uint8)
+        named[f"fold_{fold}"][rows] = split
+    names = tuple(index.class_names[label] for label in used.tolist())
+    return replace(index, label=number[index.label], class_names=names, splits=named, disjoint={})
 
 
 def _groups(index: ClipIndex, by: str) -> Sequence[str]:
@@ -104,7 +109,7 @@ def write_fold_manifest(plan: FoldPlan, store: FeatureStore, path: Path) -> None
             clip_id=index.clip_id[row],
             path=root / index.path[row],
             label=label,
-            class_name=index.class_names[label],
+            class_name=index.class_names[label] if label >= 0 else "",
             columns={name: index.columns[name][row] for name in FIRST_COLUMNS if name in index.columns},
             splits={name: Split(int(splits[row])) for name, splits in index.splits.items()},
         )

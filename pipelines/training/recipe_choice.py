@@ -64,7 +64,7 @@ def choose_recipe(
         return _as_begun(options, begun)
     clips, per_class = len(train_labels), _middle_class(train_labels)
     preset = choose_preset(options.recipe, clips=clips, device=device)
-    counted = f"{clips} train clips, {per_class:g} a class"
+    counted = f"{clips:,} train clips, {per_class:g} a class"
     if options.model != "auto":
         reason = "" if options.recipe != "auto" or options.model not in ("ctrgcn", "hpnet") else counted
         return RecipeChoice(options.model, preset, reason and f"{preset} recipe for {counted}, on {device}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from heatpool.pipelines.extraction.run_file import with_root_of
 from heatpool.pipelines.runs.config import full_location
 from heatpool.pipelines.runs.labels import read_run_labels
-from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
+from heatpool.pipelines.runs.run_dir import FOLDS, read_seed_folders, read_summary
 from heatpool.pool.derive.join import Joined, join_index
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -49,12 +49,13 @@ def open_run_store(run: Path, features: str | None = None) -> FeatureStore:
     """Open the store of a run, with the labels and splits that the run had.
 
     Args:
-        run: folder of the run, or of one of its seeds.
+        run: folder of the run, of one of its seeds, or of a cross-validation.
         features: another store like it, which has its own labels; default the run's.
 
     Raises:
         HeatpoolError: if there is no such run or store.
     """
+    run = run / "fold_1" if (run / FOLDS).is_file() else run  # of all clips, as every fold
     own = read_summary(read_seed_folders(run)[0])["features"]
     store, labels = FeatureStore.open(features or own), read_run_labels(run)
     if labels is None or full_location(store.source.name) != own:

@@ -139,7 +139,7 @@ def refuse_other_networks(spec: StoreSpec, first: StoreSpec, *, names: tuple[str
 def _alike(spec: StoreSpec) -> dict[str, Any]:
     values = {name: getattr(spec, name) for name in _ALIKE}
     config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES)}
-    return values | {"config": config}
+    return values | {"config": config, "edges": spec.graph.edges}
 
 
 def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:

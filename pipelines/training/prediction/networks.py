@@ -73,4 +73,4 @@ def plan_extraction(
             "give the networks of its extraction with --weights"
         )
     manifest = replace(plan.work.manifest, class_names=tuple(summary["class_names"]))
-    return replace(plan, work=replace(plan.work, manifest=manifest))
+    return replace(plan, work=replace(plan.work, manifest=manifest, in_one_go=True))

@@ -149,10 +149,11 @@ def _predict_videos(
         _hint_at_windows(answers, store, run.summary)
         write_answers(options, answers, files)
         on_answers(answers)
-        clips = [_annotated_clip(each) for each in answers.predictions]
-        write_annotated_videos(
-            drawn, manifest, store, clips, overwrite=options.overwrite, quiet=options.quiet
-        )
+        if drawn:
+            clips = [_annotated_clip(each) for each in answers.predictions]
+            write_annotated_videos(
+                drawn, manifest, store, clips, overwrite=options.overwrite, quiet=options.quiet
+            )
     return answers
 
 

@@ -24,7 +24,7 @@ SPEC = StoreSpec(
 
 
 def make_features() -> ClipFeatures:
-    """Two of three slots are filled, the second at half of the steps; values where nobody is seen are noise."""
+    """Two of three slots are filled, the second at half of the steps; noise where nobody is."""
     rng = np.random.default_rng(0)
     mask = np.zeros((3, 4), np.bool_)
     mask[0], mask[2, 1:3] = True, True

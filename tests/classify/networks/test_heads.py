@@ -16,6 +16,7 @@ from heatpool.classify.training.recipe import HEADS, ModelName, Recipe
 from heatpool.classify.training.stream import StreamArchitecture, build_model, load_model
 from heatpool.pipelines.options.train import STREAMS as OPTION_STREAMS
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import Skeleton
 from tests.classify.clip_cases import moving_clips
 
 SHAPE = NetworkShape(channels=4, classes=3, persons=2)
@@ -33,11 +34,13 @@ def test_statistics_of_a_ramp_by_hand() -> None:
     torch.testing.assert_close(out.detach(), expected)
 
 
+@pytest.mark.parametrize("joints", [17, 133])
 @pytest.mark.parametrize("model", list(HEADS))
-def test_a_clips_scores_are_of_its_persons_alone(model: ModelName) -> None:
+def test_a_clips_scores_are_of_its_persons_alone(model: ModelName, joints: int) -> None:
     torch.manual_seed(0)
-    head = build_model(HEADS[model], SHAPE).eval()
-    x = torch.randn(3, 32, 17, 4)
+    recipe = dataclasses.replace(HEADS[model], graph="hpnet" if joints == 17 else "skeleton")
+    head = build_model(recipe, SHAPE, Skeleton.unnamed(joints)).eval()
+    x = torch.randn(3, 32, joints, 4)
     clip, slot = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
     with torch.no_grad():
         both = head.forward_packed(x, clip, slot, clips=2)

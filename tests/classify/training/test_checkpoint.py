@@ -15,6 +15,7 @@ from heatpool.classify.training.predict import predict_scores
 from heatpool.classify.training.recipe import Recipe
 from heatpool.classify.training.stream import StreamArchitecture, build_model, load_model
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import Skeleton
 from tests.classify.clip_cases import CLASSES, moving_clips
 from tests.classify.deterministic_weights import fill_
 
@@ -85,6 +86,36 @@ def test_foreign_features_are_refused() -> None:
     renamed = dataclasses.replace(clips, class_names=("a", "b", "c"))
     with pytest.raises(HeatpoolError, match="its classes is"):
         predict_scores(trained, renamed)
+
+
+def test_the_network_decides_which_joints_there_are_not_what_they_are_called() -> None:
+    """Predict extracts with the run's network, but without the file that named the joints for its store."""
+    clips = moving_clips(3)
+    called = dataclasses.replace(clips, source={**clips.source, "skeleton": "hand"})
+    plain = dataclasses.replace(clips, source={**clips.source, "skeleton": "unnamed17"})
+    for weights in ("ab" * 32, ""):
+        source = {"weights_sha256": weights}
+        trained = make_trained(source={**called.source, **source})
+        other = dataclasses.replace(plain, source={**plain.source, **source})
+        if weights:
+            check_compatible(trained, other)
+        else:  # imported keypoints: nothing else tells them apart
+            with pytest.raises(HeatpoolError, match="its skeleton is 'hand', theirs 'unnamed17'"):
+                check_compatible(trained, other)
+
+
+def test_a_skeleton_comes_back_from_disk(tmp_path: Path) -> None:
+    skeleton = Skeleton("pair", ("a", "b"), ((1, 0),))
+    recipe = dataclasses.replace(CONFIG, graph="skeleton")
+    network = build_model(recipe, SHAPE, skeleton)
+    trained = make_trained(model=network, architecture=StreamArchitecture(recipe, skeleton))
+    save_checkpoint(tmp_path / "best.safetensors", trained)
+    again = load_model(tmp_path / "best.safetensors")
+    assert again.architecture == trained.architecture
+    side = json.loads((tmp_path / "best.json").read_text())
+    (tmp_path / "best.json").write_text(json.dumps({**side, "skeleton": None}))
+    with pytest.raises(HeatpoolError, match="expected a skeleton"):
+        load_model(tmp_path / "best.safetensors")
 
 
 def test_weights_depend_on_the_seed_alone() -> None:

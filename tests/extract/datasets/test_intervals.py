@@ -55,7 +55,7 @@ def test_intervals_may_overlap_and_repeat(tmp_path: Path) -> None:
         "long.mp4;00:00:01.5;00:00:04;walk;anna;train\n"
         "C:\\videos\\long.mp4;2;5.25;wave;anna;train\n"
         "long.mp4;2;5.25;nod;anna;train\n"
-        "long.mp4;1.5;4;walk;ben;train\n"
+        "/videos of ben/long.mp4;1.5;4;walk;ben;train\n"
         "other;0;1;walk;ben;test\n"
         "other;1;2;;ben;test\n"
         "other;3;3;blink;ben;test\n"
@@ -72,7 +72,7 @@ def test_intervals_may_overlap_and_repeat(tmp_path: Path) -> None:
     assert {(each.path, each.reason.partition(":")[0]) for each in listing.excluded} == {
         ("unused.mp4", "labels.csv does not name it"),
         ("gone.mp4", "listed, but there is no such video"),
-        ("long.mp4, line 5 of labels.csv", "the same interval with the same label once more"),
+        ("/videos of ben/long.mp4, line 5 of labels.csv", "the same interval with the same label once more"),
         ("other, line 7 of labels.csv", "an interval without a label"),
         ("other, line 8 of labels.csv", "an event without a length"),
     }

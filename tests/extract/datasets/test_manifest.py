@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from heatpool.extract.datasets.manifest import Clip, Manifest, read_manifest
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Split
+from heatpool.pool.records import FIRST_COLUMNS, Split
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -133,3 +134,21 @@ def test_paths_are_relative_to_the_file_or_absolute(tmp_path: Path, monkeypatch:
     assert "b,b.mp4," in text
     manifest.write(Path("clips.csv"))
     assert "a,videos/a.mp4," in (tmp_path / "clips.csv").read_text()
+
+
+def test_pictures_have_a_rate_and_only_they_cost_a_column(tmp_path: Path) -> None:
+    folder = Clip("a", tmp_path / "frames/a", fps=12.5, columns=dict.fromkeys(FIRST_COLUMNS, ""))
+    pattern = replace(folder, clip_id="b", path=tmp_path / "frames/b/img_%05d.jpg", fps=25.0)
+    video = replace(folder, clip_id="c", path=Path("/elsewhere/c.mp4"), fps=0.0)
+    manifest = Manifest((folder, pattern, video), (), tmp_path)
+    manifest.write(tmp_path / "clips.csv")
+    lines = (tmp_path / "clips.csv").read_text().splitlines()
+    assert lines[0].endswith(",persons,fps")
+    assert [(line.split(",")[1], line.split(",")[-1]) for line in lines[1:]] == [
+        ("frames/a", "12.5"), ("frames/b/img_%05d.jpg", "25"), ("/elsewhere/c.mp4", ""),
+    ]  # fmt: skip
+    assert read_manifest(tmp_path / "clips.csv") == manifest
+    Manifest((video,), (), tmp_path).write(tmp_path / "videos.csv")
+    assert "fps" not in (tmp_path / "videos.csv").read_text()
+    text = "path,fps\nframes/a.b,25\nframes/b/img_%05d.jpg,25\n"
+    assert [clip.clip_id for clip in read_manifest(write(tmp_path, text)).clips] == ["frames/a.b", "frames/b"]

@@ -90,7 +90,7 @@ def test_what_a_folder_holds_besides_is_said(tmp_path: Path, caplog: pytest.LogC
     folder = touch(tmp_path, "a.mp4", "b.txt", "c.txt", "f/1.jpg", "f/2.jpg", "README", ".hidden.mp4")
     assert len(read_videos(folder).clips) == 1
     (line,) = caplog.messages
-    assert line.endswith("holds besides its videos: 2 .txt, 2 .jpg, 1 .mp4, 1 without a suffix")
+    assert line.endswith("holds besides its videos: 2 .txt, 1 .mp4, 1 without a suffix, 1 picture folder")
     caplog.clear()
     shutil.rmtree(folder / "f")
     for name in ("b.txt", "c.txt", "README", ".hidden.mp4"):
@@ -104,16 +104,23 @@ def test_folders_of_pictures_are_videos_where_their_rate_is_known(tmp_path: Path
     folder = touch(tmp_path, *names, "wave/single/1.jpg", "top.jpg", "clap/c.mp4")
     source = scan(folder, fps=25)
     assert source.videos == ("clap/c.mp4", "wave/v.9", "wave/v.10")
-    assert {(each.path, each.reason.partition(";")[0]) for each in source.excluded} == {
+    assert [(each.path, each.reason) for each in source.excluded] == [
         ("top.jpg", "no video, by its name"),
-        ("wave/single/1.jpg", "a picture"),
-    }
+        ("wave/single/1.jpg", "no video, by its name"),
+    ]
     clips = {clip.clip_id: (clip.class_name, clip.fps) for clip in list_folder(source).manifest.clips}
     assert clips == {"clap/c": ("clap", 0.0), "wave/v.9": ("wave", 25.0), "wave/v.10": ("wave", 25.0)}
-    assert scan(folder).videos == ("clap/c.mp4",)
+    source = scan(folder)
+    assert source.videos == ("clap/c.mp4",)
+    folders = [each.path for each in source.excluded if each.reason.startswith("a folder of pictures; --fps")]
+    assert folders == ["wave/v.10", "wave/v.9"]
     (folder / "clap/c.mp4").unlink()
-    with pytest.raises(HeatpoolError, match="got none; 2 folders hold pictures, which --fps makes videos of"):
+    with pytest.raises(
+        HeatpoolError, match="got none, but 2 .jpg, 2 picture folders; heatpool manifest --fps makes"
+    ):
         scan(folder)
+    with pytest.raises(HeatpoolError, match="got none, but 3 .jpg$"):
+        scan(folder / "wave/v.9", fps=25)
 
 
 def test_a_pattern_tells_pictures_from_flow(tmp_path: Path) -> None:

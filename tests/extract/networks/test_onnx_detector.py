@@ -113,13 +113,14 @@ def test_what_is_no_person_detector_is_refused(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("config", ["yolo11n-pose.yaml", "yolo26n-pose.yaml"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(("config", "end2end"), [("yolo11n-pose.yaml", False), ("yolo26n-pose.yaml", True)])
 def test_an_export_finds_what_its_checkpoint_finds(
-    tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: str, end2end: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Real graphs of both generations, with candidates and end to end; the frame fills the size they take."""
     narrow = {"scales": {"n": [0.33, 0.0625, 128]}}
-    checkpoint = random_network(config, tmp_path / "pose.pt", raised=0.5, **narrow)
+    checkpoint = random_network(config, tmp_path / "pose.pt", raised=-1, end2end=end2end, **narrow)
     loaded = load_ultralytics(checkpoint)
     head = loaded.model.model[-1]  # type: ignore[union-attr, index]
     path = tmp_path / "pose.onnx"

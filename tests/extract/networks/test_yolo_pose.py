@@ -21,10 +21,14 @@ from tests.conftest import VideoMaker, gray_frames
 NARROW = {"scales": {"n": [0.33, 0.125, 256]}}  # depth, width and most channels: a fraction of the official
 
 
-@pytest.fixture(scope="module", params=["yolo11n-pose.yaml", "yolo26n-pose.yaml"])
+@pytest.fixture(
+    scope="module", params=["yolo11n-pose.yaml", "yolo26n-pose.yaml", "yolo26n-pose.yaml, end to end"]
+)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A narrow pose network of each generation with random weights, saved as ultralytics saves its own."""
-    return random_network(request.param, tmp_path_factory.mktemp("yolo") / "pose.pt", raised=0.5, **NARROW)
+    """A narrow pose network of each generation and head with random weights, saved as ultralytics' own."""
+    config, _, head = request.param.partition(", ")
+    path = tmp_path_factory.mktemp("yolo") / "pose.pt"
+    return random_network(config, path, raised=-1, end2end=bool(head), **NARROW)
 
 
 def frame(seed: int = 0, *, height: int = 96, width: int = 128) -> Frame:
@@ -162,10 +166,16 @@ def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predic
     assert seen.joints_px.max() < 0.01
 
 
-def test_the_input_is_as_large_as_in_training(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def one_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of them, for what all have in common."""
+    return random_network(HEADS[0], tmp_path_factory.mktemp("yolo") / "pose.pt", **NARROW)
+
+
+def test_the_input_is_as_large_as_in_training(one_checkpoint: Path, tmp_path: Path) -> None:
     """As in `YOLO.predict`: the official P6 networks are of 1280 pixels."""
-    assert load_ultralytics(checkpoint).image_px == 640
-    content = torch.load(checkpoint, weights_only=False)
+    assert load_ultralytics(one_checkpoint).image_px == 640
+    content = torch.load(one_checkpoint, weights_only=False)
     for asked, taken in ((1280, 1280), (70, 96), ([384, 640], 640)):
         torch.save({**content, "train_args": {"imgsz": asked}}, tmp_path / "sized.pt")
         assert load_ultralytics(tmp_path / "sized.pt").image_px == taken
@@ -207,8 +217,8 @@ def test_classes_and_joints_are_as_they_are(
         assert len(np.unique(people.scores)) > 1
 
 
-def test_the_names_of_the_joints_are_the_networks(checkpoint: Path, tmp_path: Path) -> None:
-    content = torch.load(checkpoint, weights_only=False)
+def test_the_names_of_the_joints_are_the_networks(one_checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(one_checkpoint, weights_only=False)
     content["model"].kpt_names = {0: [f"point {number}" for number in range(17)]}
     torch.save(content, tmp_path / "named.pt")
     skeleton = load_ultralytics(tmp_path / "named.pt").skeleton
@@ -227,9 +237,9 @@ def test_a_clip_goes_through_the_engine(checkpoint: Path, make_video: VideoMaker
             assert outcome.features.pooled.shape == (2, 4, 17, backbone.channels)
 
 
-def test_an_unknown_level_is_named(checkpoint: Path) -> None:
+def test_an_unknown_level_is_named(one_checkpoint: Path) -> None:
     with pytest.raises(HeatpoolError, match="expected --tap out of p3, p4, p5, got p9"):
-        build(checkpoint, taps=("p9",))
+        build(one_checkpoint, taps=("p9",))
 
 
 def test_a_detector_has_no_joints(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_import_takes_labels_from_a_manifest_and_names_from_a_file(tmp_path: Pat
         "keypoint_score": np.ones((1, 2, 17)),
     }  # fmt: skip
     (tmp_path / "k.pkl").write_bytes(pickle.dumps({"split": {}, "annotations": [clip]}))
-    (tmp_path / "names.txt").write_text("sit\nstand\n")
+    (tmp_path / "names.txt").write_text("sit\nstand\n", encoding="utf-8-sig")  # with a byte order mark
     arguments = ["--class-names", tmp_path / "names.txt", "--persons", 1, "--licence", "CC0"]
     assert run("archive", "import", tmp_path / "k.pkl", tmp_path / "k.zarr", *arguments) == 0
     store = FeatureStore.open(tmp_path / "k.zarr")

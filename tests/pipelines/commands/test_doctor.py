@@ -14,6 +14,7 @@ import pytest
 from heatpool.extract.datasets.check_videos import check_videos
 from heatpool.pipelines import cli
 from tests.conftest import VideoMaker, gray_frames
+from tests.extract.video.test_pictures import write_pictures
 from tests.extract.video.test_reader import rotate_in_header
 
 
@@ -172,3 +173,29 @@ def test_the_manifest_is_never_the_report(
     assert cli.main(["doctor", str(clips), "--out", str(clips)]) == 1
     assert "is no report of doctor's" in capsys.readouterr().err
     assert clips.read_bytes() == before
+
+
+def test_folders_of_pictures_are_looked_at_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = write_pictures(tmp_path / "whole", list(range(10)))
+    shutil.copytree(whole, tmp_path / "copy")
+    write_pictures(tmp_path / "holes", [*range(12), *range(14, 26)])
+    write_pictures(tmp_path / "one", [3])
+    spoilt = write_pictures(tmp_path / "spoilt", list(range(11)))
+    (spoilt / "img_00007.png").write_bytes((spoilt / "img_00007.png").read_bytes()[:60])
+    (tmp_path / "none").mkdir()
+    names = ("whole", "copy/img_%05d.png", "holes", "one", "spoilt", "none", "gone", "away/img_%05d.png")
+    clips = tmp_path / "clips.csv"
+    clips.write_text("\n".join(["path,fps", *(f"{name},20" for name in names), "rateless,"]))
+    shutil.copytree(whole, tmp_path / "rateless")
+    assert cli.main(["doctor", str(clips), "--decode"]) == 3
+    rows = read(tmp_path / "doctor.csv")
+    found = {row["path"]: row["findings"].partition(";unlabelled")[0] for row in rows.values()}
+    assert found == {
+        "whole": "duplicate", "copy/img_%05d.png": "duplicate", "rateless": "unreadable;duplicate",
+        "holes": "truncated", "one": "too_short", "spoilt": "damaged", "none": "no_frames", "gone": "missing",
+        "away/img_%05d.png": "missing",
+    }  # fmt: skip
+    row = rows["whole"]
+    facts = (row["frames"], row["fps"], row["seconds"], row["width_px"], row["codec"], row["rotation_deg"])
+    assert facts == ("10", "20.0", "0.5", "64", "png", "0")
+    assert "cannot read img_00007.png" in capsys.readouterr().out

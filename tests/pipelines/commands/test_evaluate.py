@@ -13,6 +13,7 @@ import pytest
 
 from heatpool.classify.scores.scores import ClipScores, load_scores, save_scores
 from heatpool.pipelines.cli import main
+from tests.pipelines.report.page_reader import Page
 from tests.pipelines.training.train_cases import make_store, train
 
 
@@ -124,6 +125,39 @@ def test_compare_by_hand(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     }  # fmt: skip
     low, high = found["differences"]["acc/top1"]["interval"]
     assert low < 0 < 0.125 < high
+
+
+def test_several_runs_side_by_side(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = with_mistakes(run, tmp_path / "a.npz", (0, 1, 2))
+    second = with_mistakes(run, tmp_path / "b.npz", (2, 3))
+    page_file, figures = tmp_path / "pages" / "compared.html", tmp_path / "c.json"
+    words = ("--n-bootstrap", "100", "--report", str(page_file), "--out", str(figures))
+    assert main(["compare", str(first), str(second), str(run), *words]) == 0
+    out = capsys.readouterr().out
+    assert f"{second} minus {first}" in out
+    assert f"{run} minus {first}" in out
+    assert f"report: {page_file}" in out
+    found = json.loads(figures.read_text())
+    assert found["second"] == str(second)
+    assert [each["second"] for each in found["others"]] == [str(run)]
+    page = Page(page_file)
+    assert page.ids == {"figures", "differences", "classes"}
+    assert page.wide_tables == []
+    assert "3 runs on 8 clips of test" in page.text
+    # 5 of 8 and 6 of 8, with Wilson's intervals; one clip only the first has, two only the second.
+    assert f"{first} 62.5 % 30.6 to 86.3 % 100.0 % 62.5 %" in " ".join(page.rows)
+    assert f"{second} 75.0 % 40.9 to 92.9 % 100.0 % 75.0 %" in " ".join(page.rows)
+    difference = next(row for row in page.rows if row.startswith(f"{second} +12.5"))
+    assert difference.endswith(" 2 1 1")
+    assert f"{run} features · xsub · linear" in " ".join(page.rows)
+    (report,) = [link for link in page.links if not link.startswith("#")]
+    assert (page_file.parent / report).resolve() == (run / "report.html").resolve()
+    labels = load_scores(first).labels
+    for label, name in enumerate(("rise", "fall")):
+        mine = labels == label
+        shares = [np.mean(load_scores(each).scores.argmax(1)[mine] == label) for each in (first, second)]
+        row = next(row for row in page.rows if row.startswith(f"{name} {mine.sum()} "))
+        assert row.split(" ", 2)[2].startswith(" ".join(f"{100 * share:.0f} %" for share in shares))
 
 
 def test_compare_by_subject_takes_the_column_from_the_runs_store(

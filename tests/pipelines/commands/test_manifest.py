@@ -127,6 +127,22 @@ def test_a_manifest_beside_other_folders_finds_its_videos(
     assert clip.path.is_file()
 
 
+def test_a_table_may_name_videos_of_other_folders_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch(tmp_path, "disk1/a.mp4", "disk2/a.mp4", "here/.keep")
+    table = tmp_path / "here/table.tsv"
+    table.write_text(f"path\tlabel\n{tmp_path}/disk1/a.mp4\t1\n{tmp_path}/disk2/a.mp4\t0\n")
+    options = ("--dataset", "csv", "--annotations", table, "--videos", tmp_path / "here")
+    assert manifest(*options, "--out", tmp_path / "disk1/clips.csv") == 0
+    clips = read_manifest(tmp_path / "disk1/clips.csv").clips
+    assert [clip.path for clip in clips] == [tmp_path / "disk1/a.mp4", tmp_path / "disk2/a.mp4"]
+    assert "\n" + f"{tmp_path}/disk1/a,a.mp4,,,1," in (tmp_path / "disk1/clips.csv").read_text()
+    table.write_text("path\tlabel\nb.mp4\t1\n")
+    assert manifest(*options, "--out", tmp_path / "more.csv") == 1
+    assert "none of the 1 in table.tsv is there" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -139,6 +155,11 @@ def test_a_manifest_beside_other_folders_finds_its_videos(
         ),
         (("--val-subjects", "3", "--val-by", "camera"), "expected --val-by subject with --val-subjects"),
         (("--val-fraction", "1"), "below 1"),
+        (("--frames", "img_%05d.jpg"), "expected --fps with --frames"),
+        (("--tiers", "a"), "expected no --tiers with --dataset folder"),
+        (("--dataset", "ntu60", "--point-s", "1"), "expected no --point-s with --dataset ntu60"),
+        (("--dataset", "list", "--background", "x"), "expected no --background with --dataset list"),
+        (("--dataset", "ssv2", "--class-names", "x"), "expected no --class-names with --dataset ssv2"),
         (("--dataset", "mine"), "mine"),
     ],
 )

@@ -110,7 +110,8 @@ def test_files_in_the_way_and_wrong_options_are_said_before_the_work(
     video = make_video(gray_frames(3))
     more = [*networks, "--detector", "full-frame", "--quiet"]
     assert visualize(video, *more) == 0
-    assert (tmp_path / "clip-overlay.mp4").exists()
+    assert sizes(tmp_path / "clip-overlay.mp4")[0] == 3
+    assert cv2.imread(str(tmp_path / "clip-sheet.png")) is not None
     for arguments, message in (
         ([video], "clip-overlay.mp4 already exists; choose another or replace it with --overwrite"),
         ([video, "--out", video, "--overwrite"], "than the video itself, got"),

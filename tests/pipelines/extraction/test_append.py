@@ -32,6 +32,12 @@ def write_manifest(path: Path, names: str, root: str = "videos") -> Path:
 
 
 @pytest.fixture
+def tmp_path(memory_folder: Path) -> Path:
+    """In memory: these tests flush hundreds of files."""
+    return memory_folder
+
+
+@pytest.fixture
 def run(make_video: VideoMaker, tmp_path: Path) -> Extract:
     """Extracts the clips of some letters, two a shard; the last video is none."""
     for number, name in enumerate("abcd"):

@@ -256,6 +256,9 @@ def test_the_users_own_folder_is_searched_first(tmp_path: Path, monkeypatch: pyt
     path = WeightsSearchPath.of_machine()
     assert path.folders[0] == tmp_path
     assert path.find("yolo11n-pose.pt") == tmp_path / "yolo11n-pose.pt"
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert WeightsSearchPath.of_machine().fetch_folder == tmp_path / "heatpool" / "weights"
 
 
 def test_recorded_weights_are_found_again_on_another_machine(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_later_files_and_then_flags_win(tmp_path: Path) -> None:
         ("seed: null", "expected seed in .*run.yaml to be a whole number, got None"),
         ("seed: [1]", r"expected seed in .*run.yaml to be a whole number, got \[1\]"),
         ("quiet: 1", "expected quiet in .*run.yaml to be true or false, got 1"),
-        ("model: 3", "expected model in .*run.yaml to be one of ctrgcn, .*, got 3"),
+        ("model: 3", "expected model in .*run.yaml to be one of auto, ctrgcn, .*, got 3"),
         ("out: {}", "expected out in .*run.yaml to be a path"),
         ("seed", "expected options in .*run.yaml"),
         ("a: [", "expected YAML in .*run.yaml: "),

@@ -111,6 +111,7 @@ def make_run(
     for name in (*streams, *(["fused"] if fused else [])):
         place = folder if name == "fused" else folder / name
         save_scores(place / "scores_test.npz", make_scores((4, 5, 6, 7), RIGHT[name]))
+        (place / "per_class_test.csv").write_text("class_name,clips,accuracy\n")
         if val:
             save_scores(place / "scores_val.npz", make_scores((2, 3), (2, 1)))
     for name in streams:
@@ -122,6 +123,7 @@ def make_run(
                 row = [epoch, 0.1, 1.0 / (epoch + 1), 0.3 * epoch]
                 writer.writerow(row + ([1.5 / (epoch + 1), 0.25 * epoch] if val else []))
     summary = {
+        "model": "linear",
         "protocol": "xsub",
         "features": "features.zarr",
         "class_names": list(CLASSES),

@@ -9,7 +9,7 @@ import pytest
 
 from heatpool.pipelines.report.card import Bin, _bins
 from heatpool.pipelines.report.charts import FRAME, Line, line_chart, ticks
-from heatpool.pipelines.report.write import _environment
+from heatpool.pipelines.report.page import _environment
 
 
 def draw(macro: str, *values: object) -> ElementTree.Element:

@@ -21,7 +21,7 @@ def test_the_headline_is_the_mean_over_seeds(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "run" / "seeds.json").read_text())["figures"]
     top1, ece = (figures["fused"]["test"][name] for name in ("acc/top1", "calibration/ece"))
     assert f'<p class="figure">{100 * top1["mean"]:.1f} %</p>' in page
-    assert f"<title>run: {100 * top1['mean']:.1f} % top-1</title>" in page
+    assert f"<title>features · xsub · linear: {100 * top1['mean']:.1f} % top-1</title>" in page
     assert "(fused, mean of 2 seeds" in page
     over = page[page.index("Over 2 seeds") : page.index("Everything else")]
     assert len(re.findall('<th scope="row">', over)) == 6

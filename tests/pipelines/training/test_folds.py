@@ -47,7 +47,9 @@ def test_every_clip_is_tested_once_by_a_run_that_never_saw_its_subject(store: Pa
     assert len(subjects) == 8
     with (finished / "folds.csv").open(newline="") as file:
         rows = {row["clip_id"]: row for row in csv.DictReader(file)}
-    assert len(rows) == CLIPS - 1
+    assert len(rows) == CLIPS
+    unlabelled = rows.pop(f"clip {CLIPS - 1}")
+    assert {unlabelled[name] for name in ("label", "fold_1", "fold_2", "fold_3")} == {""}
     content = json.loads((finished / "folds.json").read_text())
     tested: list[str] = []
     for number, run in enumerate(content["runs"], start=1):
@@ -184,3 +186,12 @@ def test_options_that_contradict_are_usage_errors(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         train(store, tmp_path / "cv", *options)
+
+
+def test_cross_validations_are_compared_over_all_clips(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--stream", "pooled_joint", "--group-by", "subject", "--n-bootstrap", "100"]
+    assert main(["compare", str(finished), str(finished), *more]) == 0
+    assert f"{CLIPS - 1} clips" in (said := capsys.readouterr().out)
+    assert "8 subjects" in said

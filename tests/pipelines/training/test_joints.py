@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from heatpool.classify.networks.graph import skeleton_graph
 from heatpool.classify.scores.scores import load_scores
 from heatpool.classify.training.stream import load_model
 from heatpool.pipelines.cli import main
+from heatpool.pipelines.training.joints import choose_graph, describe_graph
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle
-from heatpool.pool.skeleton import NTU25_SKELETON, Skeleton, read_skeleton
+from heatpool.pool.skeleton import COCO17_SKELETON, NTU25_SKELETON, Skeleton, read_skeleton
 from heatpool.pool.store.reader import FeatureStore
+from tests.paths import ROOT
 from tests.pipelines.training.train_cases import make_store
 
 QUICK = ("--epochs", "2", "--width", "8", "--layers", "[[1,1],[2,2]]", "--window", "8", "--threads", "1")
@@ -102,10 +106,9 @@ def test_a_file_says_what_a_store_does_not(tmp_path: Path, capsys: pytest.Captur
     assert f"hand.yaml: expected the 5 joints of {store}, got 2" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("model", ["ctrgcn", "linear", "tcn"])
-def test_joints_of_which_nothing_is_known_are_all_joined_and_that_is_said(model: str, tmp_path: Path) -> None:
+def test_joints_of_which_nothing_is_known_are_all_joined_and_that_is_said(tmp_path: Path) -> None:
     store = imported(tmp_path, joints=21)
-    run = trained(store, tmp_path / "run", "--model", model, "--streams", "keypoints_bone_motion")
+    run = trained(store, tmp_path / "run", "--streams", "keypoints_bone_motion")
     assert "joint graph: nothing says which of the 21 joints of unnamed21 are joined: all are" in log_of(run)
     best = load_model(run / "keypoints_bone_motion/checkpoints/best.safetensors")
     assert best.architecture.skeleton == Skeleton.unnamed(21)
@@ -119,13 +122,13 @@ def test_a_graph_of_other_joints_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "run").exists()
 
 
-def test_cocos_joints_keep_hpnets_graph_and_other_ones_can_be_chosen(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "features.zarr")
-    run = trained(store, tmp_path / "run", "--streams", "keypoints_bone")
-    assert yaml.safe_load((run / "config.yaml").read_text())["graph"] == "hpnet"
-    assert "joint graph" not in log_of(run)
-    run = trained(store, tmp_path / "own", "--streams", "keypoints_bone", "--graph", "skeleton")
-    assert "joint graph: 17 joints of coco17, 18 edges" in log_of(run)
+def test_cocos_joints_keep_hpnets_graph_and_their_own_can_be_chosen() -> None:
+    assert choose_graph(None, COCO17_SKELETON) == "hpnet"
+    assert describe_graph("hpnet", COCO17_SKELETON) == ""
+    assert choose_graph("skeleton", COCO17_SKELETON) == "skeleton"
+    assert describe_graph("skeleton", COCO17_SKELETON) == "joint graph: 17 joints of coco17, 18 edges"
+    moved = replace(COCO17_SKELETON, edges=((0, 1),))  # called coco17, but joined otherwise
+    assert choose_graph(None, moved) == "skeleton"
 
 
 def test_hpnet_takes_other_joints(tmp_path: Path) -> None:
@@ -134,3 +137,16 @@ def test_hpnet_takes_other_joints(tmp_path: Path) -> None:
     run = trained(store, tmp_path / "run", "--model", "hpnet", "--batch-size", "8")
     assert "joint graph: 3 joints of three, 2 edges" in log_of(run)
     assert main(["evaluate", str(run), "--threads", "1", "--quiet"]) == 0
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/skeletons.md").read_text(encoding="utf-8")
+    (file,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "hand.yaml").write_text(file, encoding="utf-8")
+    save_keypoints(tmp_path / "hands.pkl", joints=21, names="clip_{}")
+    monkeypatch.chdir(tmp_path)
+    lines = re.findall(r"^heatpool (.*)$", page, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["archive", "train", "evaluate"]
+    for line in lines:
+        assert main(line.split()) == 0
+    assert "joint graph: 21 joints of hand, 20 edges" in log_of(tmp_path / "work_dirs/hands")

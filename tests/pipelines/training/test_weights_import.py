@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import re
 import sys
 import types
 from pathlib import Path
@@ -35,7 +36,7 @@ from tests.classify.deterministic_weights import array, fill_
 from tests.classify.hpnet.published_names import to_published
 from tests.fixtures.clip_networks import CROP_PX
 from tests.fixtures.torchvision_shim import install
-from tests.paths import GOLDEN
+from tests.paths import GOLDEN, ROOT
 from tests.pipelines.training.test_hpnet import save_tokenizer
 
 CLASSES = tuple(f"action {number}" for number in range(60))
@@ -92,8 +93,21 @@ def import_weights(weights: Path, features: Path, out: Path, *more: str) -> int:
     return main(["weights", "import", str(weights), str(features), "--out", str(out), *more])
 
 
+def run_docs(about: str) -> None:
+    """Run the example of docs/hpnet.md whose first line has `about`, in the working folder."""
+    page = (ROOT / "docs/hpnet.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^heatpool (.*)$", page, re.MULTILINE)
+    (first,) = [number for number, line in enumerate(lines) if about in line]
+    for line in lines[first : first + 2]:
+        assert main(line.split()) == 0
+
+
 def evaluate(run: Path) -> np.ndarray:
     assert main(["evaluate", str(run), "--threads", "1", "--quiet"]) == 0
+    return scores_of(run)
+
+
+def scores_of(run: Path) -> np.ndarray:
     (scores,) = run.glob("evaluate-test/*/scores_test.npz")
     return load_scores(scores).scores
 
@@ -104,7 +118,9 @@ def stored_features(store: Path) -> Tensor:
     return torch.from_numpy(opened.read(range(len(opened)), ("pooled",))["pooled"].astype(np.float32))
 
 
-def test_a_ctrgcn_gives_the_golden_logits(store: Path, network: CTRGCN, tmp_path: Path) -> None:
+def test_a_ctrgcn_gives_the_golden_logits(
+    store: Path, network: CTRGCN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a training script with DataParallel saves it: the state dict beside others, behind `module.`."""
     state = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
     torch.save({"epoch": 64, "state_dict": state, "optimizer": {"lr": 0.1}}, tmp_path / "ctrgcn.pt")
@@ -117,7 +133,7 @@ def test_a_ctrgcn_gives_the_golden_logits(store: Path, network: CTRGCN, tmp_path
         expected = network(stored, torch.ones(3, 2, dtype=torch.bool)).numpy()
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     with np.load(GOLDEN / "ctrgcn_17x2_60.npz") as golden:  # of float32 features; a store keeps float16
-        np.testing.assert_allclose(logits, golden["logits"], rtol=0, atol=1e-3 * np.abs(expected).max())
+        np.testing.assert_allclose(logits, golden["logits"], rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
 class CfgNode(dict[str, Any]):
@@ -235,25 +251,26 @@ def small_hpnet() -> tuple[HPNet, Any]:
 
 
 @torch.no_grad()
-def test_an_hpnet_scores_as_the_network_that_its_file_holds(tmp_path: Path) -> None:
+def test_an_hpnet_scores_as_the_network_that_its_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The network itself is held against golden outputs in tests/classify/hpnet/test_golden.py."""
     install()
     network, text = small_hpnet()
     ours = {**network.state_dict(), **{f"text.{name}": each for name, each in text.state_dict().items()}}
     torch.save({"model": to_published(ours)}, tmp_path / "hpnet.pth")
-    save_tokenizer(tmp_path / "clip")
+    save_tokenizer(tmp_path / "clip-vit-base-patch16")
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 255, (2, 4, CROP_PX, CROP_PX, 3), np.uint8)
     store = write_store(
-        tmp_path / "crops.zarr", rng.normal(0, 1, (2, 2, 16, 17, 5)), classes=("sit", "wave_hand"),
+        tmp_path / "crops.zarr", rng.normal(0, 1, (2, 2, 64, 17, 5)), classes=("sit", "wave_hand"),
         rgb=RgbSpec("crops", frames=4, width=SLOT_BYTES, crop_px=CROP_PX),
         pictures=[pack_jpegs(each) for each in pictures],
     )  # fmt: skip
-    more = ("--text", str(tmp_path / "clip"), "--window", "16")
-    assert import_weights(tmp_path / "hpnet.pth", store, tmp_path / "run", *more) == 0
-    logits = evaluate(tmp_path / "run")
-
-    tokens = tokenise(load_tokenizer(str(tmp_path / "clip")), ["sit", "wave hand"], length=12)
+    monkeypatch.chdir(tmp_path)
+    run_docs("import hpnet.pth crops.zarr")
+    logits = scores_of(tmp_path / "work_dirs/hpnet")
+    tokens = tokenise(load_tokenizer("clip-vit-base-patch16"), ["sit", "wave hand"], length=12)
     network.labels = text(input_ids=tokens).text_embeds
     opened = FeatureStore.open(store)
     crops = [unpack_jpegs(slots) for slots in opened.read(range(2), ("rgb_jpeg",))["rgb_jpeg"]]

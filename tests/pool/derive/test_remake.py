@@ -27,6 +27,12 @@ from tests.pool.store.store_cases import make_clip, make_index, make_spec, make_
 CLIPS = 11
 
 
+@pytest.fixture
+def tmp_path(memory_folder: Path) -> Path:
+    """In memory: these tests flush hundreds of files."""
+    return memory_folder
+
+
 def part_store(path: Path, rows: range, **changes: object) -> FeatureStore:
     """The clips of some rows of what `make_store` makes, as a store of their own."""
     spec, index = (
@@ -115,12 +121,9 @@ def kill(work: Callable[[Callable[[str], None]], None], step: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["relabel", "append"])
-def test_killed_after_a_step_there_is_the_old_store_or_the_new_one(
-    memory_folder: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    monkeypatch.setattr(atomic, "flush_tree", lambda path: None)  # a kill is no power cut
-    added = part_store(memory_folder / "b.zarr", range(6, CLIPS))
-    path = part_store(memory_folder / "a.zarr", range(6)).path
+def test_killed_after_a_step_there_is_the_old_store_or_the_new_one(tmp_path: Path, what: str) -> None:
+    added = part_store(tmp_path / "b.zarr", range(6, CLIPS))
+    path = part_store(tmp_path / "a.zarr", range(6)).path
     old = tree_bytes(path)
 
     def work(on_step: Callable[[str], None]) -> None:

@@ -37,7 +37,7 @@ def test_classes_that_train_lacks_and_empty_parts() -> None:
 
 def test_classes_without_val_or_test_clips() -> None:
     assert problems([*PARTS, *[TRAIN] * 5], [*LABELS, *[2] * 5], class_names=("a", "b", "c")) == (
-        "xsub: 1 class of 3 without a val clip, so epoch and fusion weights are chosen on the others: c",
+        "xsub: 1 class of 3 without a val clip, so the best epoch is chosen on the others: c",
         "xsub: 1 class of 3 without a test clip, so the figures are of the others: c",
     )
 
