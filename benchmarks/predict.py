@@ -155,8 +155,8 @@ def write_windows(out: Path, video: Path) -> None:
     """Write a manifest of the windows in which none follows one that it overlaps: first every other one."""
     end_s = probe(video).end_s
     spans = list(windows(0, end_s, window_s=WINDOW_S, stride_s=STRIDE_S))
-    rows = [f"{video},{start_s:.6f},{span_end_s:.6f}" for start_s, span_end_s in (*spans[::2], *spans[1::2])]
-    out.write_text("\n".join(["path,start_s,end_s", *rows]) + "\n")
+    rows = [f"{span[0]},{video},{span[0]:.6f},{span[1]:.6f}" for span in (*spans[::2], *spans[1::2])]
+    out.write_text("\n".join(["clip_id,path,start_s,end_s", *rows]) + "\n")
 
 
 def answers(path: Path) -> dict[tuple[float, str], float]:

@@ -227,7 +227,7 @@ COMMANDS: dict[str, Command] = {
 
 GROUPS: dict[str, str] = {
     "archive": "Stores as one file, subsets and unions of stores, other file formats.",
-    "weights": "Official weights of the networks.",
+    "weights": "Official weights of the networks, and those of authors.",
 }
 """What the commands of a group are for, by the group's word."""
 

@@ -105,7 +105,7 @@ NTU25_SKELETON = Skeleton(
 
 
 def guess_skeleton(joints: int, clip_ids: Iterable[str]) -> Skeleton:
-    """Return the skeleton of a file that tells V only: COCO's 17, Kinect's 25 of NTU's clips, else unnamed."""
+    """Return the skeleton where V alone is told: COCO's 17, Kinect's 25 of NTU's clips, else unnamed."""
     if joints == COCO17_SKELETON.joints:
         return COCO17_SKELETON
     of_ntu = joints == NTU25_SKELETON.joints and all(_NTU_NAME.match(name) for name in clip_ids)

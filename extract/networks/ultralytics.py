@@ -95,7 +95,8 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
             "classification and segmentation checkpoints do not find persons' joints"
         )
     model = model.float().eval()
-    if getattr(model.model[-1], "cv2", None) is not None:
+    layers: Any = model.model
+    if getattr(layers[-1], "cv2", None) is not None:
         model.end2end = False  # as in `YOLO.predict`: of two heads that of which doubles are thinned out
     model.fuse(verbose=False)
     image_px = _image_px(checkpoint.get("train_args"), _stride(model), weights)
@@ -127,6 +128,7 @@ class PersonNetwork:
         image_px: longer side of its input.
         person_classes: numbers of the classes that count as persons.
         min_score: persons below are left out.
+        max_iou: of two boxes that overlap more the weaker goes.
         device: where it runs.
         dtype: of the layers below the head.
 
@@ -142,6 +144,7 @@ class PersonNetwork:
         image_px: int,
         person_classes: Sequence[int] = (0,),
         min_score: float = 0.25,
+        max_iou: float = MAX_IOU,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -149,7 +152,7 @@ class PersonNetwork:
         self.model: Any = model.to(device).eval()
         self.device, self.dtype = torch.device(device), dtype
         self._image_px, self._stride = image_px, _stride(model)
-        self._persons, self._min_score = tuple(person_classes), min_score
+        self._persons, self._min_score, self._max_iou = tuple(person_classes), min_score, max_iou
 
     @torch.inference_mode()
     def run(self, frames: Sequence[Frame], read: Callable[[ImageRows], Answer]) -> list[Answer]:
@@ -177,6 +180,7 @@ class PersonNetwork:
             classes=len(getattr(self.model, "names", {0: "person"})),
             min_score=self._min_score,
             end2end=getattr(self.model, "end2end", False),
+            max_iou=self._max_iou,
         )
         size = (batch.shape[2], batch.shape[3])
         return [ImageRows(at, row.float(), places[at], size) for at, row in enumerate(rows)]

@@ -15,7 +15,7 @@ from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_detector import OnnxDetector
 from heatpool.extract.networks.onnx_input import OnnxInput
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
-from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
+from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, DETECTOR_MAX_IOU
 from heatpool.extract.networks.tiny.network import TINY_TAP
 from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.vitpose import VitPose
@@ -25,6 +25,7 @@ from heatpool.extract.rgb.crops import CropFiles, RgbEncoder
 from heatpool.extract.rgb.networks import DEFAULT_SOURCES, ImageEmbedder
 from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import read_skeleton
 
 __all__ = [
     "build_backbone",
@@ -65,11 +66,22 @@ def build_top_down(
 
 
 def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBackbone | YoloPose:
-    """Load the pose network of options whose choices are made.
+    """Load the pose network of options whose choices are made; --skeleton stands in for what it tells.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or the weights do not load.
     """
+    backbone = _load_backbone(options, device=device)
+    if options.skeleton is not None:
+        skeleton = read_skeleton(options.skeleton)
+        if skeleton.joints != backbone.joints:
+            wanted = f"expected the network's {backbone.joints} joints in {options.skeleton}"
+            raise HeatpoolError(f"{wanted}, got {skeleton.joints}")
+        backbone.skeleton = skeleton
+    return backbone
+
+
+def _load_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBackbone | YoloPose:
     backend, weights, tap = options.backend, options.weights, options.tap
     if options.batchnorm != "eval" and backend != "hrnet-simcc":
         raise HeatpoolError(f"expected --batchnorm published with --backend hrnet-simcc only, got {backend}")
@@ -121,9 +133,12 @@ def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch
     if options.detector == "full-frame":
         return FullFrame()
     if options.detector == "tiny":
-        model = load_tiny_detector(device)
         return UltralyticsDetector(
-            model, image_px=max(DETECTOR_INPUT_WH), min_score=options.min_score, device=device
+            load_tiny_detector(device),
+            image_px=max(DETECTOR_INPUT_WH),
+            min_score=options.min_score,
+            max_iou=DETECTOR_MAX_IOU,
+            device=device,
         )
     if options.detector == "onnx":
         raise HeatpoolError("expected the file of the detector, --detector person.onnx, got --detector onnx")

@@ -9,9 +9,7 @@ from heatpool.extract.records import FrameBackbone, PoseBackbone
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.disk.files import hash_file
-from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import RgbSpec, StoreSpec
-from heatpool.pool.skeleton import Skeleton, read_skeleton
 
 __all__ = ["describe_store"]
 
@@ -19,12 +17,7 @@ __all__ = ["describe_store"]
 def describe_store(
     options: ExtractOptions, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None
 ) -> StoreSpec:
-    """Return what decides the values of a store. Places of files are left out: they differ by machine.
-
-    Raises:
-        HeatpoolError: if --skeleton is not of the network's joints.
-    """
-    skeleton = _skeleton(options, backbone)
+    """Return what decides the values of a store. Places of files are left out: they differ by machine."""
     return StoreSpec(
         persons=options.persons,
         steps=options.steps,
@@ -56,21 +49,10 @@ def describe_store(
         precision=options.precision,
         tap_channels=backbone.tap_channels,
         map_mean=options.map_mean,
-        skeleton=skeleton.name,
-        joint_names=skeleton.joint_names,
-        edges=skeleton.edges,
+        skeleton=backbone.skeleton.name,
+        joint_names=backbone.skeleton.joint_names,
+        edges=backbone.skeleton.edges,
     )
-
-
-def _skeleton(options: ExtractOptions, backbone: PoseBackbone | FrameBackbone) -> Skeleton:
-    if options.skeleton is None:
-        return backbone.skeleton
-    skeleton = read_skeleton(options.skeleton)
-    if skeleton.joints != backbone.joints:
-        raise HeatpoolError(
-            f"expected the network's {backbone.joints} joints in {options.skeleton}, got {skeleton.joints}"
-        )
-    return skeleton
 
 
 def _describe_rgb(options: ExtractOptions, encoder: RgbEncoder | None) -> RgbSpec | None:

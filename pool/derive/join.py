@@ -41,7 +41,7 @@ def join_index(stored: ClipIndex, given: ClipIndex, *, spans: Sequence[Span] = (
 
     A clip of the store is found by its id; else by path and window, as its id ends in `@start-end`; else by
     its path, where that of a whole video is given: all windows of the video then get what is said of it.
-    What is named by a path twice is not found by it.
+    What is named by a path twice is not found by it, and a clip that was found by its id finds no other.
 
     Labels (with the class names), splits (with their rules) and each column come from `given` where it has
     them; a kind that it has nothing of stays as in the store.
@@ -88,7 +88,9 @@ def join_index(stored: ClipIndex, given: ClipIndex, *, spans: Sequence[Span] = (
 def _find(stored: ClipIndex, given: ClipIndex, spans: Sequence[Span]) -> np.ndarray:
     """(N,) int64, place in `given` of each clip of the store, -1 for none."""
     by_id = {name: place for place, name in enumerate(given.clip_id)}
-    by_span = _unique([(path, _rounded(span)) for path, span in zip(given.path, spans, strict=True)])
+    known = set(stored.clip_id)  # who is found by its id says nothing of other clips of its video
+    others = zip(given.clip_id, given.path, spans, strict=True)
+    by_span = _unique([None if name in known else (path, _rounded(span)) for name, path, span in others])
     source = np.full(len(stored), -1, np.int64)
     for row, (name, path) in enumerate(zip(stored.clip_id, stored.path, strict=True)):
         window = _WINDOW.search(name)
@@ -108,4 +110,4 @@ def _rounded(span: Span) -> tuple[str, ...] | None:
 
 def _unique(keys: Sequence[Hashable]) -> dict[Hashable, int]:
     counts = Counter(keys)
-    return {key: place for place, key in enumerate(keys) if counts[key] == 1}
+    return {key: place for place, key in enumerate(keys) if key is not None and counts[key] == 1}

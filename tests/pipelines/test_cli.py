@@ -83,7 +83,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["extract", "--min-score", "nan"], "expected --min-score to be a number, got 'nan'"),
         (
             ["train", "--model", "ctr"],
-            "expected --model to be one of auto, ctrgcn, linear, mlp, tcn, hpnet, got 'ctr'; did you mean ctrgcn?",
+            "expected --model to be one of auto, ctrgcn, linear, mlp, tcn, hpnet, got 'ctr'; did you mean "
+            "ctrgcn?",
         ),
         (["train", "--milestones", "3,x"], "expected --milestones to be whole numbers with commas between"),
         (["train", "--p-interval", "0.5"], "expected --p-interval to be 2 numbers with commas between"),

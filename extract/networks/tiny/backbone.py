@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DETECTOR_INPUT_WH",
+    "DETECTOR_MAX_IOU",
     "TINY_CROP",
     "TinyBackbone",
     "build_tiny_detector",
@@ -40,6 +41,9 @@ TINY_CROP = CropSpec(height_px=128, width_px=96)
 
 DETECTOR_INPUT_WH = (160, 128)
 """Width and height in pixels of the letterboxed frames the detector was trained on."""
+
+DETECTOR_MAX_IOU = 0.6
+"""Of two boxes that overlap more the weaker goes: with this the detector was measured."""
 
 
 class TinyBackbone:

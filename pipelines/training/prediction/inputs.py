@@ -51,7 +51,9 @@ def gather_videos(words: Sequence[str], scratch: Path) -> VideoInputs:
     for word in dict.fromkeys(words):
         if is_remote(word):
             path = _fetch(word, scratch / f"video{len(addresses)}")
-            addresses[path] = public_address(word)
+            shown = public_address(word)
+            # Two may differ in what is not shown, and answers know videos by their names.
+            addresses[path] = shown if shown not in addresses.values() else f"{shown}#{len(addresses) + 1}"
             fetched.append(Manifest((Clip(path.stem, path),), (), path.parent))
         else:
             local += [read_videos(path) for path in _paths(word)]

@@ -33,7 +33,7 @@ __all__ = ["TrainedRun", "open_run", "predict", "prediction_of", "segment_files"
 
 _log = logging.getLogger(__name__)
 
-_WINDOW = re.compile(r"@(\d+\.\d\d)-(\d+\.\d\d)$")  # how `--window-s` names the clips that it cuts
+_WINDOW = re.compile(r"@(\d+\.\d\d)-(\d+\.\d\d)$", re.ASCII)  # how `--window-s` names the clips that it cuts
 _LONG_S = 60.0
 _FPS = 25.0  # where a video does not tell its rate
 
@@ -106,21 +106,20 @@ def _predict_stored(
 
 def _stored_clips(store: FeatureStore) -> list[Prediction]:
     """Return the clips of a store without answers, with the times that their names or features tell."""
-    index, fps = store.clips.index, store.clips.fps
-    videos = Counter(index.path)
-    asked = [
-        Prediction(path, 0.0, None, "pending", "", clip_id=clip_id)
-        for clip_id, path in zip(index.clip_id, index.path, strict=True)
-    ]
-    rows = store.clips.rows()
-    for row, times_s in zip(rows.tolist(), store.read(rows, ("time_s",))["time_s"], strict=True):
-        # A store keeps no start and end; several clips of a video are as long as their steps.
-        if videos[asked[row].path] > 1 and times_s[0] < times_s[-1]:
-            end_s = float(times_s[-1]) + 1 / (float(fps[row]) or _FPS)
-            asked[row] = replace(asked[row], start_s=round(float(times_s[0]), 3), end_s=round(end_s, 3))
-    for row, clip in enumerate(asked):
-        if found := _WINDOW.search(clip.clip_id):
-            asked[row] = replace(clip, start_s=float(found[1]), end_s=float(found[2]))
+    index, fps, frames = store.clips.index, store.clips.fps, store.clips.frames
+    asked = []
+    for clip_id, path in zip(index.clip_id, index.path, strict=True):
+        found = _WINDOW.search(clip_id)
+        start_s, end_s = (float(found[1]), float(found[2])) if found else (0.0, None)
+        asked.append(Prediction(path, start_s, end_s, "pending", "", clip_id=clip_id))
+    # A store keeps no start and end: other clips that share a video lie around the middle of their steps.
+    videos, rows = Counter(index.path), store.clips.rows()
+    rows = np.array([row for row in rows if asked[row].end_s is None and videos[asked[row].path] > 1], int)
+    for row, times_s in zip(rows, store.read(rows, ("time_s",))["time_s"].astype(float), strict=True):
+        frame_s = 1 / (float(fps[row]) or _FPS)
+        middle_s, half_s = (times_s[0] + times_s[-1] + frame_s) / 2, frames[row] * frame_s / 2
+        start_s, end_s = float(max(middle_s - half_s, 0)), float(middle_s + half_s)
+        asked[row] = replace(asked[row], start_s=round(start_s, 3), end_s=round(end_s, 3))
     return asked
 
 
@@ -165,9 +164,11 @@ def _answer(asked: Sequence[Prediction], store: FeatureStore, scorer: RunScorer,
     for row, (clip, result) in enumerate(zip(asked, store.results(np.arange(len(store))), strict=True)):
         predictions.append(prediction_of(clip, result, shares.get(row), names, top=top))
         if row in shares:
-            whole_s = clip.start_s + result.frames / (result.fps or _FPS)
-            window = (clip.start_s, whole_s if clip.end_s is None else clip.end_s, shares[row])
-            windows.setdefault(clip.path, []).append(window)
+            length_s = max(result.frames, 1) / (result.fps or _FPS)
+            end_s = clip.end_s
+            if end_s is None or end_s <= clip.start_s:  # names of stored clips may say anything
+                end_s = clip.start_s + length_s
+            windows.setdefault(clip.path, []).append((clip.start_s, end_s, shares[row]))
     segments = [each for path, of_video in windows.items() for each in merge_windows(path, of_video, names)]
     return Answers(tuple(predictions), tuple(segments))
 

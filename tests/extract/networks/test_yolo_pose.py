@@ -21,9 +21,10 @@ from tests.conftest import VideoMaker, gray_frames
 NARROW = {"scales": {"n": [0.33, 0.125, 256]}}  # depth, width and most channels: a fraction of the official
 
 
-@pytest.fixture(
-    scope="module", params=["yolo11n-pose.yaml", "yolo26n-pose.yaml", "yolo26n-pose.yaml, end to end"]
-)
+HEADS = ["yolo11n-pose.yaml", "yolo26n-pose.yaml", "yolo26n-pose.yaml, end to end"]
+
+
+@pytest.fixture(scope="module", params=HEADS)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A narrow pose network of each generation and head with random weights, saved as ultralytics' own."""
     config, _, head = request.param.partition(", ")

@@ -72,6 +72,13 @@ def test_clips_are_found_by_path_and_time_where_ids_differ() -> None:
         join_index(stored, make("1", paths="v.mp4", labels=(0,), names=("x",)), spans=[(1.0, None)])
 
 
+def test_what_is_found_by_its_id_says_nothing_of_its_video() -> None:
+    """As in the manifest of a store from which a window was dropped."""
+    stored = make("v@0.00-2.00 v@2.00-4.00", paths="v.mp4 v.mp4")
+    given = make("v@0.00-2.00", paths="v.mp4", labels=(0,), names=("x",))
+    assert join_index(stored, given).index.label.tolist() == [0, -1]
+
+
 def test_other_clips_are_refused_in_one_line() -> None:
     with pytest.raises(HeatpoolError, match=r"such as 'a' or 'a\.mp4', got 'q' and 'q\.mp4'$"):
         join_index(STORED, make("q", labels=(0,), names=("x",)))

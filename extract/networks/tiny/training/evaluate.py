@@ -14,7 +14,7 @@ from ultralytics.utils.metrics import ap_per_class
 from heatpool.extract.demo.stills import People
 from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
 from heatpool.extract.networks.detectors import UltralyticsDetector
-from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TinyBackbone
+from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, DETECTOR_MAX_IOU, TinyBackbone
 from heatpool.extract.networks.tiny.training.rendering import RenderedSet
 from heatpool.extract.records import Detections, Frame
 
@@ -88,7 +88,9 @@ def evaluate(rendered: RenderedSet, *, detector: DetectionModel, backbone: TinyB
     the detector found (persons it missed count as wrong in all joints).
     """
     frames = rendered.frames
-    finder = UltralyticsDetector(detector, image_px=max(DETECTOR_INPUT_WH), min_score=0.001)
+    finder = UltralyticsDetector(
+        detector, image_px=max(DETECTOR_INPUT_WH), min_score=0.001, max_iou=DETECTOR_MAX_IOU
+    )
     found: list[Detections] = []
     for start in tqdm(range(0, len(frames), _BATCH), desc="detect", unit="batch"):
         images = frames[start : start + _BATCH]

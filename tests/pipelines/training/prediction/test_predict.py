@@ -60,7 +60,8 @@ def test_files_folders_patterns_manifests_and_addresses(
     out = tmp_path / "out.json"
     code = predict(
         brightness_run, tmp_path / "one.mp4", tmp_path / "folder", tmp_path / "takes" / "*.mov",
-        tmp_path / "takes" / "1 [b].mov", tmp_path / "list.csv", f"{server}/one.mp4?key=secret", "--out", out,
+        tmp_path / "takes" / "1 [b].mov", tmp_path / "list.csv", f"{server}/one.mp4?key=secret",
+        f"{server}/one.mp4?key=secret2", "--out", out,
     )  # fmt: skip
     assert code == 0
     found = [
@@ -76,8 +77,9 @@ def test_files_folders_patterns_manifests_and_addresses(
         ("one.mp4", 0.0, 0.3, "rise"),
         ("one.mp4", 0.2, None, "rise"),
         (f"{server}/one.mp4", 0.0, None, "rise"),
+        (f"{server}/one.mp4#2", 0.0, None, "rise"),
     ]
-    assert len({each["clip_id"] for each in answers(out)}) == 8
+    assert len({each["clip_id"] for each in answers(out)}) == 9
     assert "secret" not in out.read_text() + capsys.readouterr().out
 
 
@@ -157,15 +159,19 @@ def test_segments_of_windows_go_into_every_file_and_back(
     assert (out / "long.srt").read_text().startswith("1\n00:00:00,000 --> 00:00:0")
 
     # Stored windows of the same length give the same segments.
-    words = ["extract", str(video), str(tmp_path / "w.zarr"), *window, "--device", "cpu", "--quiet"]
-    made = json.loads((brightness_run / "summary.json").read_text())["extraction"]["options"]
-    names = ("backend", "weights", "tap", "detector", "steps", "persons")
-    assert main([*words, *(f"--{name}={made[name]}" for name in names)]) == 0
-    assert predict(brightness_run, "--features", tmp_path / "w.zarr", "--segments", tmp_path / "again") == 0
-    with (tmp_path / "again" / "segments.csv").open(newline="") as file:
-        again = list(csv.DictReader(file))
+    again = stored_segments(brightness_run, str(video), *window, out=tmp_path / "again")
     assert [(each["start_s"], each["end_s"], each["label"]) for each in again] == [
         (each["start_s"], each["end_s"], each["label"]) for each in (first, last)
+    ]
+    # So do other stored clips of one video; ids may say what they like.
+    ids = ("up", "x@9.00-2.00")
+    (tmp_path / "parts.csv").write_text(
+        f"clip_id,path,start_s,end_s\n{ids[0]},in/long.mp4,0,2\n{ids[1]},in/long.mp4,2,\n"
+    )
+    parts = stored_segments(brightness_run, str(tmp_path / "parts.csv"), out=tmp_path / "parts")
+    assert [(each["start_s"], each["end_s"], each["label"]) for each in parts] == [
+        ("0.0", "2.0", "rise"),
+        ("9.0", "11.0", "fall"),
     ]
 
     # And what was written for ELAN is a data set again.
@@ -177,6 +183,18 @@ def test_segments_of_windows_go_into_every_file_and_back(
     ]
     assert predict(brightness_run, video, *window, "--segments", out) == 1
     assert "segments.csv already exists" in capsys.readouterr().err
+
+
+def stored_segments(run: Path, *words: str, out: Path) -> list[dict[str, str]]:
+    """Extract as for the run, predict from the store, and read the segments."""
+    made = json.loads((run / "summary.json").read_text())["extraction"]["options"]
+    names = ("backend", "weights", "tap", "detector", "steps", "persons")
+    same = [f"--{name}={made[name]}" for name in names]
+    store = f"{out}.zarr"
+    assert main(["extract", *words, "--out", store, *same, "--device", "cpu", "--quiet"]) == 0
+    assert predict(run, "--features", store, "--segments", out) == 0
+    with (out / "segments.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_a_long_video_in_one_piece_is_warned_of(
