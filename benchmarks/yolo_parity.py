@@ -86,7 +86,7 @@ def random_network(
     for branches in (head.cv3, getattr(head, "one2one_cv3", ())):
         for branch in branches or ():
             branch[-1].bias.data[:] = torch.tensor(raised)
-    model.names = names
+    model.names, model.kpt_shape = names, head.kpt_shape
     _spread(model)
     if end2end:
         model.end2end = True

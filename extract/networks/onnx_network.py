@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from heatpool.pool.disk.files import hash_file
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError, shorten
 
 try:
     import onnx
@@ -54,13 +54,13 @@ def read_onnx(path: Path) -> OnnxFile:
     try:
         digests = [hash_file(path)[1]]
         model = onnx.load_model_from_string(path.read_bytes())
-        for place in _external_files(model):
-            digests.append(hash_file(path.parent / place)[1])
-        # onnx refuses places outside the folder, links and ranges beyond the file's end.
-        onnx.load_external_data_for_model(model, str(path.parent))
+        digests += [hash_file(each)[1] for each in _external_files(model, path.parent)]
+        onnx.load_external_data_for_model(model, str(path.parent))  # checks the ranges
     except OSError as error:
         what = error.filename or path
         raise HeatpoolError(f"expected an ONNX file, cannot read {what}: {error.strerror}") from error
+    except HeatpoolError:
+        raise
     except Exception as error:  # protobuf's DecodeError has no stable import path, onnx has its own
         reason = " ".join(str(error).split())[:300]
         raise HeatpoolError(f"expected an ONNX file, cannot read {path.name}: {reason}") from error
@@ -68,15 +68,22 @@ def read_onnx(path: Path) -> OnnxFile:
     return OnnxFile(path.name, model, {prop.key: prop.value for prop in model.metadata_props}, digest)
 
 
-def _external_files(model: onnx.ModelProto) -> list[str]:
-    return sorted(
-        {
-            entry.value
-            for tensor in model.graph.initializer
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-    )
+def _external_files(model: onnx.ModelProto, folder: Path) -> list[Path]:
+    """Return the files that hold weights of the model; refuse what is not a file in its folder."""
+    places = {
+        entry.value
+        for tensor in model.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    files = [folder / place for place in sorted(places)]
+    for file in files:
+        outside = not file.resolve().is_relative_to(folder.resolve())
+        if outside or (file.exists() and not file.is_file()):
+            raise HeatpoolError(
+                f"expected the weights of an ONNX file in its folder, got {shorten(str(file))}"
+            )
+    return files
 
 
 class OnnxNetwork:

@@ -154,24 +154,6 @@ def run_detection_pass(
     return DetectionPass(path, info, numbers, np.array(times_s), size_px, found)
 
 
-def joint_scores(
-    detected: DetectionPass, estimator: PoseEstimator[Any], persons: Sequence[tuple[int, int]]
-) -> np.ndarray:
-    """Return the mean joint score of some persons, as the choice of the slots asks for it.
-
-    Args:
-        detected: of the video.
-        estimator: that found them; one with crops reads their frames again.
-        persons: position in the F frames, and number of the detection in it.
-    """
-    at = sorted({place for place, _ in persons})
-    found: dict[int, Any] = {place: detected.found[place] for place in at}
-    if not all(isinstance(each, FramePersons) for each in found.values()):
-        found = {place: estimator.detect([frame])[0] for place, frame in detected.read(np.array(at))}
-    posed = estimator.pose([(found[place], number) for place, number in persons])
-    return np.asarray(posed.scores.mean(1))
-
-
 def pose_kept(detected: DetectionPass, chosen: np.ndarray, estimator: OneStage) -> Scene:
     """Pick the chosen persons out of what a one-stage network found.
 

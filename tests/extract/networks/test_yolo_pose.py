@@ -145,14 +145,22 @@ def test_features_of_a_padded_frame_are_read_inside_the_frame(checkpoint: Path) 
     assert (in_input[..., 1] == 8).any()  # joints above the frame are given, and read, at its edge
 
 
+def rounding_px() -> float:
+    """How far `predict` is off where a side is rounded: early versions of ultralytics 8.4 scaled both alike."""
+    from ultralytics.utils.ops import scale_boxes
+
+    (box,) = scale_boxes((128, 64), torch.tensor([[4.0, 0, 59, 128]]), (211, 90))
+    return 0.01 if box.tolist() == pytest.approx([0, 0, 90, 211], abs=1e-3) else 1.0
+
+
 def test_boxes_joints_and_scores_are_those_of_ultralytics_own_predict(checkpoint: Path) -> None:
     """On frames that are enlarged, reduced, padded by odd numbers, and whose sides are rounded."""
-    images = [frame(seed, height=h, width=w).rgb for seed, (h, w) in enumerate([(97, 131), (211, 90)])]
-    seen = compare(checkpoint, images, image_px=128)
-    assert len(seen.scores) > 20
-    assert seen.unmatched == 0
-    assert max(seen.joints_px.max(), seen.boxes_px.max()) < 0.01
-    assert max(seen.scores.max(), seen.joint_scores.max()) < 1e-4
+    for height, width, tolerance_px in ((32, 64, 0.01), (97, 131, rounding_px()), (211, 90, rounding_px())):
+        seen = compare(checkpoint, [frame(height=height, width=width).rgb], image_px=128)
+        assert len(seen.scores) > 5
+        assert seen.unmatched == 0
+        assert max(seen.joints_px.max(), seen.boxes_px.max()) < tolerance_px
+        assert max(seen.scores.max(), seen.joint_scores.max()) < 1e-4
 
 
 def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predict(tmp_path: Path) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from heatpool.extract.networks.detectors import FullFrame
+from heatpool.extract.records import Detections, Frame
 from heatpool.pipelines import cli
+from heatpool.pipelines.extraction.run import carry_out, prepare
+from heatpool.pipelines.options import ExtractOptions
+from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker
+from tests.fixtures.onnx_networks import heatmap_network
 from tests.pipelines.extraction.cluster_cases import (
     array_bytes,
     finish,
@@ -63,3 +73,44 @@ def test_workers_find_the_boxes_of_their_clips(make_video: VideoMaker, tmp_path:
         code, said = finish(heatpool(*arguments, "--out", out, *more))
         assert code == 0, said
     assert array_bytes(shared) == array_bytes(plain)
+
+
+def test_shards_in_one_go_share_the_frames_at_their_borders(
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven half overlapping windows in four shards: apart, 5 frames at each of 3 borders are read twice."""
+    looked_at: Counter[str] = Counter()
+    detect = FullFrame.detect
+
+    def counted(detector: FullFrame, frames: Sequence[Frame]) -> list[Detections]:
+        looked_at[store.name] += len(frames)
+        return detect(detector, frames)
+
+    monkeypatch.setattr(FullFrame, "detect", counted)
+    videos = make_clips(make_video, tmp_path / "videos", clips=1)
+    options = ExtractOptions(
+        videos=videos,
+        backend="onnx",
+        weights=str(heatmap_network(tmp_path / "pose.onnx")),
+        tap="brightness",
+        detector="full-frame",
+        steps=16,
+        persons=1,
+        shard_clips=2,
+        window_s=0.4,
+        stride_s=0.2,
+        device="cpu",
+        quiet=True,
+    )
+    stores = []
+    for in_one_go in (False, True):
+        store = tmp_path / f"{in_one_go}.zarr"
+        plan = prepare(replace(options, out=store))
+        carry_out(replace(plan, work=replace(plan.work, in_one_go=in_one_go)))
+        stores.append(FeatureStore.open(store))
+    assert looked_at == {"False.zarr": 40 + 3 * 5, "True.zarr": 40}
+    apart, together = stores
+    rows = np.arange(7)
+    assert apart.results(rows) == together.results(rows)
+    for name in ("pooled", "keypoints", "boxes", "mask", "time_s"):
+        np.testing.assert_allclose(apart[name][:], together[name][:], atol=1e-3)
