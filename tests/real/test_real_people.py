@@ -19,7 +19,7 @@ from heatpool.extract.networks.weight_sources import known_weights
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.extraction.package_index import fetch_member
 from heatpool.pipelines.extraction.real_clip import REAL_CLIP, REAL_CLIP_SHA256
-from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE
+from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.store.reader import FeatureStore
 from tests.paths import ROOT
@@ -155,7 +155,8 @@ def test_the_commands_of_docs_weights_run(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The block of commands, line by line, in an empty folder of weights."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    only = WeightsSearchPath((tmp_path,))
+    monkeypatch.setattr(WeightsSearchPath, "of_machine", classmethod(lambda cls: only))
     text = (ROOT / "docs/weights.md").read_text(encoding="utf-8")
     block = re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[0]
     lines = [line.partition("#")[0].split() for line in block.splitlines()]
