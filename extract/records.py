@@ -84,7 +84,7 @@ class Detections:
 Alignment = Literal["corner", "centre", "udp"]
 """Where cell i of a heatmap of w cells lies in a crop of W pixels. corner: at i W / w, as in SimpleBaseline,
 HRNet, GluonCV and the MSRA codec of mmpose; centre: at (i + 1/2) W / w - 1/2, the middle of the pixels that
-it covers; udp: at i (W - 1) / (w - 1), as in unbiased data processing (ViTPose), whose crops are cut so too."""
+it covers; udp: at i (W - 1) / (w - 1), as in unbiased data processing (ViTPose), whose crops are cut so."""
 
 
 @dataclass(frozen=True)

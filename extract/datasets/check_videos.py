@@ -14,7 +14,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from heatpool.extract.video.pictures import find_pictures, is_pictures, iter_pictures
+from heatpool.extract.video.picture_names import find_pictures, is_pictures
+from heatpool.extract.video.pictures import iter_pictures
 from heatpool.extract.video.reader import probe
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError

@@ -11,7 +11,6 @@ from dataclasses import replace
 from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder
 from heatpool.extract.datasets.media import FoundVideo, Media
 from heatpool.extract.datasets.table import ClipRow, list_rows, read_table
-from heatpool.extract.video.reader import probe
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["interval_row", "list_interval_table", "list_intervals", "parse_time_s"]
@@ -132,6 +131,9 @@ def _with_length(row: ClipRow, point_s: float) -> ClipRow:
 
 def _background(folder: VideoFolder, media: Media, rows: Sequence[ClipRow]) -> Iterator[ClipRow]:
     """Yield what no interval covers of each video, as intervals of the class of the background."""
+    # Imported here: a decoder costs time, and only gaps between intervals need one.
+    from heatpool.extract.video.reader import probe
+
     of_video: dict[FoundVideo, list[ClipRow]] = defaultdict(list)
     for row in rows:
         video = media.find(row.values["path"])

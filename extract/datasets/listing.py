@@ -12,7 +12,7 @@ from typing import Any
 
 from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip, without_suffix
 from heatpool.extract.datasets.manifest import Manifest
-from heatpool.extract.video.pictures import check_series, is_picture, name_test, natural_key
+from heatpool.extract.video.picture_names import check_series, is_picture, name_test, natural_key
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from heatpool.extract.datasets.clips import without_suffix
 from heatpool.extract.datasets.listing import VideoFolder
-from heatpool.extract.video.pictures import is_picture, is_pictures
+from heatpool.extract.video.picture_names import is_picture, is_pictures
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FoundVideo", "Media"]

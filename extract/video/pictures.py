@@ -1,11 +1,8 @@
-"""Videos that lie as single pictures: a folder of them, or a pattern such as `frames/img_%05d.jpg`."""
+"""Reading videos that lie as single pictures."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,93 +14,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from heatpool.extract.video.packets import MOST_PIXELS, PacketTable
+from heatpool.extract.video.picture_names import DIGITS, PICTURE_SUFFIXES, find_pictures
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = [
-    "PICTURE_SUFFIXES", "check_series", "find_pictures", "is_picture", "is_pictures", "iter_pictures",
-    "name_test", "natural_key", "tabulate_pictures",
-]  # fmt: skip
-
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+__all__ = ["iter_pictures", "tabulate_pictures"]
 
 # Not Image.open, which ultralytics replaces: for what is no picture its own would install a package.
 _KINDS = (JpegImageFile, PngImageFile, BmpImageFile, WebPImageFile, TiffImageFile)
-_NUMBER = re.compile(r"%(0\d+)?d")
-_DIGITS = re.compile(r"(\d+)")
-_NAMED = 3  # series that a message writes out
 _FEW = 0.1  # share of wider steps that still counts as gaps
-
-
-def is_pictures(path: Path) -> bool:
-    """Whether a path stands for single pictures: a folder, or a name with one `%d` or `%05d`."""
-    return path.is_dir() or (len(_NUMBER.findall(path.name)) == 1 and not path.is_file())
-
-
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """Return a key that sorts names as people count: `2.jpg` before `10.jpg`."""
-    return [(int(part) if part.isdecimal() else -1, part) for part in _DIGITS.split(name)]
-
-
-def find_pictures(path: Path) -> tuple[Path, ...]:
-    """Return the pictures that a path stands for, in their order.
-
-    Args:
-        path: a folder, of which every picture counts, or a pattern.
-
-    Raises:
-        HeatpoolError: if there are none, or names of a folder differ in more than their numbers: the order
-            of two series in one folder is nobody's guess.
-    """
-    folder = path if path.is_dir() else path.parent
-    try:
-        about = folder.stat()
-    except OSError as error:
-        raise HeatpoolError(f"expected pictures, {folder} does not exist") from error
-    return _find_pictures(path, about.st_mtime_ns)
-
-
-@lru_cache(maxsize=8)  # windows of one folder follow each other
-def _find_pictures(path: Path, changed_ns: int) -> tuple[Path, ...]:
-    folder, fits = (path, is_picture) if path.is_dir() else (path.parent, name_test(path.name))
-    names = sorted((name for name in os.listdir(folder) if fits(name)), key=natural_key)
-    if not names:
-        raise HeatpoolError(f"expected pictures ({' '.join(sorted(PICTURE_SUFFIXES))}), got none in {path}")
-    check_series(names, path)
-    return tuple(folder / name for name in names)
-
-
-def check_series(names: Iterable[str], folder: Path) -> None:
-    """Refuse pictures of a folder whose names differ by more than numbers.
-
-    Raises:
-        HeatpoolError: if they do.
-    """
-    series = list(dict.fromkeys(_DIGITS.sub("*", name) for name in names))
-    if len(series) > 1:
-        named = ", ".join(series[:_NAMED]) + (", …" if len(series) > _NAMED else "")
-        raise HeatpoolError(
-            f"expected pictures of one series in {folder}, whose names differ by number alone, got {named}; "
-            "name one by a pattern such as img_%05d.jpg (manifest: --frames)"
-        )
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file is a picture, by its name."""
-    return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not name.startswith(".")
-
-
-def name_test(pattern: str) -> Callable[[str], object]:
-    """Return a test for the names that printf would make of a pattern with one number.
-
-    Raises:
-        HeatpoolError: if it has none, or several.
-    """
-    parts = _NUMBER.split(pattern)
-    if len(parts) != 3:
-        raise HeatpoolError(f"expected a pattern with one number, such as img_%05d.jpg, got {pattern!r}")
-    before, width, after = parts
-    digits = rf"\d{{{int(width)},}}" if width else r"\d+"
-    return re.compile(re.escape(before) + digits + re.escape(after)).fullmatch
 
 
 def tabulate_pictures(path: Path, *, fps: float) -> PacketTable:
@@ -129,7 +47,7 @@ def tabulate_pictures(path: Path, *, fps: float) -> PacketTable:
 
 def _gap(pictures: Sequence[Path]) -> str:
     """Say where pictures are missing: a few steps between their numbers that are wider than the usual one."""
-    fields = np.array([[int(part) for part in _DIGITS.findall(each.stem)] for each in pictures], object)
+    fields = np.array([[int(part) for part in DIGITS.findall(each.stem)] for each in pictures], object)
     varying = [column for column in fields.T if len(set(column)) > 1]
     if len(varying) != 1:  # such as dates and times
         return ""

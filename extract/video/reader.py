@@ -13,7 +13,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from heatpool.extract.video.packets import open_video, read_packets
-from heatpool.extract.video.pictures import is_pictures, iter_pictures, tabulate_pictures
+from heatpool.extract.video.picture_names import is_pictures
+from heatpool.extract.video.pictures import iter_pictures, tabulate_pictures
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe"]

@@ -176,6 +176,8 @@ def _read_index(manifest: Path) -> ClipIndex:
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        return tuple(
+            line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise HeatpoolError(f"{path}: cannot read class names ({error})") from error

@@ -124,6 +124,4 @@ class ExtractOptions(
         if self.dry_run and self.resume:
             raise OptionError("expected --dry-run or --resume, got both")
         if self.append and (self.overwrite or self.resume):
-            raise OptionError(
-                "expected --append without --resume and --overwrite: it goes on by itself"
-            )
+            raise OptionError("expected --append without --resume and --overwrite: it goes on by itself")

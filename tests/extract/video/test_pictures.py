@@ -10,7 +10,7 @@ from PIL import Image
 
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
-from heatpool.extract.video.pictures import natural_key
+from heatpool.extract.video.picture_names import natural_key
 from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
