@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,10 @@ from heatpool.extract.datasets.labels import Labels
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
-__all__ = ["COLUMNS", "VIDEO_SUFFIXES", "Clip", "label_clips", "make_clip", "without_suffix"]
+__all__ = [
+    "COLUMNS", "SPLIT_WORDS", "VIDEO_SUFFIXES", "Clip", "distinct_clips", "label_clips", "make_clip",
+    "unique_ids", "window_name", "without_suffix",
+]  # fmt: skip
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -25,6 +29,13 @@ VIDEO_SUFFIXES = frozenset(
 
 COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons", "fps")
 """Columns that say what a clip is; `path` alone is required."""
+
+SPLIT_WORDS: Mapping[str, Split] = {
+    **dict.fromkeys(("train", "training"), Split.TRAIN),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Split.VAL),
+    **dict.fromkeys(("test", "testing"), Split.TEST),
+}
+"""What data sets call their splits, in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,52 @@ def without_suffix(path: str) -> str:
     """Return a path without the suffix of a video; a folder of pictures may have points in its name."""
     stem, suffix = os.path.splitext(path)
     return stem if suffix.lower() in VIDEO_SUFFIXES else path
+
+
+def window_name(name: str, start_s: float, end_s: float | None) -> str:
+    """Return what a part of a clip or video is called: `name@start-end`, in seconds."""
+    return f"{name}@{start_s:.2f}-{math.inf if end_s is None else end_s:.2f}"
+
+
+def unique_ids(ids: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Return the ids; where several videos share one, their paths without suffix, or with it if need be."""
+    for others in ([without_suffix(path) for path in paths], paths):
+        videos: dict[str, set[str]] = defaultdict(set)
+        for name, path in zip(ids, paths, strict=True):
+            videos[name].add(path)
+        ids = [name if len(videos[name]) == 1 else other for name, other in zip(ids, others, strict=True)]
+    return list(ids)
+
+
+def distinct_clips(
+    clips: Sequence[Clip], paths: Sequence[str], *, windows: Sequence[bool] = ()
+) -> list[Clip]:
+    """Tell clips of one name apart: by their paths, by `name@start-end` in seconds, then by their classes.
+
+    Args:
+        clips: called by their own ids or their videos.
+        paths: of their videos, as they are written down.
+        windows: whether a clip is called by its window in any case; default: none is.
+    """
+    ids = [clip.clip_id for clip in clips]
+    if len(set(ids)) < len(ids):  # there may be millions
+        ids = unique_ids(ids, paths)
+    times = Counter(ids)
+    ids = [
+        window_name(name, clip.start_s, clip.end_s)
+        if always or (times[name] > 1 and (clip.start_s, clip.end_s) != (0.0, None))
+        else name
+        for name, clip, always in zip(ids, clips, windows or [False] * len(ids), strict=True)
+    ]
+    times = Counter(ids)
+    ids = [
+        f"{name} {clip.class_name or clip.label}" if times[name] > 1 else name
+        for name, clip in zip(ids, clips, strict=True)
+    ]
+    return [
+        clip if clip.clip_id == name else replace(clip, clip_id=name)
+        for clip, name in zip(clips, ids, strict=True)
+    ]
 
 
 def _number(row: Mapping[str, str], name: str, where: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -13,17 +14,22 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["Rows", "open_table"]
 
+_DECIMAL_COMMA = re.compile(r"(\d+:){0,2}\d+,\d+")  # of a number, or of a time
+
 Rows = Iterator[tuple[int, dict[str, str]]]
 """Line number and values by column of each row; values that are left out are empty."""
 
 
 @contextmanager
-def open_table(path: Path, *, needed: Collection[str] = ()) -> Iterator[tuple[tuple[str, ...], Rows]]:
+def open_table(
+    path: Path, *, needed: Collection[str] = (), known: Collection[str] = ()
+) -> Iterator[tuple[tuple[str, ...], Rows]]:
     """Open a table; the delimiter (comma, semicolon or tab) is the one that its header has most of.
 
     Args:
         path: the file, in UTF-8 with or without a byte order mark.
         needed: columns by which the header is known where other lines stand before it.
+        known: columns, in small letters, that may be written in capitals.
 
     Yields:
         Names of the columns, and the rows that are not empty.
@@ -35,12 +41,15 @@ def open_table(path: Path, *, needed: Collection[str] = ()) -> Iterator[tuple[tu
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             number, first = _find_header(file, needed)
-            lines = csv.reader(chain([first], file), delimiter=max(",;\t", key=first.count))
-            header = tuple(name.strip() for name in next(lines, []))
+            delimiter = max(",;\t", key=first.count)
+            lines = csv.reader(chain([first], file), delimiter=delimiter)
+            names = [name.strip() for name in next(lines, [])]
+            header = tuple(name.casefold() if name.casefold() in known else name for name in names)
             twice = [name for at, name in enumerate(header) if name in header[:at] and name]
             if twice:
                 raise HeatpoolError(f"expected each column once in {path.name}, got {twice[0]!r} twice")
-            yield header, _iter_rows(lines, header, path, number)
+            rows = _iter_rows(lines, header, path, number)
+            yield header, _with_decimal_points(rows) if delimiter == ";" else rows
     except UnicodeDecodeError as error:
         raise HeatpoolError(f"cannot read {path}, save it as a table in UTF-8: {error}") from error
     except (OSError, csv.Error) as error:
@@ -68,3 +77,17 @@ def _iter_rows(lines: Iterator[list[str]], header: Sequence[str], path: Path, be
             )
         if any(row):
             yield line, dict(zip(header, [*row, *rest], strict=False))
+
+
+def _with_decimal_points(rows: Rows) -> Rows:
+    """Spreadsheets put semicolons between values where their language has decimal commas."""
+    for line, row in rows:
+        yield (
+            line,
+            {
+                name: value.replace(",", ".")
+                if "," in value and _DECIMAL_COMMA.fullmatch(value.strip())
+                else value
+                for name, value in row.items()
+            },
+        )

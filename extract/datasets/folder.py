@@ -6,8 +6,15 @@ import logging
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip, label_clips, without_suffix
-from heatpool.extract.datasets.listing import SPLIT_WORDS, Listing, VideoFolder, besides, scan, unique_ids
+from heatpool.extract.datasets.clips import (
+    SPLIT_WORDS,
+    VIDEO_SUFFIXES,
+    Clip,
+    label_clips,
+    unique_ids,
+    without_suffix,
+)
+from heatpool.extract.datasets.listing import Listing, VideoFolder, besides, scan
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip, without_suffix
+from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.picture_names import check_series, is_picture, name_test, natural_key
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Split
 
 __all__ = [
-    "NO_SUCH_VIDEO", "SPLIT_WORDS", "Excluded", "IntervalRule", "Listing", "VideoFolder", "annotation_files",
-    "besides", "numbered_lines", "read_json", "read_lines", "scan", "unique_ids",
+    "NO_SUCH_VIDEO", "Excluded", "IntervalRule", "Listing", "VideoFolder", "annotation_files", "besides",
+    "numbered_lines", "read_json", "read_lines", "scan",
 ]  # fmt: skip
 
 NO_SUCH_VIDEO = "listed, but there is no such video"
@@ -27,13 +26,6 @@ _PICTURES = "a folder of pictures; --fps makes a video of it"
 _FOLDER = "picture folder"
 _NO_UNICODE = "its name is not valid Unicode"
 _KINDS = 6  # suffixes that a line names
-
-SPLIT_WORDS: Mapping[str, Split] = {
-    **dict.fromkeys(("train", "training"), Split.TRAIN),
-    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Split.VAL),
-    **dict.fromkeys(("test", "testing"), Split.TEST),
-}
-"""What data sets call their splits."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +179,6 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
         seen.add((status.st_dev, status.st_ino))
         inside = os.path.relpath(root, folder).replace(os.sep, "/")
         yield "" if inside == "." else inside, sorted(names)
-
-
-def unique_ids(ids: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """Return the ids; where several clips share one, their paths without suffix, or with it if need be."""
-    for other in ([without_suffix(path) for path in paths], paths):
-        times = Counter(ids)
-        ids = [name if times[name] == 1 else instead for name, instead in zip(ids, other, strict=True)]
-    return list(ids)
 
 
 def annotation_files(path: Path | None, suffix: str) -> list[Path]:

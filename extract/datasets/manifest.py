@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.extract.datasets.clips import COLUMNS, Clip, label_clips, make_clip
+from heatpool.extract.datasets.clips import COLUMNS, SPLIT_WORDS, Clip, distinct_clips, label_clips, make_clip
 from heatpool.extract.datasets.delimited import open_table
 from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.pool.disk.atomic import atomic_file
@@ -22,8 +22,9 @@ from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
 __all__ = ["Clip", "Manifest", "read_disjoint", "read_manifest"]
 
 _DISJOINT = "disjoint"
-_SPLITS = {"": Split.NONE, "train": Split.TRAIN, "val": Split.VAL, "test": Split.TEST}
-_SPLIT_NAMES = {split: name for name, split in _SPLITS.items()}
+_SPLITS = {"": Split.NONE, **SPLIT_WORDS}
+_SPLIT_NAMES = {Split.NONE: "", Split.TRAIN: "train", Split.VAL: "val", Split.TEST: "test"}
+_OTHER_TABLES = "heatpool manifest --dataset csv makes a manifest of any table"
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; only the column `path` is required. Commas, semicolons and tabs are all taken.
 
-    Columns beyond the known ones are split protocols and hold train, val, test or nothing. Labels come from
+    Clips of several rows without a clip_id are told apart by path and times (`clips.distinct_clips`). Columns
+    beyond the known ones are split protocols and hold train, val, test (or alike) or nothing. Labels come from
     `label` (`labels.read_labels` says what it means), else from `class_name` in alphabetical order. The
     column `disjoint` holds the same split rules in every row, such as `xsub=subject;xview=camera`.
 
@@ -126,25 +128,31 @@ def read_manifest(path: Path) -> Manifest:
         HeatpoolError: naming line and column of what is wrong.
     """
     labels = _read_labels(path)
-    with open_table(path) as (header, rows):
+    with open_table(path, known=COLUMNS) as (header, rows):
         protocols = tuple(name for name in header if name not in (*COLUMNS, _DISJOINT))
         share = cache(_mapping)
         rules: set[str] = set()
-        clips = []
+        clips, paths, own = [], [], False
         for line, row in rows:
             rules.add(row.get(_DISJOINT, ""))
             clips.append(_parse(row, protocols, path, line, share, labels))
+            paths.append(row["path"])
+            own = own or bool(row.get("clip_id"))
+    if not clips:
+        raise HeatpoolError(f"expected clips, got none in {path}")
     clips, class_names = label_clips(clips, path.name)
+    if not own:
+        clips = distinct_clips(clips, paths)
     return Manifest(tuple(clips), class_names, path.parent, read_disjoint(rules, protocols, path.name))
 
 
 def _read_labels(path: Path) -> Labels:
     """Read through a manifest for what its labels mean, which the last line may decide."""
     first: dict[str, str] = {}
-    with open_table(path) as (header, rows):
+    with open_table(path, known=COLUMNS) as (header, rows):
         if "path" not in header:
             got = ", ".join(header) or "an empty file"
-            raise HeatpoolError(f"expected a column 'path' in {path}, got {got}")
+            raise HeatpoolError(f"expected a column 'path' in {path}, got {got}; {_OTHER_TABLES}")
         if "label" in header:
             for line, row in rows:
                 text = row["label"].strip()
@@ -200,17 +208,24 @@ def _parse(
     splits = []
     for name in protocols:
         value = row[name].strip()
-        if value not in _SPLITS:
+        if value.casefold() not in _SPLITS:
             raise HeatpoolError(
-                f"expected train, val, test or nothing in column {name}, got {value!r} in {where}"
+                f"expected train, val, test or nothing in column {name}, got {value!r} in {where}; "
+                + _OTHER_TABLES
             )
-        splits.append(_SPLITS[value])
-    if "label" in row:
-        row["label"] = row["label"].strip()
+        splits.append(_SPLITS[value.casefold()])
+    row.update((name, row[name].strip()) for name in COLUMNS if name in row and name != "path")
+    row["path"] = _written(row["path"], manifest.parent)
     columns = share(FIRST_COLUMNS, tuple(row.get(name, "") for name in FIRST_COLUMNS))
     return make_clip(
         row, manifest.parent / row["path"], columns, share(protocols, tuple(splits)), where, labels
     )
+
+
+def _written(path: str, folder: Path) -> str:
+    """Return a path as it is, or without what spreadsheets and Windows bring into it."""
+    mended = path.strip().replace("\\", "/")
+    return path if mended == path or (folder / path).exists() else mended
 
 
 def _below(path: str | Path, folder: str) -> str:

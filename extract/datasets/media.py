@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,6 +17,8 @@ from heatpool.extract.video.picture_names import is_picture, is_pictures
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FoundVideo", "Media"]
+
+_OTHER_PLACE = re.compile(r"/|[A-Za-z]:/|\.\./")  # how a path begins that another folder or computer has
 
 
 @dataclass(frozen=True)
@@ -44,16 +49,16 @@ class Media:
 
     Args:
         folder: the videos.
-        by_name: find a video by its file name too, wherever it lies below the folder: annotation files hold
-            paths of another computer.
+        by_name: a path may name other folders than those that are there: annotations come from elsewhere.
     """
 
     def __init__(self, folder: VideoFolder, *, by_name: bool = False) -> None:
-        self._folder = folder
+        self._folder, self._by_name = folder, by_name
         listed = dict.fromkeys([*folder.videos, *folder.pictures])
         self._paths = {without_suffix(path): path for path in listed} | {path: path for path in listed}
+        self._parts = folder.path.absolute().parts[1:]
         self._named: dict[str, list[str]] = defaultdict(list)
-        for path in listed if by_name else ():
+        for path in listed:
             name = path.rpartition("/")[2]
             for each in {name, without_suffix(name)}:
                 self._named[each].append(path)
@@ -61,8 +66,12 @@ class Media:
     def find(self, listed: str) -> FoundVideo | None:
         """Return the video of a path below the folder, of an absolute path, or by its name; None without.
 
+        A file name alone, and a path of another computer, mean the video of that name whose folders are called
+        alike furthest up. Of a path below the folder the last folder must be called alike at least, unless
+        `by_name`: `wave/1.mp4` is not `clap/1.mp4`.
+
         Raises:
-            HeatpoolError: if several videos have the name.
+            HeatpoolError: if several videos fit equally.
         """
         plain = unquote(listed.removeprefix("file://")) if listed.startswith("file:") else listed
         posix = plain.replace("\\", "/").removeprefix("./")
@@ -70,11 +79,16 @@ class Media:
         if path is not None:
             clip = self._folder.clip("", path)
             return FoundVideo(path, clip.path, path in self._folder.pictures)
-        found = self._by_pattern(posix) or self._by_absolute_path(plain)
-        if found is not None or not self._named:
-            return found
-        name = posix.rstrip("/").rpartition("/")[2]
-        paths = self._named.get(name) or self._named.get(without_suffix(name), [])
+        return self._by_pattern(posix) or self._by_absolute_path(plain) or self._by_its_name(posix)
+
+    def _by_its_name(self, posix: str) -> FoundVideo | None:
+        *folders, name = posix.rstrip("/").split("/")
+        called = self._named.get(name) or self._named.get(without_suffix(name), [])
+        alike = {path: _common_end([*self._parts, *path.split("/")[:-1]], folders) for path in called}
+        most = max(alike.values(), default=0)
+        if not (most or self._by_name or not folders or _OTHER_PLACE.match(posix)):
+            return None
+        paths = [path for path, count in alike.items() if count == most]
         if len(paths) > 1:
             raise HeatpoolError(
                 f"expected one video called {name} below {self._folder.path}, got {paths[0]} and {paths[1]}"
@@ -97,3 +111,9 @@ class Media:
         pictures = is_pictures(path)
         there = path.parent if pictures and "%" in path.name else path
         return FoundVideo(plain, path, pictures) if there.exists() else None
+
+
+def _common_end(names: Sequence[str], others: Sequence[str]) -> int:
+    """Return how many names at the end of both are equal."""
+    pairs = zip(reversed(names), reversed(others), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

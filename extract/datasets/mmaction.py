@@ -9,15 +9,9 @@ import logging
 import re
 from pathlib import Path
 
-from heatpool.extract.datasets.clips import without_suffix
+from heatpool.extract.datasets.clips import SPLIT_WORDS, without_suffix
 from heatpool.extract.datasets.folder import SPLIT
-from heatpool.extract.datasets.listing import (
-    SPLIT_WORDS,
-    Listing,
-    VideoFolder,
-    annotation_files,
-    numbered_lines,
-)
+from heatpool.extract.datasets.listing import Listing, VideoFolder, annotation_files, numbered_lines
 from heatpool.extract.datasets.table import ClipRow, list_rows
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from heatpool.extract.datasets.clips import Clip, without_suffix
-from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder, unique_ids
+from heatpool.extract.datasets.clips import Clip, unique_ids, without_suffix
+from heatpool.extract.datasets.listing import Excluded, Listing, VideoFolder
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.spec import DatasetSpec
 from heatpool.pool.errors import HeatpoolError

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from heatpool.extract.datasets.clips import without_suffix
-from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder, unique_ids
+from heatpool.extract.datasets.clips import unique_ids, without_suffix
+from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split

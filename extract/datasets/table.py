@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from heatpool.extract.datasets.clips import COLUMNS, Clip, label_clips, make_clip, without_suffix
+from heatpool.extract.datasets.clips import COLUMNS, SPLIT_WORDS, Clip, distinct_clips, label_clips, make_clip
 from heatpool.extract.datasets.delimited import open_table
 from heatpool.extract.datasets.labels import Labels, read_labels
-from heatpool.extract.datasets.listing import (
-    NO_SUCH_VIDEO,
-    SPLIT_WORDS,
-    Excluded,
-    Listing,
-    VideoFolder,
-)
+from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder
 from heatpool.extract.datasets.manifest import Manifest, read_disjoint
 from heatpool.extract.datasets.media import FoundVideo, Media
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
 __all__ = ["ClipRow", "Table", "list_rows", "list_table", "read_table"]
@@ -88,7 +81,8 @@ def read_table(
     if path is None or not path.is_file():
         raise HeatpoolError(f"expected a table of clips in --annotations, got {path}")
     with open_table(path) as (header, lines):
-        others = {name: column for name, column in (aliases or {}).items() if column in header}
+        called = {column.casefold(): column for column in header}
+        others = {name: called[column] for name, column in (aliases or {}).items() if column in called}
         names = _mapping({**others, **columns}, header, path)
         read = list(lines)
     rest = [name for name in header if name not in names.values()]
@@ -121,8 +115,8 @@ def list_rows(
         folder: of the videos.
         rows: of the list.
         source: what the list is called.
-        by_name: find videos by their file names too.
-        windows: name every clip by its window, not only where a video has several.
+        by_name: paths may name other folders than those that are there.
+        windows: name every clip without an id of its own by its window, not only where a video has several.
         disjoint: protocol to the column whose values its splits must not share.
 
     Raises:
@@ -133,7 +127,7 @@ def list_rows(
     for row in rows:
         first.setdefault(row.values.get("label", ""), row.where)
     labels = read_labels(first, source, class_names=folder.class_names)
-    clips, absent, found = [], [], set()
+    clips, absent, videos, own = [], [], [], []
     for row in rows:
         listed = row.values["path"]
         if not listed:
@@ -142,16 +136,22 @@ def list_rows(
         if video is None:
             absent.append(listed)
             continue
-        found.add(video.name)
+        videos.append(video.name)
         clips.append(_clip(row, video, labels, folder.fps))
+        own.append(row.values.get("clip_id", ""))
     if not clips:
         raise HeatpoolError(
-            f"expected videos below {folder.path}, none of the {len(rows)} in {source} is there"
+            f"expected videos below {folder.path}, none of the {len(rows)} in {source} is there, such as "
+            f"{shorten(absent[0])}"
         )
     labelled, class_names = label_clips(clips, source)
     if folder.class_names and not labels.named:
         class_names = folder.class_names
-    manifest = Manifest(tuple(_distinct(labelled, windows=windows)), class_names, folder.path, disjoint or {})
+    times = Counter(own)
+    named = [windows and not (each and times[each] == 1) for each in own]
+    labelled = distinct_clips(labelled, videos, windows=named)
+    manifest = Manifest(tuple(labelled), class_names, folder.path, disjoint or {})
+    found = set(videos)
     unnamed = [Excluded(path, f"{source} does not name it") for path in folder.videos if path not in found]
     return Listing(manifest, (*folder.excluded, *unnamed)).excluding(absent, NO_SUCH_VIDEO)
 
@@ -172,7 +172,7 @@ def _mapping(columns: Mapping[str, str], header: Sequence[str], path: Path) -> d
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         raise HeatpoolError(f"expected --columns of {', '.join(COLUMNS)}, got {unknown[0]!r}")
-    names = {name: name for name in COLUMNS if name in header} | dict(columns)
+    names = {name: column for column in header if (name := column.casefold()) in COLUMNS} | dict(columns)
     absent = [column for column in names.values() if column not in header]
     if absent or "path" not in names:
         wanted = absent[0] if absent else "path"
@@ -192,32 +192,3 @@ def _protocols(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> dict[
 
 def _split(text: str) -> Split:
     return SPLIT_WORDS.get(text.strip().casefold(), Split.NONE)
-
-
-def _distinct(clips: Sequence[Clip], *, windows: bool) -> list[Clip]:
-    """Tell clips of one name apart: by their paths, by `clip@start-end` in seconds, then by their classes."""
-    paths: dict[str, set[Path]] = defaultdict(set)
-    for clip in clips:
-        paths[clip.clip_id].add(clip.path)
-    ids = [
-        clip.clip_id if len(paths[clip.clip_id]) == 1 else without_suffix(str(clip.path)) for clip in clips
-    ]
-    for more in (_window, _class_name):
-        times = Counter(ids)
-        always = windows and more is _window
-        ids = [
-            f"{name}{more(clip)}" if always or times[name] > 1 else name
-            for name, clip in zip(ids, clips, strict=True)
-        ]
-    return [
-        clip if clip.clip_id == name else replace(clip, clip_id=name)
-        for clip, name in zip(clips, ids, strict=True)
-    ]
-
-
-def _window(clip: Clip) -> str:
-    return f"@{clip.start_s:.2f}-{clip.end_s or math.inf:.2f}"
-
-
-def _class_name(clip: Clip) -> str:
-    return f" {clip.class_name or clip.label}"

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from heatpool.extract.datasets.clips import Clip
+from heatpool.extract.datasets.clips import Clip, window_name
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.reader import probe
 from heatpool.pool.errors import HeatpoolError
@@ -49,7 +49,7 @@ def cut_windows(manifest: Manifest, *, window_s: float, stride_s: float) -> Mani
                 clips.append(clip)
                 continue
             for start, end in windows(clip.start_s, end_s, window_s=window_s, stride_s=stride_s):
-                name = f"{clip.clip_id}@{start:.2f}-{end:.2f}"
+                name = window_name(clip.clip_id, start, end)
                 clips.append(replace(clip, clip_id=name, start_s=round(start, 6), end_s=round(end, 6)))
     return replace(manifest, clips=tuple(clips))
 

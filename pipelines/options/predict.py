@@ -13,7 +13,7 @@ __all__ = ["PredictOptions"]
 
 @dataclass(frozen=True)
 class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
-    """Classify the actions in videos, features or a stream with a run.
+    """Classify actions in videos, features or a stream with a run.
 
     Extracts features as those that the run was trained on.
 

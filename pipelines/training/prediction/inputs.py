@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from heatpool.extract.datasets.clips import unique_ids
 from heatpool.extract.datasets.folder import read_videos
-from heatpool.extract.datasets.listing import unique_ids
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.video.download import download_video, public_address
 from heatpool.pool.errors import HeatpoolError

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from heatpool.extract.datasets.clips import unique_ids
 from heatpool.extract.datasets.folder import list_folder, read_videos
 from heatpool.extract.datasets.kinetics import list_kinetics
-from heatpool.extract.datasets.listing import Listing, VideoFolder, unique_ids
+from heatpool.extract.datasets.listing import Listing, VideoFolder
 from heatpool.extract.datasets.table import list_table
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split

@@ -47,11 +47,31 @@ def test_a_video_is_found_whatever_a_list_calls_it(tmp_path: Path) -> None:
     assert find(str(elsewhere / "gone.mp4")) is find("gone.mp4") is None
 
 
-def test_only_annotations_of_other_computers_go_by_name(tmp_path: Path) -> None:
-    source = scan(touch(tmp_path, "a/one.mp4", "b/one.avi"))
-    assert Media(source).find("one.mp4") is None
-    with pytest.raises(HeatpoolError, match=r"one video called one below .*, got a/one.mp4 and b/one.avi"):
-        Media(source, by_name=True).find("one")
+def test_the_name_and_the_folders_above_it_decide(tmp_path: Path) -> None:
+    """Tables hold bare names, paths of their own folder and of other computers; cameras count from 1 each day."""
+    source = scan(touch(tmp_path / "v", "mon/cam 1/GX01.mp4", "tue/cam 1/GX01.MP4", "top.mp4", "mon/two.avi"))
+    strict, loose = Media(source), Media(source, by_name=True)
+    for media in (strict, loose):
+        for listed, path in (
+            ("two", "mon/two.avi"),
+            ("two.avi", "mon/two.avi"),
+            ("v/top.mp4", "top.mp4"),
+            ("mon\\cam 1\\GX01.mp4", "mon/cam 1/GX01.mp4"),
+            ("D:\\study\\tue\\cam 1\\GX01.MP4", "tue/cam 1/GX01.MP4"),
+            ("/home/anna/mon/cam 1/GX01.mp4", "mon/cam 1/GX01.mp4"),
+            ("E:/two.avi", "mon/two.avi"),
+        ):
+            found = media.find(listed)
+            assert found is not None
+            assert found.name == path
+        with pytest.raises(
+            HeatpoolError, match=r"one video called GX01 below .*, got mon/cam 1/GX01.mp4 and tue"
+        ):
+            media.find("C:/cam 1/GX01")
+    assert strict.find("wed/two.avi") is None  # not there, and not the one of another folder
+    found = loose.find("wed/two.avi")
+    assert found is not None
+    assert found.name == "mon/two.avi"
 
 
 def test_tables_take_absolute_paths_and_pictures(tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ logging.basicConfig(format="%(message)s")
 torch.set_num_threads(1)
 torch.zeros(8).sum()
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (used + 500 * 2**20, -1))
+resource.setrlimit(resource.RLIMIT_AS, (used + 700 * 2**20, -1))
 halver = BatchHalver("tensors", "--tensors")
-work = lambda part: torch.zeros(len(part), 100 * 2**18).sum().item()  # 100 MiB each, 500 MiB are there
+work = lambda part: torch.zeros(len(part), 100 * 2**18).sum().item()  # 100 MiB each, 700 MiB are there
 print([len(part) for part, _ in halver.run(work, range(8))])
 """
 

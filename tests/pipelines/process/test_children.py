@@ -7,6 +7,9 @@ import sys
 import threading
 from multiprocessing import spawn
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from heatpool.pipelines.process.children import without_main
 
@@ -35,7 +38,10 @@ def test_children_do_not_run_the_script(tmp_path: Path) -> None:
     assert outputs["with"] == ["script", "script", "exit code 1"]  # what Python does by itself
 
 
-def test_blocks_of_two_threads_may_overlap() -> None:
+def test_blocks_of_two_threads_may_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = ModuleType("__main__")  # tests may have been started by something that is none
+    script.__file__ = "script.py"
+    monkeypatch.setitem(sys.modules, "__main__", script)
     inside, leave = threading.Event(), threading.Event()
 
     def other() -> None:
