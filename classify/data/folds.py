@@ -9,7 +9,7 @@ import numpy as np
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
-__all__ = ["assign_folds", "fold_splits"]
+__all__ = ["assign_folds", "draw_val", "fold_splits"]
 
 _FEW_GROUPS = 5  # below, a whole group for val would be too much of what is left to train on
 _VAL_PARTS = 8
@@ -57,8 +57,8 @@ def fold_splits(
 ) -> tuple[np.ndarray, ...]:
     """Make a split for each fold: the fold is test, about an eighth of the rest is val.
 
-    Val takes whole groups where at least five are left, else whole videos, so that train and val may share a
-    group then; test shares none with either.
+    Val is that of `draw_val`, so that train and val may share a group where few are left; test shares none
+    with either.
 
     Args:
         labels: (n,) class numbers >= 0.
@@ -77,11 +77,27 @@ def fold_splits(
     for fold in range(folds):
         rest = np.flatnonzero(fold_of != fold)
         names = [[values[row] for row in rest.tolist()] for values in (groups, videos)]
-        whole = names[0] if len(set(names[0])) >= _FEW_GROUPS else names[1]
-        parts = min(_VAL_PARTS, len(set(whole)))
-        part = assign_folds(labels[rest], whole, folds=max(parts, 2), seed=seed)
         split = np.full(len(labels), Split.TEST, np.uint8)
-        # The last part: its groups are the smallest.
-        split[rest] = np.where(part == part.max(), Split.VAL, Split.TRAIN)
+        split[rest] = np.where(draw_val(labels[rest], *names, seed=seed), Split.VAL, Split.TRAIN)
         splits.append(split)
     return tuple(splits)
+
+
+def draw_val(labels: np.ndarray, groups: Sequence[str], videos: Sequence[str], *, seed: int) -> np.ndarray:
+    """Choose about an eighth of some clips for val, classes as evenly as that goes.
+
+    Args:
+        labels: (n,) class numbers >= 0.
+        groups: n names; taken whole where there are at least five.
+        videos: n names; taken whole else.
+        seed: of the draw.
+
+    Returns:
+        (n,) bool, some of them true and some false.
+
+    Raises:
+        HeatpoolError: if all clips are of one video.
+    """
+    whole = groups if len(set(groups)) >= _FEW_GROUPS else videos
+    part = assign_folds(labels, whole, folds=max(min(_VAL_PARTS, len(set(whole))), 2), seed=seed)
+    return np.asarray(part == part.max())  # the last part: its groups are the smallest

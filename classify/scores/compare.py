@@ -88,6 +88,7 @@ def compare_scores(
     groups: Mapping[str, str] | None = None,
     draws: int = 10_000,
     seed: int = 0,
+    names: tuple[str, str] = ("first", "second"),
 ) -> Comparison:
     """Compare two classifiers, clips matched by id.
 
@@ -101,6 +102,7 @@ def compare_scores(
         groups: group by clip id (subject, ...), drawn as a whole; None draws clips.
         draws: of the bootstrap.
         seed: of the draws.
+        names: of the two, for refusals.
 
     Returns:
         Figures, their differences with intervals, and paired counts for one seed each.
@@ -110,9 +112,10 @@ def compare_scores(
 
     Source: Efron and Tibshirani 1993, chapter 13 (percentiles).
     """
-    named = {f"first {n}": each for n, each in enumerate(first)}
-    aligned = align_scores(named | {f"second {n}": each for n, each in enumerate(second)})
-    sets = list(aligned.values())
+    one, other = names if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
+    named = {f"{one}{f', seed {n}' * (len(first) > 1)}": each for n, each in enumerate(first)}
+    named |= {f"{other}{f', seed {n}' * (len(second) > 1)}": each for n, each in enumerate(second)}
+    sets = list(align_scores(named).values())
     labels = sets[0].require_labels("cannot compare")
     correct = np.stack([each.scores.argmax(1) == labels for each in sets])  # (seeds of both, N)
     shares = correct[: len(first)].mean(0), correct[len(first) :].mean(0)
@@ -120,8 +123,8 @@ def compare_scores(
     intervals = _intervals(shares, labels, place, count=count, draws=draws, seed=seed)
     figures = zip(*(_figures(share, labels) for share in shares), intervals, strict=True)
     differences = {
-        name: Difference(one, other, interval)
-        for name, (one, other, interval) in zip(("acc/top1", "acc/mean_class"), figures, strict=True)
+        name: Difference(*values, interval)
+        for name, (*values, interval) in zip(("acc/top1", "acc/mean_class"), figures, strict=True)
     }
     return Comparison(len(labels), count, differences, _count(*correct) if len(correct) == 2 else None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 from zipfile import BadZipFile
@@ -94,6 +94,16 @@ class ClipScores:
             kind=self.kind,
         )
 
+    def with_classes(self, class_names: tuple[str, ...]) -> ClipScores:
+        """Return the scores with the same classes in another order."""
+        if class_names == self.class_names:
+            return self
+        columns = np.array([self.class_names.index(name) for name in class_names], np.int64)
+        number = np.append(np.argsort(columns), -1)  # the last one is for label -1
+        return replace(
+            self, scores=self.scores[:, columns], labels=number[self.labels], class_names=class_names
+        )
+
     def by_group(self, values: Mapping[str, str]) -> dict[str, ClipScores]:
         """Divide the clips by a value (subject, ...) known by clip id, sorted; unknown ones are left out."""
         own = np.array([values.get(clip_id, "") for clip_id in self.clip_ids], dtype=object)
@@ -145,36 +155,41 @@ def load_scores(path: Path) -> ClipScores:
 
 
 def align_scores(sets: dict[str, ClipScores]) -> dict[str, ClipScores]:
-    """Bring score sets into the clip order of the first one.
+    """Bring score sets into the clip and class order of the first one.
 
     Args:
-        sets: by stream name; at least one.
+        sets: by the name of their source; at least one.
 
     Returns:
-        The same names, all with the clip ids of the first, in its order.
+        The same names, all with the clip ids and classes of the first, in its order.
 
     Raises:
-        HeatpoolError: if clips are missing from a set or only in it, or class names or labels differ.
+        HeatpoolError: if clips or classes are missing from a set or only in it, or labels differ.
     """
     if not sets:
         raise HeatpoolError("no scores to fuse: name at least one stream")
     lead_name, lead = next(iter(sets.items()))
     aligned = {}
     for name, scores in sets.items():
-        if scores.class_names != lead.class_names:
-            raise HeatpoolError(f"streams {lead_name} and {name} have different class names; not fused")
+        both = f"{lead_name} and {name}"
+        strange = sorted(set(scores.class_names) ^ set(lead.class_names))
+        if strange:
+            raise HeatpoolError(
+                f"{both} know different classes ({len(lead.class_names)} and {len(scores.class_names)}): "
+                f"{len(strange)} are in one only, for example {strange[0]!r}"
+            )
         odd = sorted(set(scores.clip_ids) ^ set(lead.clip_ids))
         if odd:
             raise HeatpoolError(
-                f"streams {lead_name} and {name} score different clips: {len(odd)} are in one only, "
-                f"for example {odd[0]!r}; evaluate both on the same split"
+                f"{both} score different clips: {len(odd)} are in one only, for example {odd[0]!r}; evaluate "
+                "both on the same split"
             )
+        scores = scores.with_classes(lead.class_names)
         place = {clip: number for number, clip in enumerate(scores.clip_ids)}
         aligned[name] = scores.take(np.array([place[clip] for clip in lead.clip_ids], np.int64))
         wrong = np.flatnonzero(aligned[name].labels != lead.labels)
         if len(wrong):
             raise HeatpoolError(
-                f"streams {lead_name} and {name} disagree on {len(wrong)} labels, "
-                f"for example of {lead.clip_ids[wrong[0]]!r}"
+                f"{both} disagree on {len(wrong)} labels, for example of {lead.clip_ids[wrong[0]]!r}"
             )
     return aligned

@@ -83,11 +83,26 @@ class _InertNumber:
 def _load_inert(path: Path) -> Any:
     """What `torch.load` reads of tensors and plain containers; for all else there are stand-ins."""
     zipped = zipfile.is_zipfile(path)
+    if other := _other_kind(path, zipped=zipped):
+        raise ValueError(other)
     names = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else []
     inert: list[Any] = [(_InertNumber if name.startswith("numpy.") else _InertDict, name) for name in names]
     with torch.serialization.safe_globals(inert), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of pickles that torch did not write
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+
+
+def _other_kind(path: Path, *, zipped: bool) -> str:
+    """What a file is that `torch.save` did not write; "" where it may have."""
+    if zipped:
+        with zipfile.ZipFile(path) as archive:
+            inside = any(name.endswith("/data.pkl") for name in archive.namelist())
+        return "" if inside else "another zip file"
+    with path.open("rb") as file:
+        first = file.read(1)
+    if not first:
+        return "an empty file"
+    return "" if first == b"\x80" else "another kind of file"  # with which pickles begin
 
 
 def _find(content: Any) -> dict[str, Tensor]:

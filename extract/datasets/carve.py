@@ -7,7 +7,7 @@ depends on the clips and the seed alone.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -43,7 +43,7 @@ def carve_split(
         clips: all clips; those of other splits stay as they are.
         protocol: name of the split.
         into: split that gets them.
-        by: what moves as a whole; single videos are drawn within each class.
+        by: what moves as a whole; single videos are drawn within each class, if none has clips of several.
         fraction: share of the train clips to move, met as nearly as whole groups allow, never all of them.
         values: groups to move instead of a fraction; those without a train clip stay where they are.
         seed: of the draw.
@@ -62,11 +62,9 @@ def carve_split(
         raise HeatpoolError(f"expected a {by} of the train split of {protocol}, got {wrong}")
     wanted &= known
     if not wanted:
-        strata: dict[int, list[str]] = defaultdict(list)
-        for row, group in groups.items():
-            strata[clips[row].label if by == "clip" else 0].append(group)
         generator = np.random.default_rng(seed)
-        wanted = {group for _, each in sorted(strata.items()) for group in _draw(each, fraction, generator)}
+        strata = _strata(groups, clips if by == "clip" else ())
+        wanted = {group for each in strata for group in _draw(each, fraction, generator)}
     if wanted == known:
         raise HeatpoolError(f"expected train clips of {protocol} to remain, every {by} would leave it")
     moved = [
@@ -84,6 +82,17 @@ def _train_groups(clips: Sequence[Clip], protocol: str, by: GroupBy) -> dict[int
         unnamed = next(clips[row].clip_id for row, group in groups.items() if not group)
         raise HeatpoolError(f"expected a {by} for every train clip of {protocol}, got none for {unnamed!r}")
     return groups
+
+
+def _strata(groups: Mapping[int, str], clips: Sequence[Clip]) -> list[list[str]]:
+    """Return the group of each train clip: by class where each group has one, else all together."""
+    labels = {(group, clips[row].label) for row, group in groups.items()} if clips else set()
+    if len(labels) != len(set(groups.values())):
+        return [list(groups.values())]
+    strata: dict[int, list[str]] = defaultdict(list)
+    for row, group in groups.items():
+        strata[clips[row].label].append(group)
+    return [strata[label] for label in sorted(strata)]
 
 
 def _draw(members: Sequence[str], fraction: float, generator: np.random.Generator) -> set[str]:

@@ -160,7 +160,7 @@ def distinct_clips(
     ]
     times = Counter(ids)
     ids = [
-        f"{name} {clip.class_name or clip.label}" if times[name] > 1 else name
+        f"{name} {clip.class_name or clip.label}" if times[name] > 1 and clip.label >= 0 else name
         for name, clip in zip(ids, clips, strict=True)
     ]
     return [

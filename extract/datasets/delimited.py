@@ -14,7 +14,7 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["Rows", "open_table"]
 
-_DECIMAL_COMMA = re.compile(r"(\d+:){0,2}\d+,\d+")  # of a number, or of a time
+_DECIMAL_COMMA = re.compile(r"-?(\d+:){0,2}\d+,\d+")  # of a number, or of a time
 
 Rows = Iterator[tuple[int, dict[str, str]]]
 """Line number and values by column of each row; values that are left out are empty."""

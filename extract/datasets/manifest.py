@@ -119,8 +119,8 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; only the column `path` is required. Commas, semicolons and tabs are all taken.
 
-    Clips of several rows without a clip_id are told apart by path and times (`clips.distinct_clips`). Columns
-    beyond the known ones are split protocols and hold train, val, test (or alike) or nothing. Labels come from
+    Without clip_id, clips of one video are told apart by their times (`clips.distinct_clips`). Columns beyond
+    the known ones are split protocols and hold train, val, test (or alike) or nothing. Labels come from
     `label` (`labels.read_labels` says what it means), else from `class_name` in alphabetical order. The
     column `disjoint` holds the same split rules in every row, such as `xsub=subject;xview=camera`.
 
@@ -214,7 +214,7 @@ def _parse(
                 + _OTHER_TABLES
             )
         splits.append(_SPLITS[value.casefold()])
-    row.update((name, row[name].strip()) for name in COLUMNS if name in row and name != "path")
+    row.update((name, row[name].strip()) for name in COLUMNS[2:] if name in row)  # all but clip_id and path
     row["path"] = _written(row["path"], manifest.parent)
     columns = share(FIRST_COLUMNS, tuple(row.get(name, "") for name in FIRST_COLUMNS))
     return make_clip(

@@ -66,9 +66,9 @@ class Media:
     def find(self, listed: str) -> FoundVideo | None:
         """Return the video of a path below the folder, of an absolute path, or by its name; None without.
 
-        A file name alone, and a path of another computer, mean the video of that name whose folders are called
-        alike furthest up. Of a path below the folder the last folder must be called alike at least, unless
-        `by_name`: `wave/1.mp4` is not `clap/1.mp4`.
+        A file name alone, and a path of another computer, mean the video of that name with the most folders
+        above it that are called alike. Of another path at least the last folder must be, unless `by_name`:
+        `wave/1.mp4` is not `clap/1.mp4`.
 
         Raises:
             HeatpoolError: if several videos fit equally.

@@ -45,7 +45,7 @@ def list_mmaction(folder: VideoFolder) -> Listing:
         for line, text in numbered_lines(path):
             where = f"line {line} of {path.name}"
             video, label, frames = _parse(text, where)
-            other += frames not in (None, folder.pictures.get(video))
+            other += frames not in (None, folder.pictures.get(video, frames))
             known = rows.get(video)
             if known and known.values["label"] != label:
                 raise HeatpoolError(
@@ -55,7 +55,7 @@ def list_mmaction(folder: VideoFolder) -> Listing:
             own = {split[0]: split[1]} if split else {}
             rows[video] = ClipRow(where, {"path": video, "label": label}, before | own)
     if other:
-        _log.warning("%d folders of pictures hold another number than their list says", other)
+        _log.warning("in %d of the folders are not as many pictures as their list says", other)
     source = files[0].name if len(files) == 1 else str(folder.annotations)
     return list_rows(folder, list(rows.values()), source)
 

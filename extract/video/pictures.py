@@ -53,7 +53,7 @@ def _gap(pictures: Sequence[Path]) -> str:
         return ""
     steps = np.diff(varying[0])
     wide = np.flatnonzero(steps > sorted(steps)[len(steps) // 2])
-    if not 0 < len(wide) <= _FEW * len(steps):  # many: somebody thinned them out
+    if not 0 < len(wide) <= max(_FEW * len(steps), 1):  # many: somebody thinned them out
         return ""
     before, after = pictures[wide[0]].name, pictures[wide[0] + 1].name
     gaps = f"{len(wide)} gap{'s' * (len(wide) > 1)}"

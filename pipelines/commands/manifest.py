@@ -111,7 +111,9 @@ def _carve(
         values=values,
         seed=options.seed,
     )
-    who = ("video" if by == "clip" else by) + "s" * (len(groups) > 1)
+    who = ("video" if by == "clip" else by) + "s" * (len(groups) != 1)
+    if not groups:
+        return carved, f"  {protocol}: no {into.name.lower()}, too few {who} in train to take one out"
     named = f": {', '.join(groups)}" if by != "clip" and len(groups) <= _NAMED else ""
     return carved, f"  {protocol}: {into.name.lower()} took {len(groups)} {who} out of train{named}"
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pipelines.extraction.places import DEMO_FOLDER, append_folder, find_places, render_demo_videos
+from heatpool.pipelines.extraction.recorded import as_recorded
 from heatpool.pipelines.extraction.run import (
     Extraction,
     ExtractPlan,
@@ -37,6 +38,8 @@ _log = logging.getLogger(__name__)
 def plan_append(options: ExtractOptions) -> ExtractPlan | None:
     """Prepare the extraction of those clips that a store lacks, into a store beside it; None if it has all.
 
+    Options that make features are those of the store, unless others are given.
+
     Raises:
         HeatpoolError: if there is no finished store, other networks or options made it, or a clip of it has
             the id of another video.
@@ -44,6 +47,7 @@ def plan_append(options: ExtractOptions) -> ExtractPlan | None:
     videos, path = find_places(options)
     store = FeatureStore.open(path)
     refuse_pending(store)
+    options = as_recorded(options, store)
     if options.videos is None:
         videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
     manifest = _new_clips(store, select_clips(options, read_videos(videos)))

@@ -89,32 +89,25 @@ def _load_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
         raise HeatpoolError(f"expected --onnx-{next(iter(options.onnx_input))} with --backend onnx only")
     taps = tuple(tap.replace("+", ",").split(",")) if tap else None
     dtype = _torch_dtype(options)
-    if backend == "yolo-pose":
-        if options.pooling != "point" or options.crop_aspect != "model":
-            raise HeatpoolError("expected --pooling point and no --crop-aspect with --backend yolo-pose")
-        loaded = load_ultralytics(_needed(weights, backend, "yolo11n-pose.pt"))
-        return YoloPose(loaded, taps=taps or ("p3",), min_score=options.min_score, device=device, dtype=dtype)
-    if backend == "vitpose":
-        source = _needed(weights, backend, "usyd-community/vitpose-base-simple")
-        return VitPose(source, taps=taps or ("last",), device=device, dtype=dtype)
-    if backend == "hrnet-simcc":
-        path = Path(_needed(weights, backend, "pose_hrnet_w48_256x192_split2_sigma4.pth"))
-        return load_hrnet_backbone(
-            path, taps=taps or (DEFAULT_TAP,), batchnorm=options.batchnorm, device=device, dtype=dtype
-        )
+    if backend == "tiny":
+        if weights is not None:
+            raise HeatpoolError("expected no --weights with --backend tiny: it brings its own")
+        return load_tiny_backbone(device, taps=taps or (TINY_TAP,))
     if backend == "onnx":
         if weights is None or taps is None:
             raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")
         return OnnxBackbone(Path(weights), taps, given=OnnxInput(**options.onnx_input), device=device)
-    if weights is not None:
-        raise HeatpoolError("expected no --weights with --backend tiny: it brings its own")
-    return load_tiny_backbone(device, taps=taps or (TINY_TAP,))
-
-
-def _needed(weights: str | None, backend: str, example: str) -> str:
-    if weights is None:
-        raise HeatpoolError(f"expected --weights with --backend {backend}, such as {example}")
-    return weights
+    assert weights is not None, "what `choose_networks` leaves has them"
+    if backend == "yolo-pose":
+        if options.pooling != "point" or options.crop_aspect != "model":
+            raise HeatpoolError("expected --pooling point and no --crop-aspect with --backend yolo-pose")
+        loaded = load_ultralytics(weights)
+        return YoloPose(loaded, taps=taps or ("p3",), min_score=options.min_score, device=device, dtype=dtype)
+    if backend == "vitpose":
+        return VitPose(weights, taps=taps or ("last",), device=device, dtype=dtype)
+    return load_hrnet_backbone(
+        Path(weights), taps=taps or (DEFAULT_TAP,), batchnorm=options.batchnorm, device=device, dtype=dtype
+    )
 
 
 def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch.device) -> Detector:

@@ -11,9 +11,14 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from heatpool.extract.networks.weight_sources import DETECTORS, POSE_WEIGHTS, WeightSource, known_weights
-from heatpool.pipelines.extraction.weights_fetch import fetch_first, fetch_weights, has_connection
+from heatpool.pipelines.extraction.weights_fetch import (
+    NotFetchedError,
+    fetch_first,
+    fetch_weights,
+    has_connection,
+)
 from heatpool.pipelines.extraction.weights_loading import infer_backend
-from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
+from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pipelines.options.networks import Backend, Dtype
 from heatpool.pool.errors import HeatpoolError
@@ -113,9 +118,8 @@ class _Chooser:
             backend = "tiny"
         elif backend == "auto":
             backend, weights = self._best_backend(self._fitting(detector))
-        elif backend in BACKEND_ORDER and not weights:  # None lets its loader complain
-            what = f"--weights of {backend}"
-            weights = self._weights(backend, what, fetch=False) or self._weights(backend, what, fetch=True)
+        elif backend in BACKEND_ORDER and not weights:
+            backend, weights = self._best_backend((backend,))
         return backend, weights, self._detector(backend, detector)
 
     def _fitting(self, detector: str) -> Sequence[Backend]:
@@ -132,21 +136,23 @@ class _Chooser:
                 weights = self._weights(backend, f"--backend {backend}", fetch=fetch)
                 if weights:
                     return backend, weights
+        of = f" of {backends[0]}" if len(backends) == 1 else ""
         raise HeatpoolError(
-            "expected --backend and --weights: no official weights of a pose network are available locally "
-            f"(looked in {self._path.describe()}) and none could be fetched ({self._why_not()}); put a file "
-            f"such as yolo26s-pose.pt there, or into the folder that {FOLDER_VARIABLE} names; "
-            "heatpool weights list says where each comes from; --backend tiny knows rendered people only"
+            f"expected --weights{of}: none are available locally and none can be fetched ({self._why_not()}); "
+            "heatpool weights list says which there are, and where to put them"
         )
 
     def _why_not(self) -> str:
-        return "; ".join(self._tried) or "--no-fetch"
+        if not self._options.fetch:
+            return "--no-fetch"
+        return "; ".join(dict.fromkeys(self._tried)) or "publishers give them by hand only"
 
     def _weights(self, backend: str, what: str, *, fetch: bool) -> str | None:
         if backend == "vitpose" and find_spec("transformers") is None:
+            self._tried.append("vitpose needs the extra [hf]")
             return None
         if fetch:
-            return self._fetched(_FETCHED.get(backend, ()), what)
+            return self._fetched(_FETCHED.get(backend, ()))
         return self._best_local([each for each in POSE_WEIGHTS if each.backend == backend], what)
 
     def _best_local(self, sources: Sequence[WeightSource], what: str) -> str | None:
@@ -158,18 +164,16 @@ class _Chooser:
                 return str(place)
         return None
 
-    def _fetched(self, names: Sequence[str], what: str) -> str | None:
+    def _fetched(self, names: Sequence[str]) -> str | None:
         """Fetch the first of some official weights that can be had; None where none can or may."""
         if not (names and self._options.fetch):
             return None
         try:
             quiet, sources = self._options.quiet, [known for name in names if (known := known_weights(name))]
-            place = fetch_first(sources, search_path=self._path, online=self._online, quiet=quiet)
-        except HeatpoolError as error:
-            self._tried.append(str(error))
+            return str(fetch_first(sources, search_path=self._path, online=self._online, quiet=quiet))
+        except NotFetchedError as error:
+            self._tried += error.reasons
             return None
-        _log.info(f"{what}: {place.name} is in {place.parent}, none was available locally")
-        return str(place)
 
     def _online(self, url: str) -> bool:
         """Ask a host once: one that does not answer takes seconds to say so."""
@@ -190,13 +194,13 @@ class _Chooser:
         found = (
             self._best_local(DETECTORS, "--detector")
             or self._best_local(posing, "--detector")
-            or self._fetched(_FETCHED_DETECTORS, "--detector")
+            or self._fetched(_FETCHED_DETECTORS)
         )
         if not found:
             raise HeatpoolError(
-                "expected --detector: an ultralytics checkpoint such as yolo26s.pt (none is available "
-                f"locally, and none could be fetched: {self._why_not()}), boxes-file with --boxes boxes.csv, "
-                "or full-frame for clips that are cut out already; --detector tiny knows rendered people only"
+                "expected --detector: no person detector is available locally and none can be fetched "
+                f"({self._why_not()}); heatpool weights list says which there are; or boxes-file with --boxes "
+                "boxes.csv, or full-frame for clips that are cut out already"
             )
         return found
 

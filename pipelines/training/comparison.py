@@ -12,6 +12,7 @@ from heatpool.classify.scores.scores import ClipScores, load_scores
 from heatpool.pipelines.options.compare import CompareOptions
 from heatpool.pipelines.runs.run_dir import score_folders
 from heatpool.pipelines.training.relabel import open_run_store
+from heatpool.pipelines.training.score_sources import read_folder_scores
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -48,8 +49,15 @@ def compare(options: CompareOptions) -> RunComparison:
     scores = [_read(place, options) for place in options.places]
     groups = _groups(options, scores[0][0])
     compared = tuple(
-        compare_scores(scores[0], each, groups=groups, draws=options.n_bootstrap, seed=options.seed)
-        for each in scores[1:]
+        compare_scores(
+            scores[0],
+            each,
+            groups=groups,
+            draws=options.n_bootstrap,
+            seed=options.seed,
+            names=(str(options.first), str(place)),
+        )
+        for place, each in zip(options.places[1:], scores[1:], strict=True)
     )
     seeds = tuple(map(len, scores))
     if options.out is not None:
@@ -91,8 +99,9 @@ def _read(place: Path, options: CompareOptions) -> list[ClipScores]:
         return [load_scores(place)]
     if not place.is_dir():
         raise HeatpoolError(f"expected a run folder or an .npz of scores, got {place}")
-    inside = Path() if options.stream == "fused" else Path(options.stream)
-    return [load_scores(folder / inside / f"scores_{options.split}.npz") for folder in score_folders(place)]
+    return [
+        read_folder_scores(folder, options.split, stream=options.stream) for folder in score_folders(place)
+    ]
 
 
 def _groups(options: CompareOptions, scores: ClipScores) -> dict[str, str] | None:

@@ -24,7 +24,7 @@ from heatpool.pipelines.training.figures import (
     results_table,
     write_split,
 )
-from heatpool.pipelines.training.relabel import open_run_store
+from heatpool.pipelines.training.relabel import join_manifest, open_run_store
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore, SplitName
@@ -44,14 +44,14 @@ class Evaluation:
     Attributes:
         path: folder with scores, tables and `evaluation.json`; of several seeds, a folder each in it.
         split: train, val or test.
-        protocol: of the split.
+        protocol: of the split; None where the store has no splits, and all clips are scored.
         figures: by stream and as "fused"; means over the run's seeds.
         table: figures, calibration, confusions and groups as lines, which `print(evaluation)` shows.
     """
 
     path: Path
     split: str
-    protocol: str
+    protocol: str | None
     figures: Mapping[str, Figures]
     table: str = field(repr=False)
 
@@ -73,8 +73,12 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     for folder, summary in zip(folders, summaries, strict=True):
         check_checkpoints(folder, summary)
     store = open_run_store(options.run, options.features)
+    if options.manifest is not None:
+        store = store.with_index(join_manifest(store, options.manifest).index)
     require_labelled(store)
-    protocol = pick_protocol(store, summaries[0]["protocol"])
+    trained = summaries[0]["protocol"]
+    asked = options.protocol or (trained if trained in store.clips.protocols else None)
+    protocol = pick_protocol(store, asked) if asked or store.clips.protocols else None
     chosen = _known_clips(store, protocol, options.split, known=summaries[0]["class_names"])
     rows = chosen.rows
     device = pick_device(options.device)
@@ -84,7 +88,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
 
     inputs = stream_inputs(list(summaries[0]["streams"]))
     cache = prepare_cache(options, store, {options.split: rows}, inputs, quiet=options.quiet)
-    out = options.out or options.run / f"evaluate-{options.split}"
+    into_run = _lacks_scores(options, summaries[0])
+    out = options.out or (options.run if into_run else options.run / f"evaluate-{options.split}")
     results, tables = [], []
     for folder, summary in zip(folders, summaries, strict=True):
         scores = score_run(folder, summary, store, rows, device=device, cache=cache)
@@ -92,6 +97,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
         result, table = _write(inside, options, scores, store, chosen, protocol=protocol)
         results.append(result)
         tables.append(table if len(folders) == 1 else f"{folder.name}:\n{table}")
+    if into_run:
+        _write_summary(out, summaries[0], results[0], split=options.split)
     return Evaluation(
         path=out,
         split=options.split,
@@ -101,26 +108,53 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     )
 
 
+def _lacks_scores(options: EvaluateOptions, summary: Mapping[str, Any]) -> bool:
+    """Whether these are the scores that training leaves in a run, and weights from elsewhere lack."""
+    elsewhere = (options.out, options.features, options.manifest, options.protocol)
+    return "imported" in summary and not any(elsewhere)
+
+
+def _write_summary(
+    run: Path, summary: Mapping[str, Any], results: Mapping[str, Any], *, split: SplitName
+) -> None:
+    """Add the figures of a split to those that a run has."""
+    streams = {name: {**each, **results["streams"][name]} for name, each in summary["streams"].items()}
+    figures = {
+        "clips": {**summary["clips"], **results["clips"]},
+        "streams": streams,
+        "fused": {**summary["fused"], split: results["fused"][split]},
+    }
+    write_json(run / "summary.json", {**summary, **figures}, overwrite=True)
+
+
 @dataclass(frozen=True, eq=False)
 class _KnownClips:
-    """The clips of a split whose class the run knows, or that have none.
+    """The clips of a split whose class the run knows.
 
     Attributes:
-        rows: (n,) int64, in the store.
+        rows: (n,) int64, in the store; at least one.
         classes: of these clips, in the run's order.
         known: how many classes the run has.
         left_out: clips by class that the run does not know.
+        unlabelled: clips without a class, which are left out, too.
+        whole: the store has no splits, so all of it is scored.
     """
 
     rows: np.ndarray
     classes: tuple[str, ...]
     known: int
     left_out: Mapping[str, int]
+    unlabelled: int
+    whole: bool
 
     @property
     def notes(self) -> list[str]:
         """What a reader of the figures must know, a line each."""
         lines = []
+        if self.whole:
+            lines.append(f"the store has no splits: all {len(self.rows):,} clips of known classes are scored")
+        if self.unlabelled:
+            lines.append(f"left out {self.unlabelled:,} clips without a label")
         if self.left_out:
             each = ", ".join(f"{name} ({clips})" for name, clips in self.left_out.items())
             clips = f"{sum(self.left_out.values()):,} clips"
@@ -134,25 +168,37 @@ class _KnownClips:
 
 
 def _known_clips(
-    store: FeatureStore, protocol: str, split: SplitName, *, known: Sequence[str]
+    store: FeatureStore, protocol: str | None, split: SplitName, *, known: Sequence[str]
 ) -> _KnownClips:
     """Choose the clips of a split that the run can be right about; classes are matched by name.
+
+    Args:
+        store: with labels.
+        protocol: of the split; None takes all clips.
+        split: train, val or test.
+        known: class names of the run.
 
     Raises:
         HeatpoolError: if there is none.
     """
-    rows = store.clips.rows(protocol=protocol, split=split)
-    names, learned = [*store.clips.class_names, None], set(known)
-    own = [names[label] for label in store.clips.label[rows]]  # None: no label, which scoring refuses
-    strange = Counter(name for name in own if name is not None and name not in learned)
-    kept = rows[[name not in strange for name in own]]
-    if len(rows) and not len(kept):
+    of_split = store.clips.rows(protocol=protocol, split=split if protocol else None)
+    labelled = of_split[store.clips.label[of_split] >= 0]
+    if not len(labelled):
+        raise HeatpoolError(
+            f"{protocol} of {store.source.name} has no labelled {split} clip; --split and --protocol "
+            f"({', '.join(store.clips.protocols)}) name others"
+        )
+    own, learned = [store.clips.class_names[label] for label in store.clips.label[labelled]], set(known)
+    strange = Counter(name for name in own if name not in learned)
+    rows = labelled[[name in learned for name in own]]
+    if not len(rows):
         raise HeatpoolError(
             f"expected {split} clips of the run's classes ({_some(known)}) in {store.source.name}, got "
             f"{_some(list(strange))}; predict needs no labels"
         )
-    present = set(own)
-    return _KnownClips(kept, tuple(name for name in known if name in present), len(known), strange)
+    classes = tuple(name for name in known if name in set(own))
+    unlabelled = len(of_split) - len(labelled)
+    return _KnownClips(rows, classes, len(known), strange, unlabelled, whole=protocol is None)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -210,7 +256,7 @@ def _write(
     store: FeatureStore,
     chosen: _KnownClips,
     *,
-    protocol: str,
+    protocol: str | None,
 ) -> tuple[dict[str, Any], str]:
     """Write the tables of all scores and `evaluation.json`; return its content, and the figures in words."""
     columns, split = clip_columns(store), options.split
@@ -229,5 +275,6 @@ def _write(
         "left_out": chosen.left_out,
     }
     write_json(out / "evaluation.json", results, overwrite=True)
-    lines = figure_lines(scores["fused"], name="fused", columns=columns)
+    name = "fused" if len(figures) > 1 else next(iter(figures))
+    lines = figure_lines(scores["fused"], name=name, columns=columns)
     return results, "\n".join([results_table(results, split=split), *lines, f"tables and scores: {out}"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heatpool.classify.data.splits import complete_split
 from heatpool.pipelines.options.shared import CacheOptions
 from heatpool.pipelines.options.train import TrainOptions
 from heatpool.pipelines.process.progress import Progress
@@ -67,8 +68,10 @@ def open_for_training(
     disjoint: Mapping[str, str],
     *,
     manifest: Path | None = None,
-) -> tuple[FeatureStore, str]:
+) -> tuple[FeatureStore, str, tuple[str, ...]]:
     """Open a store and choose a protocol whose splits share nothing that they must not share.
+
+    What the protocol lacks is made up for, see `complete_split`; the third value says how, a line each.
 
     Args:
         location: of the store.
@@ -81,8 +84,9 @@ def open_for_training(
     """
     store = open_labelled(location, manifest)
     chosen = pick_protocol(store, protocol)
-    refuse_leaks(store.clips.index, chosen, disjoint=disjoint)
-    return store, chosen
+    index, notes = complete_split(store.clips.index, chosen, store.clips.rows())
+    refuse_leaks(index, chosen, disjoint=disjoint)
+    return store.with_index(index) if notes else store, chosen, notes
 
 
 def pick_protocol(store: FeatureStore, asked: str | None) -> str:

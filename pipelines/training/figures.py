@@ -119,7 +119,7 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 def results_table(summary: Mapping[str, Any], *, split: SplitName = "test") -> str:
     """Return the figures of a split as aligned lines, in per cent."""
     results = {name: stream[split] for name, stream in summary["streams"].items()}
-    if summary["fused"]:
+    if summary["fused"] and len(results) > 1:
         results["fused"] = summary["fused"][split]
     head = f"{split}, {summary['clips'][split]} clips"
     width = max(18, *(len(name) for name in results))
@@ -147,6 +147,8 @@ def figure_lines(scores: ClipScores, *, name: str, columns: Columns) -> list[str
         lines.append(f"  most confused: {confused}")
     for column, values in columns.items():
         groups = {value: correct_share(group) for value, group in scores.by_group(values).items()}
+        if len(groups) < 2:
+            continue
         ordered = sorted(groups, key=lambda value: groups[value].share)
         shown = ordered if len(ordered) <= 6 else [*ordered[:3], *ordered[-3:]]
         shares = ", ".join(

@@ -33,12 +33,14 @@ class RecipeChoice:
     Attributes:
         model: as `--model` has it, never auto.
         recipe: paper or small, of ctrgcn and hpnet; the heads have one recipe each.
-        reason: why, in a line; empty where the user chose both.
+        reason: what was chosen and why, in a line; empty where the user chose both.
+        warnings: where the user's choice is far from what the clips suggest, a line each.
     """
 
     model: str
     recipe: Preset
     reason: str = ""
+    warnings: tuple[str, ...] = ()
 
     def apply(self, options: TrainOptions) -> TrainOptions:
         """Return options that ask for this choice."""
@@ -64,15 +66,27 @@ def choose_recipe(
         return _as_begun(options, begun)
     clips, per_class = len(train_labels), _middle_class(train_labels)
     preset = choose_preset(options.recipe, clips=clips, device=device)
-    counted = f"{clips:,} train clips, {per_class:g} a class"
-    if options.model != "auto":
-        reason = "" if options.recipe != "auto" or options.model not in ("ctrgcn", "hpnet") else counted
-        return RecipeChoice(options.model, preset, reason and f"{preset} recipe for {counted}, on {device}")
-    of_ctrgcn = options.recipe != "auto" or options.layers is not None or options.graph is not None
-    if not of_ctrgcn and (clips < _HEAD_BELOW_CLIPS or per_class < _HEAD_BELOW_PER_CLASS):
-        reason = f"mlp for {counted}: ctrgcn needs {_HEAD_BELOW_CLIPS} and {_HEAD_BELOW_PER_CLASS} a class"
-        return RecipeChoice("mlp", preset, reason)
-    return RecipeChoice("ctrgcn", preset, f"ctrgcn, {preset} recipe, for {counted}, on {device}")
+    counted = f"for {clips:,} train clips, {per_class:g} a class"
+    few = clips < _HEAD_BELOW_CLIPS or per_class < _HEAD_BELOW_PER_CLASS
+    enough = f"{_HEAD_BELOW_CLIPS} clips and {_HEAD_BELOW_PER_CLASS} a class"
+    if options.model == "auto" and few and not _asks_for_ctrgcn(options):
+        return RecipeChoice("mlp", preset, f"chosen: mlp, {counted}; ctrgcn is for {enough} or more")
+    model = "ctrgcn" if options.model == "auto" else options.model
+    if model not in ("ctrgcn", "hpnet"):
+        return RecipeChoice(model, preset)
+    warnings: tuple[str, ...] = ()
+    if few and model == "ctrgcn":
+        warnings = (f"ctrgcn {counted}: with so few mlp, which --model auto takes, is as good or better",)
+    elif preset == "paper" and clips < _PAPER_FROM_CLIPS:
+        warnings = (f"paper recipe {counted}: it was made for tens of thousands, --recipe auto takes small",)
+    if options.recipe != "auto":
+        return RecipeChoice(model, preset, warnings=warnings)
+    return RecipeChoice(model, preset, f"chosen: {model}, {preset} recipe, {counted}, on {device}", warnings)
+
+
+def _asks_for_ctrgcn(options: TrainOptions) -> bool:
+    """Whether an option is given that only ctrgcn understands."""
+    return options.recipe != "auto" or options.layers is not None or options.graph is not None
 
 
 def choose_preset(asked: str, *, clips: int, device: str) -> Preset:

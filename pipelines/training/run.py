@@ -5,7 +5,6 @@ Options, paths and the store are looked at before torch is imported: a wrong pat
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.runs.columns import Columns, clip_columns
 from heatpool.pipelines.runs.config import describe_run
 from heatpool.pipelines.runs.labels import write_run_labels
-from heatpool.pipelines.runs.run_dir import log_line, prepare_run_dir, refuse_run_dir
+from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir, refuse_run_dir
 from heatpool.pipelines.runs.seeds import write_seeds
 from heatpool.pipelines.training.features import (
     lasting_name,
@@ -34,7 +33,7 @@ from heatpool.pipelines.training.features import (
     with_held_streams,
 )
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
-from heatpool.pipelines.training.recipe_choice import choose_recipe, read_begun
+from heatpool.pipelines.training.recipe_choice import RecipeChoice, choose_recipe, read_begun
 from heatpool.pipelines.training.trained_run import Run, load_run
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     from heatpool.pipelines.training.streams import RunPlan, StreamResult
 
 __all__ = ["train", "train_run"]
-
-_log = logging.getLogger(__name__)
 
 HPNET: Final = "hpnet"
 _FEW_CLIPS = 5000
@@ -83,7 +80,7 @@ def train_run(options: TrainOptions) -> Run:
         from heatpool.pipelines.training.folds import train_folds
 
         return train_folds(options, location, train=train_run)
-    store, protocol = open_for_training(
+    store, protocol, notes = open_for_training(
         location, options.protocol, options.disjoint_columns, manifest=options.manifest
     )
     options, rows = with_held_streams(options, store), split_rows(store, protocol)
@@ -98,11 +95,11 @@ def train_run(options: TrainOptions) -> Run:
     if is_first_process():
         config = _describe(options, recipe, store, protocol)
         prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
-        if options.manifest is not None:
+        if options.manifest is not None or notes:
             for folder in (out, *_seed_folders(options, out)):
                 write_run_labels(folder, store.clips.index)
     options = replace(options, out=out, protocol=protocol, quiet=options.quiet or not is_first_process())
-    plan = _plan(options, recipe, store, rows, device=device, reason=choice.reason)
+    plan = _plan(options, recipe, store, rows, device=device, choice=choice, notes=notes)
     about = {
         "model": options.model,
         "protocol": protocol,
@@ -132,7 +129,8 @@ def _plan(
     rows: Mapping[str, np.ndarray],
     *,
     device: str,
-    reason: str,
+    choice: RecipeChoice,
+    notes: Sequence[str],
 ) -> RunPlan:
     """Set the process up for training; tell the user what begins, by what recipe and on what split."""
     from heatpool.pipelines.training.streams import RunPlan, stream_inputs
@@ -140,7 +138,9 @@ def _plan(
     keep_heap()
     threads = set_threads(options.threads or _default_threads(options, clips=len(rows["train"])))
     counts = " / ".join(f"{len(of_split)} {split}" for split, of_split in rows.items())
-    where = f"{process_count()} processes" if process_count() > 1 else f"{threads} threads"
+    where = f"{process_count()} processes"
+    if process_count() == 1:
+        where = f"{threads} thread{'s' * (threads > 1)}"
     out = options.out or Path()
     text = (
         f"training on {store.source.name}, protocol {options.protocol}: {counts} clips, into {out}, "
@@ -148,13 +148,11 @@ def _plan(
     )
     skeleton = features_skeleton(options.skeleton, store)
     if is_first_process():
-        for line in filter(None, (text, reason, describe_graph(flat_recipe(recipe)["graph"], skeleton))):
-            log_line(out, line)
-            _log.info(line)
-        used = np.concatenate([*rows.values()])
-        for line in find_split_problems(store.clips.index, str(options.protocol), used):
-            log_line(out, line)
-            _log.warning(line)
+        problems = find_split_problems(
+            store.clips.index, str(options.protocol), np.concatenate([*rows.values()])
+        )
+        graph = describe_graph(flat_recipe(recipe)["graph"], skeleton) if _has_graph(options) else ""
+        announce(out, (text, choice.reason, graph), problems=(*notes, *choice.warnings, *problems))
     inputs = stream_inputs(_stream_names(options))
     cache = prepare_cache(options, store, rows, inputs, quiet=options.quiet)
     return RunPlan(
@@ -259,9 +257,7 @@ def _train(options: TrainOptions, recipe: Any, plans: Sequence[RunPlan]) -> list
     names = _stream_names(options)
     jobs = [of_stream(name, plan) for plan in plans for name in names]
     if process_count() == 1:
-        expected = describe_expected(jobs)
-        log_line(options.out or Path(), expected)
-        _log.info(expected)
+        announce(options.out or Path(), [describe_expected(jobs)])
     results = iter(train_streams(jobs, quiet=options.quiet))
     return [{name: next(results) for name in names} for _ in plans]
 
@@ -281,6 +277,11 @@ def _finish(plan: RunPlan, streams: Mapping[str, StreamResult], columns: Columns
             lines[name][split] = write_split(plan.out / name, split, of_stream, columns=columns)
         fused[split] = write_split(plan.out, split, fuse_scores(scores, weights), columns=columns)
     return {"streams": lines, "fused": fused}
+
+
+def _has_graph(options: TrainOptions) -> bool:
+    """Whether the joints' graph decides anything: small heads know it by bones only."""
+    return options.model in ("ctrgcn", HPNET) or any("bone" in name for name in options.stream_names)
 
 
 def _stream_names(options: TrainOptions) -> tuple[str, ...]:

@@ -13,13 +13,14 @@ import numpy as np
 
 from heatpool.classify.scores.foreign import RawScores, read_pickled_scores, read_score_parts
 from heatpool.classify.scores.scores import ClipScores, load_scores
+from heatpool.pipelines.runs.run_dir import read_summary, score_folders
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore, SplitName
 
 if TYPE_CHECKING:
     from heatpool.extract.datasets.spec import DatasetSpec
 
-__all__ = ["Labelling", "find_labelling", "label_scores", "read_source"]
+__all__ = ["Labelling", "find_labelling", "label_scores", "read_folder_scores", "read_source"]
 
 
 def read_source(location: str, *, split: SplitName = "test") -> ClipScores | RawScores:
@@ -30,7 +31,10 @@ def read_source(location: str, *, split: SplitName = "test") -> ClipScores | Raw
     """
     path = Path(location)
     if path.is_dir():
-        return load_scores(path / f"scores_{split}.npz")
+        folder, *others = score_folders(path)
+        if others:
+            raise HeatpoolError(f"{path} holds a run for each seed: name one of them, such as {folder}")
+        return read_folder_scores(folder, split)
     if path.suffix == ".npz":
         return load_scores(path)
     if path.suffix in (".pkl", ".pickle"):
@@ -42,6 +46,32 @@ def read_source(location: str, *, split: SplitName = "test") -> ClipScores | Raw
             + ("" if paths else "; there is no such file")
         )
     return read_score_parts(paths)
+
+
+def read_folder_scores(folder: Path, split: SplitName, *, stream: str = "fused") -> ClipScores:
+    """Read the scores of a split that a run, one of its streams, `evaluate` or `fuse` left in a folder.
+
+    Args:
+        folder: of one seed, where there are several.
+        split: train, val or test.
+        stream: of a run, or "fused".
+
+    Raises:
+        HeatpoolError: if there are none; how they are made.
+    """
+    name = f"scores_{split}.npz"
+    path = folder / ("" if stream == "fused" else stream) / name
+    if path.is_file():
+        return load_scores(path)
+    if (folder / name).is_file():
+        streams = ", ".join(sorted(each.parent.name for each in folder.glob(f"*/{name}")))
+        raise HeatpoolError(f"expected --stream of {streams or 'fused'} in {folder}, got {stream!r}")
+    if not (folder / "summary.json").is_file():
+        raise HeatpoolError(f"expected a run folder or another with {name}, {folder} has none")
+    todo = f"heatpool evaluate {folder} --split {split}"
+    if "imported" not in read_summary(folder):
+        todo += " --out FOLDER, then name that folder"
+    raise HeatpoolError(f"{folder} has no {split} scores yet: {todo}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from heatpool.pipelines.runs.folds import folds_table, read_folds
 from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summary
 from heatpool.pipelines.runs.seeds import seeds_table
 from heatpool.pipelines.training.figures import Figures, figures_of, results_table
-from heatpool.pool.store.reader import FeatureStore
+from heatpool.pipelines.training.relabel import open_run_store
 
 if TYPE_CHECKING:
     from heatpool.pipelines.training.evaluate import Evaluation
@@ -104,7 +104,7 @@ class Run:
         """
         from heatpool.pipelines.report.run_report import report_run
 
-        return report_run(self.path, FeatureStore.open(features), videos=videos, sheets=sheets)
+        return report_run(self.path, open_run_store(self.path, str(features)), videos=videos, sheets=sheets)
 
 
 def load_run(path: str | Path) -> Run:
@@ -118,7 +118,9 @@ def load_run(path: str | Path) -> Run:
         return _load_folds(folder, folds)
     summaries = [read_summary(each) for each in read_seed_folders(folder)]
     first, report = summaries[0], folder / "report.html"
-    table = results_table(first) if first["clips"] else "imported, not yet evaluated: heatpool evaluate"
+    table = f"imported, not yet evaluated: heatpool evaluate {folder}"
+    if "test" in first["clips"]:
+        table = results_table(first)
     if len(summaries) > 1:
         table = seeds_table(json.loads((folder / SEEDS).read_text(encoding="utf-8")))
     return Run(

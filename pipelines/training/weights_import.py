@@ -49,7 +49,8 @@ class ImportedRun:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.text}"
+        todo = f"heatpool evaluate {self.path}"
+        return f"{self.path}: {self.text}\nfor compare and fuse: {todo}; {todo} --split val"
 
 
 def import_weights(options: WeightsImportOptions) -> ImportedRun:
@@ -60,6 +61,12 @@ def import_weights(options: WeightsImportOptions) -> ImportedRun:
             not fit it, or the folder exists.
     """
     state, store = read_state_dict(options.weights), FeatureStore.open(options.features)
+    if not any(".gcn1." in name or name.startswith("GCN1.") for name in state):
+        some = ", ".join([*state][:3])
+        raise HeatpoolError(
+            f"{options.weights}: expected tensors named as in the published CTR-GCN (l1.gcn1.PA, …) or HP-Net "
+            f"(GCN1.l1.gcn1.PA, …), got {len(state)} others ({some}); runs of heatpool need no import"
+        )
     of_hpnet = any(name.startswith("GCN1.") for name in state)
     trained = (_hpnet if of_hpnet else _ctrgcn)(state, options, store)
     protocol = pick_protocol(store, options.protocol) if options.protocol or store.clips.protocols else None
@@ -170,7 +177,8 @@ def _check_sizes(
     if (got := (spec.persons, spec.joints, channels)) != (shape.persons, sizes.joints, shape.channels):
         raise HeatpoolError(
             f"{options.weights} is made for {shape.persons} persons, {sizes.joints} joints and "
-            f"{shape.channels} channels, {store.source.name} has {got[0]}, {got[1]} and {got[2]}"
+            f"{shape.channels} channels, {store.source.name} has {got[0]}, {got[1]} and {got[2]}: it takes features of the network "
+            "and tap that it was trained on"
         )
     return features_skeleton(options.skeleton, store)
 

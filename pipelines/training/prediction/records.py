@@ -32,17 +32,25 @@ class Prediction:
     clip_id: str = ""
 
     def __str__(self) -> str:
-        end = "end" if self.end_s is None else f"{self.end_s:.2f} s"
+        end = "the end" if self.end_s is None else f"{self.end_s:.2f} s"
         window = "" if self.start_s == 0 and self.end_s is None else f" {self.start_s:.2f} s to {end}"
         return f"{self.path}{window}: {self.answer}"
 
     @property
     def answer(self) -> str:
-        """The classes with their shares, or why there are none."""
+        """The classes with their shares, and what is wrong."""
         pairs = zip(self.labels, self.probabilities, strict=True)
         best = ", ".join(f"{label} {100 * share:.1f} %" for label, share in pairs)
-        problem = "" if self.status == "ok" else f" ({self.status}: {self.reason})"
-        return f"{best or 'no prediction'}{problem}"
+        return f"{best} ({self.problem})" if best and self.problem else best or self.problem
+
+    @property
+    def problem(self) -> str:
+        """Why it is not ok, or an empty text."""
+        if self.status == "ok":
+            return ""
+        if self.status == "no_person":
+            return self.reason or "no person detected"
+        return f"{self.status}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 
-from heatpool.pipelines.training.prediction.records import Answers, Prediction
+from heatpool.pipelines.training.prediction.records import Answers, Prediction, Segment
+from heatpool.pipelines.training.prediction.text_width import cut_text, pad_text, text_width
 
-__all__ = ["answers_table", "predictions_text"]
+__all__ = ["answers_table", "clock", "predictions_text"]
 
 _NAME = 40  # most letters of a video's name in the table
+_SHORTEST = 20  # places that a class has, however narrow the screen
 
 
 def answers_table(
@@ -30,18 +32,9 @@ def answers_table(
         segments: folder that has all segments, if there is one.
     """
     names = _short_names([each.path for each in answers.predictions])
+    header: tuple[str, ...]
     if answers.windowed:
-        header: tuple[str, ...] = ("video", "from", "to", "class", "confidence")
-        rows: list[tuple[str, ...]] = [
-            (
-                names[each.path],
-                clock(each.start_s),
-                clock(each.end_s),
-                each.label,
-                _percent(each.confidence),
-            )
-            for each in answers.segments
-        ]
+        header, rows = ("video", "from", "to", "class", "confidence"), _segment_rows(answers, names)
     else:
         header = ("video", "class", "share", "others")
         rows = [(names[each.path], *_answer_cells(each)) for each in answers.predictions]
@@ -56,22 +49,33 @@ def answers_table(
             f"… {hidden} more {what}; {f'all are in {place}' if place else f'{option} writes all'}",
             *notes,
         ]
-    table = _aligned([header, *shown]) if shown else []
-    return "\n".join(_cut(line, columns) for line in [*table, *notes])
+    table = _aligned([header, *shown], longest=max(columns // 3, _SHORTEST)) if shown else []
+    return "\n".join(cut_text(line, columns) for line in [*table, *notes])
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _segment_rows(answers: Answers, names: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Return a row per segment, and one for a video that has none, in the order of the videos."""
+    segments = defaultdict[str, list[Segment]](list)
+    for segment in answers.segments:
+        segments[segment.path].append(segment)
+    first = {each.path: each for each in reversed(answers.predictions)}  # clip of each video
+    rows = list[tuple[str, ...]]()
+    for path, name in names.items():
+        rows += [
+            (name, clock(each.start_s), clock(each.end_s), each.label, _percent(each.confidence))
+            for each in segments[path]
+        ] or [(name, first[path].problem, "", "", "")]
+    return rows
 
 
 def _answer_cells(prediction: Prediction) -> tuple[str, str, str]:
     """Return the best class, its share, and what else is to be said."""
     if not prediction.labels:
-        return prediction.answer, "", ""
+        return prediction.problem, "", ""
     pairs = zip(prediction.labels[1:], prediction.probabilities[1:], strict=True)
     others = [f"{label} {_percent(share)}" for label, share in pairs]
-    problem = [] if prediction.status == "ok" else [f"{prediction.status}: {prediction.reason}"]
-    return prediction.labels[0], _percent(prediction.probabilities[0]), ", ".join(others + problem)
+    problem = [prediction.problem] if prediction.problem else []
+    return prediction.labels[0], _percent(prediction.probabilities[0]), ", ".join(problem + others)
 
 
 def _percent(share: float) -> str:
@@ -86,8 +90,8 @@ def _notes(answers: Answers) -> list[str]:
     videos = len({each.path for each in windows})
     notes = [f"{len(windows)} windows of {videos} video{'s' * (videos > 1)}"]
     for status, count in Counter(each.status for each in windows if each.status != "ok").items():
-        reason = next(each.reason for each in windows if each.status == status)
-        notes.append(f"{count} of them {status}" + (f": {reason}" if reason else ""))
+        first = next(each for each in windows if each.status == status)
+        notes.append(f"{count} of them {first.problem}")
     return notes
 
 
@@ -114,16 +118,18 @@ def _short_names(paths: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad the columns: numbers and times to the right, words to the left."""
+def _aligned(rows: Sequence[Sequence[str]], *, longest: int) -> list[str]:
+    """Pad the columns: numbers and times to the right, words to the left; classes take `longest` at most."""
     # A lone text instead of an answer is as long as it is: it must not push the columns of the others away.
-    full = [row for row in rows if row[2]]
-    widths = [max((len(row[at]) for row in (full if at else rows)), default=0) for at in range(len(rows[0]))]
+    classes = rows[0].index("class")
+    full = [[*row[:classes], cut_text(row[classes], longest), *row[classes + 1 :]] for row in rows if row[2]]
+    widths = [max(text_width(row[at]) for row in (full if at else rows)) for at in range(len(rows[0]))]
     right = {at for at, name in enumerate(rows[0]) if name in ("from", "to", "share", "confidence")}
+    kept = iter(full)
     return [
         "  ".join(
-            cell.rjust(width) if at in right else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            pad_text(cell, width, right=at in right)
+            for at, (cell, width) in enumerate(zip(next(kept) if row[2] else row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
@@ -134,13 +140,14 @@ def predictions_text(suffix: str, predictions: Sequence[Prediction]) -> str:
     if suffix == ".json":
         return json.dumps([asdict(each) for each in predictions], indent=1, ensure_ascii=False) + "\n"
     table = io.StringIO(newline="")
-    most = max((len(each.labels) for each in predictions), default=0)
+    most = max((len(each.labels) for each in predictions), default=1) or 1  # columns, though all failed
     ranks = [f"{name}_{rank}" for rank in range(1, most + 1) for name in ("label", "probability")]
     writer = csv.writer(table)
     writer.writerow(["clip_id", "path", "start_s", "end_s", "status", "reason", *ranks])
     for each in predictions:
-        pairs = zip(each.labels, each.probabilities, strict=True)
         end_s = "" if each.end_s is None else each.end_s
         row = [each.clip_id, each.path, each.start_s, end_s, each.status, each.reason]
-        writer.writerow([*row, *(value for pair in pairs for value in pair)])
+        pairs = zip(each.labels, each.probabilities, strict=True)
+        answer = [value for pair in pairs for value in pair]
+        writer.writerow([*row, *answer, *[""] * (2 * most - len(answer))])
     return table.getvalue()

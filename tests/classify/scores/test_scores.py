@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,20 @@ def test_align_brings_clips_into_one_order() -> None:
     assert aligned["two"].scores[:, 0].tolist() == [102, 104, 100]
 
 
+def test_align_brings_classes_into_one_order() -> None:
+    first = make_scores("abc")
+    turned = replace(
+        first,
+        scores=first.scores[:, ::-1].copy(),
+        class_names=first.class_names[::-1],
+        labels=len(first.class_names) - 1 - first.labels,
+    )
+    back = align_scores({"one": first, "two": turned})["two"]
+    assert back.class_names == first.class_names
+    assert (back.labels == first.labels).all()
+    assert (back.scores == first.scores).all()
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [
@@ -95,7 +110,7 @@ def test_align_brings_clips_into_one_order() -> None:
         (make_scores("abc", labels=(0, 1, 1)), "disagree on 1 labels, for example of 'c'"),
         (
             ClipScores(("a",), np.zeros((1, 2), np.float32), np.array([0]), ("x", "y")),
-            "different class names",
+            "one and two know different classes",
         ),
     ],
 )

@@ -82,6 +82,15 @@ def test_single_videos_move_within_their_class() -> None:
     assert all(len(each) == 1 for each in of_video.values())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_videos_of_several_classes_are_drawn_together(seed: int) -> None:
+    """Drawn for each class anew, one of two videos for each of two classes may be both."""
+    given = [
+        Clip(f"{at}", Path(f"{at // 2}.mp4"), label=at % 2, splits={"split": Split.TRAIN}) for at in range(4)
+    ]
+    assert len(carve_split(given, "split", into=Split.TEST, by="clip", fraction=0.5, seed=seed)[1]) == 1
+
+
 @pytest.mark.parametrize(
     ("subjects", "arguments", "message"),
     [

@@ -42,6 +42,16 @@ def test_a_header_may_stand_below_other_lines(tmp_path: Path) -> None:
     assert read(tmp_path / "t.tsv", text, "Behaviour")[0] == ("Observation id", "one")
 
 
+def test_semicolons_come_with_decimal_commas(tmp_path: Path) -> None:
+    """As spreadsheets in half of the world write them; in other tables 1,500 may be fifteen hundred."""
+    _, rows = read(tmp_path / "t.csv", "a;b;c;d\n1,5; 0,25;01:02,5;Ja, klar\n1,2,3;,5;x,5;-1,0\n")
+    assert [list(row.values()) for _, row in rows] == [
+        ["1.5", " 0.25", "01:02.5", "Ja, klar"],
+        ["1,2,3", ",5", "x,5", "-1.0"],
+    ]
+    assert read(tmp_path / "t.tsv", "a\tb\n1,500\tx\n")[1] == [(2, {"a": "1,500", "b": "x"})]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -50,7 +60,7 @@ def test_a_header_may_stand_below_other_lines(tmp_path: Path) -> None:
             "values as columns in line 3 of t.csv, got 3 .*; numbers have decimal points",
         ),
         (
-            "path;start_s\na.mp4;1,5\n",
+            "path\tstart_s\na.mp4\t1,5\n",
             "a number in column start_s, got '1,5' in line 2 of t.csv; numbers have decimal points",
         ),
         ("path,a,a\n", "expected each column once in t.csv, got 'a' twice"),

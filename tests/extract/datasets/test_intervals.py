@@ -80,6 +80,16 @@ def test_intervals_may_overlap_and_repeat(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "clips.csv").clips == listing.manifest.clips
 
 
+def test_clips_may_have_ids_of_their_own(tmp_path: Path) -> None:
+    text = "Path;Start;End;Label;clip_id\na;0;0,5;walk;first\na;1;2;walk;\na;2;3;wave;same\na;3;4;wave;same\n"
+    assert list(spans(list_text(touch(tmp_path / "v", "a.mp4"), text))) == [
+        "first",
+        "a@1.00-2.00",
+        "same@2.00-3.00",
+        "same@3.00-4.00",
+    ]
+
+
 def test_points_become_clips_where_they_get_a_length(tmp_path: Path) -> None:
     folder = touch(tmp_path / "v", "a.mp4")
     listing = list_text(folder, "path,start_s,end_s,label\na,3,3,blink\na,0.2,0.2,blink\n", point_s=1.0)
@@ -114,7 +124,7 @@ def test_what_no_interval_covers_is_background(
             "an end after the start, got 3 to 2 s in line 2 of labels.csv",
         ),
         (
-            "path;start;end;label\na;0,5;2;walk\n",
+            "path\tstart\tend\tlabel\na\t0,5\t2\twalk\n",
             "got '0,5' in line 2 of labels.csv; numbers have decimal points",
         ),
         ("path,start,end,label\na,0,,walk\n", "expected seconds, .* got '' in line 2 of labels.csv"),
@@ -123,7 +133,7 @@ def test_what_no_interval_covers_is_background(
             "expected intervals in labels.csv, got none that makes a clip .an event without",
         ),
         ("path,start,end,label\n,0,1,walk\n", "expected a path in line 2 of labels.csv"),
-        ("path,start,end,label\nb,0,1,walk\n", "none of the 1 in labels.csv is there"),
+        ("path,start,end,label\nb,0,1,walk\n", "none of the 1 in labels.csv is there, such as 'b'"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -46,14 +46,40 @@ def test_split_rules_stand_in_a_column(tmp_path: Path) -> None:
     assert list(index.splits) == ["x", "y"]
 
 
+def test_clips_of_one_video_need_no_ids(tmp_path: Path) -> None:
+    rows = ("a.mp4,,0.5,wave", "a.mp4,0.5,1,wave", "a.avi,0.5,1,wave", "b.mp4,2,3,wave", "a.mp4,0.5,1,clap")
+    clips = read_manifest(write(tmp_path, "\n".join(["path,start_s,end_s,label", *rows]))).clips
+    assert [clip.clip_id for clip in clips] == [
+        "a.mp4@0.00-0.50",
+        "a.mp4@0.50-1.00 wave",
+        "a.avi",
+        "b",
+        "a.mp4@0.50-1.00 clap",
+    ]
+
+
+def test_a_manifest_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
+    """Capitals, spaces, decimal commas, backslashes; but a name that is there stays what it is."""
+    (tmp_path / "odd\\name .mp4").touch()
+    rows = (" v\\a.mp4;Wave ; 0,5;Training; TEST ", "odd\\name .mp4;clap;;val;dev")
+    manifest = read_manifest(write(tmp_path, "\n".join(["Path; Label ;START_S;Fold;split", *rows])))
+    assert [clip.path for clip in manifest.clips] == [tmp_path / "v/a.mp4", tmp_path / "odd\\name .mp4"]
+    assert manifest.class_names == ("Wave", "clap")
+    assert manifest.clips[0].start_s == 0.5
+    assert [clip.splits for clip in manifest.clips] == [
+        {"Fold": Split.TRAIN, "split": Split.TEST},
+        {"Fold": Split.VAL, "split": Split.VAL},
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name\na\n", "expected a column 'path' in .*, got name"),
+        ("name\na\n", "expected a column 'path' in .*, got name; heatpool manifest --dataset csv makes"),
         ("", "got an empty file"),
         (
-            "path,xsub\na.mp4,testing\n",
-            "expected train, val, test or nothing in column xsub, got 'testing' in line 2",
+            "path,xsub\na.mp4,tset\n",
+            "train, val, test or nothing in column xsub, got 'tset' in line 2 .*manifest --dataset csv",
         ),
         ("path,start_s\na.mp4,soon\n", "expected a number in column start_s, got 'soon' in line 2"),
         (
@@ -61,7 +87,8 @@ def test_split_rules_stand_in_a_column(tmp_path: Path) -> None:
             "one class name per label in clips.csv, got 'x' and 'y' for 0",
         ),
         ("path\na.mp4\na.mp4\n", "unique clip ids, got 'a' twice"),
-        ("path\n", "expected clips, got none"),
+        ("clip_id,path\nx,a.mp4\nx,b.mp4\n", "unique clip ids, got 'x' twice"),
+        ("path\n", r"expected clips, got none in .*clips\.csv"),
         ("path,label\n,3\n", "expected a path in line 2"),
         ("path\na.mp4,more\n", "as many values as columns in line 2"),
         (

@@ -48,7 +48,7 @@ def test_a_video_is_found_whatever_a_list_calls_it(tmp_path: Path) -> None:
 
 
 def test_the_name_and_the_folders_above_it_decide(tmp_path: Path) -> None:
-    """Tables hold bare names, paths of their own folder and of other computers; cameras count from 1 each day."""
+    """Tables hold bare names and paths of other computers; cameras count from 1 in every folder."""
     source = scan(touch(tmp_path / "v", "mon/cam 1/GX01.mp4", "tue/cam 1/GX01.MP4", "top.mp4", "mon/two.avi"))
     strict, loose = Media(source), Media(source, by_name=True)
     for media in (strict, loose):
@@ -64,9 +64,7 @@ def test_the_name_and_the_folders_above_it_decide(tmp_path: Path) -> None:
             found = media.find(listed)
             assert found is not None
             assert found.name == path
-        with pytest.raises(
-            HeatpoolError, match=r"one video called GX01 below .*, got mon/cam 1/GX01.mp4 and tue"
-        ):
+        with pytest.raises(HeatpoolError, match=r"one video called GX01 below .*, got mon/cam 1/.* and tue"):
             media.find("C:/cam 1/GX01")
     assert strict.find("wed/two.avi") is None  # not there, and not the one of another folder
     found = loose.find("wed/two.avi")
@@ -87,7 +85,7 @@ def test_tables_take_absolute_paths_and_pictures(tmp_path: Path) -> None:
         for clip in listing.manifest.clips
     }
     assert found == {
-        f"{folder}/one": ("v/one.mp4", 0.0),
+        "one": ("v/one.mp4", 0.0),
         f"{other}/one": ("w/one.mp4", 0.0),
         "f.1": ("v/f.1", 12.5),
         "g": ("v/g/%d.jpg", 50.0),

@@ -76,7 +76,7 @@ def test_lists_of_frames_name_folders(tmp_path: Path, caplog: pytest.LogCaptureF
     assert [(clip.clip_id, clip.label, clip.fps, clip.path.name) for clip in listing.manifest.clips] == [
         ("123", 40, 12.0, "123"), ("4 b", 7, 12.0, "4 b"),
     ]  # fmt: skip
-    assert caplog.messages == ["1 folders of pictures hold another number than their list says"]
+    assert caplog.messages == ["in 1 of the folders are not as many pictures as their list says"]
 
 
 @pytest.mark.parametrize(

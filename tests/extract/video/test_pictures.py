@@ -60,6 +60,8 @@ def test_missing_pictures_are_said_and_thinned_ones_are_not(tmp_path: Path) -> N
     assert probe(holes, fps=25).damage == (
         "pictures are missing: 1 gap in their numbers, the first from img_00019.png to img_00023.png"
     )
+    few = write_pictures(tmp_path / "few", [1, 2, 3, 9, 10])
+    assert "1 gap in their numbers, the first from img_00003" in probe(few, fps=25).damage
     for name, numbers in (("b", list(range(0, 60, 5))), ("c", [0, 1, 3, 4, 6, 7, 9, 10])):
         assert probe(write_pictures(tmp_path / name, numbers), fps=25).damage == ""
 

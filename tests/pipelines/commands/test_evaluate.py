@@ -13,6 +13,7 @@ import pytest
 
 from heatpool.classify.scores.scores import ClipScores, load_scores, save_scores
 from heatpool.pipelines.cli import main
+from heatpool.pool.store.reader import FeatureStore
 from tests.pipelines.report.page_reader import Page
 from tests.pipelines.training.train_cases import make_store, train
 
@@ -94,6 +95,47 @@ def test_a_store_with_some_of_the_classes_and_others(
     assert scores.clip_ids == falls.clip_ids
     np.testing.assert_allclose(scores.scores, falls.scores, atol=1e-5)
     assert found["fused"]["test"]["acc/mean_class"] == found["fused"]["test"]["acc/top1"]
+
+
+def test_a_manifest_brings_other_labels_and_splits(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The test clips of the training as `val` of a protocol of its own, one of them with the other label."""
+    own = load_scores(run / "scores_test.npz")
+    names = [own.class_names[label] for label in own.labels]
+    names[0] = own.class_names[1 - own.labels[0]]
+    lines = [f"{clip_id},x.mp4,{name},val" for clip_id, name in zip(own.clip_ids, names, strict=True)]
+    manifest = tmp_path / "new.csv"
+    manifest.write_text("\n".join(["clip_id,path,label,mine", *lines]))
+    words = ["evaluate", str(run), "--manifest", str(manifest), "--device", "cpu", "--threads", "1"]
+    assert main([*words, "--split", "val", "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert (found["protocol"], found["clips"]) == ("mine", {"val": 8})
+    scores = load_scores(tmp_path / "out" / "scores_val.npz")
+    assert scores.clip_ids == own.clip_ids
+    assert (scores.labels != own.labels).tolist() == [True] + [False] * 7
+    np.testing.assert_allclose(scores.scores, own.scores, atol=1e-5)
+    capsys.readouterr()
+    assert main([*words, "--protocol", "xsub"]) == 1
+    assert "expected --protocol to be one of mine, got 'xsub'" in capsys.readouterr().err
+
+
+def test_a_store_without_splits_is_scored_whole_but_for_clips_without_a_label(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FeatureStore.open(run.parent / "features.zarr")
+    names = [store.clips.class_names[label] for label in store.clips.label]
+    names[3] = ""
+    lines = [f"{clip_id},x.mp4,{name}" for clip_id, name in zip(store.clips.clip_ids(), names, strict=True)]
+    manifest = tmp_path / "new.csv"
+    manifest.write_text("\n".join(["clip_id,path,class_name", *lines]))
+    words = ["evaluate", str(run), "--manifest", str(manifest), "--device", "cpu", "--threads", "1"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "the store has no splits: all 35 clips of known classes are scored" in said
+    assert "left out 1 clips without a label" in said
+    assert len(load_scores(tmp_path / "out" / "scores_test.npz")) == 35
+    assert "fused" not in said  # one stream needs no second line
 
 
 def with_mistakes(run: Path, place: Path, wrong: tuple[int, ...]) -> Path:
@@ -178,9 +220,10 @@ def test_what_cannot_be_compared_is_one_line(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, message in (
-        ((run, tmp_path), "no score file"),
+        ((run, tmp_path), f"expected a run folder or another with scores_test.npz, {tmp_path} has none"),
         ((run, tmp_path / "no"), "expected a run folder or an .npz"),
-        ((run, run, "--stream", "pooled_bone"), "no score file"),
+        ((run, run, "--stream", "pooled_bone"), "expected --stream of pooled_joint in"),
+        ((run, run, "--split", "train"), f"no train scores yet: heatpool evaluate {run} --split train --out"),
     ):
         assert main(["compare", *map(str, words)]) == 1
         lines = capsys.readouterr().err.splitlines()

@@ -136,3 +136,28 @@ def test_what_cannot_be_appended_is_refused_in_one_line(
     assert "none.zarr: no such feature store" in capsys.readouterr().err
     assert stored(tmp_path / "x.zarr") == before
     assert not (tmp_path / "x.append.zarr").exists()
+
+
+def test_networks_and_options_are_those_of_the_store(
+    run: Extract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By `run.json`; of a store that came without, by what it says of itself, with weights to be given."""
+    run("abcd", "whole.zarr", frame_stride=2)
+    run("ab", frame_stride=2)
+    shutil.copytree(tmp_path / "x.zarr", tmp_path / "bare.zarr")
+    (tmp_path / "bare.zarr" / "run.json").unlink()
+    manifest = write_manifest(tmp_path / "clips.csv", "abcd")
+    for name, more in (("x", ()), ("bare", ("--weights", str(tmp_path / "pose.onnx")))):
+        store = tmp_path / f"{name}.zarr"
+        assert main(["extract", str(manifest), str(store), "--append", "--threads", "1", *more]) == 0
+        said = capsys.readouterr().err.splitlines()[0]
+        assert said.startswith(
+            f"as {store}, where nothing else is given: --backend onnx --detector full-frame"
+        )
+        assert "--frame-stride 2 --steps 4 --tap brightness" in said
+        assert stored(store) == stored(tmp_path / "whole.zarr")
+    text = (tmp_path / "x.zarr" / "run.json").read_text().replace('"steps": 4', '"steps": "four"')
+    (tmp_path / "x.zarr" / "run.json").write_text(text)
+    assert main(["extract", str(manifest), str(tmp_path / "x.zarr"), "--append"]) == 1
+    line = capsys.readouterr().err
+    assert "x.zarr records what cannot be: expected steps to be a whole number, got 'four'" in line

@@ -45,13 +45,21 @@ def test_clips_and_device_decide(clips: int, classes: int, device: str, model: s
 
 
 def test_what_is_asked_for_is_done() -> None:
-    assert choose(12, 12, model="ctrgcn", recipe="paper") == RecipeChoice("ctrgcn", "paper")
+    choice = choose(12, 12, model="ctrgcn", recipe="paper")
+    assert (choice.model, choice.recipe, choice.reason) == ("ctrgcn", "paper", "")
+    (warning,) = choice.warnings
+    assert warning.startswith("ctrgcn for 12 train clips, 1 a class: with so few mlp")
     assert choose(12, 12, recipe="paper").model == "ctrgcn"
     assert choose(12, 12, layers=((1, 1),)).model == "ctrgcn"
     assert choose(12, 12, model="ctrgcn").recipe == "small"
     assert choose(40_000, 60, "cuda", model="linear") == RecipeChoice("linear", "paper")
     reason = choose(5_000, 60, "cuda", model="hpnet").reason
-    assert reason == "paper recipe for 5,000 train clips, 83 a class, on cuda"
+    assert reason == "chosen: hpnet, paper recipe, for 5,000 train clips, 83 a class, on cuda"
+    (warning,) = choose(420, 3, recipe="paper").warnings
+    assert warning.startswith(
+        "paper recipe for 420 train clips, 140 a class: it was made for tens of thousands"
+    )
+    assert choose(420, 3, recipe="small") == RecipeChoice("ctrgcn", "small")
     assert choose_preset("paper", clips=2, device="cpu") == "paper"
     assert choose_preset("auto", clips=5_000, device="cpu") == "small"
 
@@ -75,7 +83,7 @@ def test_what_was_chosen_is_said_before_training_and_kept(
     assert read_begun(run) is None
     assert main(words) == 0
     lines = [line.partition(" ")[2] for line in (run / "log.txt").read_text().splitlines()]
-    said = ("mlp for 20 train clips, 10 a class", "expected")
+    said = ("chosen: mlp, for 20 train clips, 10 a class", "expected")
     at = [number for number, line in enumerate(lines) if line.startswith(said)]
     first_epoch = next(n for n, line in enumerate(lines) if " epoch 0 of 2" in line)
     assert len(at) == 2

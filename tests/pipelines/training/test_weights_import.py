@@ -108,7 +108,7 @@ def evaluate(run: Path) -> np.ndarray:
 
 
 def scores_of(run: Path) -> np.ndarray:
-    (scores,) = run.glob("evaluate-test/*/scores_test.npz")
+    (scores,) = run.glob("*/scores_test.npz")
     return load_scores(scores).scores
 
 
@@ -180,7 +180,8 @@ def test_what_lies_beside_the_weights_is_never_run(
         ({"model": Call(os.system, "true")}, "got 'Trying to load unsupported GLOBAL posix.system whose"),
         (torch.nn.Linear(2, 2), "expected a state dict, named tensors, got none; of a network"),
         ({"epoch": 3}, "expected a state dict"),
-        ({"fc.weight": torch.zeros(2, 2)}, "tensors of a published CTR-GCN, they lack 'l1.gcn1.PA'"),
+        ({"fc.weight": torch.zeros(2, 2)}, "got 1 others (fc.weight); runs of heatpool need no import"),
+        ({"l1.gcn1.PA": torch.zeros(3, 17, 17)}, "CTR-GCN, they lack 'l1.gcn1.convs.0.conv3.weight'"),
         ({"GCN1.l1.gcn1.PA": torch.zeros(3, 17, 17)}, "of a published HP-Net, they lack 'ske_fc1.weight'"),
     ],
 )
@@ -200,6 +201,10 @@ def test_a_missing_file_and_a_plain_pickle_are_refused(
 ) -> None:
     assert import_weights(tmp_path / "none.pt", store, tmp_path / "run") == 1
     assert "none.pt: cannot be read (No such file" in capsys.readouterr().err
+    for content, kind in ((b"", "an empty file"), (b"hello", "another kind of file")):
+        (tmp_path / "other.pt").write_bytes(content)
+        assert import_weights(tmp_path / "other.pt", store, tmp_path / "run") == 1
+        assert f"expected weights as torch.save writes them, got {kind}" in capsys.readouterr().err
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Call(print, "ran")))
     assert import_weights(tmp_path / "plain.pt", store, tmp_path / "run") == 1
     said = capsys.readouterr()
@@ -222,8 +227,16 @@ def test_a_store_of_other_sizes_or_classes_is_refused(
     names.write_text("\n".join(reversed(CLASSES)), encoding="utf-8")
     assert import_weights(weights, few, run, "--class-names", str(names)) == 0
     assert load_run(run).class_names == CLASSES[::-1]
-    assert str(load_run(run)) == "imported, not yet evaluated: heatpool evaluate"
+    assert str(load_run(run)) == f"imported, not yet evaluated: heatpool evaluate {run}"
+    capsys.readouterr()
+    for command in ("fuse", "compare"):
+        assert main([command, str(run), str(run)]) in (1, 2)
+    error = capsys.readouterr().err
+    assert f"{run} has no test scores yet: heatpool evaluate {run} --split test\n" in error
     assert evaluate(run).shape == (2, 60)  # the store's classes are found by name
+    assert load_run(run).figures["fused"].clips == 2
+    assert str(load_run(run)).startswith("test, 2 clips")
+    assert main(["compare", str(run), str(run), "--n-bootstrap", "100"]) == 0
     assert import_weights(weights, few, run, "--class-names", str(names)) == 1
     assert "exists" in capsys.readouterr().err
 
