@@ -13,6 +13,7 @@ __all__ = ["assign_folds", "draw_val", "fold_splits"]
 
 _FEW_GROUPS = 5  # below, a whole group for val would be too much of what is left to train on
 _VAL_PARTS = 8
+_FEWEST_PARTS = 3  # of few clips, else too few were left to train on
 
 
 def assign_folds(labels: np.ndarray, groups: Sequence[str], *, folds: int, seed: int) -> np.ndarray:
@@ -86,6 +87,8 @@ def fold_splits(
 def draw_val(labels: np.ndarray, groups: Sequence[str], videos: Sequence[str], *, seed: int) -> np.ndarray:
     """Choose about an eighth of some clips for val, classes as evenly as that goes.
 
+    Of few clips it is more, up to a third, where an eighth would be of one class only.
+
     Args:
         labels: (n,) class numbers >= 0.
         groups: n names; taken whole where there are at least five.
@@ -99,5 +102,18 @@ def draw_val(labels: np.ndarray, groups: Sequence[str], videos: Sequence[str], *
         HeatpoolError: if all clips are of one video.
     """
     whole = groups if len(set(groups)) >= _FEW_GROUPS else videos
-    part = assign_folds(labels, whole, folds=max(min(_VAL_PARTS, len(set(whole))), 2), seed=seed)
-    return np.asarray(part == part.max())  # the last part: its groups are the smallest
+    count = len(set(whole))
+    parts = max(min(_VAL_PARTS, count), 2)
+    part, classes = _divide(labels, whole, parts=parts, seed=seed)
+    if classes.max() == 1 < len(np.unique(labels)) and count // 2 >= _FEWEST_PARTS:
+        part, classes = _divide(labels, whole, parts=count // 2, seed=seed)
+    # Of those with most classes the last: its groups are the smallest.
+    return np.asarray(part == np.flatnonzero(classes == classes.max())[-1])
+
+
+def _divide(
+    labels: np.ndarray, groups: Sequence[str], *, parts: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part of each clip, and how many classes each part has."""
+    part = assign_folds(labels, groups, folds=parts, seed=seed)
+    return part, np.array([len(np.unique(labels[part == each])) for each in range(parts)])

@@ -113,8 +113,7 @@ def compare_scores(
     Source: Efron and Tibshirani 1993, chapter 13 (percentiles).
     """
     one, other = names if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
-    named = {f"{one}{f', seed {n}' * (len(first) > 1)}": each for n, each in enumerate(first)}
-    named |= {f"{other}{f', seed {n}' * (len(second) > 1)}": each for n, each in enumerate(second)}
+    named = _by_seed(one, first) | _by_seed(other, second)
     sets = list(align_scores(named).values())
     labels = sets[0].require_labels("cannot compare")
     correct = np.stack([each.scores.argmax(1) == labels for each in sets])  # (seeds of both, N)
@@ -123,10 +122,16 @@ def compare_scores(
     intervals = _intervals(shares, labels, place, count=count, draws=draws, seed=seed)
     figures = zip(*(_figures(share, labels) for share in shares), intervals, strict=True)
     differences = {
-        name: Difference(*values, interval)
-        for name, (*values, interval) in zip(("acc/top1", "acc/mean_class"), figures, strict=True)
+        name: Difference(before, after, interval)
+        for name, (before, after, interval) in zip(("acc/top1", "acc/mean_class"), figures, strict=True)
     }
     return Comparison(len(labels), count, differences, _count(*correct) if len(correct) == 2 else None)
+
+
+def _by_seed(name: str, sets: Sequence[ClipScores]) -> dict[str, ClipScores]:
+    if len(sets) == 1:
+        return {name: sets[0]}
+    return {f"{name}, seed {n}": each for n, each in enumerate(sets)}
 
 
 def _count(first: np.ndarray, second: np.ndarray) -> PairedCounts:

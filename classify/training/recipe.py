@@ -190,7 +190,7 @@ def recipe_with(recipe: _AnyRecipe, overrides: Mapping[str, Any]) -> _AnyRecipe:
     Args:
         recipe: a `Recipe` or another dataclass that holds one.
         overrides: values by field; lists or text such as "30,50" for tuples, numbers also as text. With other
-            epochs alone, the milestones of a step schedule move along.
+            epochs alone, the milestones of a step schedule move along, and fewer have a shorter warm-up.
 
     Raises:
         HeatpoolError: if there is no such field, a value has another type, or the recipe makes no sense.
@@ -218,11 +218,15 @@ def recipe_with(recipe: _AnyRecipe, overrides: Mapping[str, Any]) -> _AnyRecipe:
 
 
 def _change(recipe: _AnyRecipe, changes: Mapping[str, Any]) -> _AnyRecipe:
-    """Return the recipe with some fields changed; milestones that are not move along with the epochs."""
+    """Return the recipe with some fields changed; those of a step schedule that are not follow the epochs."""
     changed = replace(recipe, **changes)
     if isinstance(recipe, Recipe) and isinstance(changed, Recipe) and changed.schedule == "step":
-        moved = tuple(round(each * changed.epochs / recipe.epochs) for each in recipe.milestones)
-        changed = replace(changed, milestones=changes.get("milestones", moved))
+        share = changed.epochs / recipe.epochs
+        moved = {
+            "milestones": tuple(round(each * share) for each in recipe.milestones),
+            "warmup_epochs": min(recipe.warmup_epochs, math.ceil(recipe.warmup_epochs * share)),
+        }
+        changed = replace(changed, **{name: changes.get(name, value) for name, value in moved.items()})
     return changed
 
 

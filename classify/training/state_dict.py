@@ -84,7 +84,7 @@ def _load_inert(path: Path) -> Any:
     """What `torch.load` reads of tensors and plain containers; for all else there are stand-ins."""
     zipped = zipfile.is_zipfile(path)
     if other := _other_kind(path, zipped=zipped):
-        raise ValueError(other)
+        raise HeatpoolError(f"{path}: expected weights as torch.save writes them, got {other}")
     names = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else []
     inert: list[Any] = [(_InertNumber if name.startswith("numpy.") else _InertDict, name) for name in names]
     with torch.serialization.safe_globals(inert), warnings.catch_warnings():

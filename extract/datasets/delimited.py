@@ -53,7 +53,8 @@ def open_table(
     except UnicodeDecodeError as error:
         raise HeatpoolError(f"cannot read {path}, save it as a table in UTF-8: {error}") from error
     except (OSError, csv.Error) as error:
-        raise HeatpoolError(f"cannot read {path}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise HeatpoolError(f"cannot read {path}: {why}") from error
 
 
 def _find_header(file: TextIO, needed: Collection[str]) -> tuple[int, str]:

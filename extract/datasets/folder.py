@@ -16,6 +16,7 @@ from heatpool.extract.datasets.clips import (
 )
 from heatpool.extract.datasets.listing import Listing, VideoFolder, besides, scan
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
+from heatpool.extract.video.picture_names import is_one_video, name_of_pictures
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -27,14 +28,20 @@ SPLIT = "split"
 """Protocol of data sets whose owner's splits have no name of their own."""
 
 
-def read_videos(path: Path) -> Manifest:
+def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
     """Read a manifest CSV, or make one of a folder of videos or of one video.
+
+    Args:
+        path: of any of them.
+        fps: pictures per second, with which a folder of pictures, or a pattern of their names, is a video.
 
     Raises:
         HeatpoolError: if the path does not exist, is neither, or holds no clip.
     """
+    if fps and is_one_video(path):
+        return Manifest((Clip(name_of_pictures(path), path, fps=fps),), (), path.parent)
     if path.is_dir():
-        folder = scan(path)
+        folder = scan(path, fps=fps)
         if folder.excluded:
             _log.info("%s holds besides its videos: %s", path, besides(folder.excluded))
         return list_folder(folder).manifest

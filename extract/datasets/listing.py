@@ -144,12 +144,16 @@ def scan(folder: Path, *, fps: float = 0.0, frames: str = "", may_be_empty: bool
     videos = sorted([*videos, *pictures], key=natural_key) if fps else sorted(videos)
     if not videos and not may_be_empty:
         kinds = f", but {others}" if (others := besides(excluded)) else ""
-        hint = "; heatpool manifest --fps makes videos of folders of pictures" if pictures and not fps else ""
+        hint = "" if fps or not _some_pictures(excluded) else "; --fps makes videos of folders of pictures"
         raise HeatpoolError(
             f"expected videos (.avi .mkv .mov .mp4 .mts …) below {folder}, got none{kinds}{hint}"
         )
     excluded.sort(key=lambda each: each.path)
     return VideoFolder(folder, tuple(videos), tuple(excluded), pictures, fps, frames)
+
+
+def _some_pictures(excluded: Iterable[Excluded]) -> bool:
+    return any(each.reason == _PICTURES or is_picture(each.path) for each in excluded)
 
 
 def _readable(path: str) -> str:

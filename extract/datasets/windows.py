@@ -36,7 +36,8 @@ def windows(
 def cut_windows(manifest: Manifest, *, window_s: float, stride_s: float) -> Manifest:
     """Replace each clip by windows of it, named `clip@start-end` in seconds; labels and splits go along.
 
-    A clip that cannot be read, or holds no frame, stays one, so that extraction lists it as failed.
+    There are none behind the end of a video, whatever the manifest says. A clip that cannot be read, or
+    holds no frame, stays one, so that extraction lists it as failed.
     """
     clips: list[Clip] = []
     # Clips of one video follow each other in a manifest: its packets are read for the first of them.
@@ -44,7 +45,7 @@ def cut_windows(manifest: Manifest, *, window_s: float, stride_s: float) -> Mani
         several = list(of_video)
         times_s, video_end_s = _times(several[0])
         for clip in several:
-            end_s = video_end_s if clip.end_s is None else clip.end_s
+            end_s = video_end_s if clip.end_s is None else min(clip.end_s, video_end_s)
             if not ((times_s >= clip.start_s - 1e-6) & (times_s < end_s - 1e-6)).any():
                 clips.append(clip)
                 continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 __all__ = [
     "DETECTORS",
@@ -98,7 +99,8 @@ class WeightSource:
     @property
     def places(self) -> tuple[str, ...]:
         """Where it comes from beside the local search path, in words, in the order of trying."""
-        return (self.url, *((str(self.package),) if self.package else ()))
+        by_hand = "" if self.is_direct or self.on_hub else " (by hand)"
+        return (f"{urlsplit(self.url).netloc}{by_hand}", *((str(self.package),) if self.package else ()))
 
 
 def _pose(

@@ -8,7 +8,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.error import HTTPError
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -29,6 +29,7 @@ _SPARE_BYTES = 1_000_000_000  # of the disk, for the features
 _SILENCE_S = 30.0
 _LEAST_RATE = 50_000  # bytes per second on average, once a minute has passed
 _BLOCK = 1 << 20
+_KEPT = "!$%&'()*+,/:;=?@[]~"  # of an address; `%` as it is quoted already
 _PLAYLISTS = (".m3u8", ".mpd")
 
 
@@ -46,26 +47,41 @@ def download_video(address: str, folder: Path) -> Path:
         HeatpoolError: if it cannot be fetched, is a playlist, is larger than 20 GB or than the disk has room
             for, or comes slower than 50 kB/s.
     """
-    shown, name = public_address(address), PurePosixPath(urlsplit(address).path).name or "video"
+    shown, name = public_address(address), PurePosixPath(unquote(urlsplit(address).path)).name or "video"
     if name.lower().endswith(_PLAYLISTS):
         raise HeatpoolError(f"expected a video file at {shown}, got a playlist; --follow plays it")
     path = folder / name
     try:
-        with _opener().open(address, timeout=_SILENCE_S) as answer, path.open("wb") as file:
-            length = answer.headers.get("Content-Length") or "0"
+        with _opener().open(_in_ascii(address), timeout=_SILENCE_S) as answer, path.open("wb") as file:
+            said = answer.headers.get("Content-Length") or ""
+            length = int(said) if said.isdecimal() else 0
             most = min(_MOST_BYTES, shutil.disk_usage(folder).free - _SPARE_BYTES)
-            if int(length) > most:
-                raise HeatpoolError(
-                    f"{shown}: {int(length) / 1e9:.1f} GB, there is room for {most / 1e9:.1f}"
-                )
+            if length > most:
+                raise HeatpoolError(f"{shown}: {length / 1e9:.1f} GB, there is room for {most / 1e9:.1f}")
             got = _copy(answer, file, shown, most=most)
     except (OSError, HTTPException, ValueError) as error:
-        known = str(error) if isinstance(error, HTTPError) else getattr(error, "reason", None)
-        reason = getattr(known, "strerror", None) or known or str(error) or type(error).__name__
-        raise HeatpoolError(f"{shown}: cannot be fetched ({' '.join(str(reason).split())})") from error
-    if got < int(length):
+        raise HeatpoolError(f"{shown}: cannot be fetched ({_reason(error)})") from error
+    if got < length:
         raise HeatpoolError(f"{shown}: ended after {got} of {length} bytes; try again")
     return path
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, in one line; servers choose some of the words."""
+    known = str(error) if isinstance(error, HTTPError) else getattr(error, "reason", None)
+    if isinstance(error, UnicodeError):  # whose `reason` says nothing of addresses
+        known = "not an address"
+    reason = str(getattr(known, "strerror", None) or known or str(error) or type(error).__name__)
+    return "".join(letter for letter in " ".join(reason.split()) if letter.isprintable())
+
+
+def _in_ascii(address: str) -> str:
+    """Write an address as a request needs it: letters of other scripts as %XX, in host names as xn--."""
+    parts = urlsplit(address)
+    login, at, host = parts.netloc.rpartition("@")
+    host = host.encode("idna").decode() if not host.isascii() else host
+    path, query = (quote(part, safe=_KEPT) for part in (parts.path, parts.query))
+    return urlunsplit((parts.scheme, login + at + host, path, query, ""))
 
 
 def _copy(answer: IO[bytes], file: IO[bytes], shown: str, *, most: int) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
-    "DIGITS", "PICTURE_SUFFIXES", "check_series", "find_pictures", "is_picture", "is_pictures", "name_test",
-    "natural_key",
+    "DIGITS", "PICTURE_SUFFIXES", "check_series", "find_pictures", "is_one_video", "is_picture",
+    "is_pictures", "name_of_pictures", "name_test", "natural_key",
 ]  # fmt: skip
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -30,6 +30,20 @@ _NAMED = 3  # series that a message writes out
 def is_pictures(path: Path) -> bool:
     """Whether a path stands for single pictures: a folder, or a name with one `%d` or `%05d`."""
     return path.is_dir() or (len(_NUMBER.findall(path.name)) == 1 and not path.is_file())
+
+
+def is_one_video(path: Path) -> bool:
+    """Whether a path is the pictures of one video: a pattern, or a folder of pictures and no folders."""
+    if not path.is_dir():
+        return is_pictures(path)
+    with os.scandir(path) as entries:
+        inside = [(each.name, each.is_dir()) for each in entries]
+    return any(is_picture(name) for name, _ in inside) and not any(folder for _, folder in inside)
+
+
+def name_of_pictures(path: Path) -> str:
+    """Return what a video that is pictures is called: as their folder."""
+    return (path if path.is_dir() else path.parent).absolute().name
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

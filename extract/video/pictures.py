@@ -36,8 +36,8 @@ def tabulate_pictures(path: Path, *, fps: float) -> PacketTable:
     """
     if not fps > 0:
         raise HeatpoolError(
-            f"expected frames per second for the pictures of {path.name}, which have no times: heatpool "
-            "manifest --fps, or a column fps of the manifest"
+            f"expected frames per second for the pictures of {path.name}, which have no times: --fps, or a "
+            "column fps of the manifest"
         )
     pictures = find_pictures(path)
     with _opened(pictures[0]) as first:

@@ -98,7 +98,9 @@ def _decode(container: Any, stream: Any) -> Iterator[VideoFrame]:
             with suppress(InvalidDataError):
                 yield from packet.decode()
     except FFmpegError:
-        yield from stream.decode(None)  # what the decoder still holds came before the break
+        for frame in stream.decode(None):  # what the decoder still holds came before the break
+            frame.time_base = stream.time_base  # unknown to PyAV without a packet: times would be NaN
+            yield frame
         raise
 
 
@@ -225,7 +227,7 @@ class Backlog:
             if stopped():
                 return None
             if not self._waiting:
-                if self._error is not None:
+                if self._error is not None and not before_gap:  # the stretch before it ends in order
                     raise self._error
                 return None
             if before_gap and self._waiting[0].after_gap:

@@ -55,7 +55,8 @@ def run(options: DoctorOptions) -> int:
     findings = [*of_clips, *of_set]
     _write(out, index, [reports[clip.path] for clip in manifest.clips], findings)
     if findings or not options.quiet:
-        lines = [f"{len(index)} clips of {len(reports)} videos", *_facts(reports)]
+        clips, videos = len(index), len(reports)
+        lines = [f"{clips} clip{'s' * (clips != 1)} of {videos} video{'s' * (videos != 1)}", *_facts(reports)]
         lines += [*_clip_lines(index, of_clips), *_set_lines(of_set)]
         levels = Counter(finding.level for finding in findings)
         counts = ", ".join(f"{count} {level}{'s' * (count > 1)}" for level, count in sorted(levels.items()))

@@ -8,7 +8,7 @@ from heatpool.pipelines.options.exit_codes import CLIPS_FAILED, GOOD
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.training.prediction.predict import predict
 from heatpool.pipelines.training.prediction.records import Answers
-from heatpool.pipelines.training.prediction.tables import answers_table
+from heatpool.pipelines.training.prediction.tables import answers_table, window_line
 
 __all__ = ["run"]
 
@@ -22,7 +22,7 @@ def run(options: PredictOptions) -> int:
     if options.follow is not None:
         from heatpool.pipelines.training.prediction.follow import follow
 
-        follow(options, on_prediction=lambda each: print(each, flush=True))
+        follow(options, on_prediction=lambda each: print(window_line(each), flush=True))
         return GOOD
     answers = predict(options, on_answers=lambda answers: print(_table(options, answers), flush=True))
     bad = any(each.status in ("failed", "truncated") for each in answers.predictions)

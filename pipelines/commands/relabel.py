@@ -27,8 +27,9 @@ def run(options: RelabelOptions) -> int:
     index = joined.index
     labelled = int((index.label >= 0).sum())
     splits = ", ".join(index.splits) or "none"
+    names = len(index.class_names)
     _log.info(
-        "%s: %d of %d clips labelled, %d classes, splits: %s",
-        options.out or options.store, labelled, len(index), len(index.class_names), splits,
+        "%s: %d of %d clips labelled, %d class%s, splits: %s",
+        options.out or options.store, labelled, len(index), names, "es" * (names != 1), splits,
     )  # fmt: skip
     return 0

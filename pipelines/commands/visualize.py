@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from heatpool.extract.video.picture_names import is_one_video, name_of_pictures
 from heatpool.pipelines.options.exit_codes import CLIPS_FAILED
 from heatpool.pipelines.options.visualize import VisualizeOptions
 from heatpool.pool.disk.atomic import refuse_existing
@@ -38,15 +39,19 @@ def run(options: VisualizeOptions) -> int:
 
 def _with_outputs(options: VisualizeOptions) -> VisualizeOptions:
     """Return the options with what is to be written, none of which is in the way."""
-    if not options.video.is_file():
-        raise HeatpoolError(f"expected a video file, got {options.video}")
+    video = options.video
+    if not (video.is_file() or (options.fps and is_one_video(video))):
+        raise HeatpoolError(
+            "expected a video file, or with --fps a folder of pictures or a pattern of their names, got "
+            f"{video}"
+        )
     if options.out is None and options.sheet is None:
-        stem = options.video.stem
+        stem = video.stem if video.is_file() else name_of_pictures(video)
         options = replace(options, out=Path(f"{stem}-overlay.mp4"), sheet=Path(f"{stem}-sheet.png"))
     for path in (options.out, options.sheet):
         if path is None:
             continue
-        if path.exists() and path.samefile(options.video):
+        if path.exists() and video.exists() and path.samefile(video):
             raise HeatpoolError(f"expected another file to write than the video itself, got {path}")
         refuse_existing(path, options.overwrite)
     return options

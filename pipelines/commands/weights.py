@@ -46,12 +46,13 @@ def _list(options: WeightsListOptions) -> int:
     ]
     if options.format == "table":
         print(_table(places))
-        print(f"\nlooked in {path.describe()}; {FOLDER_VARIABLE} names a folder of your own")
-        print(f"heatpool weights fetch NAME puts one into {path.fetch_folder}")
         print(
-            "AP in percent on COCO val2017: of keypoints, with a detector's boxes but for yolo-pose; of boxes"
+            f"\nheatpool weights fetch NAME puts one into {path.fetch_folder}; put those by hand there, too."
         )
-        print("for detectors. onnx takes any top-down heatmap or SimCC network and has no official file.")
+        print(f"Looked in {path.describe()}; {FOLDER_VARIABLE} names a folder of your own.")
+        print("AP in percent on COCO val2017: of keypoints, with a detector's boxes but for yolo-pose;")
+        print("of boxes for detectors. onnx takes any network, so none is listed.")
+        print("--format csv has addresses and digests.")
     elif options.format == "json":
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
@@ -62,7 +63,7 @@ def _list(options: WeightsListOptions) -> int:
 
 
 def _table(places: Sequence[str]) -> str:
-    header = ("backend", "weights", "AP", "MB", "licence", "sha256", "local path, or where it comes from")
+    header = ("backend", "weights", "AP", "MB", "licence", "local path, or where it comes from")
     rows = [header, *(_row(source, place) for source, place in zip(WEIGHTS, places, strict=True))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     return "\n".join(
@@ -78,7 +79,6 @@ def _row(source: WeightSource, place: str) -> tuple[str, ...]:
         f"{source.ap:.1f}" if source.ap else "-",
         f"{source.size_mb:g}" if source.size_mb else "-",
         source.licence,
-        source.sha256[:12] or "-",
         (f"local: {place}" if place else ", else ".join(source.places)) + note,
     )
 

@@ -58,7 +58,7 @@ class EnergyChart:
         """
         width, height = size_px
         left, right, top, bottom = _MARGIN_PX
-        right = min(right, width - left - 1)  # of a chart that is all margin nothing is left but no error either
+        right = min(right, width - left - 1)  # videos may be narrower than the margins
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=_GROUND)
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_axes(

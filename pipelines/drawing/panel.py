@@ -13,6 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from heatpool.pipelines.drawing.fonts import find_fonts
+from heatpool.pipelines.process.text_width import cut_text, text_width
+
 __all__ = ["ClassShare", "PredictionPanel"]
 
 ClassShare = tuple[str, float]
@@ -50,6 +53,7 @@ class PredictionPanel:
     ) -> None:
         self._spans_s, self._rows, self._reasons, self._span_s = spans_s, rows, reasons, span_s
         self._width_px = width_px
+        self._fonts = find_fonts([*(name for each in rows for name, _ in each), *reasons])
         self._row_px = int(np.clip(round(width_px * 0.05), 26, 44))
         lines = max(1, *map(len, rows))
         # A line of times, the rows, the time line; even, as video codecs want it.
@@ -108,11 +112,11 @@ class PredictionPanel:
         size_px = self._row_px * 0.6
         style: dict[str, Any] = {
             "fontsize": _points(size_px), "color": _INK, "va": "center_baseline", "parse_math": False,
-            "fontweight": "bold" if best else "normal",
+            "fontweight": "bold" if best else "normal", "family": self._fonts.families,
         }  # fmt: skip
         # 0.62 em is a generous letter of DejaVu Sans; what does not fit is cut.
-        room = int((self._width_px - 2 * _PAD_PX) / (0.62 * size_px) - len(right) - 2)
-        left = left if len(left) <= room else left[: max(room - 1, 1)] + "…"
+        room = int((self._width_px - 2 * _PAD_PX) / (0.62 * size_px) - text_width(right) - 2)
+        left = self._fonts.drawable(cut_text(left, max(room, 2)))
         axes.text(_PAD_PX + 8, y_px, left, ha="left", **style)
         axes.text(self._width_px - _PAD_PX - 8, y_px, right, ha="right", **style)
 

@@ -50,7 +50,7 @@ def plan_append(options: ExtractOptions) -> ExtractPlan | None:
     options = as_recorded(options, store)
     if options.videos is None:
         videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
-    manifest = _new_clips(store, select_clips(options, read_videos(videos)))
+    manifest = _new_clips(store, select_clips(options, read_videos(videos, fps=options.fps)))
     if manifest is None:
         return None
     beside = append_folder(path)

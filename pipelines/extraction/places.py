@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heatpool.extract.video.picture_names import is_one_video
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
@@ -27,9 +28,10 @@ def find_places(options: ExtractOptions) -> tuple[Path, Path]:
         HeatpoolError: if there are no videos, or the store is there and may be neither resumed nor replaced.
     """
     videos = options.videos or DEMO_FOLDER
-    if options.videos and not videos.exists():
+    pictures = options.fps > 0 and is_one_video(videos)
+    if options.videos and not (videos.exists() or pictures):
         raise HeatpoolError(f"expected a folder or manifest of videos, {videos} does not exist")
-    is_file = options.videos is not None and not videos.is_dir()
+    is_file = options.videos is not None and (pictures or not videos.is_dir())
     out = options.out or (videos.parent if is_file else videos) / "features.zarr"
     if not (options.resume or options.dry_run or options.append):
         refuse_existing(out, options.overwrite, resumable=True)

@@ -18,7 +18,7 @@ from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.windows import cut_windows
 from heatpool.pipelines.extraction.backends import build_estimator, build_rgb
-from heatpool.pipelines.extraction.choose import choose_networks
+from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.describe import describe_store
 from heatpool.pipelines.extraction.marks import clear_dead
@@ -169,15 +169,16 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     options = options.resolved()
     if options.videos is None:
         videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
-    manifest = select_clips(options, clips or read_videos(videos))
+    manifest = select_clips(options, clips or read_videos(videos, fps=options.fps))
     threads = set_threads(options.threads)
     device = pick_device(options.device)
     options = choose_networks(options, demo=is_demo(videos), device=device.type)
     estimator, backbone = build_estimator(options, manifest, device=device)
     rgb = build_rgb(options, device=device)
+    detector = "" if options.detector == NO_DETECTOR else f"{options.detector} detector, "
     about = (
         f"extracting {len(manifest.clips)} clips into {out}: {options.backend} ({backbone.tap}, "
-        f"{backbone.channels} channels), {options.detector} detector, {device} in {options.dtype}, "
+        f"{backbone.channels} channels), {detector}{device} in {options.dtype}, "
         + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
     )
     work = ShardWork(out, options, manifest)

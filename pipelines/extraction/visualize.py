@@ -134,7 +134,7 @@ def _watch(
 
 def _detect(options: VisualizeOptions, estimator: PoseEstimator[Any]) -> DetectionPass:
     """Find the persons in each frame of the video."""
-    info = probe(options.video, start_s=options.start_s, end_s=options.end_s)
+    info = probe(options.video, start_s=options.start_s, end_s=options.end_s, fps=options.fps)
     frames = -(-info.frames // options.frame_stride)
     with Progress("detect", frames, "frames", quiet=options.quiet) as progress:
         return run_detection_pass(

@@ -83,7 +83,7 @@ def fetch_weights(
         return fetch_first((source,), search_path=path, overwrite=overwrite, online=online, quiet=quiet)
     except NotFetchedError as error:
         raise HeatpoolError(
-            f"cannot fetch {source.name} ({error}); put it into {path.fetch_folder}, or into a folder that the "
+            f"cannot fetch {source.name} ({error}); put it into {path.fetch_folder} or a folder that the "
             f"environment variable {FOLDER_VARIABLE} names"
         ) from error
 
@@ -187,7 +187,9 @@ def _download(source: WeightSource, target: Path, *, quiet: bool) -> None:
         # Without a digest this much is known: torch writes zip files, and what a proxy shows in place of a
         # file that it does not let through is a page.
         if not zipfile.is_zipfile(aside):
-            raise HeatpoolError(f"{urlsplit(source.url).netloc} gives something else than {source.name}; refused")
+            raise HeatpoolError(
+                f"{urlsplit(source.url).netloc} gives something else than {source.name}; refused"
+            )
 
 
 def _pieces(url: str, *, quiet: bool) -> Iterator[bytes]:

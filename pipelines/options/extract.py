@@ -8,7 +8,13 @@ from typing import Literal
 
 from heatpool.pipelines.options.fields import OptionError, require_at_least
 from heatpool.pipelines.options.networks import NetworkOptions
-from heatpool.pipelines.options.shared import DisjointOptions, Options, ResumeOptions, WindowOptions
+from heatpool.pipelines.options.shared import (
+    DisjointOptions,
+    Options,
+    PictureOptions,
+    ResumeOptions,
+    WindowOptions,
+)
 
 __all__ = ["ExtractOptions"]
 
@@ -88,14 +94,15 @@ class AboutOptions(DisjointOptions):
 
 @dataclass(frozen=True)
 class ExtractOptions(
-    NetworkOptions, WindowOptions, FeatureOptions, ShareOptions, ResumeOptions, AboutOptions
+    NetworkOptions, WindowOptions, PictureOptions, FeatureOptions, ShareOptions, ResumeOptions, AboutOptions
 ):
     """Stage one: pool features of every clip into a Zarr store.
 
     Attributes:
         videos: folder of videos, manifest CSV or one video; default the demo data set in demo_out
         out: store to write; default beside the videos as features.zarr (demo: demo_out/features.zarr)
-        append: put the clips that the store lacks behind those it has; what was interrupted goes on
+        append: put the clips that the store lacks behind those it has, made by its networks and options where
+            no others are given; what was interrupted goes on
         limit: take only the first so many clips, 0 = all
         dry_run: extract nothing: say clips, frames, time (from a few clips), bytes of the store, free disk
         steps: time steps per clip (T)

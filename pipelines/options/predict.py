@@ -6,13 +6,13 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from heatpool.pipelines.options.fields import OptionError, require_at_least
-from heatpool.pipelines.options.shared import DeviceOptions, OutputOptions, WindowOptions
+from heatpool.pipelines.options.shared import DeviceOptions, OutputOptions, PictureOptions, WindowOptions
 
 __all__ = ["PredictOptions"]
 
 
 @dataclass(frozen=True)
-class PredictOptions(WindowOptions, DeviceOptions, OutputOptions):
+class PredictOptions(WindowOptions, PictureOptions, DeviceOptions, OutputOptions):
     """Classify actions in videos, features or a stream with a run.
 
     Extracts features as those that the run was trained on.

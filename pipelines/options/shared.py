@@ -16,6 +16,7 @@ __all__ = [
     "HPNetRecipeOptions",
     "Options",
     "OutputOptions",
+    "PictureOptions",
     "QuietOptions",
     "RecipeOptions",
     "ResumeOptions",
@@ -86,6 +87,22 @@ class DeviceOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, 0, "threads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(Options):
+    """Videos that lie as single pictures.
+
+    Attributes:
+        fps: pictures per second; with it a folder of pictures, or a pattern of their names such as
+            frames/img_%05d.jpg, is a video
+    """
+
+    fps: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 0, "fps")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from heatpool.pipelines.options.fields import OptionError, require_at_least
 from heatpool.pipelines.options.networks import NetworkOptions
-from heatpool.pipelines.options.shared import OutputOptions
+from heatpool.pipelines.options.shared import OutputOptions, PictureOptions
 
 __all__ = ["VisualizeOptions"]
 
 
 @dataclass(frozen=True)
-class VisualizeOptions(NetworkOptions, OutputOptions):
+class VisualizeOptions(NetworkOptions, PictureOptions, OutputOptions):
     """Draw persons, joints, heatmaps and energy over a video.
 
     Energy is the norm of the pooled features.
 
     Attributes:
-        video: video file
+        video: video file, or with --fps pictures
         out: annotated video to write, .mp4; without --out and --sheet it is <video>-overlay.mp4 here
         sheet: contact sheet to write, .png; without --out and --sheet it is <video>-sheet.png here
         sheet_frames: pictures on the contact sheet, evenly spaced in time

@@ -72,6 +72,7 @@ def write_comparison_page(
     *,
     scores: Sequence[Sequence[ClipScores]],
     compared: Sequence[Comparison],
+    few: bool,
 ) -> None:
     """Write the page.
 
@@ -80,6 +81,7 @@ def write_comparison_page(
         options: what was compared, and how.
         scores: of each run, one set a seed; the same clips in all.
         compared: of each run but the first, its difference from that.
+        few: whether what is drawn for the intervals is too little for them.
     """
     runs = [
         _column(page, place, of_seeds, colour=_COLOURS[at % len(_COLOURS)], difference=difference)
@@ -91,10 +93,12 @@ def write_comparison_page(
         "comparison.html",
         runs=runs,
         classes=_classes(scores),
+        class_count=len(scores[0][0].class_names),
         clips=len(scores[0][0]),
         split=options.split,
         stream=options.stream,
         drawn=f"{compared[0].groups:,} {options.group_by or 'clip'}s",
+        few=few,
         draws=options.n_bootstrap,
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     )

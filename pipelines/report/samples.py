@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _STRIP_FRAMES = 6
+_NOT_GIVEN = "No frames: the folder of the videos was not given; train with --videos FOLDER draws them."
 _PERSON_LINES = (("var(--p1)", ""), ("var(--p2)", "6 3"), ("var(--p3)", "2 3"), ("var(--p4)", "8 3 2 3"))
 
 
@@ -229,7 +230,7 @@ def _draw(
     fps: float,
 ) -> ClipPictures:
     if videos_root is None and not Path(path).is_absolute():
-        return ClipPictures(missing=("No frames: the folder of the videos was not given.",))
+        return ClipPictures(missing=(_NOT_GIVEN,))
     video = Path(videos_root or "") / path
     if not (video.parent if "%" in video.name else video).exists():  # a pattern of pictures is no file
         return ClipPictures(missing=(f"No frames: {video.name} does not exist.",))

@@ -69,7 +69,8 @@ def compare(options: CompareOptions) -> RunComparison:
     if options.report is not None:
         from heatpool.pipelines.report.comparison_page import write_comparison_page
 
-        write_comparison_page(options.report, options, scores=scores, compared=compared)
+        few = compared[0].groups < _FEW
+        write_comparison_page(options.report, options, scores=scores, compared=compared, few=few)
         lines.append([f"report: {options.report}"])
     return RunComparison(compared, seeds, "\n".join(line for part in lines for line in part))
 

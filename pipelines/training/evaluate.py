@@ -154,7 +154,7 @@ class _KnownClips:
         if self.whole:
             lines.append(f"the store has no splits: all {len(self.rows):,} clips of known classes are scored")
         if self.unlabelled:
-            lines.append(f"left out {self.unlabelled:,} clips without a label")
+            lines.append(f"left out {self.unlabelled:,} clip{'s' * (self.unlabelled > 1)} without a label")
         if self.left_out:
             each = ", ".join(f"{name} ({clips})" for name, clips in self.left_out.items())
             clips = f"{sum(self.left_out.values()):,} clips"
@@ -277,4 +277,6 @@ def _write(
     write_json(out / "evaluation.json", results, overwrite=True)
     name = "fused" if len(figures) > 1 else next(iter(figures))
     lines = figure_lines(scores["fused"], name=name, columns=columns)
-    return results, "\n".join([results_table(results, split=split), *lines, f"tables and scores: {out}"])
+    return results, "\n".join(
+        [results_table(results, classes=chosen.known, split=split), *lines, f"tables and scores: {out}"]
+    )

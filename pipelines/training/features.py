@@ -110,10 +110,21 @@ def pick_protocol(store: FeatureStore, asked: str | None) -> str:
 
 
 def with_held_streams(options: TrainOptions, store: FeatureStore) -> TrainOptions:
-    """Return the options without those default streams whose features an imported store lacks; say so."""
+    """Return the options without those default streams whose features an imported store lacks; say so.
+
+    Raises:
+        HeatpoolError: if HP-Net is to be trained without pooled features.
+    """
     held = store.attributes["config"].get("arrays")
-    if held is None or options.streams or options.input or options.model == "hpnet":
+    if held is None or options.streams or options.input:
         return options
+    if options.model == "hpnet":
+        if "pooled" in held:
+            return options
+        raise HeatpoolError(
+            f"expected pooled features for --model hpnet, {store.source.name} holds {' and '.join(held)} "
+            "only; the other models train on these"
+        )
     streams = tuple(name for name in options.stream_names if name.partition("_")[0] in held)
     if len(streams) < len(options.stream_names):
         _log.info("%s holds %s only: training on that", store.source.name, " and ".join(held))

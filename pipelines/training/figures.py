@@ -16,8 +16,10 @@ from heatpool.classify.scores.shares import confused_pairs, correct_share
 from heatpool.pipelines.runs.columns import Columns
 from heatpool.pool.store.reader import SplitName
 
-__all__ = ["Figures", "figure_lines", "figures_of", "results_table", "write_split"]
+__all__ = ["TOP_CLASSES", "Figures", "figure_lines", "figures_of", "results_table", "write_split"]
 
+TOP_CLASSES = 5
+"""Of so many classes and fewer, every clip's class is among the best five."""
 _PAIRS = 20
 
 
@@ -116,17 +118,26 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
         writer.writerows(rows)
 
 
-def results_table(summary: Mapping[str, Any], *, split: SplitName = "test") -> str:
-    """Return the figures of a split as aligned lines, in per cent."""
+def results_table(summary: Mapping[str, Any], *, classes: int, split: SplitName = "test") -> str:
+    """Return the figures of a split as aligned lines, in per cent.
+
+    Args:
+        summary: of a run or an evaluation.
+        classes: that the run knows; of five or fewer, top-5 says nothing.
+        split: whose figures.
+    """
     results = {name: stream[split] for name, stream in summary["streams"].items()}
     if summary["fused"] and len(results) > 1:
         results["fused"] = summary["fused"][split]
+    shown = {"acc/top1": "top-1", "acc/top5": "top-5", "acc/mean_class": "mean class"}
+    if classes <= TOP_CLASSES:
+        del shown["acc/top5"]
     head = f"{split}, {summary['clips'][split]} clips"
-    width = max(18, *(len(name) for name in results))
-    lines = [f"{head:<{width}} {'top-1':>7} {'top-5':>7} {'mean class':>11}"]
+    width = max(18, len(head), *map(len, results))
+    lines = [" ".join([f"{head:<{width}}", *(f"{title:>11}" for title in shown.values())])]
     for name, figures in results.items():
-        top1, top5, mean = (100 * figures[key] for key in ("acc/top1", "acc/top5", "acc/mean_class"))
-        lines.append(f"{name:<{width}} {top1:6.1f}% {top5:6.1f}% {mean:10.1f}%")
+        shares = (f"{100 * figures[key]:10.1f}%" for key in shown)
+        lines.append(" ".join([f"{name:<{width}}", *shares]))
     return "\n".join(lines)
 
 

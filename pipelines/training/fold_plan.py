@@ -80,15 +80,17 @@ def _groups(index: ClipIndex, by: str) -> Sequence[str]:
     if by == "video":
         return index.path
     if by == "clip":
-        if shared := len(index) - len(set(index.path)):
+        videos = len(set(index.path))
+        if videos < len(index):
             raise HeatpoolError(
-                f"expected a video for each clip with --fold-by clip, {shared} clips share one with others: "
-                "--fold-by video keeps those together"
+                f"expected a video for each clip with --fold-by clip, got {videos} of {len(index)} clips: "
+                "--fold-by video keeps clips of one video together"
             )
         return index.clip_id
     if by not in index.columns:
         known = ", ".join([*index.columns, "video", "clip"])
-        raise HeatpoolError(f"expected --fold-by of {known}, got {by!r}")
+        more = f"; --manifest with a column {by} brings it" if by in FIRST_COLUMNS else ""
+        raise HeatpoolError(f"expected --fold-by of {known}, got {by!r}{more}")
     unnamed = index.columns[by].count("")
     if unnamed:
         raise HeatpoolError(f"expected a {by} of every clip with --fold-by {by}, {unnamed} clips name none")

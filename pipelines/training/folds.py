@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,35 +17,39 @@ from heatpool.pipelines.process.device import pick_device
 from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.folds import write_folds
-from heatpool.pipelines.runs.run_dir import log_line, prepare_run_dir, read_summary, refuse_run_dir
+from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir, read_summary, refuse_run_dir
 from heatpool.pipelines.training.features import lasting_name, open_labelled
 from heatpool.pipelines.training.figures import write_split
 from heatpool.pipelines.training.fold_plan import FoldPlan, plan_folds, write_fold_manifest
 from heatpool.pipelines.training.recipe_choice import choose_recipe, read_begun
 from heatpool.pipelines.training.trained_run import Run, load_run
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Split
+from heatpool.pool.records import ClipIndex, Split
 from heatpool.pool.sources.locate import store_stem
+from heatpool.pool.split_findings import check_split
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["train_folds"]
 
-_log = logging.getLogger(__name__)
-
 _MANIFEST = "folds.csv"
+_OF_ONE_TEST = ("few_test_clips", "class_not_in_test")  # findings; together folds test every clip
 # Of the options of a training, these say where, how fast and how loud, not what.
 _NOT_KEPT = (
     "out", "device", "threads", "quiet", "overwrite", "resume", "videos", "cache", "cache_dir", "cache_gb",
 )  # fmt: skip
 
 
-def train_folds(options: TrainOptions, location: str, *, train: Callable[[TrainOptions], Run]) -> Run:
+class _Train(Protocol):
+    def __call__(self, options: TrainOptions, *, warn: bool) -> Run: ...
+
+
+def train_folds(options: TrainOptions, location: str, *, train: _Train) -> Run:
     """Train a run for each fold into a folder of its own, and write what all of them say together.
 
     Args:
         options: with folds.
         location: of the store.
-        train: trains a run.
+        train: trains a run; without a warning of its splits.
 
     Returns:
         The cross-validation as a run; its figures are those of all clips, each scored by the one run that it
@@ -65,15 +69,28 @@ def train_folds(options: TrainOptions, location: str, *, train: Callable[[TrainO
     prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     if not (out / _MANIFEST).exists():  # a resumed one keeps its folds, whatever the store holds by now
         write_fold_manifest(plan, store, out / _MANIFEST)
+    announce(out, (), problems=_problems(plan.index))
     folders = [out / name for name in plan.index.splits]
     for folder in folders:
-        line = f"{folder.name} of {len(folders)}, by {plan.by}"
-        log_line(out, line)
-        _log.info(line)
+        announce(out, [f"{folder.name} of {len(folders)}, by {plan.by}"])
         # A run like any other: the manifest that the folds are written in brings its splits.
         own: dict[str, Any] = {"manifest": out / _MANIFEST, "protocol": folder.name, "out": folder}
-        train(replace(options, features=location, folds=0, fold_by=None, overwrite=False, **own))
+        fold = replace(options, features=location, folds=0, fold_by=None, overwrite=False, **own)
+        train(fold, warn=False)
     return _sum_up(out, folders, store, {"by": plan.by, "seed": options.seed, "held": plan.held})
+
+
+def _problems(index: ClipIndex) -> list[str]:
+    """What is wrong with splits, once for all folds that have it; that a fold tests few clips is not."""
+    folds_of: dict[str, list[str]] = defaultdict(list)
+    for name in index.splits:
+        for finding in check_split(index, name):
+            if finding.check not in _OF_ONE_TEST:
+                folds_of[finding.message.removeprefix(name)].append(name)
+    return [
+        f"{'every fold' if len(names) == len(index.splits) else ', '.join(names)}{what}"
+        for what, names in folds_of.items()
+    ]
 
 
 def _choose_once(options: TrainOptions, plan: FoldPlan, out: Path) -> TrainOptions:

@@ -14,7 +14,7 @@ from heatpool.classify.scores.metrics import evaluate_scores
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.classify.scores.shares import correct_share
 from heatpool.pipelines.options.fuse import FuseOptions
-from heatpool.pipelines.training.figures import write_split
+from heatpool.pipelines.training.figures import TOP_CLASSES, write_split
 from heatpool.pipelines.training.score_sources import find_labelling, label_scores, read_source
 from heatpool.pool.disk.atomic import refuse_existing, write_json
 from heatpool.pool.errors import HeatpoolError
@@ -103,7 +103,10 @@ def _weights(options: FuseOptions, scores: Mapping[str, ClipScores]) -> tuple[di
                 f"{'is' if len(no_folder) == 1 else 'are'} no run folder, which would bring val scores"
             )
         sources = options.sources
-    val = _read(options, sources, split="val")
+    try:
+        val = _read(options, sources, split="val")
+    except HeatpoolError as error:
+        raise HeatpoolError(f"no scores to fit weights on: {error}; or give them, --weights") from error
     shared = set(next(iter(val.values())).clip_ids) & set(next(iter(scores.values())).clip_ids)
     if shared:
         raise HeatpoolError(
@@ -119,17 +122,17 @@ def _table(scores: Mapping[str, ClipScores], weights: Mapping[str, float]) -> st
     if (scores["fused"].labels < 0).any():
         lines = ["no figures: clips lack labels (see --labels)"]
         return "\n".join([*lines, *(f"{name:<{width}} weight {each:g}" for name, each in weights.items())])
-    head = f"{len(scores['fused']):,} clips"
-    lines = [
-        f"{head:<{width}} {'holds':<13} {'weight':>8} {'correct':>7} {'top-1':>8} {'top-5':>8} "
-        f"{'mean class':>11}"
-    ]
+    head, top5 = f"{len(scores['fused']):,} clips", len(scores["fused"].class_names) > TOP_CLASSES
+    titles = ["weight", "correct", "top-1", *(["top-5"] if top5 else []), "mean class"]
+    lines = [" ".join([f"{head:<{width}} {'holds':<13}", *(f"{title:>10}" for title in titles)])]
     for name, each in scores.items():
         metrics = evaluate_scores(each)
-        weight = f"{weights[name]:.4g}" if name in weights else ""
-        shares = (metrics.top1, metrics.top5, metrics.mean_class)
-        top1, top5, mean = (f"{100 * share:.2f}%" for share in shares)
+        shares = (metrics.top1, *([metrics.top5] if top5 else []), metrics.mean_class)
+        figures = [
+            f"{weights[name]:.4g}" if name in weights else "",
+            f"{correct_share(each).correct:,}",
+            *(f"{100 * share:.2f}%" for share in shares),
+        ]
         kind = each.kind if name in weights else "sum"
-        correct = f"{correct_share(each).correct:,}"
-        lines.append(f"{name:<{width}} {kind:<13} {weight:>8} {correct:>7} {top1:>8} {top5:>8} {mean:>11}")
+        lines.append(" ".join([f"{name:<{width}} {kind:<13}", *(f"{text:>10}" for text in figures)]))
     return "\n".join(lines)

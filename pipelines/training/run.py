@@ -65,10 +65,14 @@ def train(features: str | Path, out: str | Path | None = None, **options: Any) -
     return train_run(TrainOptions(str(features), None if out is None else Path(out), **options))
 
 
-def train_run(options: TrainOptions) -> Run:
+def train_run(options: TrainOptions, *, warn: bool = True) -> Run:
     """Train what options ask for; see `train`. Without features they are those of the demo.
 
     Of several processes that torchrun started each returns the run.
+
+    Args:
+        options: of the training.
+        warn: of what is wrong with the splits.
 
     Raises:
         HeatpoolError: if an option, the store, its splits or labels do not allow it, or the folder exists.
@@ -99,7 +103,7 @@ def train_run(options: TrainOptions) -> Run:
             for folder in (out, *_seed_folders(options, out)):
                 write_run_labels(folder, store.clips.index)
     options = replace(options, out=out, protocol=protocol, quiet=options.quiet or not is_first_process())
-    plan = _plan(options, recipe, store, rows, device=device, choice=choice, notes=notes)
+    plan = _plan(options, recipe, store, rows, device=device, choice=choice, notes=notes, warn=warn)
     about = {
         "model": options.model,
         "protocol": protocol,
@@ -131,6 +135,7 @@ def _plan(
     device: str,
     choice: RecipeChoice,
     notes: Sequence[str],
+    warn: bool,
 ) -> RunPlan:
     """Set the process up for training; tell the user what begins, by what recipe and on what split."""
     from heatpool.pipelines.training.streams import RunPlan, stream_inputs
@@ -148,9 +153,8 @@ def _plan(
     )
     skeleton = features_skeleton(options.skeleton, store)
     if is_first_process():
-        problems = find_split_problems(
-            store.clips.index, str(options.protocol), np.concatenate([*rows.values()])
-        )
+        used = np.concatenate([*rows.values()])
+        problems = find_split_problems(store.clips.index, str(options.protocol), used) if warn else ()
         graph = describe_graph(flat_recipe(recipe)["graph"], skeleton) if _has_graph(options) else ""
         announce(out, (text, choice.reason, graph), problems=(*notes, *choice.warnings, *problems))
     inputs = stream_inputs(_stream_names(options))

@@ -64,7 +64,8 @@ def read_folder_scores(folder: Path, split: SplitName, *, stream: str = "fused")
     if path.is_file():
         return load_scores(path)
     if (folder / name).is_file():
-        streams = ", ".join(sorted(each.parent.name for each in folder.glob(f"*/{name}")))
+        inside = [each.parent for each in folder.glob(f"*/{name}")]
+        streams = ", ".join(sorted(each.name for each in inside if not (each / "evaluation.json").exists()))
         raise HeatpoolError(f"expected --stream of {streams or 'fused'} in {folder}, got {stream!r}")
     if not (folder / "summary.json").is_file():
         raise HeatpoolError(f"expected a run folder or another with {name}, {folder} has none")

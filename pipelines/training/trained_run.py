@@ -64,7 +64,7 @@ class Run:
 
         Raises:
             HeatpoolError: if an option or a video is not as it must be, the networks are not those of the
-                run's features, or no clip gives features.
+                run's features, or nothing that is named can be found or fetched.
         """
         from heatpool.pipelines.training.prediction.predict import predict
 
@@ -120,7 +120,7 @@ def load_run(path: str | Path) -> Run:
     first, report = summaries[0], folder / "report.html"
     table = f"imported, not yet evaluated: heatpool evaluate {folder}"
     if "test" in first["clips"]:
-        table = results_table(first)
+        table = results_table(first, classes=len(first["class_names"]))
     if len(summaries) > 1:
         table = seeds_table(json.loads((folder / SEEDS).read_text(encoding="utf-8")))
     return Run(

@@ -64,8 +64,8 @@ def import_weights(options: WeightsImportOptions) -> ImportedRun:
     if not any(".gcn1." in name or name.startswith("GCN1.") for name in state):
         some = ", ".join([*state][:3])
         raise HeatpoolError(
-            f"{options.weights}: expected tensors named as in the published CTR-GCN (l1.gcn1.PA, …) or HP-Net "
-            f"(GCN1.l1.gcn1.PA, …), got {len(state)} others ({some}); runs of heatpool need no import"
+            f"{options.weights}: expected tensors named as in the published CTR-GCN (l1.gcn1.PA, …) or "
+            f"HP-Net (GCN1.l1.gcn1.PA, …), got {len(state)} others ({some}); runs of heatpool need no import"
         )
     of_hpnet = any(name.startswith("GCN1.") for name in state)
     trained = (_hpnet if of_hpnet else _ctrgcn)(state, options, store)
@@ -177,8 +177,8 @@ def _check_sizes(
     if (got := (spec.persons, spec.joints, channels)) != (shape.persons, sizes.joints, shape.channels):
         raise HeatpoolError(
             f"{options.weights} is made for {shape.persons} persons, {sizes.joints} joints and "
-            f"{shape.channels} channels, {store.source.name} has {got[0]}, {got[1]} and {got[2]}: it takes features of the network "
-            "and tap that it was trained on"
+            f"{shape.channels} channels, {store.source.name} has {got[0]}, {got[1]} and {got[2]}: it takes "
+            "features of the network and tap that it was trained on"
         )
     return features_skeleton(options.skeleton, store)
 

@@ -57,6 +57,12 @@ def join_index(stored: ClipIndex, given: ClipIndex, *, spans: Sequence[Span] = (
     source = _find(stored, given, spans or [(0.0, None)] * len(given))
     found = source >= 0
     if not found.any():
+        both = set(stored.path).intersection(given.path)
+        if both:
+            raise HeatpoolError(
+                f"{len(both)} videos are in both, such as {shorten(min(both))}, none of {len(given)} clips is: "
+                "expected ids or times as the store has them, and of whole videos one row each"
+            )
         raise HeatpoolError(
             f"none of {len(given)} clips is in the store: expected a clip_id or path as it has them, such as "
             f"{shorten(stored.clip_id[0])} or {shorten(stored.path[0])}, got {shorten(given.clip_id[0])} and "
@@ -64,7 +70,7 @@ def join_index(stored: ClipIndex, given: ClipIndex, *, spans: Sequence[Span] = (
         )
 
     labels = given if (given.label >= 0).any() else stored
-    splits = given if given.splits else stored
+    splits = given if any(part.any() for part in given.splits.values()) else stored
 
     def laid(values: np.ndarray, of: ClipIndex, missing: int) -> np.ndarray:
         in_place = values if of is stored else values[source]

@@ -146,7 +146,7 @@ def test_printed_options_are_read_again(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (["extract", "--videos", "nowhere"], "nowhere does not exist"),
         (["extract", "--videos", "empty"], "expected videos"),
-        (["extract", "--videos", "videos", "--fetch", "false"], "expected --backend"),
+        (["extract", "--videos", "videos", "--fetch", "false"], "expected --weights: none"),
         (["extract", "--videos", "videos", "--backend", "onnx", "--no-fetch"], "expected --detector"),
         (
             ["extract", "--videos", "videos", "--backend", "onnx", "--detector", "full-frame"],
@@ -158,7 +158,7 @@ def test_printed_options_are_read_again(tmp_path: Path, capsys: pytest.CaptureFi
         ),
         (
             ["extract", "--videos", "videos", "--backend", "yolo-pose", "--fetch", "false"],
-            "expected --weights with --backend yolo-pose, such as yolo11n-pose.pt",
+            "expected --weights of yolo-pose: none are available locally",
         ),
         (
             ["extract", "--videos", "videos", "--backend", "yolo-pose", "--weights", "nowhere.pt"],

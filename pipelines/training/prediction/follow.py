@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -118,6 +118,7 @@ class _Answering:
     ) -> None:
         self._options, self._stream, self._plan, self._scorer = options, stream, plan, scorer
         self._on_prediction = on_prediction
+        self._name = PurePosixPath(stream.path).stem or "stream"
         self._merger = SegmentMerger(stream.path, scorer.class_names)
         self._predictions: list[Prediction] = []
         self._segments: list[Segment] = []
@@ -129,7 +130,9 @@ class _Answering:
         shares = None
         if features is not None and result.status == Status.OK:
             shares = self._scorer.probabilities_of(features, result, self._plan.spec)
-        clip = replace(self._stream, start_s=span[0], end_s=span[1], clip_id=f"@{span[0]:.2f}-{span[1]:.2f}")
+        clip = replace(
+            self._stream, start_s=span[0], end_s=span[1], clip_id=f"{self._name}@{span[0]:.2f}-{span[1]:.2f}"
+        )
         prediction = prediction_of(clip, result, shares, self._scorer.class_names, top=self._options.top)
         self._on_prediction(prediction)
         if self._options.out is not None:

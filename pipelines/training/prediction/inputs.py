@@ -14,7 +14,7 @@ from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.video.download import download_video, public_address
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.sources.locate import is_remote
+from heatpool.pool.sources.locate import ARCHIVE_SUFFIX, is_remote
 
 __all__ = ["VideoInputs", "gather_videos"]
 
@@ -25,50 +25,60 @@ class VideoInputs:
 
     Attributes:
         manifest: all clips, without labels and splits.
-        addresses: of videos that were fetched, by the file that they are in now.
+        addresses: of videos behind addresses, by the file that they are in now.
+        unfetched: why there is no such file, by the file.
     """
 
     manifest: Manifest
     addresses: Mapping[Path, str]
+    unfetched: Mapping[Path, str]
 
     def name(self, video: Path) -> str:
         """Return what a video is called in answers: its path as it was given, or its address."""
         return self.addresses.get(video) or str(video)
 
 
-def gather_videos(words: Sequence[str], scratch: Path) -> VideoInputs:
+def gather_videos(words: Sequence[str], scratch: Path, *, fps: float = 0.0) -> VideoInputs:
     """Find the clips that words stand for; a video that two of them name counts once.
 
     Args:
         words: paths of videos, folders or manifests, patterns with `*`, `?` or `[…]` (`**` is any folders)
             for those, addresses of http(s).
         scratch: folder for what is fetched.
+        fps: as for `read_videos`.
 
     Raises:
-        HeatpoolError: if a word stands for nothing, or an address cannot be fetched.
+        HeatpoolError: if a word stands for nothing, or no address can be fetched and there is nothing else.
     """
     local, fetched, addresses = list[Manifest](), list[Manifest](), dict[Path, str]()
+    unfetched, error = dict[Path, str](), None
     for word in dict.fromkeys(words):
         if is_remote(word):
-            path = _fetch(word, scratch / f"video{len(addresses)}")
-            shown = public_address(word)
+            folder, shown = _folder_for(word, scratch / f"video{len(addresses)}"), public_address(word)
+            try:
+                path = download_video(word, folder)
+            except HeatpoolError as problem:
+                path, error = folder / "none", problem
+                unfetched[path] = str(problem).removeprefix(f"{shown}: ")
             # Two may differ in what is not shown, and answers know videos by their names.
             addresses[path] = shown if shown not in addresses.values() else f"{shown}#{len(addresses) + 1}"
             fetched.append(Manifest((Clip(path.stem, path),), (), path.parent))
         else:
-            local += [read_videos(path) for path in _paths(word)]
+            local += [_read(path, fps=fps) for path in _paths(word)]
     found = [*local, *fetched]
+    if error is not None and len(unfetched) == len(found):
+        raise error
     clips = found[0].clips if len(found) == 1 else _joined(found)
     plain = tuple(replace(clip, label=-1, class_name="", splits={}) for clip in clips)
-    return VideoInputs(Manifest(plain, (), _root(local or fetched)), addresses)
+    return VideoInputs(Manifest(plain, (), _root(local or fetched)), addresses, unfetched)
 
 
-def _fetch(address: str, folder: Path) -> Path:
+def _folder_for(address: str, folder: Path) -> Path:
     scheme = urlsplit(address).scheme
     if scheme not in ("http", "https"):
         raise HeatpoolError(f"expected http:// or https:// for a video, got {scheme}://; streams: --follow")
     folder.mkdir()
-    return download_video(address, folder)
+    return folder
 
 
 def _paths(word: str) -> list[Path]:
@@ -80,6 +90,12 @@ def _paths(word: str) -> list[Path]:
     if not found:
         raise HeatpoolError(f"expected videos that fit {word}, there are none")
     return found
+
+
+def _read(path: Path, *, fps: float) -> Manifest:
+    if path.suffix == ARCHIVE_SUFFIX or (path / "zarr.json").is_file():
+        raise HeatpoolError(f"expected videos, {path} holds features: give it with --features")
+    return read_videos(path, fps=fps)
 
 
 def _joined(manifests: Sequence[Manifest]) -> list[Clip]:

@@ -132,7 +132,7 @@ def _predict_videos(
     from heatpool.pipelines.training.prediction.networks import plan_extraction
 
     with tempfile.TemporaryDirectory(prefix="heatpool-predict-") as scratch:
-        inputs = gather_videos(options.videos, Path(scratch))
+        inputs = gather_videos(options.videos, Path(scratch), fps=options.fps)
         plan = plan_extraction(options, run.summary, inputs.manifest, out=Path(scratch, "features.zarr"))
         manifest, drawn = plan.work.manifest, dict[Path, Path]()
         asked = [
@@ -145,6 +145,14 @@ def _predict_videos(
         carry_out(plan)
         store = FeatureStore.open(plan.work.store)
         answers = _answer(asked, store, run.scorer(options), top=options.top)
+        reasons = [inputs.unfetched.get(clip.path) for clip in manifest.clips]
+        answers = replace(
+            answers,
+            predictions=tuple(
+                replace(each, reason=reason or each.reason)
+                for each, reason in zip(answers.predictions, reasons, strict=True)
+            ),
+        )
         _hint_at_windows(answers, store, run.summary)
         write_answers(options, answers, files)
         on_answers(answers)
@@ -232,7 +240,4 @@ def _annotated_clip(prediction: Prediction) -> AnnotatedClip:
     from heatpool.pipelines.drawing.annotate import AnnotatedClip
 
     rows = tuple(zip(prediction.labels, prediction.probabilities, strict=True))
-    reason = f"{prediction.status}: {prediction.reason}"
-    if prediction.status == "no_person":
-        reason = "no person detected"
-    return AnnotatedClip(prediction.start_s, prediction.end_s, rows, reason)
+    return AnnotatedClip(prediction.start_s, prediction.end_s, rows, prediction.problem)

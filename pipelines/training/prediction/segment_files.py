@@ -15,7 +15,7 @@ from dataclasses import astuple, fields
 from datetime import datetime
 from mimetypes import guess_type
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from heatpool.pipelines.training.prediction.records import Segment
@@ -87,11 +87,10 @@ def _common(folder: Path) -> tuple[Path, Path]:
 
 def _inside(video: str, root: str) -> PurePosixPath:
     """Return a video's path below `root`, its name if it lies elsewhere: never one that leads out."""
-    if not is_remote(video):
-        below = PurePosixPath(os.path.relpath(video, root).replace(os.sep, "/"))
-        if ".." not in below.parts:
-            return below
-    return PurePosixPath(PurePosixPath(Path(video).as_posix()).name or "video")
+    if is_remote(video):
+        return PurePosixPath(PurePosixPath(unquote(urlsplit(video).path)).name or "video")
+    below = PurePosixPath(os.path.relpath(video, root).replace(os.sep, "/"))
+    return below if ".." not in below.parts else PurePosixPath(below.name or "video")
 
 
 def _files(place: Path) -> tuple[Path, Path]:

@@ -15,6 +15,7 @@ __all__ = ["SegmentMerger", "Window", "merge_windows"]
 Window = tuple[float, float, np.ndarray]
 """Start and end in seconds, and (K,) probabilities of the classes."""
 
+_BRIEF_S = 0.1
 _TOUCH_S = 1e-3  # ends of windows are rounded; files have milliseconds
 
 
@@ -23,8 +24,8 @@ def merge_windows(path: str, windows: Iterable[Window], class_names: Sequence[st
 
     At every moment the probabilities of the windows that cover it are averaged, and the class with the
     highest average counts (of equal ones the first). Moments of one class that follow each other are a
-    segment, whose confidence is the average of that class's probability over its time. Where no window has
-    an answer, there is no segment.
+    segment, whose confidence is the average of that class's probability over its time; less than 0.1 s that
+    are left at the end go with the class before. Where no window has an answer, there is no segment.
 
     Args:
         path: of the video.
@@ -83,6 +84,9 @@ class SegmentMerger:
         for start_s, end_s in pairwise(edges):
             mean = np.mean([share for _, end, share in self._open if end > start_s], axis=0)
             best = int(np.argmax(mean))
+            at_end = until_s == math.inf and end_s == edges[-1]
+            if self._last and at_end and end_s - start_s < _BRIEF_S and self._touches(start_s):
+                best = self._last[2]  # what the end of a video leaves over is no action of its own
             done += self._extend(start_s, end_s, best, float(mean[best]))
         self._open = [window for window in self._open if window[1] > until_s]
         self._settled_s = until_s
@@ -91,11 +95,14 @@ class SegmentMerger:
     def _extend(self, start_s: float, end_s: float, label: int, share: float) -> list[Segment]:
         """Lengthen the last segment by a stretch, or begin another; return the one that ended."""
         last = self._last
-        if last is not None and last[2] == label and start_s - last[1] <= _TOUCH_S:
+        if last and last[2] == label and self._touches(start_s):
             self._last = (last[0], end_s, label, last[3] + share * (end_s - last[1]))
             return []
         self._last = (start_s, end_s, label, share * (end_s - start_s))
         return [] if last is None else [self._segment(*last)]
+
+    def _touches(self, start_s: float) -> bool:
+        return self._last is not None and start_s - self._last[1] <= _TOUCH_S
 
     def _segment(self, start_s: float, end_s: float, label: int, weight: float) -> Segment:
         return Segment(self._path, start_s, end_s, self._class_names[label], weight / (end_s - start_s))

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 
+from heatpool.pipelines.process.text_width import cut_text, pad_text, text_width
 from heatpool.pipelines.training.prediction.records import Answers, Prediction, Segment
-from heatpool.pipelines.training.prediction.text_width import cut_text, pad_text, text_width
 
-__all__ = ["answers_table", "clock", "predictions_text"]
+__all__ = ["answers_table", "clock", "predictions_text", "window_line"]
 
 _NAME = 40  # most letters of a video's name in the table
 _SHORTEST = 20  # places that a class has, however narrow the screen
@@ -91,8 +91,13 @@ def _notes(answers: Answers) -> list[str]:
     notes = [f"{len(windows)} windows of {videos} video{'s' * (videos > 1)}"]
     for status, count in Counter(each.status for each in windows if each.status != "ok").items():
         first = next(each for each in windows if each.status == status)
-        notes.append(f"{count} of them {first.problem}")
+        notes.append(f"{count} of them: {first.problem}")
     return notes
+
+
+def window_line(window: Prediction) -> str:
+    """Return the answer of a window of a stream as a line, with its times below those of the line before."""
+    return f"{clock(window.start_s):>10}  {clock(window.end_s or 0):>10}  {window.answer}"
 
 
 def clock(time_s: float) -> str:
@@ -106,11 +111,12 @@ def clock(time_s: float) -> str:
 
 def _short_names(paths: Sequence[str]) -> dict[str, str]:
     """Return what each video is called in the table: what its path does not share with the others."""
-    folders = [PurePath(path).parent.parts for path in paths]
+    places = {path: PurePath(path.rpartition("://")[2]) for path in paths}
+    folders = [place.parent.parts for place in places.values()]
     shared = 0
     while all(len(parts) > shared and parts[shared] == folders[0][shared] for parts in folders):
         shared += 1
-    names = {path: str(PurePath(*PurePath(path).parts[shared:])) for path in paths}
+    names = {path: str(PurePath(*place.parts[shared:])) for path, place in places.items()}
     half = _NAME // 2
     return {
         path: name if len(name) <= _NAME else f"{name[: half - 1]}…{name[-half:]}"

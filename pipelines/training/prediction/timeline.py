@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -13,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from heatpool.pipelines.drawing.fonts import Fonts, find_fonts
+from heatpool.pipelines.process.text_width import cut_text
 from heatpool.pipelines.training.prediction.records import Segment
 from heatpool.pipelines.training.prediction.tables import clock
 from heatpool.pool.disk.atomic import atomic_file
@@ -51,6 +54,8 @@ def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) 
     legend = list(colours)[:_MOST_CLASSES]
     legend_rows = -(-(len(legend) + 1) // 5)
     height_in = 1.0 + _ROW_IN * max(len(shown), 2) + 0.26 * legend_rows
+    names = _unique_names(shown)
+    fonts = find_fonts([*names, *legend])
     figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     for row, video in enumerate(shown):
@@ -59,21 +64,24 @@ def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) 
             tall = 0.8 * each.confidence
             axes.broken_barh(span, (row - 0.4, 0.8), facecolors=(*colours[each.label][:3], 0.15))
             axes.broken_barh(span, (row + 0.4 - tall, tall), facecolors=colours[each.label])
-    _label_axes(axes, shown, hidden=len(videos) - len(shown))
-    patches = [Patch(color=colours[label], label=_plain(label, 30)) for label in legend]
+    _label_axes(axes, [_plain(name, 36, fonts) for name in names], fonts, hidden=len(videos) - len(shown))
+    patches = [Patch(color=colours[label], label=_plain(label, 30, fonts)) for label in legend]
     if len(colours) > len(legend):
         patches.append(Patch(color=list(colours.values())[-1], label=_OTHERS))
     if patches:
-        figure.legend(handles=patches, loc="outside lower left", ncols=5, frameon=False, fontsize=9)
+        figure.legend(handles=patches, loc="outside lower left", ncols=5, frameon=False, prop=_style(fonts))
     with atomic_file(path, overwrite) as aside:
         FigureCanvasAgg(figure).print_png(str(aside))
 
 
-def _label_axes(axes: Axes, videos: Sequence[str], *, hidden: int) -> None:
+def _unique_names(videos: Sequence[str]) -> list[str]:
     names = [PurePath(video).name for video in videos]
-    unique = [name if names.count(name) == 1 else video for name, video in zip(names, videos, strict=True)]
-    axes.set_yticks(range(len(videos)), [_plain(name, 36) for name in unique], fontsize=9)
-    axes.set_ylim(max(len(videos), 1) - 0.4, -0.6)
+    return [name if names.count(name) == 1 else video for name, video in zip(names, videos, strict=True)]
+
+
+def _label_axes(axes: Axes, names: Sequence[str], fonts: Fonts, *, hidden: int) -> None:
+    axes.set_yticks(range(len(names)), names, **_style(fonts))
+    axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 3, 6, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s).removesuffix(".00")))
@@ -86,6 +94,10 @@ def _label_axes(axes: Axes, videos: Sequence[str], *, hidden: int) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _plain(text: str, most: int) -> str:
+def _style(fonts: Fonts) -> dict[str, Any]:
+    return {"family": list(fonts.families), "size": 9}
+
+
+def _plain(text: str, most: int, fonts: Fonts) -> str:
     """Cut a name, and keep its dollar signs from being read as formulas."""
-    return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
+    return fonts.drawable(cut_text(text, most)).replace("$", r"\$")

@@ -81,6 +81,15 @@ def test_of_few_groups_val_takes_videos_but_test_shares_no_group() -> None:
         assert (split == Split.VAL).sum() in (4, 6)  # an eighth of 40, in pairs
 
 
+def test_val_of_few_clips_has_more_than_one_class() -> None:
+    """Of one clip for val it would be left to chance which epoch is best."""
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1])
+    names = [str(n) for n in range(9)]
+    for split in fold_splits(labels, names, names, folds=5, seed=0):
+        assert set(labels[split == Split.VAL]) == {0, 1}
+        assert (split == Split.VAL).sum() < (split == Split.TRAIN).sum()
+
+
 def test_too_few_groups_are_refused() -> None:
     with pytest.raises(HeatpoolError, match="expected at least 4 groups for 4 folds, got 2"):
         assign_folds(np.array([0, 1, 0]), ["a", "a", "b"], folds=4, seed=0)

@@ -34,6 +34,8 @@ def test_milestones_move_along_with_the_epochs_unless_they_are_given() -> None:
     assert recipe_with(Recipe(), {"epochs": 130}).milestones == (70, 110)
     assert recipe_with(Recipe(), {"epochs": 13, "seed": 1}).milestones == (7, 11)
     assert recipe_with(Recipe(), {"epochs": 13, "milestones": (9,)}).milestones == (9,)
+    assert [recipe_with(Recipe(), {"epochs": n}).warmup_epochs for n in (5, 13, 130)] == [1, 1, 5]
+    assert recipe_with(Recipe(), {"epochs": 5, "warmup_epochs": 2}).warmup_epochs == 2
     assert recipe_with(DEMO, {"epochs": 72}).milestones == DEMO.milestones  # a cosine has none
     written = asdict(replace(Recipe(), epochs=13))  # by an older build: as it was trained
     assert read_recipe(Recipe(), written).milestones == (35, 55)

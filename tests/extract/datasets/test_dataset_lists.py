@@ -210,6 +210,19 @@ def test_videos_are_a_folder_a_manifest_or_one_file(tmp_path: Path) -> None:
     assert [clip.clip_id for clip in read_videos(tmp_path / "v/wave/a.mp4").clips] == ["a"]
 
 
+@pytest.mark.parametrize("named", ["walk", "walk/img_%02d.jpg", "."])
+def test_with_a_rate_pictures_are_a_video_called_as_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Named themselves, or found below a folder of such folders."""
+    touch(tmp_path, "walk/img_01.jpg", "walk/img_02.jpg")
+    monkeypatch.chdir(tmp_path)
+    (clip,) = read_videos(Path(named), fps=5.0).clips
+    assert (clip.clip_id, clip.fps) == ("walk", 5.0)
+    with pytest.raises(HeatpoolError, match=r"; --fps makes videos of folders of pictures|does not exist"):
+        read_videos(Path(named))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

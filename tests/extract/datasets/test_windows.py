@@ -44,7 +44,7 @@ def test_a_video_of_many_clips_is_probed_once(
         return probe(path, **options)
 
     monkeypatch.setattr(datasets_windows, "probe", counted)
-    spans = ((0.0, 1.0), (0.5, None), (7.0, 9.0))
+    spans = ((0.0, 1.0), (0.5, None), (2.5, 9.0), (7.0, 9.0))
     clips = tuple(Clip(f"{at}", path, start_s=start, end_s=end) for at, (start, end) in enumerate(spans))
     cut = cut_windows(Manifest(clips, (), path.parent), window_s=1, stride_s=1)
     assert probed == ["clip.mp4"]
@@ -54,5 +54,6 @@ def test_a_video_of_many_clips_is_probed_once(
         (0.5, 1.5),
         (1.5, 2.5),
         (2, 3),
+        (2.5, 3),
         (7, 9),
     ]

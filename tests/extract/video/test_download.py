@@ -12,6 +12,7 @@ import pytest
 from heatpool.extract.video.download import download_video, public_address
 from heatpool.pool.errors import HeatpoolError
 
+QUOTED = "/%D0%B2%20%2B.mp4"
 BODY = bytes(range(256)) * 40
 
 
@@ -28,9 +29,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", place)
             self.send_header("Content-Length", "0")
             self.end_headers()
-        elif self.path.partition("?")[0] in ("/video.mp4", "/short.mp4", "/huge.mp4"):
+        elif self.path == "/rude.mp4":
+            self.send_error(503, "busy\x1b[31m\x07")
+        elif self.path.partition("?")[0] in ("/video.mp4", "/short.mp4", "/huge.mp4", "/odd.mp4", QUOTED):
             self.send_response(200)
-            claimed = {"/short.mp4": len(BODY) + 5, "/huge.mp4": 10**15}.get(self.path, len(BODY))
+            lengths = {"/short.mp4": len(BODY) + 5, "/huge.mp4": 10**15, "/odd.mp4": "many"}
+            claimed = lengths.get(self.path, len(BODY))
             self.send_header("Content-Length", str(claimed))
             self.end_headers()
             self.wfile.write(BODY)
@@ -73,6 +77,18 @@ def test_what_cannot_be_fetched_is_one_line(server: str, tmp_path: Path, path: s
     with pytest.raises(HeatpoolError, match=reason) as error:
         download_video(f"{server}{path}", tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", [QUOTED, "/в +.mp4?ключ=1", "/odd.mp4"])
+def test_other_scripts_and_odd_servers(server: str, tmp_path: Path, path: str) -> None:
+    found = download_video(server + path.replace("+", "%2B"), tmp_path)
+    assert found.name == ("odd.mp4" if path == "/odd.mp4" else "в +.mp4")
+    assert found.read_bytes() == BODY
+
+
+def test_a_server_does_not_write_into_the_terminal(server: str, tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match=r"\(HTTP Error 503: busy\[31m\)$"):
+        download_video(f"{server}/rude.mp4", tmp_path)
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_a_stream_that_breaks_off_gives_all_that_came(address: str) -> None:
     with pytest.raises(HeatpoolError, match=r"broken\.ts: cannot be read"):
         frames.extend(read_stream(f"{address}/broken.ts"))
     assert grey(frames) == list(range(30))
+    np.testing.assert_allclose([time_s for time_s, _ in frames], np.arange(30) / 25, atol=1e-4)
 
 
 def test_a_playlist_does_not_lead_to_files(address: str) -> None:

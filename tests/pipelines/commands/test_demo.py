@@ -66,7 +66,7 @@ def assert_predictions_are_the_runs_own(folder: Path) -> None:
     answers = {Path(each["path"]).stem: each for each in json.loads((folder / "answers.json").read_text())}
     assert answers["text"]["status"] == "failed"
     assert answers["text"]["labels"] == []
-    assert re.search(r"^text\.mp4 +no prediction \(failed: ", done.stdout, re.MULTILINE)
+    assert re.search(r"^text\.mp4 +failed: ", done.stdout, re.MULTILINE)
     for clip, scores in zip(known.clip_ids, known.log_probabilities(), strict=True):
         answer = answers[Path(clip).name]
         best = np.argsort(-scores)[:2]

@@ -13,7 +13,6 @@ import pytest
 
 from heatpool.classify.scores.scores import ClipScores, load_scores, save_scores
 from heatpool.pipelines.cli import main
-from heatpool.pool.store.reader import FeatureStore
 from tests.pipelines.report.page_reader import Page
 from tests.pipelines.training.train_cases import make_store, train
 
@@ -123,18 +122,17 @@ def test_a_manifest_brings_other_labels_and_splits(
 def test_a_store_without_splits_is_scored_whole_but_for_clips_without_a_label(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = FeatureStore.open(run.parent / "features.zarr")
-    names = [store.clips.class_names[label] for label in store.clips.label]
-    names[3] = ""
-    lines = [f"{clip_id},x.mp4,{name}" for clip_id, name in zip(store.clips.clip_ids(), names, strict=True)]
+    other = make_store(tmp_path / "other.zarr", protocols=())
     manifest = tmp_path / "new.csv"
+    names = ["rise", "fall"] * 17
+    lines = [f"clip {row},{row}.mp4,{name}" for row, name in enumerate(names)]
     manifest.write_text("\n".join(["clip_id,path,class_name", *lines]))
-    words = ["evaluate", str(run), "--manifest", str(manifest), "--device", "cpu", "--threads", "1"]
-    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    words = ["evaluate", str(run), str(other), "--manifest", str(manifest), "--out", str(tmp_path / "out")]
+    assert main([*words, "--device", "cpu", "--threads", "1"]) == 0
     said = capsys.readouterr().out
-    assert "the store has no splits: all 35 clips of known classes are scored" in said
-    assert "left out 1 clips without a label" in said
-    assert len(load_scores(tmp_path / "out" / "scores_test.npz")) == 35
+    assert "the store has no splits: all 34 clips of known classes are scored" in said
+    assert "left out 2 clips without a label" in said
+    assert len(load_scores(tmp_path / "out" / "scores_test.npz")) == 34
     assert "fused" not in said  # one stream needs no second line
 
 

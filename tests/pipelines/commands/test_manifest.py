@@ -55,7 +55,7 @@ def test_official_splits_and_what_is_excluded(tmp_path: Path, capsys: pytest.Cap
     assert "ntu60.csv: 40 clips, 2 of 60 classes" in said
     assert "xsub: 24 train, 0 val, 16 test" in said
     assert "xview: 20 train, 0 val, 20 test" in said
-    assert "xsub has no val clip; train needs one: heatpool manifest --val-fraction" in said
+    assert "xsub has no val clip: heatpool train takes an eighth of the train clips as val" in said
     assert "xsub has 16 test clips: guessing alone gets 25 to 75 % of them right" in said
     with (tmp_path / "ntu60.excluded.csv").open(newline="") as file:
         excluded = {row["path"]: row["reason"] for row in csv.DictReader(file)}

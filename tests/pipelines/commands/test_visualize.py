@@ -115,8 +115,8 @@ def test_files_in_the_way_and_wrong_options_are_said_before_the_work(
     for arguments, message in (
         ([video], "clip-overlay.mp4 already exists; choose another or replace it with --overwrite"),
         ([video, "--out", video, "--overwrite"], "than the video itself, got"),
-        ([tmp_path], "expected a video file"),
-        (["nowhere.mp4"], "expected a video file, got nowhere.mp4"),
+        ([tmp_path], "expected a video file, or with --fps a folder of pictures"),
+        (["nowhere.mp4"], "a pattern of their names, got nowhere.mp4"),
         ([video, "--out", "b.mp4", "--heatmaps", "left_wing"], "none or joints out of nose, left_eye"),
         ([video, "--out", "b.mp4", "--start-s", "9"], "expected frames between 9 s and the end"),
     ):
@@ -125,6 +125,21 @@ def test_files_in_the_way_and_wrong_options_are_said_before_the_work(
         assert message in said
         assert said.count("\n") == 1
     assert not list(tmp_path.glob("b.mp4")) + list(tmp_path.glob(".*"))
+
+
+def test_pictures_are_drawn_as_a_video_called_as_their_folder(
+    networks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "walk").mkdir()
+    for number, frame in enumerate(gray_frames(3)):
+        cv2.imwrite(str(tmp_path / "walk" / f"img_{number:05d}.png"), frame)
+    more = [*networks, "--detector", "full-frame", "--quiet", "--fps", "10"]
+    for pictures in ("walk", "walk/img_%05d.png"):
+        assert visualize(pictures, *more, "--overwrite") == 0
+        assert sizes(tmp_path / "walk-overlay.mp4")[0] == 3
+        assert (tmp_path / "walk-sheet.png").exists()
+        (tmp_path / "walk-overlay.mp4").unlink()
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ def test_the_cursor_follows_time() -> None:
 
 def test_nobody_and_a_single_frame_can_be_drawn() -> None:
     chart = EnergyChart.of(Scene.empty(2, 1, 17), np.zeros(1), size_px=(300, 120), title="$x$ and $")
+    narrow = EnergyChart.of(
+        Scene.empty(2, 1, 17), np.zeros(1), size_px=(20, 120), title="narrower than margins"
+    )
+    assert narrow.at(np.zeros(1)).shape == (120, 20, 3)
     tile = np.zeros((60, 80, 3), np.uint8)
     sheet = draw_sheet([tile] * 5, [0] * 5, Scene.empty(2, 1, 17), np.zeros(1), title="x")
     assert sheet.shape[0] > 2 * 60 + 150  # two rows of four, and the chart

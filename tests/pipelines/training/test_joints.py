@@ -75,6 +75,8 @@ def test_ntus_joints_train_on_their_own_graph_and_are_scored_on_it(
     run = trained(store, tmp_path / "run")
     assert json.loads((run / "summary.json").read_text())["streams"].keys() == {"keypoints_joint"}
     assert f"{store} holds keypoints only: training on that" in capsys.readouterr().err
+    assert main(["train", str(store), str(tmp_path / "hpnet"), "--model", "hpnet"]) == 1
+    assert f"expected pooled features for --model hpnet, {store} holds keypoints" in capsys.readouterr().err
     assert "joint graph: 25 joints of ntu25, 24 edges" in log_of(run)
     best = load_model(run / "keypoints_joint/checkpoints/best.safetensors")
     assert best.architecture.skeleton == NTU25_SKELETON

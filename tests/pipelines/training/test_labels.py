@@ -48,6 +48,29 @@ def relabelled_run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder / "run"
 
 
+def test_without_a_val_split_some_of_train_is_val_for_good(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As most published splits are; two clips are unlabelled."""
+    lines = [
+        f"{row}.mp4,{'' if row < 2 else 'up' if rising(row) else 'down'},,{'test' if row >= 24 else 'train'}"
+        for row in range(CLIPS)
+    ]
+    manifest, run = write(tmp_path / "new.csv", lines), tmp_path / "run"
+    assert train(store, run, "--manifest", str(manifest), *FAST) == 0
+    said = capsys.readouterr().err
+    assert "mine: 2 of 36 clips have no label: left out" in said
+    assert "mine has no val clip: 2 of 22 train clips, all of subject p7, are val in this run" in said
+    assert "mine has no val clip: 2 of 22" in (run / "log.txt").read_text()
+    val = load_scores(run / "scores_val.npz")
+    assert len(val) == 2
+    assert (
+        main(["evaluate", str(run), "--split", "val", "--threads", "1", "--out", str(tmp_path / "val")]) == 0
+    )
+    assert load_scores(tmp_path / "val" / "scores_val.npz").clip_ids == val.clip_ids
+    assert train(store, run, "--manifest", str(manifest), *FAST, "--resume") == 0
+
+
 def test_a_run_has_the_labels_and_splits_of_its_manifest(
     store: Path, relabelled_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +99,17 @@ def test_what_does_not_join_is_counted(
     assert f"{LEFT_OUT} of {CLIPS} clips of {store} are not in {manifest}: left out" in lines[0]
     assert f"1 of {CLIPS - LEFT_OUT + 1} clips of {manifest} are not in {store}: without features" in lines[1]
     assert f"{CLIPS - LEFT_OUT} of {CLIPS} clips labelled, 2 classes, splits: mine" in lines[2]
+
+
+def test_classes_that_lose_their_names_are_said(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "numbers.csv"
+    manifest.write_text("clip_id,path,label\n" + "".join(f"clip {row},x.mp4,3\n" for row in range(CLIPS)))
+    assert main(["relabel", str(store), str(manifest), "--out", str(tmp_path / "x.zarr")]) == 0
+    line = capsys.readouterr().err.splitlines()[0]
+    assert "names none: they are class 3, … now, and no more those of" in line
+    assert "(rise, fall)" in line
 
 
 def test_evaluating_and_resuming_take_the_labels_of_the_run(

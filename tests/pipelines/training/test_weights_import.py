@@ -229,10 +229,10 @@ def test_a_store_of_other_sizes_or_classes_is_refused(
     assert load_run(run).class_names == CLASSES[::-1]
     assert str(load_run(run)) == f"imported, not yet evaluated: heatpool evaluate {run}"
     capsys.readouterr()
-    for command in ("fuse", "compare"):
-        assert main([command, str(run), str(run)]) in (1, 2)
-    error = capsys.readouterr().err
-    assert f"{run} has no test scores yet: heatpool evaluate {run} --split test\n" in error
+    for words in (("fuse", str(run)), ("compare", str(run), str(run))):
+        assert main([*words]) == 1
+        error = capsys.readouterr().err
+        assert f"{run} has no test scores yet: heatpool evaluate {run} --split test\n" in error
     assert evaluate(run).shape == (2, 60)  # the store's classes are found by name
     assert load_run(run).figures["fused"].clips == 2
     assert str(load_run(run)).startswith("test, 2 clips")

@@ -37,7 +37,13 @@ def clip(row: int) -> ClipFeatures:
 
 
 def make_store(
-    path: Path, *, labelled: bool = True, joints: int = 17, channels: int = CHANNELS, **spec: Any
+    path: Path,
+    *,
+    labelled: bool = True,
+    protocols: tuple[str, ...] = ("xsub",),
+    joints: int = 17,
+    channels: int = CHANNELS,
+    **spec: Any,
 ) -> Path:
     """A store of the clips, of their first joints and channels."""
     parts = [(Split.TRAIN, Split.TRAIN, Split.VAL, Split.TEST)[(row // 2) % 4] for row in range(CLIPS)]
@@ -51,7 +57,7 @@ def make_store(
             "subject": tuple(f"p{(row // 2) % 4 * 2 + row // 8 % 2}" for row in range(CLIPS)),
             "camera": tuple(f"c{row % 3}" for row in range(CLIPS)),
         },
-        splits={"xsub": np.array(parts, np.uint8)},
+        splits={name: np.array(parts, np.uint8) for name in protocols},
     )
     about = StoreSpec(2, STEPS, joints, channels, "tiny", "tap", "ab" * 32, {}, **spec)
     writer = StoreWriter.create(path, spec=about, index=index, shard_clips=CLIPS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,8 @@ def test_a_kind_that_is_not_given_stays_but_for_clips_left_out() -> None:
     assert splits_only.label.tolist() == [0, 1, -1, 1]
     labels_only = join_index(STORED, make("b c d", labels=(0, 0, 0), names=("all",))).index
     assert labels_only.splits["old"].tolist() == [0, 2, 3, 1]
+    empty = replace(labels_only, splits={"remarks": np.zeros(4, np.uint8)})  # a column that nobody filled
+    assert list(join_index(STORED, empty).index.splits) == ["old"]
     assert labels_only.disjoint == {"old": "subject"}
     assert labels_only.label.tolist() == [-1, 0, 0, 0]
 
@@ -80,5 +84,8 @@ def test_what_is_found_by_its_id_says_nothing_of_its_video() -> None:
 
 
 def test_other_clips_are_refused_in_one_line() -> None:
+    other_times = make("a@1.00-2.00 a@3.00-4.00", paths="a.mp4 a.mp4", labels=(0, 0), names=("x",))
+    with pytest.raises(HeatpoolError, match=r"1 videos are in both, such as 'a\.mp4', none of 2 clips is"):
+        join_index(STORED, other_times, spans=[(1, 2), (3, 4)])
     with pytest.raises(HeatpoolError, match=r"such as 'a' or 'a\.mp4', got 'q' and 'q\.mp4'$"):
         join_index(STORED, make("q", labels=(0,), names=("x",)))

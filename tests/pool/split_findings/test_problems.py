@@ -30,7 +30,7 @@ def test_classes_that_train_lacks_and_empty_parts() -> None:
     assert found[:2] == [("warning", "empty_split", ()), ("error", "class_not_in_train", (35,))]
     assert find_split_problems(given, "xsub")[:2] == (  # errors come first
         "xsub: 1 class of val or test without a train clip: b",
-        "xsub has no val clip; train needs one: heatpool manifest --val-fraction",
+        "xsub has no val clip: heatpool train takes an eighth of the train clips as val",
     )
     assert problems([TEST] * 30, [0, 1] * 15)[:1] == ("xsub has no train clip",)
 
@@ -57,7 +57,8 @@ def test_few_clips_and_what_guessing_gets() -> None:
 
 
 def test_one_class_and_a_majority() -> None:
-    assert problems(PARTS, [0] * 42) == ("xsub has one class only (a): nothing to tell apart",)
+    for parts in (PARTS, PARTS[:20]):  # with few test clips, too: there is nothing to guess
+        assert problems(parts, [0] * len(parts)) == ("xsub has one class only (a): nothing to tell apart",)
     often = [0] * 25 + [1] * 5
     assert problems(PARTS, [*[0, 1] * 6, *often]) == (
         "xsub: always naming a, the most frequent class of train, is right on 83 % of test: look at the mean "
@@ -69,6 +70,6 @@ def test_one_class_and_a_majority() -> None:
 def test_rows_that_do_not_count_are_as_if_they_were_in_no_split() -> None:
     given = index(PARTS, labels=LABELS)
     assert find_split_problems(given, "xsub", np.arange(10)) == (
-        "xsub has no val clip; train needs one: heatpool manifest --val-fraction",
-        "xsub has no test clip",
+        "xsub has no val clip: heatpool train takes an eighth of the train clips as val",
+        "xsub has no test clip: heatpool train --folds 5 tests every clip once",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -83,11 +84,24 @@ def test_files_folders_patterns_manifests_and_addresses(
     assert "secret" not in out.read_text() + capsys.readouterr().out
 
 
+def test_an_address_that_fails_does_not_end_the_others(
+    brightness_run: Path, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, out = make_clip(tmp_path / "one.mp4", UP), tmp_path / "out.json"
+    assert predict(brightness_run, f"{server}/none.mp4?key=secret", video, "--out", out) == 3
+    good, bad = answers(out)
+    assert good["labels"][0] == "rise"
+    assert (bad["path"], bad["status"], bad["labels"]) == (f"{server}/none.mp4", "failed", [])
+    assert bad["reason"] == "cannot be fetched (HTTP Error 404: File not found)"
+    assert re.search(r"^127\.0\.0\.1:\d+/none\.mp4 +failed: cannot be", capsys.readouterr().out, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (("{0}/no.mp4",), "expected a folder or manifest of videos, {0}/no.mp4 does not exist"),
         (("{0}/*.mkv",), "expected videos that fit {0}/*.mkv, there are none"),
+        (("{0}/a.hpz",), "expected videos, {0}/a.hpz holds features: give it with --features"),
         (("ftp://host/a.mp4",), "expected http:// or https:// for a video, got ftp://; streams: --follow"),
         (("http://127.0.0.1:9/a.mp4",), "http://127.0.0.1:9/a.mp4: cannot be fetched (Connection refused)"),
         (("--features", "{0}/no.zarr"), "no such feature store"),

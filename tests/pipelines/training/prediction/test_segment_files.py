@@ -75,17 +75,17 @@ def test_heatpool_reads_its_own_elan_files(tmp_path: Path) -> None:
 
 
 def test_files_lie_as_the_videos_do_and_never_elsewhere(tmp_path: Path) -> None:
-    names = ["in/a.mp4", "in/a.avi", "in/more/b.mp4", "../c.mp4", "https://example.org/d/e.mp4?f"]
+    names = ["in/a.mp4", "in/a.avi", "in/more/b.mp4", "../c.mp4", "https://example.org/d/%D0%B6.mp4?f"]
     segments = [Segment(name, 0, 1, "wave", 0.9) for name in names]
     out = tmp_path / "out"
     SegmentFiles(out, names, root="in", overwrite=False).write(segments)
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*.srt"))
-    assert found == ["a.avi.srt", "a.mp4.srt", "c.srt", "e.srt", "more/b.srt"]
+    assert found == ["a.avi.srt", "a.mp4.srt", "c.srt", "more/b.srt", "ж.srt"]
     assert sorted(path.name for path in out.iterdir() if path.suffix in (".csv", ".png")) == [
         "segments.csv", "timeline.png"
     ]  # fmt: skip
     assert (out / "segments.csv").read_text().count("\n") == 6
-    assert 'MEDIA_URL="https://example.org/d/e.mp4?f"' in (out / "e.eaf").read_text()
+    assert 'MEDIA_URL="https://example.org/d/%D0%B6.mp4?f"' in (out / "ж.eaf").read_text()
     with pytest.raises(HeatpoolError, match="already exists"):
         SegmentFiles(out, ["new.mp4"], root=".", overwrite=False)
     with pytest.raises(HeatpoolError, match="different names"):

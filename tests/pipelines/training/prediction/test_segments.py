@@ -45,6 +45,14 @@ def test_a_short_window_within_a_long_one_and_no_order() -> None:
     ]
 
 
+def test_what_the_end_of_a_video_leaves_over_is_no_segment() -> None:
+    """Of 2.04 s the last window alone covers 0.04 s; 0 to 2: 0.6 alone, then (0.6 + 0.4) / 2."""
+    assert rows(window(0, 2, 0.6), window(0.04, 2.04, 0.4)) == [
+        (0, 2.04, "wave", round((0.04 * 0.6 + 1.96 * 0.5 + 0.04 * 0.4) / 2.04, 6))
+    ]
+    assert rows(window(0, 2, 0.9), window(3, 3.05, 0.1)) == [(0, 2, "wave", 0.9), (3, 3.05, "clap", 0.9)]
+
+
 def test_where_no_window_has_an_answer_there_is_no_segment() -> None:
     assert rows(window(0, 2, 0.9), window(3, 4, 0.9)) == [(0, 2, "wave", 0.9), (3, 4, "wave", 0.9)]
     assert rows() == []
