@@ -218,7 +218,8 @@ class _Engine:
         asked = [(state.frames[frame], number) for frame, number in persons]
         # Answered at once: a clip that waited for a full batch would keep all its crops meanwhile.
         now = [(seen, number) for seen, number in asked if number not in seen.answers]
-        self._persons = deque(each for each in self._persons if each not in set(now))
+        jump = set(now)
+        self._persons = deque(each for each in self._persons if each not in jump)
         for first in range(0, len(now), self._options.person_batch):
             self._pose_batch(now[first : first + self._options.person_batch])
         answers = [seen.answers[number] for seen, number in asked]

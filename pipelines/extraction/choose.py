@@ -138,8 +138,8 @@ class _Chooser:
                     return backend, weights
         of = f" of {backends[0]}" if len(backends) == 1 else ""
         raise HeatpoolError(
-            f"expected --weights{of}: none are available locally and none can be fetched ({self._why_not()}); "
-            "heatpool weights list says which there are, and where to put them"
+            f"expected --weights{of}: none are available locally and none can be fetched ({self._why_not()})"
+            "; heatpool weights list says which there are, and where to put them"
         )
 
     def _why_not(self) -> str:
@@ -199,8 +199,8 @@ class _Chooser:
         if not found:
             raise HeatpoolError(
                 "expected --detector: no person detector is available locally and none can be fetched "
-                f"({self._why_not()}); heatpool weights list says which there are; or boxes-file with --boxes "
-                "boxes.csv, or full-frame for clips that are cut out already"
+                f"({self._why_not()}); heatpool weights list says which there are; or boxes-file with "
+                "--boxes boxes.csv, or full-frame for clips that are cut out already"
             )
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unicodedata import category, east_asian_width
 
-__all__ = ["cut_text", "pad_text", "text_width"]
+__all__ = ["cut_middle", "cut_text", "pad_text", "text_width"]
 
 
 def text_width(text: str) -> int:
@@ -23,6 +23,14 @@ def cut_text(text: str, most: int) -> str:
             break
         end += 1
     return text[:end] + "…"
+
+
+def cut_middle(text: str, most: int) -> str:
+    """Shorten a name to `most` places or a few less; how it ends tells it from others."""
+    if text_width(text) <= most:
+        return text
+    end = cut_text(text[::-1], most // 2 + 1)[-2::-1]
+    return cut_text(text, most - text_width(end)) + end
 
 
 def pad_text(text: str, width: int, *, right: bool = False) -> str:

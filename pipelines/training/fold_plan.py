@@ -83,7 +83,7 @@ def _groups(index: ClipIndex, by: str) -> Sequence[str]:
         videos = len(set(index.path))
         if videos < len(index):
             raise HeatpoolError(
-                f"expected a video for each clip with --fold-by clip, got {videos} of {len(index)} clips: "
+                f"expected a video for each clip with --fold-by clip, got {len(index)} clips of {videos}: "
                 "--fold-by video keeps clips of one video together"
             )
         return index.clip_id

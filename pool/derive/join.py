@@ -60,8 +60,8 @@ def join_index(stored: ClipIndex, given: ClipIndex, *, spans: Sequence[Span] = (
         both = set(stored.path).intersection(given.path)
         if both:
             raise HeatpoolError(
-                f"{len(both)} videos are in both, such as {shorten(min(both))}, none of {len(given)} clips is: "
-                "expected ids or times as the store has them, and of whole videos one row each"
+                f"none of {len(given)} clips is in the store, though videos such as {shorten(min(both))} "
+                "are: expected clip ids or times as it has them, one row of a whole video"
             )
         raise HeatpoolError(
             f"none of {len(given)} clips is in the store: expected a clip_id or path as it has them, such as "

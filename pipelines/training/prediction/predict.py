@@ -141,7 +141,8 @@ def _predict_videos(
         ]
         files = segment_files(options, asked, root=str(manifest.root))
         if options.annotate:
-            drawn = annotated_paths(options.annotate, manifest, overwrite=options.overwrite)
+            paths = annotated_paths(options.annotate, manifest, overwrite=options.overwrite)
+            drawn = {video: path for video, path in paths.items() if video not in inputs.unfetched}
         carry_out(plan)
         store = FeatureStore.open(plan.work.store)
         answers = _answer(asked, store, run.scorer(options), top=options.top)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 
-from heatpool.pipelines.process.text_width import cut_text, pad_text, text_width
+from heatpool.pipelines.process.text_width import cut_middle, cut_text, pad_text, text_width
 from heatpool.pipelines.training.prediction.records import Answers, Prediction, Segment
 
 __all__ = ["answers_table", "clock", "predictions_text", "window_line"]
@@ -117,11 +117,7 @@ def _short_names(paths: Sequence[str]) -> dict[str, str]:
     while all(len(parts) > shared and parts[shared] == folders[0][shared] for parts in folders):
         shared += 1
     names = {path: str(PurePath(*place.parts[shared:])) for path, place in places.items()}
-    half = _NAME // 2
-    return {
-        path: name if len(name) <= _NAME else f"{name[: half - 1]}…{name[-half:]}"
-        for path, name in names.items()
-    }
+    return {path: cut_middle(name, _NAME) for path, name in names.items()}
 
 
 def _aligned(rows: Sequence[Sequence[str]], *, longest: int) -> list[str]:

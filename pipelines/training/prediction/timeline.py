@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from heatpool.pipelines.drawing.fonts import Fonts, find_fonts
-from heatpool.pipelines.process.text_width import cut_text
+from heatpool.pipelines.process.text_width import cut_middle, cut_text, text_width
 from heatpool.pipelines.training.prediction.records import Segment
 from heatpool.pipelines.training.prediction.tables import clock
 from heatpool.pool.disk.atomic import atomic_file
@@ -27,6 +27,8 @@ Colour = tuple[float, float, float, float]
 _MOST_ROWS = 60
 _MOST_CLASSES = 19  # of which each has a colour that the eye tells apart; the rest share the last one
 _OTHERS = "other classes"
+_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+_ROW_PLACES = 150  # letters that a row of the legend has room for
 _DPI, _WIDTH_IN, _ROW_IN = 120, 12.0, 0.34
 
 
@@ -51,11 +53,12 @@ def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) 
     """
     videos = list(dict.fromkeys(each.path for each in segments))
     shown, colours = videos[:_MOST_ROWS], class_colours(segments)
-    legend = list(colours)[:_MOST_CLASSES]
-    legend_rows = -(-(len(legend) + 1) // 5)
+    legend = {label: cut_text(label, 30) for label in list(colours)[:_MOST_CLASSES]}
+    in_a_row = min(5, _ROW_PLACES // (6 + max(map(text_width, [*legend.values(), _OTHERS]))))
+    legend_rows = -(-(len(legend) + 1) // in_a_row)
     height_in = 1.0 + _ROW_IN * max(len(shown), 2) + 0.26 * legend_rows
     names = _unique_names(shown)
-    fonts = find_fonts([*names, *legend])
+    fonts = find_fonts([*names, *legend.values()])
     figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     for row, video in enumerate(shown):
@@ -64,12 +67,16 @@ def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) 
             tall = 0.8 * each.confidence
             axes.broken_barh(span, (row - 0.4, 0.8), facecolors=(*colours[each.label][:3], 0.15))
             axes.broken_barh(span, (row + 0.4 - tall, tall), facecolors=colours[each.label])
-    _label_axes(axes, [_plain(name, 36, fonts) for name in names], fonts, hidden=len(videos) - len(shown))
-    patches = [Patch(color=colours[label], label=_plain(label, 30, fonts)) for label in legend]
+    _label_axes(
+        axes, [_plain(cut_middle(name, 36), fonts) for name in names], fonts, hidden=len(videos) - len(shown)
+    )
+    patches = [Patch(color=colours[label], label=_plain(name, fonts)) for label, name in legend.items()]
     if len(colours) > len(legend):
         patches.append(Patch(color=list(colours.values())[-1], label=_OTHERS))
     if patches:
-        figure.legend(handles=patches, loc="outside lower left", ncols=5, frameon=False, prop=_style(fonts))
+        figure.legend(
+            handles=patches, loc="outside lower left", ncols=in_a_row, frameon=False, prop=_style(fonts)
+        )
     with atomic_file(path, overwrite) as aside:
         FigureCanvasAgg(figure).print_png(str(aside))
 
@@ -83,7 +90,9 @@ def _label_axes(axes: Axes, names: Sequence[str], fonts: Fonts, *, hidden: int) 
     axes.set_yticks(range(len(names)), names, **_style(fonts))
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 3, 6, 10]))
+    seconds = axes.get_xlim()[1]
+    step_s = next((step_s for step_s in _STEPS_S if seconds <= 12 * step_s), seconds / 12)
+    axes.xaxis.set_major_locator(MultipleLocator(step_s))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s).removesuffix(".00")))
     axes.tick_params(axis="x", labelsize=9)
     more = f" (and {hidden} more videos in segments.csv)" if hidden > 0 else ""
@@ -98,6 +107,6 @@ def _style(fonts: Fonts) -> dict[str, Any]:
     return {"family": list(fonts.families), "size": 9}
 
 
-def _plain(text: str, most: int, fonts: Fonts) -> str:
-    """Cut a name, and keep its dollar signs from being read as formulas."""
-    return fonts.drawable(cut_text(text, most)).replace("$", r"\$")
+def _plain(text: str, fonts: Fonts) -> str:
+    """Keep the dollar signs of a name from being read as formulas."""
+    return fonts.drawable(text).replace("$", r"\$")

@@ -133,9 +133,7 @@ def test_folders_of_pictures_are_videos_where_their_rate_is_known(tmp_path: Path
     folders = [each.path for each in source.excluded if each.reason.startswith("a folder of pictures; --fps")]
     assert folders == ["wave/v.10", "wave/v.9"]
     (folder / "clap/c.mp4").unlink()
-    with pytest.raises(
-        HeatpoolError, match="got none, but 2 .jpg, 2 picture folders; heatpool manifest --fps makes"
-    ):
+    with pytest.raises(HeatpoolError, match="got none, but 2 .jpg, 2 picture folders; --fps makes"):
         scan(folder)
     with pytest.raises(HeatpoolError, match="got none, but 3 .jpg$"):
         scan(folder / "wave/v.9", fps=25)

@@ -54,6 +54,7 @@ def test_evaluate_leaves_every_table(run: Path, capsys: pytest.CaptureFixture[st
     assert {"acc/top1", "acc/top5", "acc/mean_class", "calibration/ece", "clips"} == set(figures)
     for words in ("test, 8 clips", "calibration: confidence", "by subject: ", "by camera: ", "95 % interval"):
         assert words in said
+    assert "top-5" not in said  # of two classes
 
 
 def with_class_names(run: Path, place: Path, names: list[str]) -> Path:
@@ -184,9 +185,11 @@ def test_several_runs_side_by_side(run: Path, tmp_path: Path, capsys: pytest.Cap
     assert page.ids == {"figures", "differences", "classes"}
     assert page.wide_tables == []
     assert "3 runs on 8 clips of test" in page.text
+    assert "8 clips are few: intervals from so few are too narrow" in page.text
+    assert "Top-5" not in page.text  # of two classes
     # 5 of 8 and 6 of 8, with Wilson's intervals; one clip only the first has, two only the second.
-    assert f"{first} 62.5 % 30.6 to 86.3 % 100.0 % 62.5 %" in " ".join(page.rows)
-    assert f"{second} 75.0 % 40.9 to 92.9 % 100.0 % 75.0 %" in " ".join(page.rows)
+    assert f"{first} 62.5 % 30.6 to 86.3 % 62.5 %" in " ".join(page.rows)
+    assert f"{second} 75.0 % 40.9 to 92.9 % 75.0 %" in " ".join(page.rows)
     difference = next(row for row in page.rows if row.startswith(f"{second} +12.5"))
     assert difference.endswith(" 2 1 1")
     assert f"{run} features · xsub · linear" in " ".join(page.rows)

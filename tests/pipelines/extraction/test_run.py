@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from heatpool.pipelines.extraction.run import extract
 from heatpool.pipelines.options import ExtractOptions
@@ -73,6 +75,17 @@ print("once")
 done = heatpool.extract("videos", "x.zarr", weights="pose.onnx", workers=2, quiet=True, **{options})
 print(dict(done.counts))
 """
+
+
+def test_a_folder_of_pictures_is_a_video_and_its_store_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "walk").mkdir()
+    for number, frame in enumerate(gray_frames(5)):
+        Image.fromarray(frame).save(tmp_path / "walk" / f"img_{number}.png")
+    network = str(heatmap_network(tmp_path / "pose.onnx"))
+    done = extract(tmp_path / "walk", weights=network, fps=5.0, **OPTIONS)
+    assert (done.store, dict(done.counts)) == (tmp_path / "features.zarr", {"ok": 1})
+    clips = done.open().clips
+    assert (clips.clip_ids(np.array([0]))[0], clips.fps[0], clips.frames[0]) == ("walk", 5, 5)
 
 
 def test_a_script_without_a_guard_may_have_workers(videos: Path, tmp_path: Path) -> None:

@@ -25,20 +25,27 @@ MEMBER = PackageMember("heatpool-test-weights", "1.2", "heatpool_test_weights/w.
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    """A host with /good/w.pt, /other/w.pt with other bytes, /cut/w.pt that ends too early, /page/w.pt."""
+    """A host: its w.pt is good, of other bytes, cut, a page, or bare of a length, as the folder says."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_error(404)
 
         def do_GET(self) -> None:
-            files = {"good": DATA, "other": DATA[::-1], "cut": DATA, "page": b"<html>not here</html>"}
+            files = {
+                "good": DATA,
+                "bare": DATA,
+                "other": DATA[::-1],
+                "cut": DATA,
+                "page": b"<html>not here</html>",
+            }
             data = files.get(self.path.removesuffix("/w.pt")[1:])
             if data is None:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
+            if not self.path.startswith("/bare"):
+                self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data[: len(data) // 2] if self.path.startswith("/cut") else data)
 
@@ -88,6 +95,8 @@ def test_the_official_address_gives_the_file(
     (tmp_path / "new" / "w.pt").write_bytes(b"mine")
     assert fetch(tmp_path / "new", of).read_bytes() == b"mine"  # what is local is not fetched again
     assert fetch(tmp_path / "new", of, overwrite=True).read_bytes() == DATA
+    bare = source(f"{server}/bare/w.pt")  # of no promised length, as proxies answer that look into files
+    assert fetch(tmp_path / "new", bare, overwrite=True).read_bytes() == DATA
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heatpool.pipelines.process.text_width import cut_text, pad_text, text_width
+from heatpool.pipelines.process.text_width import cut_middle, cut_text, pad_text, text_width
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,15 @@ def test_a_letter_takes_one_place_two_or_none(text: str, width: int) -> None:
 def test_a_text_is_cut_to_its_room(most: int, text: str) -> None:
     assert cut_text("打架 a", most) == text
     assert text_width(text) <= most
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("take one of many 7.mp4", "take … 7.mp4"),
+        ("竞技竞技竞技竞技竞技7.mp4", "竞技竞…7.mp4"),
+        ("short.mp4", "short.mp4"),
+    ],
+)
+def test_a_name_is_cut_in_its_middle(name: str, text: str) -> None:
+    assert cut_middle(name, 12) == text

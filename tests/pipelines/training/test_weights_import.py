@@ -236,6 +236,7 @@ def test_a_store_of_other_sizes_or_classes_is_refused(
     assert evaluate(run).shape == (2, 60)  # the store's classes are found by name
     assert load_run(run).figures["fused"].clips == 2
     assert str(load_run(run)).startswith("test, 2 clips")
+    assert "top-5" in str(load_run(run))
     assert main(["compare", str(run), str(run), "--n-bootstrap", "100"]) == 0
     assert import_weights(weights, few, run, "--class-names", str(names)) == 1
     assert "exists" in capsys.readouterr().err

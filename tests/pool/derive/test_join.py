@@ -85,7 +85,7 @@ def test_what_is_found_by_its_id_says_nothing_of_its_video() -> None:
 
 def test_other_clips_are_refused_in_one_line() -> None:
     other_times = make("a@1.00-2.00 a@3.00-4.00", paths="a.mp4 a.mp4", labels=(0, 0), names=("x",))
-    with pytest.raises(HeatpoolError, match=r"1 videos are in both, such as 'a\.mp4', none of 2 clips is"):
+    with pytest.raises(HeatpoolError, match=r"none of 2 clips is .*, though videos such as 'a\.mp4' are"):
         join_index(STORED, other_times, spans=[(1, 2), (3, 4)])
     with pytest.raises(HeatpoolError, match=r"such as 'a' or 'a\.mp4', got 'q' and 'q\.mp4'$"):
         join_index(STORED, make("q", labels=(0,), names=("x",)))

@@ -37,3 +37,11 @@ def test_more_classes_than_the_eye_tells_apart_share_grey(tmp_path: Path) -> Non
     write_timeline(tmp_path / "timeline.png", segments, overwrite=False)
     write_timeline(tmp_path / "none.png", [], overwrite=False)
     assert Image.open(tmp_path / "none.png").width == Image.open(tmp_path / "timeline.png").width
+
+
+def test_long_names_stay_inside_the_picture(tmp_path: Path) -> None:
+    segments = [Segment("a.mp4", n, n + 1, f"{n} Wwwwwwwww mmmmmmmmm wwwwwwwwwwwww", 0.9) for n in range(12)]
+    write_timeline(tmp_path / "timeline.png", segments, overwrite=False)
+    picture = np.asarray(Image.open(tmp_path / "timeline.png").convert("L"))
+    assert (picture[picture.shape[0] // 2 :, -3:] == 255).all()
+    assert (picture[picture.shape[0] // 2 :] < 100).any()
