@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from heatpool.pipelines.drawing.fonts import Fonts, find_fonts
-from heatpool.pipelines.process.text_width import cut_middle, cut_text, text_width
+from heatpool.pipelines.process.text_width import cut_middle, cut_text
 from heatpool.pipelines.training.prediction.records import Segment
 from heatpool.pipelines.training.prediction.tables import clock
 from heatpool.pool.disk.atomic import atomic_file
@@ -28,7 +28,6 @@ _MOST_ROWS = 60
 _MOST_CLASSES = 19  # of which each has a colour that the eye tells apart; the rest share the last one
 _OTHERS = "other classes"
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
-_ROW_PLACES = 150  # letters that a row of the legend has room for
 _DPI, _WIDTH_IN, _ROW_IN = 120, 12.0, 0.34
 
 
@@ -53,32 +52,39 @@ def write_timeline(path: Path, segments: Sequence[Segment], *, overwrite: bool) 
     """
     videos = list(dict.fromkeys(each.path for each in segments))
     shown, colours = videos[:_MOST_ROWS], class_colours(segments)
-    legend = {label: cut_text(label, 30) for label in list(colours)[:_MOST_CLASSES]}
-    in_a_row = min(5, _ROW_PLACES // (6 + max(map(text_width, [*legend.values(), _OTHERS]))))
-    legend_rows = -(-(len(legend) + 1) // in_a_row)
-    height_in = 1.0 + _ROW_IN * max(len(shown), 2) + 0.26 * legend_rows
-    names = _unique_names(shown)
-    fonts = find_fonts([*names, *legend.values()])
-    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
-    axes = figure.add_subplot()
+    legend, names = list(colours)[:_MOST_CLASSES], _unique_names(shown)
+    fonts = find_fonts([*names, *legend])
+    figure = Figure(figsize=(_WIDTH_IN, 1), dpi=_DPI, layout="constrained")
+    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
     for row, video in enumerate(shown):
         for each in (each for each in segments if each.path == video):
             span = [(each.start_s, each.end_s - each.start_s)]
             tall = 0.8 * each.confidence
             axes.broken_barh(span, (row - 0.4, 0.8), facecolors=(*colours[each.label][:3], 0.15))
             axes.broken_barh(span, (row + 0.4 - tall, tall), facecolors=colours[each.label])
-    _label_axes(
-        axes, [_plain(cut_middle(name, 36), fonts) for name in names], fonts, hidden=len(videos) - len(shown)
-    )
-    patches = [Patch(color=colours[label], label=_plain(name, fonts)) for label, name in legend.items()]
+    labels = [_plain(cut_middle(name, 36), fonts) for name in names]
+    _label_axes(axes, labels, fonts, hidden=len(videos) - len(shown))
+    patches = [Patch(color=colours[label], label=_plain(cut_text(label, 30), fonts)) for label in legend]
     if len(colours) > len(legend):
         patches.append(Patch(color=list(colours.values())[-1], label=_OTHERS))
-    if patches:
-        figure.legend(
-            handles=patches, loc="outside lower left", ncols=in_a_row, frameon=False, prop=_style(fonts)
-        )
+    legend_px = _add_legend(canvas, patches, fonts) if patches else 0.0
+    figure.set_figheight(1.0 + _ROW_IN * max(len(shown), 2) + legend_px / _DPI)
     with atomic_file(path, overwrite) as aside:
-        FigureCanvasAgg(figure).print_png(str(aside))
+        canvas.print_png(str(aside))
+
+
+def _add_legend(canvas: FigureCanvasAgg, patches: Sequence[Patch], fonts: Fonts) -> float:
+    """Add a legend of as many columns as fit; return its height in pixels."""
+    figure = canvas.figure
+    for columns in range(5, 0, -1):
+        legend = figure.legend(
+            handles=patches, loc="outside lower left", ncols=columns, frameon=False, prop=_style(fonts)
+        )
+        box = legend.get_window_extent(canvas.get_renderer())
+        if box.width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    return float(box.height)
 
 
 def _unique_names(videos: Sequence[str]) -> list[str]:
