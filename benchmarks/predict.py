@@ -72,11 +72,13 @@ class Measured:
     Attributes:
         counts: frames read and looked at, persons posed.
         seconds: from start to end of the process.
+        processor_s: processor time, on all cores.
         resident_mb: (n,) resident MiB over time.
     """
 
     counts: dict[str, int]
     seconds: float
+    processor_s: float
     resident_mb: np.ndarray
 
     def third_mb(self, number: int) -> float:
@@ -92,7 +94,7 @@ def run(build: Path, scratch: Path, *arguments: str | Path) -> Measured:
     """
     counts, said = scratch / "counts.json", scratch / "said.txt"
     command = [sys.executable, "-c", _PROGRAM, str(counts), *map(str, arguments)]
-    resident = []
+    resident, times = [], None
     with said.open("w") as file:
         begun = time.monotonic()
         # Not in the folder of a clone, which Python would import before PYTHONPATH.
@@ -105,11 +107,13 @@ def run(build: Path, scratch: Path, *arguments: str | Path) -> Measured:
         )
         while child.poll() is None:
             resident.append(child.memory_info().rss / 2**20)
+            times = child.cpu_times()
             time.sleep(WATCHED_EVERY_S)
         seconds = time.monotonic() - begun
     if child.returncode:
         raise RuntimeError(f"{arguments[0]} by {build}: {said.read_text()[-800:]}")
-    return Measured(json.loads(counts.read_text()), seconds, np.array(resident))
+    assert times is not None
+    return Measured(json.loads(counts.read_text()), seconds, times.user + times.system, np.array(resident))
 
 
 def join_clips(out: Path, clips: Sequence[Path], *, frames: int) -> None:
@@ -199,15 +203,18 @@ def main() -> None:
         frames = probe(video).frames
     count = len({start_s for start_s, _ in given["together"]})
     print(f"{frames} frames, {count} windows, {options.backend}\n")
-    print("| windows | read | looked at | posed | seconds | ratio | MiB in each third | largest difference |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| windows | read | looked at | posed | seconds | ratio | processor s | ratio ", end="")
+    print("| MiB in each third | largest difference |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     wanted = given["together"]
     for name, each in measured.items():
         thirds = ", ".join(f"{each.third_mb(number):.0f}" for number in range(3))
         counts = " | ".join(str(each.counts.get(what, 0)) for what in ("read", "looked_at", "posed"))
-        ratio = each.seconds / measured["together"].seconds
+        first = measured["together"]
+        times = f"{each.seconds:.1f} | {each.seconds / first.seconds:.2f}"
+        times += f" | {each.processor_s:.1f} | {each.processor_s / first.processor_s:.2f}"
         far = max(abs(given[name].get(key, 0) - share) for key, share in wanted.items())
-        print(f"| {name} | {counts} | {each.seconds:.1f} | {ratio:.2f} | {thirds} | {far:.4f} |")
+        print(f"| {name} | {counts} | {times} | {thirds} | {far:.4f} |")
 
 
 if __name__ == "__main__":

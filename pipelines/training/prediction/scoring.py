@@ -21,6 +21,9 @@ from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["RunScorer"]
 
+# Clips whose features are in memory at once: some 0.1 GB, whatever the length of a video.
+_BLOCK = 256
+
 
 class RunScorer:
     """Scores clips with every stream of a run and fuses them as its training did.
@@ -50,6 +53,10 @@ class RunScorer:
         """
         if not len(rows):
             return np.zeros((0, len(self.class_names)))
+        blocks = np.split(rows, range(_BLOCK, len(rows), _BLOCK))
+        return np.concatenate([self._fused_rows(store, block) for block in blocks])
+
+    def _fused_rows(self, store: FeatureStore, rows: np.ndarray) -> np.ndarray:
         return self._fused(lambda reads: load_clips(store, rows, **reads, cache=LoaderCache()))
 
     def probabilities_of(self, features: ClipFeatures, result: ClipResult, spec: StoreSpec) -> np.ndarray:

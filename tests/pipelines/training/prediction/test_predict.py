@@ -18,6 +18,7 @@ import pytest
 import heatpool
 from heatpool.extract.datasets.manifest import read_manifest
 from heatpool.pipelines.cli import main
+from heatpool.pipelines.training.prediction import scoring
 from tests.pipelines.commands.prediction_cases import make_clip
 
 UP, DOWN = np.linspace(40, 200, 13), np.linspace(200, 40, 13)
@@ -149,6 +150,21 @@ def test_stored_features_give_the_answers_of_their_videos(brightness_run: Path, 
         assert found["clip_id"] == known["clip_id"]
         assert (found["start_s"], found["end_s"]) == (0.0, None)
         np.testing.assert_allclose(found["probabilities"], known["probabilities"], atol=2e-3)
+
+
+def test_many_clips_are_scored_in_blocks(
+    brightness_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = brightness_run.parent / "features.zarr"
+    assert predict(brightness_run, "--features", store, "--out", tmp_path / "at_once.json") == 0
+    sizes, load = list[int](), scoring.load_clips
+    monkeypatch.setattr(scoring, "_BLOCK", 2)
+    monkeypatch.setattr(
+        scoring, "load_clips", lambda *given, **named: sizes.append(len(given[1])) or load(*given, **named)
+    )
+    assert predict(brightness_run, "--features", store, "--out", tmp_path / "in_blocks.json") == 0
+    assert max(sizes) == 2 and len(sizes) > 1
+    assert answers(tmp_path / "in_blocks.json") == answers(tmp_path / "at_once.json")
 
 
 def test_segments_of_windows_go_into_every_file_and_back(
