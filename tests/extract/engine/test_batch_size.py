@@ -84,7 +84,7 @@ print([len(part) for part, _ in halver.run(work, range(8))])
 
 
 def test_memory_that_is_really_full() -> None:
-    # Without what dask sets for its workers, which tests in this process may have left: other rules of malloc.
+    # Without what dask sets for its workers, and tests of this process may have left: other rules of malloc.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     done = subprocess.run(
         [sys.executable, "-c", _REAL], capture_output=True, text=True, check=False, env=plain
