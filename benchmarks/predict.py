@@ -142,7 +142,7 @@ def prepare(build: Path, scratch: Path, options: argparse.Namespace) -> tuple[Pa
         folder = scratch / "drawn"
         manifest = render_demo(DemoSpec.small(), folder)
     else:
-        run(build, scratch, "manifest", folder, manifest, "--test-fraction", "0.3")
+        run(build, scratch, "manifest", folder, manifest, "--test-fraction", "0.3", "--val-fraction", "0.3")
     clips = sorted(folder.rglob("*.mp4"))
     join_clips(video, clips, frames=round(options.minutes * 60 * FPS))
     networks = ["--backend", options.backend, "--person-selection", "first"]

