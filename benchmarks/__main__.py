@@ -52,6 +52,7 @@ BENCHES: tuple[Bench, ...] = (
     Bench("scale", "scale --clips 1000000 --shards 5"),
     Bench("loader", "loader --clips 256 --batches 30"),
     Bench("train", "train"),
+    Bench("predict", "predict --minutes 10"),
     Bench("demo", "demo"),
 )
 
