@@ -65,6 +65,7 @@ def make_video(tmp_path: Path) -> VideoMaker:
         codec: str = "libx264",
         gop: int = 12,
         x264: str = "",
+        options: dict[str, str] | None = None,
     ) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +76,8 @@ def make_video(tmp_path: Path) -> VideoMaker:
             stream.codec_context.gop_size = gop
             if codec == "libx264":
                 stream.options = {"crf": "10", "x264-params": x264}
+            if options:
+                stream.options = options
             for frame in frames:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             container.mux(stream.encode())

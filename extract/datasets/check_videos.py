@@ -14,6 +14,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from heatpool.extract.video.container import file_url, open_video
+from heatpool.extract.video.display import Display, pixel_aspect
 from heatpool.extract.video.picture_names import find_pictures, is_pictures
 from heatpool.extract.video.pictures import iter_pictures
 from heatpool.extract.video.reader import probe
@@ -21,10 +23,6 @@ from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["VideoReport", "check_file", "check_videos"]
-
-# A container that states its length may be longer than its last frame by an edit list or by its audio alone.
-_LENGTH_TOLERANCE_S = 1.0
-_LENGTH_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,11 @@ class VideoReport:
         frames: frames that are there, by demuxing.
         fps: mean frames per second.
         seconds: from the first to the end of the last frame.
-        width_px: coded width, before rotation.
-        height_px: coded height, before rotation.
+        width_px: coded width, before the picture is scaled and turned for display.
+        height_px: coded height, likewise.
         rotation_deg: turn that players (and extraction) apply, counter-clockwise: 0, 90, 180 or 270.
+        mirrored: 1 where they mirror the picture left-right after that, else 0.
+        pixel_aspect: width over height of a pixel, by which they scale the picture; 1 where it is square.
         codec: FFmpeg's name.
         sha256: of the content; "" where no other file has as many bytes, so that it cannot be a duplicate.
     """
@@ -56,6 +56,8 @@ class VideoReport:
     width_px: int = 0
     height_px: int = 0
     rotation_deg: int = 0
+    mirrored: int = 0
+    pixel_aspect: float = 1.0
     codec: str = ""
     sha256: str = ""
 
@@ -140,19 +142,14 @@ def _probe(found: VideoReport, fps: float, decode: bool) -> VideoReport:
             width_px=info.width_px,
             height_px=info.height_px,
         )
-        if is_pictures(found.path):
-            report, stated_s = _inspect_pictures(report, decode), 0.0
-        else:
-            report, stated_s = _inspect(report, decode)
+        inspect = _inspect_pictures if is_pictures(found.path) else _inspect
+        report = inspect(report, decode)
     except HeatpoolError as error:
         return _unreadable(found, str(error))
     except (FFmpegError, OSError, ValueError) as error:  # a decoder fault is this file's, not the run's
         return replace(found, problem="unreadable", reason=str(error))
     if info.damage:
         return replace(report, problem="truncated", reason=info.damage)
-    if stated_s - info.end_s > max(_LENGTH_TOLERANCE_S, _LENGTH_TOLERANCE * stated_s):
-        reason = f"header claims {stated_s:.2f} s, frames end at {info.end_s:.2f} s"
-        return replace(report, problem="truncated", reason=reason)
     if info.frames < 2:
         return replace(report, problem="too_short", reason="1 frame; extraction needs at least 2")
     return report
@@ -168,34 +165,32 @@ def _inspect_pictures(report: VideoReport, decode: bool) -> VideoReport:
     return replace(report, codec=_files(report.path)[0].suffix.lower().lstrip("."))
 
 
-def _inspect(report: VideoReport, decode: bool) -> tuple[VideoReport, float]:
-    """Add codec and rotation, which the first frame tells, and what decoding all says; and the stated length.
-
-    The length (s) is 0 where the container states none, or FFmpeg would guess it.
-    """
-    with av.open(str(report.path), metadata_errors="replace") as container:
-        stream = container.streams.video[0]
+def _inspect(report: VideoReport, decode: bool) -> VideoReport:
+    """Add codec and how it is shown, which the first frame tells, and what decoding all says."""
+    with open_video(report.path) as (container, stream):
         stream.thread_type = "NONE"
-        report = replace(report, codec=stream.codec_context.name)
-        stated = container.duration if "matroska" in container.format.name else None
+        aspect = pixel_aspect(stream.sample_aspect_ratio)
+        report = replace(report, codec=stream.codec_context.name, pixel_aspect=round(aspect, 4))
         decoded = corrupt = 0
         try:
             for frame in container.decode(stream):
                 if not decoded:
-                    report = replace(report, rotation_deg=frame.rotation % 360)
+                    shown = Display.of(frame)
+                    turn_deg, mirrored = 90 * shown.quarter_turns, int(shown.mirrored)
+                    report = replace(report, rotation_deg=turn_deg, mirrored=mirrored)
                 decoded += 1
                 corrupt += frame.is_corrupt
                 if not decode:
                     break
         except FFmpegError as error:
             reason = f"decoding stopped after {decoded} frames: {error.strerror}"
-            return replace(report, problem="damaged", reason=reason), 0.0
+            return replace(report, problem="damaged", reason=reason)
     if not decoded:
         report = replace(report, problem="damaged", reason="no frame decodes")
     elif decode and (corrupt or decoded != report.frames):
         reason = f"{decoded} of {report.frames} frames decode, {corrupt} of them damaged"
         report = replace(report, problem="damaged", reason=reason)
-    return report, (stated or 0) / av.time_base
+    return report
 
 
 def _unreadable(report: VideoReport, reason: str) -> VideoReport:
@@ -204,7 +199,7 @@ def _unreadable(report: VideoReport, reason: str) -> VideoReport:
     if _lacks_mp4_index(report.path):
         return replace(report, problem="truncated", reason="an mp4 file that ends before its index (moov)")
     try:
-        av.open(str(report.path), metadata_errors="replace").close()
+        av.open(file_url(report.path), metadata_errors="replace").close()
     except (FFmpegError, OSError, ValueError):
         return replace(report, problem="unreadable", reason=reason)
     return replace(report, problem="no_frames", reason=reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -14,6 +15,8 @@ from heatpool.extract.video.reader import probe
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["cut_windows", "windows"]
+
+_log = logging.getLogger(__name__)
 
 
 def windows(
@@ -36,23 +39,33 @@ def windows(
 def cut_windows(manifest: Manifest, *, window_s: float, stride_s: float) -> Manifest:
     """Replace each clip by windows of it, named `clip@start-end` in seconds; labels and splits go along.
 
-    There are none behind the end of a video, whatever the manifest says. A clip that cannot be read, or
-    holds no frame, stays one, so that extraction lists it as failed.
+    There are none behind the end of a video, whatever the manifest says, nor in a gap of it, where fewer than
+    two frames are: a line says how many. A clip that cannot be read, or holds no frame, stays one, and of a
+    clip without any good window all stay, so that extraction lists them as failed.
     """
-    clips: list[Clip] = []
+    clips, without = list[Clip](), 0
     # Clips of one video follow each other in a manifest: its packets are read for the first of them.
     for _, of_video in groupby(manifest.clips, key=lambda clip: (clip.path, clip.fps)):
         several = list(of_video)
         times_s, video_end_s = _times(several[0])
         for clip in several:
             end_s = video_end_s if clip.end_s is None else min(clip.end_s, video_end_s)
-            if not ((times_s >= clip.start_s - 1e-6) & (times_s < end_s - 1e-6)).any():
+            if not _count(times_s, clip.start_s, end_s):
                 clips.append(clip)
                 continue
-            for start, end in windows(clip.start_s, end_s, window_s=window_s, stride_s=stride_s):
+            spans = list(windows(clip.start_s, end_s, window_s=window_s, stride_s=stride_s))
+            good = [span for span in spans if _count(times_s, *span) > 1] or spans
+            without += len(spans) - len(good)
+            for start, end in good:
                 name = window_name(clip.clip_id, start, end)
                 clips.append(replace(clip, clip_id=name, start_s=round(start, 6), end_s=round(end, 6)))
+    if without:
+        _log.warning("left out %d windows in gaps of their videos: fewer than 2 frames in each", without)
     return replace(manifest, clips=tuple(clips))
+
+
+def _count(times_s: np.ndarray, start_s: float, end_s: float) -> int:
+    return int(np.searchsorted(times_s, end_s - 1e-6) - np.searchsorted(times_s, start_s - 1e-6))
 
 
 def _times(clip: Clip) -> tuple[np.ndarray, float]:

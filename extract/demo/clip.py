@@ -164,7 +164,7 @@ def _encode(renderer: ShotRenderer, path: Path) -> None:
     camera = renderer.shot.camera
     has_x264 = "libx264" in av.codecs_available
     options = {"preset": "ultrafast", "crf": "23"} if has_x264 else {"qscale": "3"}
-    with av.open(str(path), "w", format="mp4") as container:
+    with av.open(f"file:{path}", "w", format="mp4") as container:
         stream = container.add_stream("libx264" if has_x264 else "mpeg4", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = camera.width_px, camera.height_px, "yuv420p"
         stream.thread_count = 1  # also: the same bytes on every machine

@@ -32,8 +32,8 @@ class FullFrame:
 class BoxesFile:
     """Boxes made beforehand, from a CSV with the columns path, frame, x1, y1, x2, y2, score.
 
-    Frames are numbered from 0 in the video, boxes are pixels. A relative path is looked up beside the
-    CSV, then in `root`.
+    Frames are numbered from 0 in the video, boxes are pixels of the frame as it is shown: upright, in square
+    pixels. A relative path is looked up beside the CSV, then in `root`.
 
     Args:
         path: CSV file.

@@ -13,7 +13,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from heatpool.extract.video.packets import MOST_PIXELS, PacketTable
+from heatpool.extract.video.container import MOST_PIXELS
+from heatpool.extract.video.packets import PacketTable
 from heatpool.extract.video.picture_names import DIGITS, PICTURE_SUFFIXES, find_pictures
 from heatpool.pool.errors import HeatpoolError
 
@@ -95,6 +96,8 @@ def _opened(path: Path) -> ImageFile.ImageFile:
     """Open a picture of 8 bits a channel and a bounded size; its pixels are not read yet."""
     picture = None
     for kind in _KINDS:  # by its content: suffixes lie
+        if kind is WebPImageFile and not _is_webp(path):
+            continue  # older Pillow calls every other file a damaged one
         try:
             picture = kind(path)
             break
@@ -112,6 +115,12 @@ def _opened(path: Path) -> ImageFile.ImageFile:
             f"{picture.width} x {picture.height} in mode {picture.mode}"
         )
     return picture
+
+
+def _is_webp(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[:4] == b"RIFF" and head[8:] == b"WEBP"
 
 
 def _unreadable(path: Path, error: Exception) -> HeatpoolError:

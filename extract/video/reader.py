@@ -12,7 +12,9 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from heatpool.extract.video.packets import open_video, read_packets
+from heatpool.extract.video.container import decode_stream, open_video
+from heatpool.extract.video.display import Display, pixel_aspect
+from heatpool.extract.video.packets import read_packets
 from heatpool.extract.video.picture_names import is_pictures
 from heatpool.extract.video.pictures import iter_pictures, tabulate_pictures
 from heatpool.pool.errors import HeatpoolError
@@ -40,10 +42,10 @@ class VideoInfo:
         first_frame: number of the first frame of the window in the video.
         frames: frames in the window.
         frames_from_header: frames of the whole video that the header claims, 0 when it claims nothing.
-        frames_from_packets: frames of the whole video that are there.
+        frames_from_packets: frames of the whole video that are there and are shown.
         fps: mean frames per second.
-        width_px: coded width, before rotation.
-        height_px: coded height, before rotation.
+        width_px: coded width, before the picture is scaled and turned for display.
+        height_px: coded height, likewise.
         damage: why the file counts as cut or damaged; empty when it is whole.
         times_s: (frames,) float64, presentation times of the window's frames from the start of the video.
         seek: stamp of the last key frame before the window, where decoding may begin; None = at the start.
@@ -91,7 +93,8 @@ class DecodedFrame:
     Attributes:
         index: frame number from the start of the window.
         time_s: presentation time from the start of the video; in a whole file it rises from frame to frame.
-        rgb: (H, W, 3) uint8, upright (rotation metadata applied), of one size for all frames of a reading.
+        rgb: (H, W, 3) uint8 as it is shown: square pixels, turned and mirrored as the file asks; of one size
+            for all frames of a reading.
         corrupt: the decoder had to invent part of it.
         scaled: it was of another size than the first frame that was read.
     """
@@ -123,8 +126,6 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None, fps: 
         about = path.stat() if path.exists() else None
         table = read_packets(path, about and (about.st_size, about.st_mtime_ns))
     times_s, damage, found = table.times_s, table.damage, len(table.times_s)
-    if not damage and table.header > found:
-        damage = f"header claims {table.header} frames, the file holds {found}"
     if found == 0:
         raise HeatpoolError(f"expected a video with frames, got none in {path.name}")
     # From the start means from the first frame, also where stamps lie before what the header calls the start.
@@ -139,8 +140,8 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None, fps: 
     # key frame is the start itself, and seeking there saves nothing.
     seek = None
     if first and not damage:
-        before = [stamp for stamp, number in table.keys if number <= first]
-        seek = before[-1] if len(before) > 1 else None
+        before = [stamp for stamp, number in table.keys if 0 < number <= first]
+        seek = before[-1] if before else None
     window = (first, last - first, table.header, found, table.rate, *table.size_px, damage)
     return VideoInfo(*window, times_s[first:last], seek)
 
@@ -171,18 +172,21 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
     following = next(want, None)
     end = info.first_frame + info.frames
     reaches_end = end == info.frames_from_packets
-    number, like = -1, None
+    number, display = -1, None
     with open_video(path) as (container, stream):
         for number, frame in _numbered(container, stream, info):
             if number >= end and not reaches_end:
                 break
             index = number - info.first_frame
             if following is not None and index == following:
-                like = like or frame
+                aspect = pixel_aspect(stream.sample_aspect_ratio)
+                display = display or Display.of(frame, aspect=aspect)
                 # Where all frames came, the stamps of the packets are theirs: some decoders mix them up.
                 stamp_s = _time_s(frame, stream) if info.damage else float(info.times_s[index])
                 time_s = number / (info.fps or 25.0) if stamp_s is None else stamp_s
-                yield _convert(frame, index, time_s, like=like)
+                # A stream may change its size; a clip's boxes are in pixels of one.
+                scaled = (frame.width, frame.height) != display.coded_px
+                yield DecodedFrame(index, time_s, display.show(frame), bool(frame.is_corrupt), scaled)
                 following = next(want, None)
     last = number + 1 if reaches_end else min(number + 1, end)
     decoded = max(last - info.first_frame, 0)
@@ -199,7 +203,7 @@ def _numbered(
         FrameCountError: if the file cannot be sought in, or a frame is missing after it.
     """
     if info.seek is None:
-        yield from enumerate(_decode(container, stream))
+        yield from enumerate(decode_stream(container, stream))
         return
     try:
         container.seek(info.seek, stream=stream)
@@ -208,7 +212,7 @@ def _numbered(
     # A seek lands at a key frame before the window, and some containers land elsewhere: a frame counts only
     # when its stamp is the one that its number has in the table.
     seen = 0
-    for frame in _decode(container, stream):
+    for frame in decode_stream(container, stream):
         time_s = _time_s(frame, stream)
         if time_s is None or time_s < info.times_s[0] - 1e-6:
             continue
@@ -216,31 +220,6 @@ def _numbered(
             raise FrameCountError(info.frames, seen)
         yield info.first_frame + seen, frame
         seen += 1
-
-
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decode packet by packet, so that a damaged packet costs its own frames and no others."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, FFmpegError):
-            break
-        try:
-            yield from packet.decode()
-        except FFmpegError:
-            continue  # the missing frame shows in the count, which the caller compares
-
-
-def _convert(frame: VideoFrame, index: int, time_s: float, *, like: VideoFrame) -> DecodedFrame:
-    """Turn a frame into upright RGB of the size of the frame `like`."""
-    # A stream may change its size; a clip's boxes are in pixels of one.
-    scaled = (frame.width, frame.height) != (like.width, like.height)
-    rgb = np.asarray(frame.to_ndarray(format="rgb24", width=like.width, height=like.height), np.uint8)
-    if like.rotation:
-        # The display matrix turns counter-clockwise by this angle, and so does np.rot90.
-        rgb = np.ascontiguousarray(np.rot90(rgb, k=round(like.rotation / 90) % 4))
-    return DecodedFrame(index, time_s, rgb, bool(frame.is_corrupt), scaled)
 
 
 def _time_s(frame: VideoFrame, stream: VideoStream) -> float | None:

@@ -18,8 +18,9 @@ import numpy as np
 from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 
+from heatpool.extract.video.container import MOST_PIXELS, choose_stream, file_url
+from heatpool.extract.video.display import Display, pixel_aspect, squared
 from heatpool.extract.video.download import public_address
-from heatpool.extract.video.packets import MOST_PIXELS
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["Backlog", "TimedFrame", "as_rgb", "is_real_time", "read_stream", "rising_times"]
@@ -27,7 +28,7 @@ __all__ = ["Backlog", "TimedFrame", "as_rgb", "is_real_time", "read_stream", "ri
 _log = logging.getLogger(__name__)
 
 TimedFrame = tuple[float, VideoFrame]
-"""Seconds since the first frame of the stream, and the frame as it was decoded."""
+"""Seconds since the first frame of the stream, and the frame as it was decoded, in square pixels."""
 
 # What FFmpeg may open on the way: a playlist or a redirection must not lead to files or other protocols.
 _PROTOCOLS = {
@@ -63,11 +64,13 @@ def read_stream(source: str) -> Iterator[TimedFrame]:
     shown = public_address(source) if "://" in source else source
     try:
         with av.open(timeout=_SILENCE_S, metadata_errors="replace", **_how_to_open(source)) as container:
-            if not container.streams.video:
+            stream = choose_stream(container.streams.video)
+            if stream is None:
                 raise HeatpoolError(f"expected a video, {shown} holds no video stream")
-            stream = container.streams.video[0]
             stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-            yield from rising_times(_decode(container, stream), float(stream.average_rate or 25))
+            aspect = pixel_aspect(stream.sample_aspect_ratio)
+            frames = (squared(frame, aspect) for frame in _decode(container, stream))
+            yield from rising_times(frames, float(stream.average_rate or 25))
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, av.error.ExitError):
@@ -89,7 +92,7 @@ def _how_to_open(source: str) -> dict[str, Any]:
         raise HeatpoolError(f"expected a stream, {source} does not exist")
     if source.startswith(_CAMERA):
         return {"file": source, "format": "v4l2"}
-    return {"file": f"file:{source}", "options": {"protocol_whitelist": "file"}}
+    return {"file": file_url(Path(source)), "options": {"protocol_whitelist": "file"}}
 
 
 def _decode(container: Any, stream: Any) -> Iterator[VideoFrame]:
@@ -129,9 +132,8 @@ def rising_times(frames: Iterable[VideoFrame], rate: float) -> Iterator[TimedFra
 
 
 def as_rgb(frame: VideoFrame, *, like: VideoFrame) -> np.ndarray:
-    """Return a frame as (H, W, 3) uint8 RGB of the size of the frame `like`."""
-    rgb: np.ndarray = frame.to_ndarray(format="rgb24", width=like.width, height=like.height)
-    return rgb
+    """Return a frame as (H, W, 3) uint8 RGB, as it is shown, of the size of the frame `like`."""
+    return Display.of(like).show(frame)
 
 
 @dataclass

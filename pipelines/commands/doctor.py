@@ -28,7 +28,7 @@ FOUND_ERRORS = 3
 
 _HEADER = (
     "clip_id", "path", "findings", "message", "frames", "fps", "seconds", "width_px", "height_px",
-    "rotation_deg", "codec", "size_bytes", "sha256",
+    "rotation_deg", "mirrored", "pixel_aspect", "codec", "size_bytes", "sha256",
 )  # fmt: skip
 _NAMED = 10  # clips or findings that the summary writes out
 _WINDOW_TOLERANCE_S = 0.1
@@ -149,10 +149,12 @@ def _facts(reports: Mapping[Path, VideoReport]) -> list[str]:
     frames, seconds = sum(each.frames for each in opened), sum(each.seconds for each in opened)
     sizes = Counter(f"{each.width_px} x {each.height_px}" for each in opened)
     rates, codecs = Counter(f"{each.fps:g}" for each in opened), Counter(each.codec for each in opened)
-    rotated = sum(each.rotation_deg != 0 for each in opened)
+    rotated, mirrored = sum(each.rotation_deg != 0 for each in opened), sum(each.mirrored for each in opened)
+    oblong = sum(each.pixel_aspect != 1 for each in opened)
     return [
         f"  {frames} frames, {seconds / 60:.1f} minutes; sizes {_most(sizes)}",
-        f"  frames per second {_most(rates)}; codecs {_most(codecs)}; rotated {rotated}",
+        f"  frames per second {_most(rates)}; codecs {_most(codecs)}",
+        f"  rotated {rotated}; mirrored {mirrored}; scaled to square pixels {oblong}",
     ]
 
 

@@ -30,7 +30,7 @@ class VideoWriter:
     def __init__(self, path: Path, *, size_px: tuple[int, int], fps: float) -> None:
         self._first_s: float | None = None
         self._last = -1
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
+        self._container = av.open(f"file:{path}", "w", format="mp4", options={"movflags": "faststart"})
         has_x264 = "libx264" in av.codecs_available  # else MPEG-4 part 2, which every build has
         options = {"preset": "veryfast", "crf": "20"} if has_x264 else {"qscale": "3"}
         rate = Fraction(fps or 25.0).limit_denominator(1001)

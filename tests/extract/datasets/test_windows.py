@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from heatpool.extract.datasets import windows as datasets_windows
@@ -57,3 +59,35 @@ def test_a_video_of_many_clips_is_probed_once(
         (2.5, 3),
         (7, 9),
     ]
+
+
+def with_gap(path: Path) -> Path:
+    """25 frames in the first second, one at 2.5 s, 25 from 4 s on."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number, picture in zip([*range(25), 62, *range(100, 125)], gray_frames(51), strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_windows_in_a_gap_are_no_clips_and_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = (Clip("a", with_gap(tmp_path / "gap.mp4")),)
+    cut = cut_windows(Manifest(clips, (), tmp_path), window_s=1, stride_s=1)
+    # The last one ends with the video: a frame's mean duration behind its last frame.
+    assert [round(clip.start_s, 1) for clip in cut.clips] == [0, 4, 4.1]
+    assert "left out 3 windows in gaps of their videos: fewer than 2 frames in each" in caplog.text
+
+
+def test_a_clip_without_a_good_window_keeps_them_all(
+    make_video: VideoMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make_video(gray_frames(3), fps=1)  # a frame a window: extraction says for each what is wrong
+    cut = cut_windows(Manifest((Clip("slow", path),), (), path.parent), window_s=1, stride_s=1)
+    assert len(cut.clips) == 3
+    assert not caplog.text

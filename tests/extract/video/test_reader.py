@@ -61,7 +61,7 @@ def test_a_late_window_is_read_from_a_key_frame_and_is_the_same(
     rng = np.random.default_rng(0)
     path = make_video(list(rng.integers(0, 255, (70, 48, 64, 3), np.uint8)), name, codec=codec, x264=x264)
     decoded = 0
-    decode = video._decode
+    decode = video.decode_stream
 
     def counted(*arguments: Any) -> Iterator[Any]:
         nonlocal decoded
@@ -69,7 +69,7 @@ def test_a_late_window_is_read_from_a_key_frame_and_is_the_same(
             decoded += 1
             yield frame
 
-    monkeypatch.setattr(video, "_decode", counted)
+    monkeypatch.setattr(video, "decode_stream", counted)
     for start in (13, 24, 37, 50):
         info = probe(path, start_s=start / 25, end_s=(start + 12) / 25)
         assert (info.first_frame, info.frames) == (start, 12)

@@ -88,7 +88,7 @@ def test_everything_is_named_rightly(ward: Path, capsys: pytest.CaptureFixture[s
     assert "same content: another name.mp4 = good.mp4" in said
     assert "error: 3 truncated" in said
     assert "cut_before_index: an mp4 file that ends before its index (moov)" in said
-    assert "rotated 1" in said
+    assert "rotated 1; mirrored 0; scaled to square pixels 0" in said
     (ward / "doctor.csv").unlink()
     assert digests(ward) == before
 

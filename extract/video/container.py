@@ -1,0 +1,103 @@
+"""Opening a video file: what FFmpeg may open, and which of the streams is the video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from heatpool.extract.video.display import pixel_aspect
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["MOST_PIXELS", "choose_stream", "decode_stream", "file_url", "open_video"]
+
+# Above this size one core no longer decodes faster than a network eats, so FFmpeg may use more threads.
+_THREADED_PIXELS = 1280 * 720
+MOST_PIXELS = 8192 * 4096
+"""8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels."""
+_LIMIT = {"max_pixels": str(MOST_PIXELS)}
+_STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+def file_url(path: Path) -> str:
+    """Return how FFmpeg is to be told of a file: `cam1:12.30.mp4` alone would be a protocol `cam1`.
+
+    By it a file that is a playlist leads to no server, either.
+    """
+    return f"file:{path}"
+
+
+def choose_stream(streams: Sequence[VideoStream]) -> VideoStream | None:
+    """Return the stream that is the video: no cover, no still, not the small preview beside it."""
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, int, bool]:
+        codec = stream.codec_context
+        pixels = codec.width * codec.height if codec else 0
+        return codec is not None, stream.frames != 1, pixels, bool(stream.disposition & Disposition.default)
+
+    return max((each for each in streams if not each.disposition & _STILLS), key=rank, default=None)
+
+
+class open_video:  # noqa: N801 - reads as the verb it is at the call
+    """Open a container and its video stream; turn FFmpeg's errors into one clear line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> tuple[InputContainer, VideoStream]:
+        try:
+            self._container = av.open(file_url(self._path), metadata_errors="replace", options=_LIMIT)
+        except FileNotFoundError as error:
+            raise HeatpoolError(f"expected a video, {self._path} does not exist") from error
+        except (FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise HeatpoolError(f"expected a video, cannot open {self._path.name}: {reason}") from error
+        try:
+            return self._container, self._prepared()
+        except HeatpoolError:
+            self._container.close()
+            raise
+
+    def _prepared(self) -> VideoStream:
+        stream = choose_stream(self._container.streams.video)
+        if stream is None:
+            raise HeatpoolError(f"expected a video, {self._path.name} holds no video stream")
+        codec = stream.codec_context
+        if codec is None:
+            raise HeatpoolError(
+                f"expected a video, {self._path.name} is in a codec that FFmpeg does not know"
+            )
+        pixels, aspect = codec.width * codec.height, pixel_aspect(stream.sample_aspect_ratio)
+        if pixels * max(aspect, 1 / aspect) > MOST_PIXELS:
+            oblong = "" if aspect == 1 else f", each {aspect:.3g} times as wide as high"
+            raise HeatpoolError(
+                f"expected pictures of at most 8192 x 4096 pixels, {self._path.name} claims "
+                f"{codec.width} x {codec.height}{oblong}"
+            )
+        codec.options = _LIMIT  # for sizes that come later, inside the stream
+        # Small videos: one thread each, since whole clips are decoded side by side.
+        codec.thread_count = 0 if pixels > _THREADED_PIXELS else 1
+        return stream
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+
+def decode_stream(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decode packet by packet, so that a damaged packet costs its own frames and no others."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, FFmpegError):
+            break
+        try:
+            yield from packet.decode()
+        except FFmpegError:
+            continue  # the missing frame shows in the count, which the caller compares
