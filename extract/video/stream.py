@@ -6,7 +6,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -96,10 +95,18 @@ def _how_to_open(source: str) -> dict[str, Any]:
 
 
 def _decode(container: Any, stream: Any) -> Iterator[VideoFrame]:
+    shown = warned = False
     try:
         for packet in container.demux(stream):
-            with suppress(InvalidDataError):
-                yield from packet.decode()
+            try:
+                for frame in packet.decode():
+                    shown = True
+                    yield frame
+            except InvalidDataError as error:
+                # Who joins in the middle of a stream gets pieces of pictures first; that is no damage.
+                if shown and not warned:
+                    _log.warning("the stream has damaged pictures, which are left out (%s)", error.strerror)
+                    warned = True
     except FFmpegError:
         for frame in stream.decode(None):  # what the decoder still holds came before the break
             frame.time_base = stream.time_base  # unknown to PyAV without a packet: times would be NaN

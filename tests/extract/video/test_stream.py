@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 from av.video.frame import VideoFrame
 
+from heatpool.extract.video import stream
 from heatpool.extract.video.stream import (
     Backlog,
     TimedFrame,
@@ -101,6 +104,25 @@ def test_a_stream_that_breaks_off_gives_all_that_came(address: str) -> None:
         frames.extend(read_stream(f"{address}/broken.ts"))
     assert grey(frames) == list(range(30))
     np.testing.assert_allclose([time_s for time_s, _ in frames], np.arange(30) / 25, atol=1e-4)
+
+
+def test_damaged_pictures_are_left_out_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Packet:
+        def __init__(self, frame: str) -> None:
+            self.frame = frame
+
+        def decode(self) -> list[str]:
+            if not self.frame:
+                raise InvalidDataError(0, "Invalid data")
+            return [self.frame]
+
+    packets = [Packet(frame) for frame in ("", "first", "", "", "last")]
+    container = SimpleNamespace(demux=lambda stream: packets)
+    frames = stream._decode(container, SimpleNamespace())
+    assert next(frames) == "first"
+    assert not caplog.messages  # it was joined in the middle of a picture
+    assert list(frames) == ["last"]
+    assert caplog.messages == ["the stream has damaged pictures, which are left out (Invalid data)"]
 
 
 def test_a_playlist_does_not_lead_to_files(address: str) -> None:
