@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from heatpool.pool.levels import Levels
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
     "check_array",
 ]
 
-Precision = Literal["f2", "u1"]
+Precision = Literal["f2", "u1", "levels"]
 
 FIRST_COLUMNS: tuple[str, ...] = ("subject", "camera", "setup", "repeat")
 """Columns every manifest knows; free text per clip, empty when unknown."""
@@ -246,10 +247,11 @@ class StoreSpec:
         citation: of the data set, free text.
         source: where the clips come from, free text.
         rgb: what is stored of the pixels, None for nothing.
-        precision: of `pooled` on disk: f2 = float16; u1 = one byte per value, 256 levels per clip, person and
-            channel. Readers get float16 of both.
+        precision: of `pooled` on disk: f2 = float16; u1 = 256 levels per clip, person and channel; levels =
+            as `levels` says. Readers get float16 of each.
         tap_channels: channels of each tap, in order; together C. Empty where that is not known.
         map_mean: whether the means of the tapped maps are stored too.
+        levels: arrays that are stored as whole numbers, by name.
 
     Raises:
         ValueError: if a size is below 1, the precision is another one, or taps or joints do not fit.
@@ -273,10 +275,13 @@ class StoreSpec:
     map_mean: bool = False
     joint_names: tuple[str, ...] = ()
     edges: tuple[tuple[int, int], ...] = ()
+    levels: Mapping[str, Levels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
-            raise ValueError(f"expected precision f2 or u1, got {self.precision!r}")
+            raise ValueError(f"expected precision f2, u1 or levels, got {self.precision!r}")
+        if (self.precision == "levels") != ("pooled" in self.levels):
+            raise ValueError(f"expected levels of pooled with precision levels, got {dict(self.levels)}")
         if not isinstance(self.map_mean, bool):
             raise ValueError(f"expected map_mean to be true or false, got {self.map_mean!r}")
         if min(sizes := (self.persons, self.steps, self.joints, self.channels)) < 1:

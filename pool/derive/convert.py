@@ -2,48 +2,168 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from heatpool.pool.derive.build import OnClips, new_store
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Precision, Status
+from heatpool.pool.levels import (
+    Levels,
+    choose_levels,
+    choose_power_of_two,
+    count_float16,
+    parse_error,
+    round_float16,
+)
+from heatpool.pool.records import Status, StoreSpec
 from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.shard_writer import to_stored
 
-__all__ = ["convert_store"]
+__all__ = ["choose_store_levels", "convert_store", "convert_to_levels"]
+
+_BY_ERROR = ("pooled", "map_mean")
+_PX = 0.1
+"""Step of joints and boxes, in pixels of the largest frame."""
+_SCORE = 1 / 256
 
 
 def convert_store(
     store: FeatureStore,
     out: str | Path,
     *,
-    precision: Precision,
+    precision: str,
     overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
     """Write `store` to the folder `out` in another precision; pending clips stay pending.
 
-    From f2 to u1 the bytes are those that extraction with precision u1 gives. The way back does not
-    restore what u1 left out, and the new store says so in its configuration (`converted_from`).
+    From f2 to u1 the bytes are those that extraction with precision u1 gives. No way back restores what was
+    left out, and the new store says so in its configuration (`converted_from`).
 
     Args:
         store: where to read.
         out: folder to make.
-        precision: of the new store.
+        precision: f2, u1, `error:2%` (whole numbers in the coarsest equal steps whose relative error is 2 %),
+            `float16:2%` (float16 in steps of a power of two).
         overwrite: replace an existing heatpool store (and nothing else) at `out`.
         on_clips: progress.
 
     Raises:
-        HeatpoolError: if the store has this precision already or is damaged, or `out` cannot be made.
+        HeatpoolError: if the store has this precision already, is damaged or cannot be had with this error,
+            or `out` cannot be made.
     """
     if store.spec.precision == precision:
         raise HeatpoolError(f"{store.source.name}: is in precision {precision} already; copy it")
-    config = dict(store.spec.config)
-    if store.spec.precision == "u1":
-        config["converted_from"] = "u1"
-    spec = replace(store.spec, precision=precision, config=config)
+    spec = _from(store.spec)
+    if precision in ("f2", "u1"):
+        spec = replace(spec, precision=precision, levels={})
+        return _write(store, out, spec, overwrite=overwrite, on_clips=on_clips)
+    if not (wanted := parse_error(precision)):
+        raise HeatpoolError(f"expected precision f2, u1, error:2% or float16:2%, got {precision!r}")
+    if wanted[0] == "error":
+        levels = choose_store_levels(store, wanted[1])
+        return convert_to_levels(store, out, levels=levels, overwrite=overwrite, on_clips=on_clips)
+    chosen = {name: choose_power_of_two(counts, wanted[1]) for name, counts in _count(store).items()}
+    steps = {name: step for name, (step, _) in chosen.items()}
+    px = 2.0 ** np.floor(np.log2(_PX / _largest_side_px(store)))
+    rounded = {name: {"step": step, "error": error} for name, (step, error) in chosen.items()}
+    config = {**spec.config, "rounded": {**rounded, "keypoints": {"step": 2 * px}, "boxes": {"step": px}}}
+    spec = replace(spec, precision="f2", levels={}, config=config)
+    _write(store, out, spec, overwrite=overwrite, on_clips=on_clips, change=_rounder(steps, px))
+
+
+def choose_store_levels(store: FeatureStore, error: float) -> dict[str, Levels]:
+    """Steps of a store's arrays, by name: features as coarse as the error allows, places to 0.1 pixel.
+
+    Args:
+        store: all of it is read.
+        error: relative, of `pooled` and `map_mean`; 0.02 for 2 %.
+
+    Raises:
+        HeatpoolError: if 16 bits are too few for the error, or the store is damaged.
+    """
+    levels = {}
+    for name, counts in _count(store).items():
+        found = choose_levels(counts, error)
+        if found is None:
+            raise HeatpoolError(f"expected an error that 65,536 levels can keep to, got {error:.3%}; use f2")
+        levels[name] = found
+    px = _PX / _largest_side_px(store)
+    # 32 bits hold any float16 in these steps; the bytes that are always zero cost nothing once compressed.
+    return {**levels, "keypoints": Levels("int32", 2 * px, 0.0), "boxes": Levels("int32", px, 0.0)}
+
+
+def convert_to_levels(
+    store: FeatureStore,
+    out: str | Path,
+    *,
+    levels: Mapping[str, Levels],
+    overwrite: bool = False,
+    on_clips: OnClips = lambda count: None,
+) -> None:
+    """Write `store` to `out` in steps that `choose_store_levels` chose, for it or for a store of more clips.
+
+    Raises as `convert_store`.
+    """
+    spec = replace(_from(store.spec), precision="levels", levels=levels)
+    _write(store, out, spec, overwrite=overwrite, on_clips=on_clips, change=_with_few_scores)
+
+
+def _from(spec: StoreSpec) -> StoreSpec:
+    """The same with a note in its configuration of the precision that was lost before."""
+    if spec.precision == "f2":
+        return spec
+    lost = f"error:{spec.levels['pooled'].error:.3%}" if spec.levels else spec.precision
+    return replace(spec, config={**spec.config, "converted_from": lost})
+
+
+def _count(store: FeatureStore) -> dict[str, np.ndarray]:
+    """How often each float16 occurs in each array whose step follows from the error."""
+    names = [name for name in _BY_ERROR if name in store.layout.features]
+    counts = {name: np.zeros(1 << 16, np.int64) for name in names}
+    for _, arrays in store.iter_shards(names):
+        for name, values in arrays.items():
+            counts[name] += count_float16(values)
+    return counts
+
+
+def _largest_side_px(store: FeatureStore) -> int:
+    sides = np.concatenate([store.clips.width_px, store.clips.height_px])
+    return int(sides.max(initial=0)) or 1920
+
+
+Change = Callable[[dict[str, np.ndarray]], None]
+
+
+def _with_few_scores(arrays: dict[str, np.ndarray]) -> None:
+    """Round joint scores, which share the array and its fine step with the joints' places."""
+    scores = arrays["keypoints"][..., 2]
+    arrays["keypoints"][..., 2] = round_float16(scores, _SCORE)
+
+
+def _rounder(steps: Mapping[str, float], px: float) -> Change:
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        _with_few_scores(arrays)
+        for name, step in {**steps, "boxes": px}.items():
+            arrays[name] = round_float16(arrays[name], step)
+        arrays["keypoints"][..., :2] = round_float16(arrays["keypoints"][..., :2], 2 * px)
+
+    return change
+
+
+def _write(
+    store: FeatureStore,
+    out: str | Path,
+    spec: StoreSpec,
+    *,
+    overwrite: bool,
+    on_clips: OnClips,
+    change: Change = lambda arrays: None,
+) -> None:
     shard_clips = store.layout.shard_clips
     with new_store(
         out, spec=spec, index=store.clips.index, shard_clips=shard_clips, overwrite=overwrite
@@ -54,5 +174,6 @@ def convert_store(
             if any(result.status == Status.PENDING for result in results):
                 continue  # its record is gone or came after our look
             arrays = store.read(rows, store.layout.features)
+            change(arrays)
             writer.write_stored(shard, to_stored(writer.layout, arrays), results)
             on_clips(len(rows))

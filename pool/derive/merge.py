@@ -32,7 +32,7 @@ _BOXES = "boxes_sha256"
 _FREE_TEXTS = ("licence", "citation", "source")
 _ALIKE = (
     "persons", "steps", "joints", "channels", "skeleton", "backbone", "tap", "weights_sha256", "precision",
-    "rgb", "map_mean", "config",
+    "rgb", "map_mean", "levels", "config",
 )  # fmt: skip
 """Fields of a `StoreSpec` in which stores must agree to be merged; the file of boxes belongs to each part."""
 

@@ -34,9 +34,10 @@ from heatpool.pool.disk.locks import Lock, LockedError
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.folder import FolderSource, Source
+from heatpool.pool.store.arrays import create_feature_array
 from heatpool.pool.store.attributes import read_root
 from heatpool.pool.store.index import create_index, create_results
-from heatpool.pool.store.layout import JOURNAL, RESULT_DTYPES, Layout, create_feature_array
+from heatpool.pool.store.layout import JOURNAL, RESULT_DTYPES, Layout
 
 __all__ = ["CREATION", "CreationRecord", "digest_index", "fill_new", "lock_store", "replace_store"]
 

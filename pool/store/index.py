@@ -17,15 +17,8 @@ import zarr
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.layout import (
-    FEATURE_NAMES,
-    INDEX_CHUNK_CLIPS,
-    OPTIONAL_NAMES,
-    PART_NAMES,
-    RESULT_DTYPES,
-    Layout,
-    create_index_array,
-)
+from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS, create_index_array
+from heatpool.pool.store.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES, Layout
 
 __all__ = [
     "MAX_CATEGORIES",

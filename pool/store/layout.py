@@ -1,40 +1,31 @@
-"""Shape of the feature store on disk: its arrays, chunks and codecs.
+"""Shape of the feature store on disk: its arrays and files, for given sizes.
 
 Axis letters: N clips, M persons, T steps, V joints, C channels. The layout is specified in
-docs/format.md; this module is the only place that knows codec chains and file names.
+docs/format.md; this module is the only place that knows file names, arrays.py codec chains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
-import numpy as np
-import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec, ZstdCodec
-
+from heatpool.pool.levels import Levels
 from heatpool.pool.records import Precision, RgbSpec, StoreSpec
+from heatpool.pool.store.arrays import ArraySpec
 
 __all__ = [
     "FEATURE_NAMES",
     "FINISHED",
-    "INDEX_CHUNK_CLIPS",
     "JOURNAL",
     "OPTIONAL_NAMES",
     "PART_NAMES",
     "RESULT_DTYPES",
-    "ArraySpec",
     "Layout",
-    "create_array",
-    "create_feature_array",
-    "create_index_array",
 ]
 
 JOURNAL = "journal"
 FINISHED = "finished.json"
-INDEX_CHUNK_CLIPS = 65_536
 MAX_SHARD_CLIPS = 4_096
 
 FEATURE_NAMES: tuple[str, ...] = ("pooled", "keypoints", "boxes", "mask", "time_s")
@@ -54,42 +45,6 @@ RESULT_DTYPES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class ArraySpec:
-    """One feature array: everything zarr needs to create it, for any number of clips.
-
-    Attributes:
-        name: array name in the store.
-        dims: dimension names, `clip` first.
-        item_shape: shape of one clip.
-        dtype: numpy dtype string.
-        fill: value of what is not stored.
-        order: axis order inside a chunk as stored (step last, so that time runs fastest).
-        sharded: chunk = one person (of `rgb_jpeg`: one crop) of one clip, gathered in a shard file;
-            otherwise the chunk is the whole shard.
-        attributes: description of the array for its readers.
-        level: of blosc's compression, 1 to 9.
-    """
-
-    name: str
-    dims: tuple[str, ...]
-    item_shape: tuple[int, ...]
-    dtype: str
-    fill: float | bool
-    order: tuple[int, ...]
-    sharded: bool
-    attributes: Mapping[str, object]
-    level: int = 7
-
-    def shard(self, shard_clips: int) -> tuple[int, ...]:
-        """Shape of what one shard file holds."""
-        return (shard_clips, *self.item_shape)
-
-    def chunk(self, shard_clips: int) -> tuple[int, ...]:
-        """Shape of what is compressed as one piece."""
-        return (1, 1, *self.item_shape[1:]) if self.sharded else self.shard(shard_clips)
-
-
-@dataclass(frozen=True)
 class Layout:
     """Sizes of a store and the division of its clips into shards.
 
@@ -103,6 +58,7 @@ class Layout:
         precision: of `pooled` on disk, see `StoreSpec`.
         rgb: what is stored of the pixels, None for nothing.
         map_mean: whether the means of the tapped maps are stored.
+        levels: arrays that are stored as whole numbers, by name.
 
     Raises:
         ValueError: if `clips` is negative, `shard_clips` is not in 1..4096 or M exceeds 255.
@@ -117,6 +73,7 @@ class Layout:
     precision: Precision = "f2"
     rgb: RgbSpec | None = None
     map_mean: bool = False
+    levels: Mapping[str, Levels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.clips < 0:
@@ -131,7 +88,7 @@ class Layout:
     def of(cls, spec: StoreSpec, *, clips: int, shard_clips: int) -> Layout:
         """Layout for `clips` clips of the sizes named in `spec`."""
         sizes = (spec.persons, spec.steps, spec.joints, spec.channels)
-        return cls(clips, *sizes, shard_clips, spec.precision, spec.rgb, spec.map_mean)
+        return cls(clips, *sizes, shard_clips, spec.precision, spec.rgb, spec.map_mean, spec.levels)
 
     @property
     def shards(self) -> int:
@@ -199,7 +156,11 @@ class Layout:
         return tuple(part.name for part in self._parts(self.features[name]))
 
     def _parts(self, spec: ArraySpec) -> tuple[ArraySpec, ...]:
-        if spec.name != "pooled" or self.precision == "f2":
+        if spec.name in self.levels:
+            levels = self.levels[spec.name]
+            scaled = {**spec.attributes, "scale_factor": levels.step}
+            return (replace(spec, dtype=levels.dtype, fill=0, level=8, attributes=scaled),)
+        if spec.name != "pooled" or self.precision != "u1":
             return (spec,)
         described = {
             "description": "changes of the level along time, modulo 256; pooled = offset + scale * level"
@@ -236,64 +197,3 @@ def _rgb_arrays(rgb: RgbSpec | None) -> tuple[ArraySpec, ...]:
     attributes = {"description": f"{rgb.kind} embeddings of {crops}", "missing": "0 where nobody was found"}
     dims = ("clip", "rgb_frame", "rgb_channel")
     return (ArraySpec("rgb", dims, shape, "float16", 0.0, order, False, attributes),)
-
-
-def create_array(group: zarr.Group, name: str, dims: tuple[str, ...], **options: Any) -> zarr.Array[Any]:
-    """Create an array with this format's file naming (`c.0.0`: one flat folder per array)."""
-    return group.create_array(
-        name,
-        dimension_names=dims,
-        chunk_key_encoding={"name": "default", "separator": "."},
-        **options,
-    )
-
-
-def create_feature_array(
-    group: zarr.Group, spec: ArraySpec, *, clips: int, shard_clips: int
-) -> zarr.Array[Any]:
-    """Create one feature array for `clips` clips; nothing but its metadata is written."""
-    chunk = spec.chunk(shard_clips)
-    size = np.dtype(spec.dtype).itemsize
-    # One blosc block per chunk: the planes of the byte shuffle stay whole, and the bytes do not
-    # depend on the number of threads.
-    blosc = BloscCodec(
-        typesize=size,
-        cname="zstd",
-        clevel=spec.level,
-        shuffle="shuffle" if size > 1 else "noshuffle",
-        blocksize=int(np.prod(chunk)) * size,
-    )
-    transposed = spec.order != tuple(range(len(spec.order)))
-    return create_array(
-        group,
-        spec.name,
-        spec.dims,
-        shape=(clips, *spec.item_shape),
-        dtype=spec.dtype,
-        fill_value=spec.fill,
-        chunks=chunk,
-        shards=spec.shard(shard_clips) if spec.sharded else None,
-        filters=[TransposeCodec(order=spec.order)] if transposed else [],
-        compressors=[blosc, Crc32cCodec()],
-        attributes=dict(spec.attributes),
-        config={"write_empty_chunks": False},
-    )
-
-
-def create_index_array(
-    group: zarr.Group, name: str, *, clips: int, dtype: Any, fill: Any, attributes: Mapping[str, object]
-) -> zarr.Array[Any]:
-    """Create an array of one value per clip, in chunks of 65,536 clips, all chunks stored."""
-    return create_array(
-        group,
-        name,
-        ("clip",),
-        shape=(clips,),
-        dtype=dtype,
-        fill_value=fill,
-        chunks=(min(max(clips, 1), INDEX_CHUNK_CLIPS),),
-        filters=[],
-        compressors=[ZstdCodec(level=5), Crc32cCodec()],
-        attributes=dict(attributes),
-        config={"write_empty_chunks": True},
-    )

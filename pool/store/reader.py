@@ -14,10 +14,10 @@ from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
 from heatpool.pool.store.array_view import FeatureArray, to_xarray
+from heatpool.pool.store.arrays import ArraySpec
 from heatpool.pool.store.clip_table import ClipTable, Rows, SplitName
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
-from heatpool.pool.store.layout import ArraySpec
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
 
 if TYPE_CHECKING:

@@ -44,6 +44,8 @@ class FeatureReader:
             HeatpoolError: if the shard is damaged.
         """
         parts = [self.read_stored(part, shard, rows) for part in self.layout.parts(name)]
+        if name in self.layout.levels:
+            return self.layout.levels[name].to_values(parts[0])
         return parts[0] if len(parts) == 1 else dequantise(*parts)
 
     def read_stored(self, name: str, shard: int, rows: np.ndarray | None = None) -> np.ndarray:

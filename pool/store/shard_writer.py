@@ -20,9 +20,10 @@ from heatpool.pool.disk.files import flush_file, flush_folder, hash_file, scratc
 from heatpool.pool.disk.locks import Lock
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
+from heatpool.pool.store.arrays import ArraySpec, create_feature_array
 from heatpool.pool.store.attributes import code_version
 from heatpool.pool.store.journal import ShardRecord, record_key
-from heatpool.pool.store.layout import FINISHED, JOURNAL, ArraySpec, Layout, create_feature_array
+from heatpool.pool.store.layout import FINISHED, JOURNAL, Layout
 from heatpool.pool.store.quantise import FLOAT16_MAX, quantise
 
 __all__ = ["ShardWriter", "stack_features", "to_stored"]
@@ -79,8 +80,11 @@ def to_stored(layout: Layout, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
     """Arrays as `layout.stored` has them from arrays as `layout.features` has them."""
     stored: dict[str, np.ndarray] = {}
     for name, values in arrays.items():
-        parts = layout.parts(name)
-        stored |= zip(parts, quantise(values) if len(parts) > 1 else (values,), strict=True)
+        parts, levels = layout.parts(name), layout.levels.get(name)
+        if levels:
+            stored[name] = levels.to_levels(values)
+        else:
+            stored |= zip(parts, quantise(values) if len(parts) > 1 else (values,), strict=True)
     return stored
 
 

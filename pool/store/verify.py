@@ -15,12 +15,13 @@ from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive_format import CARD
 from heatpool.pool.sources.folder import FolderSource
+from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
 from heatpool.pool.store.attributes import layout_from_attributes, read_root
 from heatpool.pool.store.create import CREATION, CreationRecord
 from heatpool.pool.store.finish import FAILURES, derive
 from heatpool.pool.store.index import IndexReader
 from heatpool.pool.store.journal import examine_shard, record_key, recorded_shards
-from heatpool.pool.store.layout import FINISHED, INDEX_CHUNK_CLIPS, RESULT_DTYPES, Layout
+from heatpool.pool.store.layout import FINISHED, RESULT_DTYPES, Layout
 
 __all__ = [
     "BESIDE",
