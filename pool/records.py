@@ -300,6 +300,13 @@ class StoreSpec:
         return Skeleton.of(self.skeleton, self.joint_names, self.edges, joints=self.joints)
 
     @property
+    def precision_text(self) -> str:
+        """The precision and its error in words."""
+        if not self.levels:
+            return self.precision
+        return f"{self.precision} ({self.levels['pooled'].dtype}, error {self.levels['pooled'].error:.2%})"
+
+    @property
     def tap_names(self) -> tuple[str, ...]:
         """Names of the taps, in the order of their channels."""
         return tuple(self.tap.split("+"))

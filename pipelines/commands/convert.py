@@ -7,6 +7,8 @@ import logging
 from heatpool.pipelines.options import ConvertOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.derive.convert import convert_store
+from heatpool.pool.disk.atomic import refuse_existing
+from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["run"]
@@ -18,17 +20,34 @@ def run(options: ConvertOptions) -> int:
     """Convert a store.
 
     Raises:
-        HeatpoolError: if it has this precision already, is damaged, or the output cannot be made.
+        HeatpoolError: if it has this precision already, is damaged, the run does not fit it, or the output
+            cannot be made.
     """
+    refuse_existing(options.out, options.overwrite)
     store = FeatureStore.open(options.store)
+    precision = options.precision or _precision_like(options, store)
     with Progress("convert", len(store), "clips", quiet=options.quiet) as progress:
         convert_store(
-            store,
-            options.out,
-            precision=options.precision,
-            overwrite=options.overwrite,
-            on_clips=progress.step,
+            store, options.out, precision=precision, overwrite=options.overwrite, on_clips=progress.step
         )
-    before, after = (sum(each.bytes_by_array().values()) for each in (store, FeatureStore.open(options.out)))
+    made = FeatureStore.open(options.out)
+    before, after = (sum(each.bytes_by_array().values()) for each in (store, made))
     _log.info(f"{options.out}: {after:,} bytes, {before:,} before")
     return 0
+
+
+def _precision_like(options: ConvertOptions, store: FeatureStore) -> str:
+    """Print how a run's accuracy changes with the error; return the coarsest precision that keeps it."""
+    from heatpool.pipelines.training.accuracy_curve import ERRORS, trace_accuracy
+
+    assert options.like_accuracy is not None
+    with Progress("accuracy", 1 + len(ERRORS), "precisions", quiet=options.quiet) as progress:
+        curve = trace_accuracy(
+            options.like_accuracy, store, device=options.device, on_point=lambda: progress.step(1)
+        )
+    print(curve)
+    if not (error := curve.coarsest.error):
+        raise HeatpoolError(
+            f"accuracy on val falls with an error of {ERRORS[0]:.1%} already: keep the store as it is"
+        )
+    return f"error:{100 * error:g}%"

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
 
-from heatpool.pipelines.options.shared import OutputOptions
+from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.shared import DeviceOptions, OutputOptions
 
 __all__ = ["ConvertOptions"]
 
 
 @dataclass(frozen=True)
-class ConvertOptions(OutputOptions):
+class ConvertOptions(DeviceOptions, OutputOptions):
     """Write a feature store again in another precision.
 
     Attributes:
         store: feature store, archive or address
         out: store to write
-        precision: f2 = float16; u1 = a byte per value, 256 levels per clip, person and channel, half the size
+        precision: f2 = float16; u1 = a byte per value, 256 levels per clip, person and channel;
+            error:2% = whole numbers in the coarsest equal steps of that relative error, which xarray and GDAL
+            decode by themselves; float16:2% = float16 in steps of a power of two, which need no decoding
+        like_accuracy: run trained on these features: take the coarsest error:… at which its accuracy on val
+            does not fall, and print the curve
     """
 
     store: str
     out: Path
     _: KW_ONLY
-    precision: Literal["f2", "u1"]
+    precision: str | None = None
+    like_accuracy: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.precision is None) == (self.like_accuracy is None):
+            raise OptionError("expected --precision or --like-accuracy, one of them")

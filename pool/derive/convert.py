@@ -23,7 +23,7 @@ from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.shard_writer import to_stored
 
-__all__ = ["choose_store_levels", "convert_store", "convert_to_levels"]
+__all__ = ["choose_store_levels", "convert_store", "convert_to_levels", "count_store"]
 
 _BY_ERROR = ("pooled", "map_mean")
 _PX = 0.1
@@ -64,10 +64,15 @@ def convert_store(
         return _write(store, out, spec, overwrite=overwrite, on_clips=on_clips)
     if not (wanted := parse_error(precision)):
         raise HeatpoolError(f"expected precision f2, u1, error:2% or float16:2%, got {precision!r}")
+    if store.spec.levels and (had := store.spec.levels["pooled"].error) >= wanted[1]:
+        raise HeatpoolError(
+            f"{store.source.name}: its features have an error of {had:.2%} already, {precision} leaves less; "
+            "convert the store that it was made of"
+        )
     if wanted[0] == "error":
-        levels = choose_store_levels(store, wanted[1])
+        levels = choose_store_levels(store, wanted[1], counts=count_store(store))
         return convert_to_levels(store, out, levels=levels, overwrite=overwrite, on_clips=on_clips)
-    chosen = {name: choose_power_of_two(counts, wanted[1]) for name, counts in _count(store).items()}
+    chosen = {name: choose_power_of_two(counts, wanted[1]) for name, counts in count_store(store).items()}
     steps = {name: step for name, (step, _) in chosen.items()}
     px = 2.0 ** np.floor(np.log2(_PX / _largest_side_px(store)))
     rounded = {name: {"step": step, "error": error} for name, (step, error) in chosen.items()}
@@ -76,19 +81,22 @@ def convert_store(
     _write(store, out, spec, overwrite=overwrite, on_clips=on_clips, change=_rounder(steps, px))
 
 
-def choose_store_levels(store: FeatureStore, error: float) -> dict[str, Levels]:
+def choose_store_levels(
+    store: FeatureStore, error: float, *, counts: Mapping[str, np.ndarray]
+) -> dict[str, Levels]:
     """Steps of a store's arrays, by name: features as coarse as the error allows, places to 0.1 pixel.
 
     Args:
-        store: all of it is read.
+        store: whose frame sizes are looked at.
         error: relative, of `pooled` and `map_mean`; 0.02 for 2 %.
+        counts: of the store, by `count_store`.
 
     Raises:
-        HeatpoolError: if 16 bits are too few for the error, or the store is damaged.
+        HeatpoolError: if 16 bits are too few for the error.
     """
     levels = {}
-    for name, counts in _count(store).items():
-        found = choose_levels(counts, error)
+    for name, of_array in counts.items():
+        found = choose_levels(of_array, error)
         if found is None:
             raise HeatpoolError(f"expected an error that 65,536 levels can keep to, got {error:.3%}; use f2")
         levels[name] = found
@@ -121,8 +129,12 @@ def _from(spec: StoreSpec) -> StoreSpec:
     return replace(spec, config={**spec.config, "converted_from": lost})
 
 
-def _count(store: FeatureStore) -> dict[str, np.ndarray]:
-    """How often each float16 occurs in each array whose step follows from the error."""
+def count_store(store: FeatureStore) -> dict[str, np.ndarray]:
+    """How often each float16 occurs, (65536,) int64, in each array whose step follows from an error.
+
+    Raises:
+        HeatpoolError: if the store is damaged.
+    """
     names = [name for name in _BY_ERROR if name in store.layout.features]
     counts = {name: np.zeros(1 << 16, np.int64) for name in names}
     for _, arrays in store.iter_shards(names):

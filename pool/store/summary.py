@@ -86,7 +86,7 @@ def summarise_store(store: FeatureStore) -> StoreSummary:
     return StoreSummary(
         name=store.source.name,
         shape=(len(store), spec.persons, spec.steps, spec.joints, spec.channels),
-        precision=spec.precision,
+        precision=spec.precision_text,
         usable=len(rows),
         unlabelled=int((clips.label < 0).sum()),
         statuses=_count_statuses(status),
