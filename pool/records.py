@@ -250,6 +250,8 @@ class StoreSpec:
             channel. Readers get float16 of both.
         tap_channels: channels of each tap, in order; together C. Empty where that is not known.
         map_mean: whether the means of the tapped maps are stored too.
+        versions: by name of each package that made the numbers, each version of it that had a part; empty
+            where that is not known.
 
     Raises:
         ValueError: if a size is below 1, the precision is another one, or taps or joints do not fit.
@@ -273,6 +275,7 @@ class StoreSpec:
     map_mean: bool = False
     joint_names: tuple[str, ...] = ()
     edges: tuple[tuple[int, int], ...] = ()
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):

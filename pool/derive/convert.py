@@ -43,7 +43,7 @@ def convert_store(
     config = dict(store.spec.config)
     if store.spec.precision == "u1":
         config["converted_from"] = "u1"
-    spec = replace(store.spec, precision=precision, config=config)
+    spec = replace(store.spec, precision=precision, config=config, versions=store.versions)
     shard_clips = store.layout.shard_clips
     with new_store(
         out, spec=spec, index=store.clips.index, shard_clips=shard_clips, overwrite=overwrite

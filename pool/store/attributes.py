@@ -12,6 +12,7 @@ from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import RgbSpec, StoreSpec
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.versions import parse_versions
 
 __all__ = [
     "FORMAT",
@@ -50,6 +51,8 @@ def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[st
         optional["tap_channels"] = list(spec.tap_channels)
     if spec.map_mean:
         optional["map_mean"] = True
+    if spec.versions:
+        optional["versions"] = {name: list(versions) for name, versions in sorted(spec.versions.items())}
     if not spec.graph.known_by_name:
         optional["edges"] = [list(edge) for edge in spec.edges]
     return {
@@ -86,13 +89,15 @@ def layout_from_attributes(attributes: Mapping[str, Any]) -> Layout:
     return Layout(**_fields_of(Layout, attributes))
 
 
-_OPTIONAL = ("rgb", "precision", "tap_channels", "map_mean", "joint_names", "edges")
+_OPTIONAL = ("rgb", "precision", "tap_channels", "map_mean", "joint_names", "edges", "versions")
 
 
 def _fields_of(record: type[StoreSpec] | type[Layout], attributes: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: attributes[name] for name in record.__dataclass_fields__ if name in attributes}
     if "tap_channels" in values:
         values["tap_channels"] = tuple(values["tap_channels"])
+    if "versions" in values:
+        values["versions"] = parse_versions(values["versions"])
     names = values.pop("joint_names", ())  # without edges beside them they are COCO's, whatever V is
     if "edges" in values:
         values |= {"joint_names": tuple(names), "edges": tuple(map(tuple, values["edges"]))}
