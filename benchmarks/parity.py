@@ -22,11 +22,12 @@ import numpy as np
 import onnx
 import torch
 
+from heatpool.extract.datasets.boxes import read_boxes
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.slots import SELECTIONS, select_first, select_tracked
+from heatpool.extract.networks.boxes_file import BoxesFile
 from heatpool.extract.networks.crops import crop_affines
-from heatpool.extract.networks.detectors import BoxesFile
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.networks.hrnet.weights import load_network
@@ -144,7 +145,8 @@ def other_person(found: list[Detections]) -> float:
 def rows(arguments: argparse.Namespace) -> Iterator[list[str]]:
     """Table rows: clip, fault, figures."""
     videos: list[Path] = arguments.videos
-    detector = BoxesFile(arguments.boxes, videos=videos, root=Path())
+    given = read_boxes(arguments.boxes, videos=videos, root=Path())
+    detector = BoxesFile(given.clips, given.source)
     backbones: dict[str, PoseBackbone] = {}
     if arguments.onnx:
         backbones["eval"] = OnnxBackbone(arguments.onnx, (arguments.tap,))

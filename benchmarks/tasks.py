@@ -58,7 +58,7 @@ class NoShard(Shard):
 
 def no_networks(threads: int, number: int) -> Networks:
     """Build nothing."""
-    return Networks(estimator=None)  # type: ignore[arg-type]
+    return Networks(estimator=None, versions={})  # type: ignore[arg-type]
 
 
 def make_manifest(folder: Path, clips: int) -> Manifest:
@@ -150,7 +150,7 @@ def hand_all_at_once(shards: int, workers: int) -> dict[str, float]:
 
 
 def _answer(shard: int) -> ShardCounts:
-    return ShardCounts(shard, 64, 0, 6592, 0.0, f"worker {os.getpid()}", again=False)
+    return ShardCounts(shard, 64, 0, 6592, 0.0, f"worker {os.getpid()}", again=False, versions={})
 
 
 def main() -> None:

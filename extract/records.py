@@ -26,6 +26,7 @@ __all__ = [
     "FramePersons",
     "PoseBackbone",
     "PoseBatch",
+    "Refinement",
 ]
 
 
@@ -59,10 +60,12 @@ class Detections:
     Attributes:
         boxes_xyxy_px: (D, 4) float32, x1 < x2 and y1 < y2.
         scores: (D,) float32 in [0, 1], falling.
+        note: why there is none, where the detector can tell more than that it found none.
     """
 
     boxes_xyxy_px: np.ndarray
     scores: np.ndarray
+    note: str = ""
 
     def __post_init__(self) -> None:
         check_array("boxes_xyxy_px", self.boxes_xyxy_px, (None, 4), np.float32)
@@ -86,6 +89,12 @@ Alignment = Literal["corner", "centre", "udp"]
 HRNet, GluonCV and the MSRA codec of mmpose; centre: at (i + 1/2) W / w - 1/2, the middle of the pixels that
 it covers; udp: at i (W - 1) / (w - 1), as in unbiased data processing (ViTPose), whose crops are cut so."""
 
+Refinement = Literal["none", "quarter", "dark", "dark-udp", "dark-hf"]
+"""How a joint is found between the cells of its heatmap. none: it is at its highest cell, as in GluonCV; quarter:
+a quarter cell towards the higher neighbour, as in HRNet; the others: at the peak of a parabola through the
+logarithm of the smoothed map: dark as in mmpose's MSRA codec, dark-udp as in its UDP codec, dark-hf as in
+transformers, which smooths less."""
+
 
 @dataclass(frozen=True)
 class CropSpec:
@@ -98,6 +107,7 @@ class CropSpec:
         std: per RGB channel, divided by.
         padding: the box, widened to the crop's aspect, is enlarged by this factor.
         alignment: of the network's heatmaps; udp also decides how crops are cut.
+        refinement: of joints between the cells of its heatmaps.
     """
 
     height_px: int
@@ -106,6 +116,7 @@ class CropSpec:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     padding: float = 1.25
     alignment: Alignment = "corner"
+    refinement: Refinement = "quarter"
 
 
 @dataclass(frozen=True, eq=False)

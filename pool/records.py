@@ -252,6 +252,8 @@ class StoreSpec:
         tap_channels: channels of each tap, in order; together C. Empty where that is not known.
         map_mean: whether the means of the tapped maps are stored too.
         levels: arrays that are stored as whole numbers, by name.
+        versions: by name of each package that made the numbers, each version of it that had a part; empty
+            where that is not known.
 
     Raises:
         ValueError: if a size is below 1, the precision is another one, or taps or joints do not fit.
@@ -276,6 +278,7 @@ class StoreSpec:
     joint_names: tuple[str, ...] = ()
     edges: tuple[tuple[int, int], ...] = ()
     levels: Mapping[str, Levels] = field(default_factory=dict)
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):

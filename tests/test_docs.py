@@ -6,8 +6,11 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -15,13 +18,18 @@ import heatpool
 from heatpool.extract.demo.dataset import DemoSpec, render_demo
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.command_table import COMMANDS
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.writer import StoreWriter
 from tests.paths import ROOT
 from tests.pipelines.training.train_cases import make_store
+from tests.pool.store.store_cases import make_clip, make_index, make_spec
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+
+FORMAT_STORES = {"features.zarr": "f2", "small.zarr": "u1"}
 
 
 def _name(page: Path) -> str:
@@ -42,18 +50,21 @@ def test_the_example_of_python_md_runs(tmp_path: Path) -> None:
     assert (tmp_path / "features.hpz").is_file()
 
 
-def run_commands(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_commands(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Do a page from top to bottom in a folder: write its CSV blocks, run its Python and the commands of sh.
 
-    A file is called by the last name in code before its block.
+    A file is called by the last name in code before its block. Returns the names that each block of Python
+    leaves.
     """
     monkeypatch.chdir(folder)
+    left: list[dict[str, Any]] = []
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for before, kind, block in re.findall(
         r"(.*?)^```(sh|csv|python)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE
     ):
         if kind == "python":
-            exec(compile(block, page, "exec"), {})
+            left.append({})
+            exec(compile(block, page, "exec"), left[-1])
             continue
         if kind == "csv":
             (folder / re.findall(r"`([\w.]+)`", before)[-1]).write_text(block, encoding="utf-8")
@@ -62,6 +73,7 @@ def run_commands(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
             program, *words = shlex.split(command, comments=True)
             assert program == "heatpool"
             assert main(words) == 0, command
+    return left
 
 
 def test_the_commands_of_labels_md_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +97,44 @@ def test_the_commands_of_training_md_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert heatpool.load_run("mine").model == "mlp"
     assert Path("elsewhere/evaluation.json").is_file()
     assert "probe" in Path("compared.html").read_text(encoding="utf-8")
+
+
+def make_noise(path: Path, precision: str) -> FeatureStore:
+    """A store of 11 clips whose features go up and down, so that the levels of `u1` wrap."""
+    spec, rng = make_spec(joints=17, skeleton="coco17", precision=precision), np.random.default_rng(0)
+    with StoreWriter.create(path, spec=spec, index=make_index(11), shard_clips=4) as writer:
+        for shard in writer.pending_shards():
+            clips = []
+            for features, result in (make_clip(spec, row) for row in writer.shard_rows(shard)):
+                if features is not None:
+                    noise = rng.normal(0, 9, features.pooled.shape).astype("f4") * (features.pooled > 0)
+                    features = replace(features, pooled=noise)
+                clips.append((features, result))
+            writer.write_shard(shard, [clip[0] for clip in clips], [clip[1] for clip in clips])
+        writer.finish()
+    return FeatureStore.open(path)
+
+
+def test_the_recipes_of_format_md_give_our_own_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xarray")
+    full, small = (make_noise(tmp_path / name, each) for name, each in FORMAT_STORES.items())
+    own, _, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
+    want = {store: np.asarray(store["pooled"]).view("u2") for store in (full, small)}
+
+    def same(found: Any, expected: np.ndarray) -> bool:
+        return found.dtype == np.float16 and np.array_equal(np.asarray(found).view("u2"), expected)
+
+    assert same(own["pooled"], want[full][:8, 0])
+    assert same(plain["data"].pooled, want[full])
+    assert plain["subjects"] == [name for name in full.clips.column("subject") if name]
+    assert same(zarr_alone["first_shard"], want[full][:4])
+    assert lazy["pooled"].dims == ("clip", "person", "step", "joint", "channel")
+    assert lazy["pooled"].chunks is not None
+    assert same(lazy["pooled"], want[small])
+    assert same(lazy["four"], want[small][:4])
+    assert same(zarr_u1["pooled"], want[small][:4])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

@@ -22,6 +22,7 @@ __all__ = ["list_boris"]
 
 _SUFFIXES = (".boris", ".csv", ".tsv", ".txt")
 _NOBODY = "No focal subject"
+_TIMES = ("time", "start (s)", "stop (s)", "time offset (s)")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _pair(events: Iterable[_Event]) -> Iterator[ClipRow]:
 
 def _table(path: Path) -> Iterator[ClipRow]:
     """Read a table of events, single or aggregated; before version 8 other lines stand above the header."""
-    with open_table(path, needed=("Subject", "Behavior")) as (header, rows):
+    with open_table(path, needed=("Subject", "Behavior"), numbers=_TIMES) as (header, rows):
         if {"Start (s)", "Stop (s)", "Media file name"} <= set(header):
             for line, row in rows:
                 yield _aggregated(row, f"line {line} of {path.name}")

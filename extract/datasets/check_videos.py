@@ -16,6 +16,7 @@ from av.error import FFmpegError
 
 from heatpool.extract.video.container import file_url, open_video
 from heatpool.extract.video.display import Display, pixel_aspect
+from heatpool.extract.video.hdr import hdr_kind
 from heatpool.extract.video.picture_names import find_pictures, is_pictures
 from heatpool.extract.video.pictures import iter_pictures
 from heatpool.extract.video.reader import probe
@@ -42,6 +43,7 @@ class VideoReport:
         rotation_deg: turn that players (and extraction) apply, counter-clockwise: 0, 90, 180 or 270.
         mirrored: 1 where they mirror the picture left-right after that, else 0.
         pixel_aspect: width over height of a pixel, by which they scale the picture; 1 where it is square.
+        hdr: pq or hlg where the pictures are of high dynamic range, which extraction converts, else "".
         codec: FFmpeg's name.
         sha256: of the content; "" where no other file has as many bytes, so that it cannot be a duplicate.
     """
@@ -58,6 +60,7 @@ class VideoReport:
     rotation_deg: int = 0
     mirrored: int = 0
     pixel_aspect: float = 1.0
+    hdr: str = ""
     codec: str = ""
     sha256: str = ""
 
@@ -177,7 +180,8 @@ def _inspect(report: VideoReport, decode: bool) -> VideoReport:
                 if not decoded:
                     shown = Display.of(frame)
                     turn_deg, mirrored = 90 * shown.quarter_turns, int(shown.mirrored)
-                    report = replace(report, rotation_deg=turn_deg, mirrored=mirrored)
+                    hdr = hdr_kind(frame)
+                    report = replace(report, rotation_deg=turn_deg, mirrored=mirrored, hdr=hdr)
                 decoded += 1
                 corrupt += frame.is_corrupt
                 if not decode:

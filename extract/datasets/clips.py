@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -10,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from heatpool.extract.datasets.labels import Labels
+from heatpool.extract.datasets.labels import Labels, plain_names
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
 __all__ = [
-    "COLUMNS", "SPLIT_WORDS", "VIDEO_SUFFIXES", "Clip", "distinct_clips", "label_clips", "make_clip",
+    "COLUMNS", "NUMBERS", "VIDEO_SUFFIXES", "Clip", "distinct_clips", "label_clips", "make_clip",
     "unique_ids", "window_name", "without_suffix",
 ]  # fmt: skip
+
+_log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -30,12 +33,8 @@ VIDEO_SUFFIXES = frozenset(
 COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons", "fps")
 """Columns that say what a clip is; `path` alone is required."""
 
-SPLIT_WORDS: Mapping[str, Split] = {
-    **dict.fromkeys(("train", "training"), Split.TRAIN),
-    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Split.VAL),
-    **dict.fromkeys(("test", "testing"), Split.TEST),
-}
-"""What data sets call their splits, in small letters."""
+NUMBERS = ("start_s", "end_s", "persons", "fps")
+"""Columns that hold numbers, whose commas may be decimal; those of names and labels are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +91,8 @@ def make_clip(
     stated = row.get("class_name", "")
     if stated and name and stated != name:
         raise HeatpoolError(
-            f"expected numbers in column label beside column class_name, got {name!r} and {stated!r} "
-            f"in {where}"
+            f"expected numbers from 0 on in column label beside column class_name, or no column label, got "
+            f"{name!r} and {stated!r} in {where}"
         )
     fps = _number(row, "fps", where) or 0.0
     return Clip(
@@ -139,13 +138,14 @@ def unique_ids(ids: Sequence[str], paths: Sequence[str]) -> list[str]:
 
 
 def distinct_clips(
-    clips: Sequence[Clip], paths: Sequence[str], *, windows: Sequence[bool] = ()
+    clips: Sequence[Clip], paths: Sequence[str], *, places: Sequence[str], windows: Sequence[bool] = ()
 ) -> list[Clip]:
     """Tell clips of one name apart: by their paths, by `name@start-end` in seconds, then by their classes.
 
     Args:
         clips: called by their own ids or their videos.
         paths: of their videos, as they are written down.
+        places: where each is written down, to name those that stand twice with two classes.
         windows: whether a clip is called by its window in any case; default: none is.
     """
     ids = [clip.clip_id for clip in clips]
@@ -159,6 +159,7 @@ def distinct_clips(
         for name, clip, always in zip(ids, clips, windows or [False] * len(ids), strict=True)
     ]
     times = Counter(ids)
+    _say_two_classes(clips, ids, times, places)
     ids = [
         f"{name} {clip.class_name or clip.label}" if times[name] > 1 and clip.label >= 0 else name
         for name, clip in zip(ids, clips, strict=True)
@@ -167,6 +168,21 @@ def distinct_clips(
         clip if clip.clip_id == name else replace(clip, clip_id=name)
         for clip, name in zip(clips, ids, strict=True)
     ]
+
+
+def _say_two_classes(
+    clips: Sequence[Clip], ids: Sequence[str], times: Mapping[str, int], places: Sequence[str]
+) -> None:
+    """Say which lines give the same piece of a video several classes: all but one may be slips."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(ids):
+        if times[name] > 1:
+            rows[name].append(row)
+    several = [each for each in rows.values() if len({clips[row].label for row in each}) > 1]
+    if several:
+        shown = ", ".join(f"{clips[row].class_name or clips[row].label} in {places[row]}" for row in several[0])
+        more = f" (and {len(several) - 1} more such clips)" if len(several) > 1 else ""
+        _log.warning("%s has several classes: %s; each is a clip of its own%s", ids[several[0][0]], shown, more)
 
 
 def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
@@ -184,16 +200,30 @@ def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
     return value
 
 
-def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[str, ...]]:
+def label_clips(
+    clips: Sequence[Clip], source: str, *, known: Sequence[str] = ()
+) -> tuple[list[Clip], tuple[str, ...]]:
     """Give every clip a label and name that agree; return the class names in label order.
 
-    Labels are kept if any clip has one, else the class names are numbered in alphabetical order.
+    Labels are kept if any clip has one, else the class names are numbered: in the order of `known`, others
+    behind in alphabetical order.
+
+    Args:
+        clips: of a data set.
+        source: where they stand, for messages.
+        known: classes of a store that the clips are for, in its order.
 
     Raises:
-        HeatpoolError: if a label has two names or a name has none; `source` says where.
+        HeatpoolError: if a label has two names, a name two labels or none.
     """
+    kept = plain_names({clip.class_name for clip in clips}, source, known=known)
+    clips = [
+        clip if clip.class_name == kept[clip.class_name] else replace(clip, class_name=kept[clip.class_name])
+        for clip in clips
+    ]
     if all(clip.label < 0 for clip in clips):
-        names = sorted({clip.class_name for clip in clips if clip.class_name})
+        used = set(kept.values()) - {""}
+        names = [*(name for name in known if name in used), *sorted(used.difference(known))]
         number = {name: label for label, name in enumerate(names)} | {"": -1}
         return [replace(clip, label=number[clip.class_name]) for clip in clips], tuple(names)
     name_of: dict[int, str] = {}
@@ -203,11 +233,18 @@ def label_clips(clips: Sequence[Clip], source: str) -> tuple[list[Clip], tuple[s
                 f"expected a label for class {clip.class_name!r} of clip {clip.clip_id} in {source}, as the "
                 "others have; without any labels, names are numbered"
             )
-        known = name_of.setdefault(clip.label, clip.class_name)
-        if clip.label >= 0 and known != clip.class_name:
+        first = name_of.setdefault(clip.label, clip.class_name)
+        if clip.label >= 0 and first != clip.class_name:
             raise HeatpoolError(
                 f"expected one class name per label in {source}, "
-                f"got {known!r} and {clip.class_name!r} for {clip.label}"
+                f"got {first!r} and {clip.class_name!r} for {clip.label}"
+            )
+    label_of: dict[str, int] = {}
+    for label, name in sorted(name_of.items()):
+        if name and label_of.setdefault(name, label) != label:
+            raise HeatpoolError(
+                f"expected one label per class in {source}, got {label_of[name]} and {label} for {name!r}; "
+                "without a column label, names are numbered"
             )
     count = max(name_of) + 1
     return list(clips), tuple(name_of.get(label) or f"class {label}" for label in range(count))

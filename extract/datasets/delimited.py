@@ -10,11 +10,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from heatpool.pool.disk.class_names import text_encoding
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["Rows", "open_table"]
 
 _DECIMAL_COMMA = re.compile(r"-?(\d+:){0,2}\d+,\d+")  # of a number, or of a time
+_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of some, for spreadsheets
 
 Rows = Iterator[tuple[int, dict[str, str]]]
 """Line number and values by column of each row; values that are left out are empty."""
@@ -22,49 +24,59 @@ Rows = Iterator[tuple[int, dict[str, str]]]
 
 @contextmanager
 def open_table(
-    path: Path, *, needed: Collection[str] = (), known: Collection[str] = ()
+    path: Path, *, needed: Collection[str] = (), known: Collection[str] = (), numbers: Collection[str] = ()
 ) -> Iterator[tuple[tuple[str, ...], Rows]]:
     """Open a table; the delimiter (comma, semicolon or tab) is the one that its header has most of.
 
     Args:
-        path: the file, in UTF-8 with or without a byte order mark.
+        path: the file, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
         needed: columns by which the header is known where other lines stand before it.
         known: columns, in small letters, that may be written in capitals.
+        numbers: columns, in small letters, where `1,5` is 1.5 if semicolons stand between values.
 
     Yields:
         Names of the columns, and the rows that are not empty.
 
     Raises:
-        HeatpoolError: if the file cannot be read, a column stands twice, or a row has more values than the
-            header; naming the line.
+        HeatpoolError: if the file is no such text, a column stands twice, or a row has more values than the
+            header or lacks a quotation mark; naming the line.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            number, first = _find_header(file, needed)
-            delimiter = max(",;\t", key=first.count)
-            lines = csv.reader(chain([first], file), delimiter=delimiter)
+        with path.open(newline="", encoding=text_encoding(path)) as file:
+            number, first, stated = _find_header(file, needed)
+            delimiter = stated or max(",;\t", key=first.count)
+            # Strict: an open quotation mark would swallow the rest of the file as one value.
+            lines = csv.reader(chain([first], file), delimiter=delimiter, strict=True)
             names = [name.strip() for name in next(lines, [])]
             header = tuple(name.casefold() if name.casefold() in known else name for name in names)
             twice = [name for at, name in enumerate(header) if name in header[:at] and name]
             if twice:
                 raise HeatpoolError(f"expected each column once in {path.name}, got {twice[0]!r} twice")
             rows = _iter_rows(lines, header, path, number)
-            yield header, _with_decimal_points(rows) if delimiter == ";" else rows
-    except UnicodeDecodeError as error:
+            yield header, _with_decimal_points(rows, numbers) if delimiter == ";" else rows
+    except UnicodeError as error:
         raise HeatpoolError(f"cannot read {path}, save it as a table in UTF-8: {error}") from error
-    except (OSError, csv.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise HeatpoolError(f"cannot read {path}: {why}") from error
+    except csv.Error as error:
+        at = number + lines.line_num
+        raise HeatpoolError(f"cannot read {path}: {error}, up to line {at}; see its quotation marks") from error
+    except OSError as error:
+        raise HeatpoolError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _find_header(file: TextIO, needed: Collection[str]) -> tuple[int, str]:
-    """Return how many lines stand before the header, and the header; the first line if none has the names."""
-    first = ""
+def _find_header(file: TextIO, needed: Collection[str]) -> tuple[int, str, str]:
+    """Return how many lines stand before the header, the header, and the delimiter where a line states it.
+
+    The header is the first line if none has the names.
+    """
+    first, stated = "", ""
     for number, line in enumerate(file):
+        if number == 0 and (match := _SEP.fullmatch(line)):
+            stated = match[1]
+            continue
         if all(name in line for name in needed):
-            return number, line
+            return number, line, stated
         first = first or line
-    return 0, first
+    return 0, first, stated
 
 
 def _iter_rows(lines: Iterator[list[str]], header: Sequence[str], path: Path, before: int) -> Rows:
@@ -80,15 +92,10 @@ def _iter_rows(lines: Iterator[list[str]], header: Sequence[str], path: Path, be
             yield line, dict(zip(header, [*row, *rest], strict=False))
 
 
-def _with_decimal_points(rows: Rows) -> Rows:
+def _with_decimal_points(rows: Rows, numbers: Collection[str]) -> Rows:
     """Spreadsheets put semicolons between values where their language has decimal commas."""
     for line, row in rows:
-        yield (
-            line,
-            {
-                name: value.replace(",", ".")
-                if "," in value and _DECIMAL_COMMA.fullmatch(value.strip())
-                else value
-                for name, value in row.items()
-            },
-        )
+        for name, value in row.items():
+            if "," in value and name.casefold() in numbers and _DECIMAL_COMMA.fullmatch(value.strip()):
+                row[name] = value.replace(",", ".")
+        yield line, row

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from heatpool.extract.datasets.clips import (
-    SPLIT_WORDS,
     VIDEO_SUFFIXES,
     Clip,
     label_clips,
@@ -16,7 +16,9 @@ from heatpool.extract.datasets.clips import (
 )
 from heatpool.extract.datasets.listing import Listing, VideoFolder, besides, scan
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
+from heatpool.extract.datasets.splits import split_meanings
 from heatpool.extract.video.picture_names import is_one_video, name_of_pictures
+from heatpool.pool.disk.class_names import text_encoding
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -49,6 +51,8 @@ def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
         return read_manifest(path)
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         return Manifest((Clip(path.stem, path),), (), path.parent)
+    if path.is_file():
+        text_encoding(path)  # refuses spreadsheets
     if path.exists():
         raise HeatpoolError(f"expected a folder, a manifest .csv or a video, got {path}")
     raise HeatpoolError(f"expected a folder or manifest of videos, {path} does not exist")
@@ -61,10 +65,10 @@ def list_folder(folder: VideoFolder) -> Listing:
     `split`, and the folders below them name the classes.
     """
     folders = [PurePosixPath(path).parts[:-1] for path in folder.videos]
-    tops = {parts[0].casefold() if parts else "" for parts in folders}
+    meanings = _split_folders(folder, {parts[0] if parts else "" for parts in folders})
     splits: list[Split] | None = None
-    if tops <= SPLIT_WORDS.keys() and len(tops) > 1:
-        splits = [SPLIT_WORDS[top.casefold()] for top, *_ in folders]
+    if meanings:
+        splits = [meanings[top.casefold()] for top, *_ in folders]
         folders = [inside[1:] for inside in folders]
     named = all(folders)  # a video that lies in no folder leaves all without a class
     ids = unique_ids([without_suffix(path) for path in folder.videos], folder.videos)
@@ -78,3 +82,23 @@ def list_folder(folder: VideoFolder) -> Listing:
     ]
     labelled, names = label_clips(clips, str(folder.path))
     return Listing(Manifest(tuple(labelled), names, folder.path), folder.excluded)
+
+
+def _split_folders(folder: VideoFolder, tops: Collection[str]) -> dict[str, Split]:
+    """Return what the uppermost folders mean where they are splits, nothing where they are classes.
+
+    Raises:
+        HeatpoolError: if something else lies beside splits, which would make classes of them.
+    """
+    words = {top.casefold() for top in tops}
+    meanings = split_meanings(words)
+    others = sorted(top for top in tops if top.casefold() not in meanings)
+    if not others:
+        return meanings if len(words) > 1 else {}
+    if Split.TRAIN in meanings.values() and len(set(meanings.values())) > 1:
+        raise HeatpoolError(
+            f"expected splits alone in {folder.path}, beside {', '.join(sorted(meanings))} there "
+            f"{'are videos' if not others[0] else f'is {others[0]!r}'}: move it elsewhere, or say what is what "
+            "in a table (--dataset csv)"
+        )
+    return {}

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heatpool.extract.datasets.clips import SPLIT_WORDS, unique_ids, without_suffix
+from heatpool.extract.datasets.clips import unique_ids, without_suffix
 from heatpool.extract.datasets.delimited import Rows, open_table
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder, annotation_files
 from heatpool.extract.datasets.manifest import Manifest
+from heatpool.extract.datasets.splits import SPLIT_WORDS
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 

@@ -1,23 +1,33 @@
-"""What the values of a column `label` mean: numbers stay numbers where all are, else all are names."""
+"""What the values of a column `label` mean: numbers stay numbers where all are, else all are names.
+
+docs/labels.md has the table. Whatever is not taken as it is written is said, with its line.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.disk.class_names import ClassNames, plain_name
+from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["Labels", "read_labels"]
+__all__ = ["Labels", "plain_names", "read_labels"]
 
 _log = logging.getLogger(__name__)
 
-# 007 is a name. Other programs write whole numbers as 3.0 where a value is missing.
-_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?")
-_NOTHING = re.compile(r"-1(?:\.0*)?|")
-_MISSING = frozenset({"nan", "na", "n/a", "none", "null"})  # what programs write for a missing number
-_MOST = 99_999  # each number up to the highest gets a name: an identity taken for a class would fill memory
+# 007 is a name. Programs write whole numbers as 3.0 where a value is missing (3,0 where commas are decimal),
+# or as 3.000000e+00.
+_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:,\d|(?:\.\d*)?(?:[eE][+-]\d\d+)?)")
+_NOTHING = re.compile(r"-1(?:[.,]0*)?|-1\.0*e\+00|", re.IGNORECASE)
+_MISSING = frozenset({"nan", "na", "n/a", "<na>", "#n/a", "none", "null"})  # what programs write for no value
+_SEVERAL = re.compile(r"\d+(?: \d+)+|\[.*\]")
+_DENSE_BELOW, _DENSE_TIMES = 1_000, 10
+"""Each number up to the highest is a class. So the highest is below the one, or below so many times the
+different ones there are; else they are no class numbers, but the names (dates, identities) of classes."""
 _NAMED = 3  # labels that a line writes out
 
 
@@ -34,54 +44,168 @@ class Labels:
     named: bool = False
 
 
-def read_labels(first_lines: Mapping[str, str], source: str, *, class_names: Sequence[str] = ()) -> Labels:
+def read_labels(
+    first_lines: Mapping[str, str], source: str, *, classes: ClassNames | None = None
+) -> Labels:
     """Read the values of a column `label`.
 
     An empty value and -1 stand for no label. If all others are whole numbers (also as 3.0), they are class
-    numbers; if one is not, all are class names as they are written, and a line of the log says which numbers
-    became names.
+    numbers, unless they are far too high for that; if one is no number, all are class names. Lines of the log
+    say what is not taken as it is written.
 
     Args:
         first_lines: each value that occurs, and where for the first time.
         source: name of the table.
-        class_names: of class numbers, in their order.
+        classes: that labels name, or number: from 0 or 1, as the list does, else as they themselves begin.
 
     Raises:
-        HeatpoolError: if all values are numbers and one is not whole, too small, too large or without a name;
-            naming its line.
+        HeatpoolError: if all values are numbers and one is not whole or negative, if a value is several
+            labels, or no class of the list; naming its line.
     """
-    given = {text: where for text, where in first_lines.items() if not _NOTHING.fullmatch(text)}
-    nothing = dict.fromkeys({"", *first_lines} - given.keys(), (-1, ""))
-    numbers = [text for text in given if _NUMBER.fullmatch(text)]
-    names = [text for text in given if not _NUMBER.fullmatch(text)]
-    if names:
-        if numbers and all(name.casefold() in _MISSING for name in names):
-            raise HeatpoolError(
-                f"expected nothing, or -1, for no label, got {names[0]!r} in {given[names[0]]}"
-            )
-        if class_names:
-            raise HeatpoolError(
-                f"expected labels that are numbers with --class-names, got {names[0]!r} in {given[names[0]]}"
-            )
-        if numbers:
-            shown = ", ".join(numbers[:_NAMED]) + (", …" if len(numbers) > _NAMED else "")
-            _log.warning("%s: labels are class names, as %r is no number; %s too", source, names[0], shown)
-        return Labels({text: (-1, text) for text in given} | nothing, named=True)
-    meaning = {text: _number(text, where, class_names) for text, where in given.items()}
-    return Labels(meaning | nothing)
+    plain = {text: plain_name(text) for text in first_lines}
+    given = {text: name for text, name in plain.items() if not _NOTHING.fullmatch(name)}
+    nothing = dict.fromkeys(["", *(plain.keys() - given.keys())], (-1, ""))
+    _say_minus_one(nothing, first_lines, source)
+    words = [text for text, name in given.items() if not _NUMBER.fullmatch(name)]
+    if words and len(words) < len(given) and all(given[text].casefold() in _MISSING for text in words):
+        _log.warning("%s: %s stands for no label, as in %s", source, words[0], first_lines[words[0]])
+        nothing |= dict.fromkeys(words, (-1, ""))
+        given = {text: name for text, name in given.items() if text not in words}
+        words = []
+    _refuse_several(given, first_lines)
+    if not words:
+        values = {text: _whole(name, first_lines[text]) for text, name in given.items()}
+        if classes is not None:
+            return Labels(_numbered(values, first_lines, classes, source) | nothing)
+        if not _too_high(values.values()):
+            return Labels({text: (value, "") for text, value in values.items()} | nothing)
+    if classes is not None:
+        return Labels(_listed(given, first_lines, classes) | nothing)
+    _say_names(given, words, first_lines, source)
+    return Labels({text: (-1, name) for text, name in given.items()} | nothing, named=True)
 
 
-def _number(text: str, where: str, class_names: Sequence[str]) -> tuple[int, str]:
+def plain_names(written: Iterable[str], source: str, *, known: Sequence[str] = ()) -> dict[str, str]:
+    """Return how each class name is kept, and say what differs from what is written, or may be a slip.
+
+    Args:
+        written: names.
+        source: where they stand.
+        known: names that are kept already, as those of a store: one that is equal but for its form stays.
+    """
+    as_known = {plain_name(name): name for name in known}
+    kept = {name: as_known.get(plain_name(name), plain_name(name)) for name in written}
+    changed = sorted(name for name, plain in kept.items() if plain != name.strip(" "))
+    if changed:
+        _log.warning(
+            "%s: %s is taken as %s%s: one Unicode form (NFC), and single plain spaces",
+            source, ascii(changed[0]), shorten(kept[changed[0]]), _more(changed),
+        )  # fmt: skip
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in {*kept.values(), *as_known.values()}:
+        alike[re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold())].add(name)
+    doubles = sorted(sorted(names) for names in alike.values() if len(names) > 1)
+    if doubles:
+        shown = " and ".join(map(repr, doubles[0]))
+        _log.warning(
+            "%s: %s are classes of their own, as they are written%s", source, shown, _more(doubles)
+        )
+    return kept
+
+
+def _more(shown: Sequence[object]) -> str:
+    return f" (and {len(shown) - 1} more alike)" if len(shown) > 1 else ""
+
+
+def _say_minus_one(nothing: Iterable[str], first_lines: Mapping[str, str], source: str) -> None:
+    minus = next((text for text in nothing if text), "")
+    if minus:
+        _log.info("%s: label %s stands for no label, as in %s", source, minus, first_lines[minus])
+
+
+def _refuse_several(given: Mapping[str, str], first_lines: Mapping[str, str]) -> None:
+    names = set(given.values())
+    for text, name in given.items():
+        listed = [part.strip() for part in name.split(",")]
+        divided = [part for part in re.split("[;|]", name) if part.strip()]
+        known = len(listed) > 1 and names.issuperset(listed)
+        if len(divided) > 1 or known or _SEVERAL.fullmatch(name):
+            raise HeatpoolError(
+                f"expected one class per clip, got several labels {shorten(name)} in {first_lines[text]}; if "
+                "that is the name of one class, put it into a column class_name"
+            )
+
+
+def _whole(name: str, where: str) -> int:
+    """Return the whole number that a label is."""
+    text = name.replace(",", ".")
     value = float(text)
-    if value != int(value) or not 0 <= value <= _MOST:
+    if value < 0 or not value.is_integer():
         raise HeatpoolError(
-            f"expected class names, or whole numbers from 0 to {_MOST} (nothing or -1: no label), "
-            f"got {text!r} in {where}"
+            f"expected class names, or whole numbers from 0 on (nothing or -1: no label), got {name!r} in "
+            f"{where}"
         )
-    if not class_names:
-        return int(value), ""
-    if value >= len(class_names):
-        raise HeatpoolError(
-            f"expected a label of the {len(class_names)} class names, got {text!r} in {where}"
+    return int(text.partition(".")[0]) if "e" not in text.casefold() else int(value)
+
+
+def _too_high(values: Iterable[int]) -> bool:
+    different = set(values)
+    highest = max(different, default=0)
+    return highest >= max(_DENSE_BELOW, _DENSE_TIMES * len(different))
+
+
+def _numbered(
+    values: Mapping[str, int], first_lines: Mapping[str, str], classes: ClassNames, source: str
+) -> dict[str, tuple[int, str]]:
+    """Name class numbers by a list."""
+    count, low = len(classes.names), min(values.values(), default=0)
+    first = classes.first or 0
+    if low == 0 and first == 1:
+        first = 0
+        _log.warning("%s: labels begin at 0, the list of classes at 1: 0 is its first one", source)
+    if classes.first is None and low > 0 and count in values.values():
+        first = 1
+        _log.warning(
+            "%s: labels run from %d to %d, so 1 is the first of the %d classes", source, low, count, count
         )
-    return int(value), class_names[int(value)]
+    for text, value in values.items():
+        if not first <= value < first + count:
+            raise HeatpoolError(
+                f"expected a label of the {count} class names, got {text!r} in {first_lines[text]}"
+            )
+    return {text: (value - first, classes.names[value - first]) for text, value in values.items()}
+
+
+def _listed(
+    given: Mapping[str, str], first_lines: Mapping[str, str], classes: ClassNames
+) -> dict[str, tuple[int, str]]:
+    """Find names in a list of classes, which gives their order."""
+    number = {name: at for at, name in enumerate(classes.names)}
+    for text, name in given.items():
+        if name not in number:
+            raise HeatpoolError(
+                f"expected a label of the {len(number)} class names, got {text!r} in {first_lines[text]}"
+            )
+    return {text: (number[name], name) for text, name in given.items()}
+
+
+def _say_names(
+    given: Mapping[str, str], words: Sequence[str], first_lines: Mapping[str, str], source: str
+) -> None:
+    """Say which labels look like something else than the class names that they are."""
+    numbers = [text for text in given if text not in set(words)]
+    shown = ", ".join(numbers[:_NAMED]) + (", …" if len(numbers) > _NAMED else "")
+    if numbers and words:
+        _log.warning("%s: labels are class names, as %r is no number; %s too", source, words[0], shown)
+    elif numbers:
+        high = max(numbers, key=lambda text: _whole(given[text], ""))
+        _log.warning(
+            "%s: labels are class names, as %s in %s is no class number of %d classes: %s",
+            source, high, first_lines[high], len(numbers), shown,
+        )  # fmt: skip
+    for text in words:
+        if given[text].casefold() in _MISSING:
+            _log.warning(
+                "%s: %r in %s is taken as a class name; nothing stands for no label",
+                source, text, first_lines[text],
+            )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.picture_names import check_series, is_picture, name_test, natural_key
+from heatpool.pool.disk.class_names import ClassNames, read_text
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
@@ -64,7 +65,7 @@ class VideoFolder:
         frames: pattern of the pictures' names, such as img_%05d.jpg; "" = every picture of a folder.
         annotations: a list file, or a folder of them; None without.
         columns: manifest column to column of the annotations.
-        class_names: of class numbers in the annotations, in their order.
+        classes: that the annotations name or number, in their order; None where they say it themselves.
         keep_missing: list samples too that every paper leaves out.
         intervals: how annotations of long videos become clips.
     """
@@ -77,7 +78,7 @@ class VideoFolder:
     frames: str = ""
     annotations: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
-    class_names: tuple[str, ...] = ()
+    classes: ClassNames | None = None
     keep_missing: bool = False
     intervals: IntervalRule = field(default_factory=IntervalRule)
 
@@ -214,10 +215,7 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     Raises:
         HeatpoolError: if it cannot be read.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HeatpoolError(f"cannot read {path}: {error}") from error
+    lines = read_text(path).split("\n")
     return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -228,6 +226,6 @@ def read_json(path: Path) -> Any:
         HeatpoolError: if it cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
         raise HeatpoolError(f"expected JSON, cannot read {path}: {error}") from error

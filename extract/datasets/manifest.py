@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -12,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.extract.datasets.clips import COLUMNS, SPLIT_WORDS, Clip, distinct_clips, label_clips, make_clip
+from heatpool.extract.datasets.clips import COLUMNS, NUMBERS, Clip, distinct_clips, label_clips, make_clip
 from heatpool.extract.datasets.delimited import open_table
 from heatpool.extract.datasets.labels import Labels, read_labels
+from heatpool.extract.datasets.splits import read_splits
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
 
-__all__ = ["Clip", "Manifest", "read_disjoint", "read_manifest"]
+__all__ = ["Clip", "Manifest", "read_disjoint", "read_manifest", "refuse_twins"]
 
 _DISJOINT = "disjoint"
-_SPLITS = {"": Split.NONE, **SPLIT_WORDS}
 _SPLIT_NAMES = {Split.NONE: "", Split.TRAIN: "train", Split.VAL: "val", Split.TEST: "test"}
 _OTHER_TABLES = "heatpool manifest --dataset csv makes a manifest of any table"
 
@@ -116,7 +118,7 @@ class Manifest:
                 writer.writerow([*facts[: len(columns)], *([rules] if rules else []), *splits])
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, *, known: Sequence[str] = ()) -> Manifest:
     """Read a manifest; only the column `path` is required. Commas, semicolons and tabs are all taken.
 
     Without clip_id, clips of one video are told apart by their times (`clips.distinct_clips`). Columns beyond
@@ -124,41 +126,66 @@ def read_manifest(path: Path) -> Manifest:
     `label` (`labels.read_labels` says what it means), else from `class_name` in alphabetical order. The
     column `disjoint` holds the same split rules in every row, such as `xsub=subject;xview=camera`.
 
+    Args:
+        path: of the table.
+        known: classes of a store that it is for: where names are numbered, these come first, in their order.
+
     Raises:
         HeatpoolError: naming line and column of what is wrong.
     """
-    labels = _read_labels(path)
-    with open_table(path, known=COLUMNS) as (header, rows):
-        protocols = tuple(name for name in header if name not in (*COLUMNS, _DISJOINT))
+    labels, splits = _read_through(path)
+    with open_table(path, known=COLUMNS, numbers=NUMBERS) as (_, rows):
         share = cache(_mapping)
         rules: set[str] = set()
-        clips, paths, own = [], [], False
+        clips, paths, places, own = [], [], [], False
         for line, row in rows:
             rules.add(row.get(_DISJOINT, ""))
-            clips.append(_parse(row, protocols, path, line, share, labels))
+            where = f"line {line} of {path.name}"
+            clips.append(_parse(row, splits, path, where, share, labels))
             paths.append(row["path"])
+            places.append(where)
             own = own or bool(row.get("clip_id"))
     if not clips:
         raise HeatpoolError(f"expected clips, got none in {path}")
-    clips, class_names = label_clips(clips, path.name)
+    clips, class_names = label_clips(clips, path.name, known=known)
     if not own:
-        clips = distinct_clips(clips, paths)
-    return Manifest(tuple(clips), class_names, path.parent, read_disjoint(rules, protocols, path.name))
+        clips = distinct_clips(clips, paths, places=places)
+    refuse_twins(clips, places)
+    return Manifest(tuple(clips), class_names, path.parent, read_disjoint(rules, splits, path.name))
 
 
-def _read_labels(path: Path) -> Labels:
-    """Read through a manifest for what its labels mean, which the last line may decide."""
+def _read_through(path: Path) -> tuple[Labels, dict[str, dict[str, Split]]]:
+    """Read through a manifest for what its labels and splits mean, which the last line may decide."""
     first: dict[str, str] = {}
     with open_table(path, known=COLUMNS) as (header, rows):
         if "path" not in header:
             got = ", ".join(header) or "an empty file"
             raise HeatpoolError(f"expected a column 'path' in {path}, got {got}; {_OTHER_TABLES}")
-        if "label" in header:
-            for line, row in rows:
-                text = row["label"].strip()
-                if text not in first:
-                    first[text] = f"line {line} of {path.name}"
-    return read_labels(first, path.name)
+        protocols: dict[str, dict[str, list[int]]] = {
+            name: defaultdict(list) for name in header if name not in (*COLUMNS, _DISJOINT)
+        }
+        for line, row in rows:
+            text = row.get("label", "").strip()
+            if text not in first:
+                first[text] = f"line {line} of {path.name}"
+            for name, lines in protocols.items():
+                lines[row[name]].append(line)
+    try:
+        splits = {name: read_splits(name, lines, path.name) for name, lines in protocols.items()}
+    except HeatpoolError as error:
+        raise HeatpoolError(f"{error}; {_OTHER_TABLES}") from error
+    return read_labels(first, path.name), splits
+
+
+def refuse_twins(clips: Sequence[Clip], places: Sequence[str]) -> None:
+    """Raise HeatpoolError where two clips share an id, naming the places where they are written down."""
+    first: dict[str, str] = {}
+    for clip, where in zip(clips, places, strict=True):
+        if clip.clip_id in first:
+            raise HeatpoolError(
+                f"expected unique clip ids, got {clip.clip_id!r} twice, in {first[clip.clip_id]} and {where}"
+            )
+        first[clip.clip_id] = where
 
 
 def read_disjoint(values: Iterable[str], protocols: Collection[str], source: str) -> dict[str, str]:
@@ -195,37 +222,31 @@ def _mapping(names: tuple[str, ...], values: tuple[Any, ...]) -> Mapping[str, An
 
 def _parse(
     row: dict[str, str],
-    protocols: tuple[str, ...],
+    protocols: Mapping[str, Mapping[str, Split]],
     manifest: Path,
-    line: int,
+    where: str,
     share: Callable[[tuple[str, ...], tuple[Any, ...]], Mapping[str, Any]],
     labels: Labels,
 ) -> Clip:
     """Make a clip of a row; `share` lets clips with equal values have one mapping: there may be millions."""
-    where = f"line {line} of {manifest.name}"
     if not row["path"]:
         raise HeatpoolError(f"expected a path in {where}")
-    splits = []
-    for name in protocols:
-        value = row[name].strip()
-        if value.casefold() not in _SPLITS:
-            raise HeatpoolError(
-                f"expected train, val, test or nothing in column {name}, got {value!r} in {where}; "
-                + _OTHER_TABLES
-            )
-        splits.append(_SPLITS[value.casefold()])
+    splits = tuple(protocols[name][row[name]] for name in protocols)
     row.update((name, row[name].strip()) for name in COLUMNS[2:] if name in row)  # all but clip_id and path
     row["path"] = _written(row["path"], manifest.parent)
     columns = share(FIRST_COLUMNS, tuple(row.get(name, "") for name in FIRST_COLUMNS))
     return make_clip(
-        row, manifest.parent / row["path"], columns, share(protocols, tuple(splits)), where, labels
+        row, manifest.parent / row["path"], columns, share(tuple(protocols), splits), where, labels
     )
 
 
 def _written(path: str, folder: Path) -> str:
-    """Return a path as it is, or without what spreadsheets and Windows bring into it."""
+    """Return a path as it is, or without what spreadsheets, Windows and macOS bring into it."""
     mended = path.strip().replace("\\", "/")
-    return path if mended == path or (folder / path).exists() else mended
+    if mended == path and path.isascii() or (folder / path).exists():
+        return path
+    forms = (unicodedata.normalize(form, mended) for form in ("NFC", "NFD"))
+    return next((form for form in (mended, *forms) if (folder / form).exists()), mended)
 
 
 def _below(path: str | Path, folder: str) -> str:

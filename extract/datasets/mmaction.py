@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from heatpool.extract.datasets.clips import SPLIT_WORDS, without_suffix
+from heatpool.extract.datasets.clips import without_suffix
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import Listing, VideoFolder, annotation_files, numbered_lines
+from heatpool.extract.datasets.splits import SPLIT_WORDS, split_meanings
 from heatpool.extract.datasets.table import ClipRow, list_rows
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
@@ -34,7 +36,8 @@ def list_mmaction(folder: VideoFolder) -> Listing:
         HeatpoolError: if a line is not as expected, or has several labels; naming it.
     """
     files = annotation_files(folder.annotations, ".txt")
-    splits = {path: _split_of(path) for path in files}
+    meanings = split_meanings({word for path in files for word in _split_words(path)})
+    splits = {path: _split_of(path, meanings) for path in files}
     if len(files) > 1 and None in splits.values():
         unknown = next(path.name for path, split in splits.items() if split is None)
         raise HeatpoolError(f"expected train, val or test in the name of each list, got {unknown}")
@@ -52,6 +55,11 @@ def list_mmaction(folder: VideoFolder) -> Listing:
                     f"expected one label of {video}, got {label} in {where}, {known.where} has another"
                 )
             before = dict(known.splits) if known else dict.fromkeys(protocols, Split.NONE)
+            if known and split and before[split[0]] not in (Split.NONE, split[1]):
+                raise HeatpoolError(
+                    f"expected one split of {video}, got {split[1].name.lower()} in {where}, and "
+                    f"{before[split[0]].name.lower()} in {known.where}"
+                )
             own = {split[0]: split[1]} if split else {}
             rows[video] = ClipRow(where, {"path": video, "label": label}, before | own)
     if other:
@@ -60,11 +68,14 @@ def list_mmaction(folder: VideoFolder) -> Listing:
     return list_rows(folder, list(rows.values()), source)
 
 
-def _split_of(path: Path) -> tuple[str, Split] | None:
+def _split_words(path: Path) -> list[str]:
+    return [word for word in _WORD.findall(path.stem.casefold()) if word in SPLIT_WORDS]
+
+
+def _split_of(path: Path, meanings: Mapping[str, Split]) -> tuple[str, Split] | None:
     """Return protocol and split that the name of a list says."""
-    name = path.stem.casefold()
-    words = [SPLIT_WORDS[word] for word in _WORD.findall(name) if word in SPLIT_WORDS]
-    number = _SPLIT_NUMBER.search(name)
+    words = [meanings[word] for word in _split_words(path) if word in meanings]
+    number = _SPLIT_NUMBER.search(path.stem.casefold())
     return (f"{SPLIT}{number[1] if number else ''}", words[0]) if words else None
 
 

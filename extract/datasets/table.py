@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from heatpool.extract.datasets.clips import COLUMNS, SPLIT_WORDS, Clip, distinct_clips, label_clips, make_clip
+from heatpool.extract.datasets.clips import COLUMNS, NUMBERS, Clip, distinct_clips, label_clips, make_clip
 from heatpool.extract.datasets.delimited import open_table
 from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder
-from heatpool.extract.datasets.manifest import Manifest, read_disjoint
+from heatpool.extract.datasets.manifest import Manifest, read_disjoint, refuse_twins
 from heatpool.extract.datasets.media import FoundVideo, Media
+from heatpool.extract.datasets.splits import holds_splits, read_splits
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
 __all__ = ["ClipRow", "Table", "list_rows", "list_table", "read_table"]
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,18 +85,19 @@ def read_table(
     path = folder.annotations
     if path is None or not path.is_file():
         raise HeatpoolError(f"expected a table of clips in --annotations, got {path}")
-    with open_table(path) as (header, lines):
+    numbers = {columns.get(name, (aliases or {}).get(name, name)).casefold() for name in NUMBERS}
+    with open_table(path, numbers=numbers) as (header, lines):
         called = {column.casefold(): column for column in header}
         others = {name: called[column] for name, column in (aliases or {}).items() if column in called}
         names = _mapping({**others, **columns}, header, path)
         read = list(lines)
     rest = [name for name in header if name not in names.values()]
-    protocols = _protocols([row for _, row in read], rest)
+    protocols = _protocols(read, rest, path.name)
     rows = tuple(
         ClipRow(
             f"line {line} of {path.name}",
             {name: row[column].strip() for name, column in names.items()},
-            {name: _split(row[column]) for name, column in protocols.items()},
+            {name: meaning[row[name]] for name, meaning in protocols.items()},
         )
         for line, row in read
     )
@@ -126,8 +132,8 @@ def list_rows(
     first: dict[str, str] = {}
     for row in rows:
         first.setdefault(row.values.get("label", ""), row.where)
-    labels = read_labels(first, source, class_names=folder.class_names)
-    clips, absent, videos, own = [], [], [], []
+    labels = read_labels(first, source, classes=folder.classes)
+    clips, absent, videos, own, places = [], [], [], [], []
     for row in rows:
         listed = row.values["path"]
         if not listed:
@@ -139,17 +145,19 @@ def list_rows(
         videos.append(video.name)
         clips.append(_clip(row, video, labels, folder.fps))
         own.append(row.values.get("clip_id", ""))
+        places.append(row.where)
     if not clips:
         raise HeatpoolError(
             f"expected videos below {folder.path}, none of the {len(rows)} in {source} is there, such as "
             f"{shorten(absent[0])}"
         )
     labelled, class_names = label_clips(clips, source)
-    if folder.class_names and not labels.named:
-        class_names = folder.class_names
+    if folder.classes is not None:
+        class_names = folder.classes.names
     times = Counter(own)
     named = [windows and not (each and times[each] == 1) for each in own]
-    labelled = distinct_clips(labelled, videos, windows=named)
+    labelled = distinct_clips(labelled, videos, places=places, windows=named)
+    refuse_twins(labelled, places)
     manifest = Manifest(tuple(labelled), class_names, folder.path, disjoint or {})
     found = set(videos)
     unnamed = [Excluded(path, f"{source} does not name it") for path in folder.videos if path not in found]
@@ -183,12 +191,19 @@ def _mapping(columns: Mapping[str, str], header: Sequence[str], path: Path) -> d
     return names
 
 
-def _protocols(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
-    """Return the columns that hold splits, by protocol name."""
-    words = SPLIT_WORDS.keys() | {""}
-    values = {name: {row[name].strip().casefold() for row in rows} for name in names if name}
-    return {name: name for name, seen in values.items() if seen <= words and not seen <= {""}}
-
-
-def _split(text: str) -> Split:
-    return SPLIT_WORDS.get(text.strip().casefold(), Split.NONE)
+def _protocols(
+    rows: Sequence[tuple[int, Mapping[str, str]]], names: Sequence[str], source: str
+) -> dict[str, dict[str, Split]]:
+    """Return what the values of those columns mean that hold splits; say which are left out."""
+    protocols, others = {}, []
+    for name in filter(None, names):
+        lines: dict[str, list[int]] = defaultdict(list)
+        for line, row in rows:
+            lines[row[name]].append(line)
+        if holds_splits(name, lines):
+            protocols[name] = read_splits(name, lines, source)
+        elif name != "disjoint":
+            others.append(name)
+    if others:
+        _log.info("%s: columns that hold no splits are left out: %s", source, ", ".join(others))
+    return protocols

@@ -6,6 +6,7 @@ Clips that overlap in one video read the same frames. What is known of a frame t
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -123,7 +124,7 @@ class ClipState:
         persons = int(filled.any(1).sum())
         status, reason = Status.TRUNCATED if self.reason else Status.OK, self.reason
         if not persons:
-            status, reason = Status.NO_PERSON, reason or "no person detected in any frame"
+            status, reason = Status.NO_PERSON, reason or self._why_nobody()
         result = ClipResult(status, info.frames, info.fps, *size_px, persons, reason)
         if not persons:
             return Outcome(None, result)
@@ -140,6 +141,10 @@ class ClipState:
             **self.rgb,
         )
         return Outcome(features, result)
+
+    def _why_nobody(self) -> str:
+        notes = Counter(each.note for each in self.detections() if each.note)
+        return ": ".join(["no person detected in any frame", *(note for note, _ in notes.most_common(1))])
 
     def _gathered(self) -> tuple[np.ndarray, ...]:
         """Return the answers for each slot and read frame: pooled, map means, keypoints, boxes."""

@@ -143,7 +143,7 @@ class TopDown:
         """Leave out what is too small, then all but the best."""
         sizes_px = found.boxes_xyxy_px[:, 2:] - found.boxes_xyxy_px[:, :2]
         best = np.flatnonzero(sizes_px.prod(1) >= self._min_area_px)[:_MOST_CROPS]
-        return Detections(found.boxes_xyxy_px[best], found.scores[best])
+        return Detections(found.boxes_xyxy_px[best], found.scores[best], found.note)
 
     def _pool(self, pose: PoseBatch) -> Tensor:
         if self._pooling == "heatmap":

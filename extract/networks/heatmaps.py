@@ -2,75 +2,105 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from heatpool.extract.records import Alignment
+from heatpool.extract.records import CropSpec
 
 __all__ = ["decode_heatmaps", "decode_simcc"]
 
-# The smoothing of transformers' ViTPose: a Gaussian over 11 cells.
-_SIGMA_CELLS, _RADIUS_CELLS = 0.8, 5
-_LEAST, _MOST = 0.001, 50.0  # heat, before its logarithm is taken
+_RADIUS_CELLS = 5  # of the Gaussians below: all of them see 11 cells
+_LEAST, _MOST = 0.001, 50.0  # heat of unbiased data processing before its logarithm is taken
+_LEAST_DARK = 1e-10  # likewise of distribution-aware coordinates without it
 
 
-def decode_heatmaps(
-    heatmaps: Tensor, *, width_px: int, height_px: int, alignment: Alignment = "corner"
-) -> tuple[Tensor, Tensor]:
+def decode_heatmaps(heatmaps: Tensor, crop: CropSpec) -> tuple[Tensor, Tensor]:
     """Joints from heatmaps: the highest cell, moved towards where the peak lies between cells.
-
-    With udp it moves to the peak of a parabola through the logarithm of the smoothed map, at most by one
-    cell (DARK); else a quarter cell towards the higher neighbour.
 
     Args:
         heatmaps: (B, V, h, w) float.
-        width_px: width of the crop the maps stand for.
-        height_px: height of that crop.
-        alignment: where the cells lie in the crop.
+        crop: its size, alignment and refinement.
 
     Returns:
-        joints (B, V, 2) float32 in crop pixels, scores (B, V) float32, the peak in [0, 1].
+        joints (B, V, 2) float32 in crop pixels, scores (B, V) float32, the peak in [0, 1]. Refined joints end
+        one cell outside the map: on a map without a peak the parabola's may lie anywhere.
 
-    Source: `get_final_preds` of the HRNet code; for udp `post_dark_unbiased_data_processing` of transformers,
-    that is `refine_keypoints_dark_udp` of mmpose with a narrower Gaussian.
+    Source: `get_final_preds` of the HRNet code (quarter); `refine_keypoints_dark` and
+    `refine_keypoints_dark_udp` of mmpose (dark, dark-udp); `post_dark_unbiased_data_processing` of transformers
+    (dark-hf).
     """
     height, width = heatmaps.shape[2:]
     heat = heatmaps.float()
     peak, cell = heat.flatten(2).max(2)
     x, y = cell % width, cell // width
-    shift = _parabola_peak(heat, x, y) if alignment == "udp" else _quarter_step(heat, x, y)
-    cells_xy = torch.stack([x, y], dim=-1) + shift
-    crop, count = heat.new_tensor([width_px, height_px]), heat.new_tensor([width, height])
-    if alignment == "udp":
-        joints_xy = cells_xy * ((crop - 1) / (count - 1).clamp(min=1))
-    elif alignment == "centre":
-        joints_xy = (cells_xy + 0.5) * (crop / count) - 0.5
+    size, count = heat.new_tensor([crop.width_px, crop.height_px]), heat.new_tensor([width, height])
+    cells_xy = torch.stack([x, y], dim=-1) + _step_to_peak(heat, x, y, crop)
+    cells_xy = torch.minimum(cells_xy.clamp(min=-1), count)
+    if crop.alignment == "udp":
+        joints_xy = cells_xy * ((size - 1) / (count - 1).clamp(min=1))
+    elif crop.alignment == "centre":
+        joints_xy = (cells_xy + 0.5) * (size / count) - 0.5
     else:
-        joints_xy = cells_xy * (crop / count)
+        joints_xy = cells_xy * (size / count)
     return joints_xy, peak.clamp(0, 1)
 
 
+def _step_to_peak(heat: Tensor, x: Tensor, y: Tensor, crop: CropSpec) -> Tensor:
+    """Return how far from its highest cell each joint lies, (B, V, 2) in cells."""
+    if crop.refinement == "quarter":
+        return _quarter_step(heat, x, y)
+    if crop.refinement == "dark":
+        return _dark_step(_smooth(heat, sigma_cells=2.0, outside="zero"), x, y)
+    if crop.refinement == "dark-udp":
+        return _unbiased_step(_smooth(heat, sigma_cells=2.0, outside="zero"), x, y)
+    if crop.refinement == "dark-hf":
+        return _unbiased_step(_smooth(heat, sigma_cells=0.8, outside="mirror"), x, y)
+    return heat.new_zeros(())
+
+
 def _quarter_step(heat: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Step a quarter cell along both axes; HRNet takes none in the two first and the last rows and columns."""
     height, width = heat.shape[2:]
     slope_x = _at(heat, x + 1, y) - _at(heat, x - 1, y)
     slope_y = _at(heat, x, y + 1) - _at(heat, x, y - 1)
-    inside_x, inside_y = (x > 0) & (x < width - 1), (y > 0) & (y < height - 1)
-    return 0.25 * torch.stack([slope_x.sign() * inside_x, slope_y.sign() * inside_y], dim=-1)
+    inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
+    return 0.25 * torch.stack([slope_x.sign(), slope_y.sign()], dim=-1) * inside[..., None]
 
 
-def _parabola_peak(heat: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Return one step of Newton's method, (B, V, 2) in cells."""
-    log = _smooth(heat).clamp(_LEAST, _MOST).log()
+def _dark_step(smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Step by Zhang et al. 2020: curvature over two cells, none in the two outermost rows and columns."""
+    height, width = smooth.shape[2:]
+    log = smooth.clamp(min=_LEAST_DARK).log()
+    here = 2 * _at(log, x, y)
+    dx = (_at(log, x + 1, y) - _at(log, x - 1, y)) / 2
+    dy = (_at(log, x, y + 1) - _at(log, x, y - 1)) / 2
+    dxx = (_at(log, x + 2, y) - here + _at(log, x - 2, y)) / 4
+    dyy = (_at(log, x, y + 2) - here + _at(log, x, y - 2)) / 4
+    dxy = (_at(log, x + 1, y + 1) - _at(log, x + 1, y - 1)) / 4
+    dxy = dxy - (_at(log, x - 1, y + 1) - _at(log, x - 1, y - 1)) / 4
+    inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
+    return _newton_step(dx, dy, dxx, dyy, dxy) * inside[..., None]
+
+
+def _unbiased_step(smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Step by Huang et al. 2020: curvature over one cell; beyond the edge stands the cell at the edge."""
+    log = smooth.clamp(_LEAST, _MOST).log()
     here, right, left = _at(log, x, y), _at(log, x + 1, y), _at(log, x - 1, y)
     below, above = _at(log, x, y + 1), _at(log, x, y - 1)
     after, before = _at(log, x + 1, y + 1), _at(log, x - 1, y - 1)
-    dx, dy = (right - left) / 2, (below - above) / 2
     eps = torch.finfo(torch.float32).eps
     dxx, dyy = right - 2 * here + left + eps, below - 2 * here + above + eps
     dxy = (after - right - below + 2 * here - left - above + before) / 2
+    return _newton_step((right - left) / 2, (below - above) / 2, dxx, dyy, dxy)
+
+
+def _newton_step(dx: Tensor, dy: Tensor, dxx: Tensor, dyy: Tensor, dxy: Tensor) -> Tensor:
+    """Return the step to the peak of a parabola of these derivatives, (B, V, 2); none where it is flat."""
     step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], dim=-1)
-    step = step / (dxx * dyy - dxy.square())[..., None]
-    return step.nan_to_num(0, 0, 0).clamp(-1, 1)
+    return (step / (dxx * dyy - dxy.square())[..., None]).nan_to_num(0, 0, 0)
 
 
 def _at(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -80,16 +110,27 @@ def _at(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return maps.flatten(2).gather(2, cell[..., None])[..., 0]
 
 
-def _smooth(heat: Tensor) -> Tensor:
-    """Smooth maps (B, V, h, w) along both axes; beyond its edges a map is its own mirror image."""
+def _smooth(heat: Tensor, *, sigma_cells: float, outside: Literal["zero", "mirror"]) -> Tensor:
+    """Smooth maps (B, V, h, w) along both axes.
+
+    Beyond its edges a map is zero, and then gets its old peak back, as in mmpose; or its own mirror image, as in
+    scipy's `gaussian_filter`.
+    """
     reach = torch.arange(-_RADIUS_CELLS, _RADIUS_CELLS + 1, device=heat.device)
-    weights = torch.exp(-0.5 * (reach / _SIGMA_CELLS).square())
+    weights = torch.exp(-0.5 * (reach / sigma_cells).square())
+    smooth = heat
     for axis in (2, 3):
         size = heat.shape[axis]
-        cell = torch.arange(-_RADIUS_CELLS, size + _RADIUS_CELLS, device=heat.device) % (2 * size)
-        mirrored = heat.index_select(axis, torch.minimum(cell, 2 * size - 1 - cell))
-        heat = mirrored.unfold(axis, len(weights), 1) @ (weights / weights.sum())
-    return heat
+        if outside == "zero":
+            edges = (0, 0, _RADIUS_CELLS, _RADIUS_CELLS) if axis == 2 else (_RADIUS_CELLS, _RADIUS_CELLS)
+            widened = F.pad(smooth, edges)
+        else:
+            cell = torch.arange(-_RADIUS_CELLS, size + _RADIUS_CELLS, device=heat.device) % (2 * size)
+            widened = smooth.index_select(axis, torch.minimum(cell, 2 * size - 1 - cell))
+        smooth = widened.unfold(axis, len(weights), 1) @ (weights / weights.sum())
+    if outside == "zero":
+        smooth = smooth * (heat.amax((2, 3)) / smooth.amax((2, 3)).clamp(min=_LEAST_DARK))[..., None, None]
+    return smooth
 
 
 def decode_simcc(vectors_x: Tensor, vectors_y: Tensor, *, split_ratio: float) -> tuple[Tensor, Tensor]:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
 from heatpool.extract.networks.joint_names import describe_joints
+from heatpool.extract.networks.onnx_file import read_onnx
 from heatpool.extract.networks.onnx_input import OnnxInput, read_metadata
-from heatpool.extract.networks.onnx_network import OnnxNetwork, read_onnx
+from heatpool.extract.networks.onnx_network import OnnxNetwork
+from heatpool.extract.networks.onnx_outputs import check_map, find_joint_outputs
 from heatpool.extract.records import PoseBatch
 from heatpool.pool.errors import HeatpoolError
 
@@ -21,12 +23,17 @@ __all__ = ["OnnxBackbone"]
 
 _log = logging.getLogger(__name__)
 
+_MOST_PEAK = 2.0  # of RTMPose's vectors, which run a little over 1
+_PALE = 0.05  # of the usual contrast
+_ROUNDING = 0.01  # of the largest value: what the order of sums may change in float16
+
 
 class OnnxBackbone:
     """A pose network run by onnxruntime.
 
     The network must take one image input (B, 3, height, width) and give either heatmaps (B, V, h, w) of the
     crop's proportions, or two SimCC vectors (B, V, bins), which are told apart by their lengths or names.
+    Other outputs, such as a scalar, are not looked at.
 
     Args:
         path: ONNX file; weights that it refers to are read from beside it.
@@ -36,7 +43,7 @@ class OnnxBackbone:
 
     Raises:
         HeatpoolError: if onnxruntime is not installed, the file is no such network, a tap does not
-            exist (close names are listed) or the device has no provider.
+            exist (close names are listed) or is no feature map, or the device has no provider.
     """
 
     name = "onnx"
@@ -59,6 +66,9 @@ class OnnxBackbone:
         height, width = self._network.input_hw_px
         self.crop = known.crop_spec(height, width, input_name=self._network.input_name)
         self._reversed = known.colours == "bgr"
+        self._joints = self._find_joints()
+        self._check_values()
+        self._peaks_are_told = False
         self._at_once = self._takes_batches()
         pose = self.forward(torch.zeros(1, 3, height, width))
         self.joints = pose.scores.shape[1]
@@ -66,74 +76,91 @@ class OnnxBackbone:
         self.tap_channels = tuple(each.shape[1] for each in pose.maps)
         self.channels = sum(self.tap_channels)
 
+    def _find_joints(self) -> tuple[str, ...]:
+        height, width = self._network.input_hw_px
+        names = self._network.outputs
+        results = self._network.run(np.zeros((1, 3, height, width), np.float32), names)
+        return find_joint_outputs(
+            dict(zip(names, results, strict=True)),
+            taps=self._taps,
+            height_px=height,
+            width_px=width,
+            file_name=self._file_name,
+        )
+
+    def _check_values(self) -> None:
+        height, width = self._network.input_hw_px
+        found = self._run(_noise(height, width)[:1])
+        for name, values in zip((*self._joints, *self._taps), found, strict=True):
+            if name in self._taps:
+                check_map(values, name, height_px=height, width_px=width, file_name=self._file_name)
+            if not np.isfinite(values).all():
+                raise HeatpoolError(
+                    f"expected numbers from {self._file_name}, {name} gives values that are not finite on noise: "
+                    "the file is damaged, or float16 is too narrow for it"
+                )
+
     def _takes_batches(self) -> bool:
-        """Whether it runs two crops at once: exporters like to fix one inside the graph."""
+        """Whether two crops at once give what each gives alone.
+
+        Exporters like to fix one crop inside the graph. Networks that scale their 8 bits as they run take one
+        scale for a batch, so that a pale crop beside a vivid one would come out coarse.
+        """
+        images = _noise(*self._network.input_hw_px)
+        alone = [self._run(image[None]) for image in images]
         try:
-            results = self._network.run(np.zeros((2, 3, *self._network.input_hw_px), np.float32))
+            together = self._run(images)
         except HeatpoolError:
-            results = []
-        if results and all(result.shape[:1] == (2,) for result in results):
+            together = []
+        pairs = [np.concatenate(each) for each in zip(*alone, strict=True)]
+        if together and all(_alike(*each) for each in zip(together, pairs, strict=True)):
             return True
         _log.info(f"{self._file_name} takes one crop at a time")
         return False
+
+    def _run(self, images: np.ndarray) -> list[np.ndarray]:
+        """Return heatmaps or SimCC vectors, then the maps."""
+        return self._network.run(images, (*self._joints, *self._taps))
 
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run normalised crops (B, 3, height, width) float32; see `PoseBackbone`."""
         images = (crops.flip(1) if self._reversed else crops).float().cpu().numpy()
         if self._at_once:
-            results = self._network.run(images)
+            results = self._run(images)
         else:
-            alone = [self._network.run(image[None]) for image in images]
+            alone = [self._run(image[None]) for image in images]
             results = [np.concatenate(each) for each in zip(*alone, strict=True)]
         tensors = [torch.from_numpy(array).to(self._device) for array in results]
-        names = self._network.outputs
-        maps = tensors[len(names) :]
-        for tap, each in zip(self._taps, maps, strict=True):
-            if each.ndim != 4:
-                raise HeatpoolError(f"expected tap {tap} to be (B, C, H, W), got {tuple(each.shape)}")
-        return self._decode(dict(zip(names, tensors, strict=False)), tuple(maps))
+        found, maps = tensors[: len(self._joints)], tuple(tensors[len(self._joints) :])
+        self._check_peaks(results[: len(found)])
+        if len(found) == 2:
+            joints, scores = decode_simcc(*found, split_ratio=found[0].shape[2] / self.crop.width_px)
+            return PoseBatch(joints, scores, maps)
+        (heatmaps,) = found
+        joints, scores = decode_heatmaps(heatmaps, self.crop)
+        return PoseBatch(joints, scores, maps, heatmaps)
 
-    def _decode(self, outputs: dict[str, Tensor], maps: tuple[Tensor, ...]) -> PoseBatch:
-        height, width = self.crop.height_px, self.crop.width_px
-        heatmaps = [output for output in outputs.values() if _is_heatmap(output, height, width)]
-        if heatmaps:
-            joints, scores = decode_heatmaps(
-                heatmaps[0], width_px=width, height_px=height, alignment=self.crop.alignment
+    def _check_peaks(self, found: Sequence[np.ndarray]) -> None:
+        """Say, once, that peaks are no scores: MSPN's heatmaps run to 255, and SimCC's own vectors are logits."""
+        peak = max(float(each.max(initial=0)) for each in found)
+        if peak > _MOST_PEAK and not self._peaks_are_told:
+            self._peaks_are_told = True
+            _log.warning(
+                f"{self._file_name} gives peaks of {peak:.3g}, which are no scores from 0 to 1: these are cut at 1"
             )
-            return PoseBatch(joints, scores, maps, heatmaps[0])
-        vectors = {name: output for name, output in outputs.items() if output.ndim == 3}
-        if len(vectors) != 2 or len(vectors) != len(outputs):
-            shapes = ", ".join(f"{name} {tuple(output.shape)}" for name, output in outputs.items())
-            raise HeatpoolError(
-                "expected heatmaps (B, V, h, w) of the crop's proportions or two SimCC vectors (B, V, n) "
-                f"from {self._file_name}, got {shapes}"
-            )
-        along_x, along_y = _simcc_axes(vectors, height, width, self._file_name)
-        joints, scores = decode_simcc(along_x, along_y, split_ratio=along_x.shape[2] / width)
-        return PoseBatch(joints, scores, maps)
 
 
-def _is_heatmap(output: Tensor, height_px: int, width_px: int) -> bool:
-    """Whether (B, V, h, w) is a smaller picture of the crop, and no list of persons' joints."""
-    if output.ndim != 4 or not (output.shape[2] <= height_px and output.shape[3] <= width_px):
+def _noise(height_px: int, width_px: int) -> np.ndarray:
+    """Two crops (2, 3, height, width), one vivid, one pale."""
+    noise = np.random.default_rng(0).standard_normal((2, 3, height_px, width_px), np.float32)
+    noise[1] *= _PALE
+    return noise
+
+
+def _alike(results: np.ndarray, others: np.ndarray) -> bool:
+    """Whether two results (B, ...) are equal but for rounding, each crop by its own largest value."""
+    if results.shape != others.shape:
         return False
-    return 0.8 < (height_px / output.shape[2]) / (width_px / output.shape[3]) < 1.25
-
-
-def _simcc_axes(
-    vectors: dict[str, Tensor], height_px: int, width_px: int, file_name: str
-) -> tuple[Tensor, Tensor]:
-    """Return the vectors along x and y: as many bins a pixel on both axes, or, in a square, named so."""
-    (first_name, first), (second_name, second) = vectors.items()
-    x_first = first.shape[2] * height_px == second.shape[2] * width_px
-    y_first = second.shape[2] * height_px == first.shape[2] * width_px
-    if x_first and y_first:
-        ends = first_name[-1:].lower() + second_name[-1:].lower()
-        x_first, y_first = ends == "xy", ends == "yx"
-    if first.shape[:2] != second.shape[:2] or x_first == y_first:
-        raise HeatpoolError(
-            f"expected SimCC vectors of {file_name} with as many bins a pixel along x as along y, and in a "
-            f"square crop names that end in x and y, got {first_name} {tuple(first.shape)} and "
-            f"{second_name} {tuple(second.shape)} for {width_px} x {height_px} pixels"
-        )
-    return (first, second) if x_first else (second, first)
+    axes = tuple(range(1, results.ndim))
+    error, most = np.abs(results - others).max(axes), np.abs(others).max(axes)
+    return bool((error <= _ROUNDING * most).all())

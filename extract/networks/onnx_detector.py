@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
-import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,14 +14,14 @@ import torch
 from torch import Tensor
 
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
-from heatpool.extract.networks.onnx_network import OnnxFile, OnnxNetwork, read_onnx
+from heatpool.extract.networks.onnx_file import OnnxFile, read_onnx
+from heatpool.extract.networks.onnx_network import OnnxNetwork
+from heatpool.extract.networks.person_classes import person_classes
 from heatpool.extract.networks.ultralytics import MAX_IOU, pick_persons
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError, shorten
 
 __all__ = ["OnnxDetector"]
-
-_log = logging.getLogger(__name__)
 
 Layout = Literal["candidates", "end2end", "fastestdet"]
 
@@ -57,21 +56,28 @@ class OnnxDetector:
         self._min_score = min_score
         names: dict[int, str] = _told(file, "names", {})
         joint_values = math.prod(_told(file, "kpt_shape", [0]))
-        (output, *more) = self._network.run(np.zeros((1, 3, *self._network.input_hw_px), np.float32))
-        layout = None if more else _layout(output.shape, self._network.input_hw_px, len(names), joint_values)
-        if layout is None:
-            shapes = ", ".join(str(each.shape) for each in (output, *more))
+        found = self._run(np.zeros((1, 3, *self._network.input_hw_px), np.float32))
+        output = found[0] if len(found) == 1 else np.empty(0)  # two outputs are of another kind
+        layout = _layout(output.shape, self._network.input_hw_px, len(names), joint_values)
+        if layout is None or (
+            layout == "end2end" and (output[..., 5] % 1).any()
+        ):  # classes are whole numbers
+            shapes = ", ".join(str(each.shape) for each in found) or "no output"
             raise HeatpoolError(
                 "expected a YOLO export, (1, 4 + classes, N) or end to end (1, N, 6), or FastestDet, "
-                f"(1, 5 + classes, h, w), as --detector {file.name}, got {shapes}"
+                f"(1, 5 + classes, h, w), as --detector {file.name}, got {shapes}; boxes of other detectors "
+                "are read from a file, --boxes"
             )
         self._layout: Layout = layout
         self._classes = len(names) or output.shape[1] - (5 if layout == "fastestdet" else 4)
-        self._persons = _person_classes(names, file.name)
+        self._persons = person_classes(names, file.name)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Run the network on frames, one by one: exports are made for one image."""
         return [self._detect(frame.rgb) for frame in frames]
+
+    def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
+        return self._network.run(pixels, self._network.outputs)
 
     def _detect(self, rgb: np.ndarray) -> Detections:
         if self._layout == "fastestdet":
@@ -79,7 +85,7 @@ class OnnxDetector:
         else:
             boxed, place = letterbox(rgb, self._network.input_hw_px, stride=self._stride)
         pixels = np.ascontiguousarray(boxed.transpose(2, 0, 1)[None], np.float32) / 255
-        predictions = torch.from_numpy(self._network.run(pixels)[0])
+        predictions = torch.from_numpy(self._run(pixels)[0])
         if self._layout == "fastestdet":
             predictions = _read_fastestdet(predictions, self._network.input_hw_px)
         (rows,) = pick_persons(
@@ -130,17 +136,6 @@ def _layout(
 
 def _fits(classes: int, told: int) -> bool:
     return classes == told if told else classes in (1, _COCO_CLASSES)
-
-
-def _person_classes(names: Mapping[int, str], file_name: str) -> tuple[int, ...]:
-    found = tuple(number for number, name in names.items() if str(name).strip().lower() == "person")
-    if found or len(names) == 1:
-        return found or tuple(names)
-    if names:
-        called = ", ".join(list(names.values())[:8])
-        raise HeatpoolError(f"expected a class 'person' in {file_name}, got {called}")
-    _log.info(f"{file_name} does not name its classes; the first counts as person")
-    return (0,)
 
 
 def _stretch(rgb: np.ndarray, input_hw_px: tuple[int, int]) -> tuple[np.ndarray, Letterbox]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from heatpool.extract.records import Alignment, CropSpec
+from heatpool.extract.records import Alignment, CropSpec, Refinement
 from heatpool.pool.errors import HeatpoolError, shorten
 
 __all__ = ["METADATA_KEY", "OnnxInput", "read_metadata"]
@@ -29,6 +29,7 @@ class OnnxInput:
         scale: pixels run from 0 to this before mean and std: 1, or 255 as mmpose and rtmlib write theirs.
         colours: order of the channels.
         alignment: where the cells of its heatmaps lie.
+        refinement: how joints are found between these cells.
         padding: the box, widened to the crop's aspect, is enlarged by this factor.
         size: height and width of the crop, for files that leave them open.
 
@@ -41,6 +42,7 @@ class OnnxInput:
     scale: Literal["1", "255"] | None = None
     colours: Literal["rgb", "bgr"] | None = None
     alignment: Alignment | None = None
+    refinement: Refinement | None = None
     padding: float | None = None
     size: tuple[int, int] | None = None
 
@@ -49,6 +51,7 @@ class OnnxInput:
             ("scale", ("1", "255")),
             ("colours", ("rgb", "bgr")),
             ("alignment", get_args(Alignment)),
+            ("refinement", get_args(Refinement)),
         ):
             value = getattr(self, name)
             if value is not None and value not in allowed:
@@ -76,21 +79,25 @@ class OnnxInput:
         """Return how crops are prepared, in RGB; a network that wants BGR gets the channels reversed.
 
         What is not known is ImageNet's mean and standard deviation, RGB, and a box enlarged by 1.25: so
-        RTMPose, ViTPose, HRNet and SimplePose were trained. Cells are aligned as in HRNet (corner), but as
-        in ViTPose (udp) for files exported from transformers.
+        RTMPose, ViTPose, HRNet and SimplePose were trained. Cells are aligned and joints refined as in
+        HRNet (corner, quarter), but as in ViTPose (udp, dark-hf) for files exported from transformers; with
+        udp in other files as in mmpose (dark-udp).
         """
         full = float(self.scale or 1)
         mean, std = ([each / full for each in values] if values else None for values in (self.mean, self.std))
         if self.colours == "bgr":
             mean, std = (values[::-1] if values else None for values in (mean, std))
-        usual: Alignment = "udp" if input_name == _TRANSFORMERS_INPUT else "corner"
+        from_transformers = input_name == _TRANSFORMERS_INPUT
+        alignment: Alignment = self.alignment or ("udp" if from_transformers else "corner")
+        unbiased: Refinement = "dark-hf" if from_transformers else "dark-udp"
         return CropSpec(
             height_px=height_px,
             width_px=width_px,
             mean=_triple(mean) if mean else _IMAGENET.mean,
             std=_triple(std) if std else _IMAGENET.std,
             padding=self.padding or _IMAGENET.padding,
-            alignment=self.alignment or usual,
+            alignment=alignment,
+            refinement=self.refinement or (unbiased if alignment == "udp" else "quarter"),
         )
 
 

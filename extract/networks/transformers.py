@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["load_pretrained", "state_digest"]
+__all__ = ["load_pretrained", "read_preprocessor", "state_digest"]
 
 
 def load_pretrained(source: str | Path, classes: Mapping[str, str], *, kind: str, fetch: bool = True) -> Any:
@@ -67,6 +68,28 @@ def _load(source: str, classes: Mapping[str, str], kind: str, fetch: bool) -> An
         missing = sorted(report["missing_keys"])
         raise HeatpoolError(f"expected {kind}, {source} lacks {len(missing)} of its tensors: {missing[0]}, …")
     return model.eval()
+
+
+def read_preprocessor(source: str | Path) -> dict[str, Any]:
+    """Return what `preprocessor_config.json` of a model says, nothing where there is none.
+
+    Args:
+        source: local folder, or name of a model on the Hugging Face hub.
+
+    Raises:
+        HeatpoolError: if it is no JSON object.
+    """
+    try:
+        path = importlib.import_module("transformers.utils").cached_file(source, "preprocessor_config.json")
+    except OSError:  # also where the hub cannot be asked: what came with the weights is enough to run them
+        return {}
+    try:
+        said = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise HeatpoolError(f"expected JSON in {Path(path).name} of {source}: {error}") from error
+    if not isinstance(said, dict):
+        raise HeatpoolError(f"expected a JSON object in {Path(path).name} of {source}")
+    return said
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.taps import check_taps
-from heatpool.extract.networks.transformers import load_pretrained, state_digest
+from heatpool.extract.networks.transformers import load_pretrained, read_preprocessor, state_digest
 from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["VitPose"]
@@ -37,7 +40,7 @@ class VitPose:
 
     Raises:
         HeatpoolError: if transformers is missing or does not import, the model cannot be found or is
-            none, or a tap does not exist.
+            none, its preprocessing makes no sense, or a tap does not exist.
     """
 
     name = "vitpose"
@@ -64,7 +67,7 @@ class VitPose:
         self.channels = sum(self.tap_channels)
         self.skeleton = _skeleton(self._model.config)
         self.joints = self.skeleton.joints
-        self.crop = CropSpec(height_px=config.image_size[0], width_px=config.image_size[1], alignment="udp")
+        self.crop = _crop_spec(config.image_size, read_preprocessor(source))
         self.weights_sha256 = state_digest(self._model.state_dict())
         self._model.to(dtype)
 
@@ -81,10 +84,7 @@ class VitPose:
             for hook in hooks:
                 hook.remove()
         heatmaps = output.heatmaps.float()
-        height, width = self.crop.height_px, self.crop.width_px
-        joints, scores = decode_heatmaps(
-            heatmaps, width_px=width, height_px=height, alignment=self.crop.alignment
-        )
+        joints, scores = decode_heatmaps(heatmaps, self.crop)
         maps = [seen[tap].float().transpose(1, 2).unflatten(2, self._grid) for tap in self._taps]
         return PoseBatch(joints, scores, tuple(maps), heatmaps)
 
@@ -96,6 +96,32 @@ class VitPose:
             seen[tap] = output[0] if isinstance(output, tuple) else output
 
         return module.register_forward_hook(keep)
+
+
+def _crop_spec(size_hw_px: Sequence[int], said: Mapping[str, Any]) -> CropSpec:
+    """Return how crops are prepared by a `VitPoseImageProcessor` whose configuration says this.
+
+    Raises:
+        HeatpoolError: if mean or deviation is not what it should be.
+    """
+    usual = CropSpec(height_px=size_hw_px[0], width_px=size_hw_px[1], alignment="udp", refinement="dark-hf")
+    mean, std = said.get("image_mean", usual.mean), said.get("image_std", usual.std)
+    try:
+        if not said.get("do_normalize", True):
+            mean, std = 0.0, 1.0
+        full = 255 * float(said.get("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 1)
+        if not full > 0:
+            raise ValueError
+        values = np.array([np.broadcast_to(np.asarray(each, float), 3) for each in (mean, std)]) / full
+    except (TypeError, ValueError):
+        values = np.full((2, 3), np.nan)
+    if not (np.isfinite(values).all() and (values[1] > 0).all()):
+        raise HeatpoolError(
+            "expected image_mean and image_std of three numbers, and a rescale_factor, in "
+            f"preprocessor_config.json, got {shorten(said)}"
+        )
+    (m0, m1, m2), (s0, s1, s2) = values.tolist()
+    return replace(usual, mean=(m0, m1, m2), std=(s0, s1, s2))
 
 
 def _skeleton(config: Any) -> Skeleton:

@@ -1,4 +1,4 @@
-"""How the pictures of a video are shown: in square pixels, turned and mirrored as the file asks."""
+"""How the pictures of a video are shown: in square pixels, in standard colours, turned as the file asks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
+
+from heatpool.extract.video.hdr import sdr_pixels
 
 __all__ = ["Display", "pixel_aspect", "squared"]
 
@@ -50,7 +52,7 @@ class Display:
     def show(self, frame: VideoFrame) -> np.ndarray:
         """Return (H, W, 3) uint8 RGB; a frame of another size is scaled to the first one's."""
         width, height = self.square_px
-        rgb = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
+        rgb = sdr_pixels(frame, width_px=width, height_px=height)
         rgb = np.rot90(rgb, k=self.quarter_turns)
         return np.ascontiguousarray(rgb[:, ::-1] if self.mirrored else rgb)
 

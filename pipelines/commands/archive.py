@@ -86,7 +86,10 @@ def _card(options: archive_options.CardOptions) -> int:
 def _merge(options: archive_options.MergeOptions) -> int:
     stores = [FeatureStore.open(location) for location in options.stores]
     with Progress("merge", sum(map(len, stores)), "clips", quiet=options.quiet) as progress:
-        merge_stores(stores, options.out, overwrite=options.overwrite, on_clips=progress.step)
+        merge_stores(
+            stores, options.out, mixed_versions=options.mixed_versions,
+            overwrite=options.overwrite, on_clips=progress.step,
+        )  # fmt: skip
     _log.info(f"{options.out}: {sum(map(len, stores))} clips of {len(stores)} stores")
     return 0
 
@@ -110,8 +113,13 @@ def _subset(options: archive_options.SubsetOptions) -> int:
 def _export(options: archive_options.ExportOptions) -> int:
     store = FeatureStore.open(options.store)
     kind = _pick(options.format, options.out, folder=not options.out.suffix)
+    if kind != "hdf5" and options.dtype != "float16":
+        raise HeatpoolError(f"expected --dtype {options.dtype} with --format hdf5 only, got {kind}")
+    more: dict[str, Any] = {"dtype": options.dtype} if kind == "hdf5" else {}
     with Progress("export", len(store), "clips", quiet=options.quiet) as progress:
-        count = _EXPORTERS[kind](store, options.out, overwrite=options.overwrite, on_clips=progress.step)
+        count = _EXPORTERS[kind](
+            store, options.out, overwrite=options.overwrite, on_clips=progress.step, **more
+        )
     of = f" of {len(store)}, those with features" if count is not None else ""
     _log.info(f"{options.out}: {len(store) if count is None else count} clips{of}")
     return 0

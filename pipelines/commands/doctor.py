@@ -28,7 +28,7 @@ FOUND_ERRORS = 3
 
 _HEADER = (
     "clip_id", "path", "findings", "message", "frames", "fps", "seconds", "width_px", "height_px",
-    "rotation_deg", "mirrored", "pixel_aspect", "codec", "size_bytes", "sha256",
+    "rotation_deg", "mirrored", "pixel_aspect", "hdr", "codec", "size_bytes", "sha256",
 )  # fmt: skip
 _NAMED = 10  # clips or findings that the summary writes out
 _WINDOW_TOLERANCE_S = 0.1
@@ -151,10 +151,11 @@ def _facts(reports: Mapping[Path, VideoReport]) -> list[str]:
     rates, codecs = Counter(f"{each.fps:g}" for each in opened), Counter(each.codec for each in opened)
     rotated, mirrored = sum(each.rotation_deg != 0 for each in opened), sum(each.mirrored for each in opened)
     oblong = sum(each.pixel_aspect != 1 for each in opened)
+    hdr = sum(each.hdr != "" for each in opened)
     return [
         f"  {frames} frames, {seconds / 60:.1f} minutes; sizes {_most(sizes)}",
         f"  frames per second {_most(rates)}; codecs {_most(codecs)}",
-        f"  rotated {rotated}; mirrored {mirrored}; scaled to square pixels {oblong}",
+        f"  rotated {rotated}; mirrored {mirrored}; scaled to square pixels {oblong}; HDR, read as SDR {hdr}",
     ]
 
 

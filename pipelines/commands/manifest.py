@@ -12,11 +12,12 @@ from pathlib import Path
 from heatpool.extract.datasets import DATASETS
 from heatpool.extract.datasets.carve import carve_split, group_by
 from heatpool.extract.datasets.folder import SPLIT
-from heatpool.extract.datasets.listing import IntervalRule, Listing, besides, read_lines, scan
+from heatpool.extract.datasets.listing import IntervalRule, Listing, besides, scan
 from heatpool.extract.datasets.manifest import Clip
 from heatpool.pipelines.options import ManifestOptions
 from heatpool.pipelines.options.shared import split_words
 from heatpool.pool.disk.atomic import atomic_file, refuse_existing
+from heatpool.pool.disk.class_names import read_class_names
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 from heatpool.pool.split_findings import find_split_problems
@@ -47,7 +48,7 @@ def run(options: ManifestOptions) -> int:
         ),
         annotations=options.annotations,
         columns=options.column_names,
-        class_names=tuple(read_lines(options.class_names)) if options.class_names else (),
+        classes=read_class_names(options.class_names) if options.class_names else None,
         keep_missing=options.keep_missing,
         intervals=IntervalRule(split_words(options.tiers), options.point_s, options.background),
     )

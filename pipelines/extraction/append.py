@@ -29,6 +29,7 @@ from heatpool.pool.derive.merge import refuse_other_networks, refuse_pending
 from heatpool.pool.derive.remake import append_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.versions import check_versions
 
 __all__ = ["append_clips", "plan_append"]
 
@@ -65,6 +66,10 @@ def plan_append(options: ExtractOptions) -> ExtractPlan | None:
     )  # fmt: skip
     plan = prepare(own, clips=manifest)
     refuse_other_networks(plan.spec, store.spec, names=(str(videos), str(path)))
+    check_versions(
+        {str(path): store.versions, "now": plan.spec.versions},
+        backbone=store.spec.backbone, mixed=options.mixed_versions,
+    )  # fmt: skip
     return plan
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from heatpool.extract.datasets.boxes import GivenBoxes, read_boxes
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
-from heatpool.extract.networks.detectors import BoxesFile, FullFrame, UltralyticsDetector
+from heatpool.extract.networks.boxes_file import BoxesFile
+from heatpool.extract.networks.detectors import FullFrame, UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import DEFAULT_TAP, load_hrnet_backbone
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_detector import OnnxDetector
@@ -33,13 +35,14 @@ __all__ = [
     "build_estimator",
     "build_rgb",
     "build_top_down",
+    "read_given_boxes",
 ]
 
 
 def build_estimator(
-    options: NetworkOptions, manifest: Manifest, *, device: torch.device
+    options: NetworkOptions, boxes: GivenBoxes | None, *, device: torch.device
 ) -> tuple[PoseEstimator[Any], PoseBackbone | FrameBackbone]:
-    """Load the networks of options whose choices are made.
+    """Load the networks of options whose choices are made; `boxes` are those of `read_given_boxes`.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or weights do not load.
@@ -47,7 +50,7 @@ def build_estimator(
     backbone = build_backbone(options, device=device)
     if isinstance(backbone, YoloPose):
         return OneStage(backbone), backbone
-    detector = build_detector(options, manifest, device=device)
+    detector = build_detector(options, boxes, device=device)
     return build_top_down(options, detector, backbone, device=device), backbone
 
 
@@ -110,17 +113,28 @@ def _load_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     )
 
 
-def build_detector(options: NetworkOptions, manifest: Manifest, *, device: torch.device) -> Detector:
-    """Load the detector of options whose choices are made.
+def read_given_boxes(options: NetworkOptions, manifest: Manifest) -> GivenBoxes | None:
+    """Read the boxes of --detector boxes-file for the clips of a manifest; None with another detector.
+
+    Raises:
+        HeatpoolError: if the option is missing, or the file is not as it must be.
+    """
+    if options.detector != "boxes-file":
+        return None
+    if options.boxes is None:
+        raise HeatpoolError("expected --boxes boxes.csv with --detector boxes-file")
+    videos = [clip.path for clip in manifest.clips]
+    return read_boxes(options.boxes, videos=videos, root=manifest.root, min_score=options.min_score)
+
+
+def build_detector(options: NetworkOptions, boxes: GivenBoxes | None, *, device: torch.device) -> Detector:
+    """Load the detector of options whose choices are made; `boxes` are those of `read_given_boxes`.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or weights do not load.
     """
-    if options.detector == "boxes-file":
-        if options.boxes is None:
-            raise HeatpoolError("expected --boxes boxes.csv with --detector boxes-file")
-        videos = [clip.path for clip in manifest.clips]
-        return BoxesFile(options.boxes, videos=videos, root=manifest.root, min_score=options.min_score)
+    if boxes is not None:
+        return BoxesFile(boxes.clips, boxes.source)
     if options.boxes is not None:
         raise HeatpoolError(f"expected --boxes only with --detector boxes-file, got {options.detector}")
     if options.detector == "full-frame":

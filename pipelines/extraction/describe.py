@@ -7,6 +7,7 @@ from pathlib import Path
 
 from heatpool.extract.records import FrameBackbone, PoseBackbone
 from heatpool.extract.rgb.crops import RgbEncoder
+from heatpool.pipelines.extraction.versions import versions_at_work
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.records import RgbSpec, StoreSpec
@@ -52,6 +53,7 @@ def describe_store(
         skeleton=backbone.skeleton.name,
         joint_names=backbone.skeleton.joint_names,
         edges=backbone.skeleton.edges,
+        versions=versions_at_work(options),
     )
 
 

@@ -287,7 +287,7 @@ def journal_bytes(layout: Layout, frames: float, persons: float) -> float:
     first = layout.rows(0)
     files = {layout.shard_key(name, 0): (1_000_000, "0" * 64) for name in layout.stored}
     record = ShardRecord.of(
-        layout, 0, files=files, results=[result] * len(first), code_version=code_version()
+        layout, 0, files=files, results=[result] * len(first), code_version=code_version(), versions={}
     )
     return float(len(record.to_bytes()) * layout.shards)
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from heatpool.extract.datasets.boxes import GivenBoxes
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.windows import cut_windows
-from heatpool.pipelines.extraction.backends import build_estimator, build_rgb
+from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, read_given_boxes
+from heatpool.pipelines.extraction.boxes_report import report_boxes, report_table
 from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.describe import describe_store
@@ -39,6 +40,8 @@ from heatpool.pipelines.extraction.shards import (
     run_here,
 )
 from heatpool.pipelines.extraction.throughput import Throughput
+from heatpool.pipelines.extraction.versions import VersionWatch
+from heatpool.pipelines.extraction.worker import build_in_worker
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.options.keywords import takes_options
 from heatpool.pipelines.process.children import without_main
@@ -50,6 +53,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status, StoreSpec
 from heatpool.pool.store.finish import FAILURES
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.versions import check_versions
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = [
@@ -75,12 +79,14 @@ class ExtractPlan:
         spec: what the store will say of itself.
         networks: loaded.
         about: a line that says what will run.
+        boxes: those of --boxes.
     """
 
     work: ShardWork
     spec: StoreSpec
     networks: Networks
     about: str
+    boxes: GivenBoxes | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,8 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     threads = set_threads(options.threads)
     device = pick_device(options.device)
     options = choose_networks(options, demo=is_demo(videos), device=device.type)
-    estimator, backbone = build_estimator(options, manifest, device=device)
+    boxes = read_given_boxes(options, manifest)
+    estimator, backbone = build_estimator(options, boxes, device=device)
     rgb = build_rgb(options, device=device)
     detector = "" if options.detector == NO_DETECTOR else f"{options.detector} detector, "
     about = (
@@ -182,7 +189,8 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
         + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
     )
     work = ShardWork(out, options, manifest)
-    return ExtractPlan(work, describe_store(options, backbone, rgb), Networks(estimator, rgb), about)
+    spec = describe_store(options, backbone, rgb)
+    return ExtractPlan(work, spec, Networks(estimator, spec.versions, rgb), about, boxes)
 
 
 def carry_out(plan: ExtractPlan) -> Extraction:
@@ -205,9 +213,18 @@ def carry_out(plan: ExtractPlan) -> Extraction:
             overwrite=options.overwrite,
         )
     _log.info(plan.about)
+    if plan.boxes:
+        report_table(plan.boxes)
     with writer:
+        if options.resume:
+            check_versions(
+                {str(out): FeatureStore.open(out).versions, "now": plan.spec.versions},
+                backbone=plan.spec.backbone, mixed=options.mixed_versions,
+            )  # fmt: skip
         write_run_file(out, options, videos_root=manifest.root)
         _extract_shards(plan.work, writer, plan.networks)
+    if plan.boxes:
+        report_boxes(plan.boxes, manifest, FeatureStore.open(out))
     return _outcome(out, time.monotonic() - begun)
 
 
@@ -241,6 +258,7 @@ def _extract_shards(work: ShardWork, writer: StoreWriter, networks: Networks) ->
 def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int) -> None:
     """Do shards here or on workers, and note in `run.json` how fast each was."""
     options, throughput = work.options, Throughput()
+    watch = VersionWatch(networks.versions, backbone=options.backend)
     clustered = bool(options.workers or options.scheduler)
 
     with (
@@ -253,6 +271,7 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
 
         def on_shard(counts: ShardCounts) -> None:
             throughput.add(counts)
+            watch.see(counts)
             if counts.again:
                 _log.warning("the process that had shard %d died; the shard was done again", counts.shard)
             if clustered:
@@ -265,7 +284,7 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
                 run_on_cluster(
                     work,
                     pending,
-                    build=partial(build_in_worker, options, known),
+                    build=partial(build_in_worker, options, known, networks.versions),
                     on_shard=on_shard,
                     on_wait=progress.tick,
                     stop=stop,
@@ -276,16 +295,6 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
         finally:
             with suppress(HeatpoolError):  # on a full disk, which is reported by what comes before or after
                 add_to_run_file(work.store, throughput=throughput.facts())
-
-
-def build_in_worker(options: ExtractOptions, manifest: Manifest, threads: int, number: int) -> Networks:
-    """Build the networks in a worker process, which has its share of the cores and one of the GPUs."""
-    set_threads(threads)
-    device = pick_device(options.device)
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", number % torch.cuda.device_count())
-    estimator, _ = build_estimator(options, manifest, device=device)
-    return Networks(estimator, build_rgb(options, device=device))
 
 
 def _outcome(out: Path, seconds: float) -> Extraction:

@@ -29,6 +29,8 @@ from heatpool.pipelines.extraction.marks import marked
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.interrupt import StopRequest
 from heatpool.pool.records import ClipResult, Status
+from heatpool.pool.store.journal import ShardRecord
+from heatpool.pool.store.versions import Versions
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = [
@@ -46,10 +48,11 @@ __all__ = [
 class Networks:
     """What a process runs over frames: the pose part, and the encoder of RGB crops if there is one.
 
-    `memory` keeps which batches were too large for it.
+    `versions` are those of the packages that they run on, and `memory` keeps which batches were too large.
     """
 
     estimator: PoseEstimator[Any]
+    versions: Versions
     rgb: RgbEncoder | None = None
     memory: Memory = field(default_factory=Memory)
 
@@ -66,6 +69,7 @@ class ShardCounts:
         seconds: from its first clip to its journal record.
         worker: host and process.
         again: the process that had the shard before died.
+        versions: of the packages that made it, those that are not as the store says.
     """
 
     shard: int
@@ -75,20 +79,22 @@ class ShardCounts:
     seconds: float
     worker: str
     again: bool
+    versions: Versions
 
     @classmethod
     def of(
-        cls, shard: int, results: Sequence[ClipResult], *, seconds: float, again: bool = False
+        cls, record: ShardRecord, results: Sequence[ClipResult], *, seconds: float, again: bool = False
     ) -> ShardCounts:
-        """Count the results of a shard that this process did."""
+        """Count the results of a shard that this process did and recorded."""
         return cls(
-            shard=shard,
+            shard=record.shard,
             clips=len(results),
             damaged=sum(map(is_damaged, results)),
             frames=sum(result.frames for result in results),
             seconds=seconds,
             worker=f"{socket.gethostname()} {os.getpid()}",
             again=again,
+            versions=record.versions,
         )
 
 
@@ -161,8 +167,9 @@ class Shard:
         with marked(self.store, self.number) as again:
             outcomes = self._extract(networks, on_clip, again=again)
             results = [each.result for each in outcomes]
-            writer.write_shard(self.number, [each.features for each in outcomes], results)
-        return ShardCounts.of(self.number, results, seconds=time.monotonic() - begun, again=again)
+            features = [each.features for each in outcomes]
+            record = writer.write_shard(self.number, features, results, versions=networks.versions)
+        return ShardCounts.of(record, results, seconds=time.monotonic() - begun, again=again)
 
     def _extract(
         self, networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
@@ -252,8 +259,9 @@ def _run_in_one_go(
             shard = left.popleft()
             done = [outcomes.pop(row) for row in writer.shard_rows(shard)]
             results = [each.result for each in done]
-            writer.write_shard(shard, [each.features for each in done], results)
-            on_shard(ShardCounts.of(shard, results, seconds=time.monotonic() - begun))
+            features = [each.features for each in done]
+            record = writer.write_shard(shard, features, results, versions=networks.versions)
+            on_shard(ShardCounts.of(record, results, seconds=time.monotonic() - begun))
             begun = time.monotonic()
             if stop.asked and left:
                 raise KeyboardInterrupt

@@ -35,7 +35,12 @@ from heatpool.pipelines.drawing.energy import EnergyChart, draw_sheet
 from heatpool.pipelines.drawing.scene import HeatFile, Scene
 from heatpool.pipelines.drawing.video_writer import create_video, write_png
 from heatpool.pipelines.drawing.view import View, scaled_size
-from heatpool.pipelines.extraction.backends import build_backbone, build_detector, build_top_down
+from heatpool.pipelines.extraction.backends import (
+    build_backbone,
+    build_detector,
+    build_top_down,
+    read_given_boxes,
+)
 from heatpool.pipelines.extraction.choose import choose_networks
 from heatpool.pipelines.extraction.places import is_demo
 from heatpool.pipelines.options.visualize import VisualizeOptions
@@ -110,7 +115,7 @@ def _watch(
         return detected, kept(choose_persons(detected, selection, options.persons, kept))
     network = TappedHeatmaps(backbone, which)
     manifest = Manifest((Clip(options.video.stem, options.video),), (), options.video.parent)
-    detector = build_detector(options, manifest, device=device)
+    detector = build_detector(options, read_given_boxes(options, manifest), device=device)
     detected = _detect(options, build_top_down(options, detector, network, device=device))
 
     def pose(chosen: np.ndarray, network: TappedHeatmaps, on_frames: Callable[[int], None]) -> Scene:

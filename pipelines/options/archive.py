@@ -83,10 +83,14 @@ class MergeOptions(OutputOptions):
     Attributes:
         stores: two or more feature stores, archives or addresses
         out: store to make
+        mixed_versions: also join stores of versions of packages that are known to make other features
+            (docs/versions.md)
     """
 
     stores: tuple[str, ...]
     out: Path
+    _: KW_ONLY
+    mixed_versions: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,12 +149,15 @@ class ExportOptions(OutputOptions):
         out: file or folder to write
         format: hdf5 = one .h5; npz = one .npz of NumPy; npy = a folder with an .npy (T, M, V, C) per clip, as
             HP-Net's authors publish; pyskl = keypoints as a PYSKL pickle; auto = by the name of out
+        dtype: of hdf5: of features; float32 for programs without half precision, such as those that read it
+            by the netCDF library
     """
 
     store: str
     out: Path
     _: KW_ONLY
     format: Literal["auto", "hdf5", "npz", "npy", "pyskl"] = "auto"
+    dtype: Literal["float16", "float32"] = "float16"
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,8 @@ class ExtractOptions(
         out: store to write; default beside the videos as features.zarr (demo: demo_out/features.zarr)
         append: put the clips that the store lacks behind those it has, made by its networks and options where
             no others are given; what was interrupted goes on
+        mixed_versions: resume, append and share work also with other versions of packages than the store's
+            that are known to make other features (docs/versions.md)
         limit: take only the first so many clips, 0 = all
         dry_run: extract nothing: say clips, frames, time (from a few clips), bytes of the store, free disk
         steps: time steps per clip (T)
@@ -115,6 +117,7 @@ class ExtractOptions(
     out: Path | None = None
     _: KW_ONLY
     append: bool = False
+    mixed_versions: bool = False
     limit: int = 0
     dry_run: bool = False
     steps: int = 64

@@ -16,7 +16,13 @@ from heatpool.pipelines.options.evaluate import EvaluateOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
-from heatpool.pipelines.training.features import lasting_name, pick_protocol, prepare_cache, require_labelled
+from heatpool.pipelines.training.features import (
+    compare_versions,
+    lasting_name,
+    pick_protocol,
+    prepare_cache,
+    require_labelled,
+)
 from heatpool.pipelines.training.figures import (
     Figures,
     figure_lines,
@@ -73,6 +79,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     for folder, summary in zip(folders, summaries, strict=True):
         check_checkpoints(folder, summary)
     store = open_run_store(options.run, options.features)
+    if options.features is not None:
+        compare_versions(summaries[0], store.versions, name=store.source.name)
     if options.manifest is not None:
         store = store.with_index(join_manifest(store, options.manifest).index)
     require_labelled(store)

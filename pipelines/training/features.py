@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from heatpool.classify.data.splits import complete_split
+from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options.shared import CacheOptions
 from heatpool.pipelines.options.train import TrainOptions
 from heatpool.pipelines.process.progress import Progress
@@ -20,14 +21,15 @@ from heatpool.pool.disk.files import cache_folder
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.split_findings.leaks import refuse_leaks
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.versions import Versions, check_versions, parse_versions
 
 if TYPE_CHECKING:
     from heatpool.classify.data.cache import LoaderCache
     from heatpool.classify.data.clips import InputName
 
 __all__ = [
-    "lasting_name", "loader_cache", "open_for_training", "open_labelled", "pick_protocol",
-    "prepare_cache", "require_labelled", "with_held_streams",
+    "compare_versions", "extraction_facts", "lasting_name", "loader_cache", "open_for_training",
+    "open_labelled", "pick_protocol", "prepare_cache", "require_labelled", "with_held_streams",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -129,6 +131,32 @@ def with_held_streams(options: TrainOptions, store: FeatureStore) -> TrainOption
     if len(streams) < len(options.stream_names):
         _log.info("%s holds %s only: training on that", store.source.name, " and ".join(held))
     return replace(options, streams=streams)
+
+
+def extraction_facts(store: FeatureStore) -> dict[str, Any]:
+    """What the summary of a run keeps of how its features were made."""
+    spec = replace(store.spec, versions=store.versions)
+    return {"spec": asdict(spec), "options": read_run_file(store).get("options", {})}
+
+
+def compare_versions(summary: Mapping[str, Any], made: Versions, *, name: str) -> None:
+    """Say where other versions of packages made some features than those that a run was trained on.
+
+    Args:
+        summary: of the run.
+        made: versions that make or made the features.
+        name: of these features.
+
+    Raises:
+        HeatpoolError: if the summary is damaged.
+    """
+    spec = summary.get("extraction", {}).get("spec", {})
+    try:
+        trained_on = parse_versions(spec.get("versions", {}))
+    except ValueError as error:
+        raise HeatpoolError(f"damaged summary of the run: {error}") from error
+    makers = {"trained on": trained_on, name: made}
+    check_versions(makers, backbone=spec.get("backbone", ""), mixed=True)
 
 
 def lasting_name(store: FeatureStore) -> str:

@@ -6,7 +6,7 @@ Options, paths and the store are looked at before torch is imported: a wrong pat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,7 +15,6 @@ import numpy as np
 from heatpool.classify.data.splits import split_rows
 from heatpool.classify.training.ranks import is_first_process, process_count
 from heatpool.classify.training.recipe import DEMO, HEADS, ModelName, Recipe, flat_recipe, recipe_with
-from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options.keywords import takes_options
 from heatpool.pipelines.options.train import TrainOptions
 from heatpool.pipelines.process.device import available_cores, pick_device, set_threads
@@ -27,6 +26,7 @@ from heatpool.pipelines.runs.labels import write_run_labels
 from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir, refuse_run_dir
 from heatpool.pipelines.runs.seeds import write_seeds
 from heatpool.pipelines.training.features import (
+    extraction_facts,
     lasting_name,
     open_for_training,
     prepare_cache,
@@ -40,6 +40,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import store_stem
 from heatpool.pool.split_findings import find_split_problems
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.versions import check_versions
 
 if TYPE_CHECKING:
     from heatpool.pipelines.training.streams import RunPlan, StreamResult
@@ -87,6 +88,8 @@ def train_run(options: TrainOptions, *, warn: bool = True) -> Run:
     store, protocol, notes = open_for_training(
         location, options.protocol, options.disjoint_columns, manifest=options.manifest
     )
+    if warn and is_first_process():
+        check_versions({store.source.name: store.versions}, backbone=store.spec.backbone, mixed=True)
     options, rows = with_held_streams(options, store), split_rows(store, protocol)
     out = options.out or Path("work_dirs") / f"{store_stem(location)}-{protocol}"
     if is_first_process():
@@ -110,7 +113,7 @@ def train_run(options: TrainOptions, *, warn: bool = True) -> Run:
         "class_names": list(store.clips.class_names),
         "clips": {split: len(of_split) for split, of_split in rows.items()},
         "features": lasting_name(store),
-        "extraction": {"spec": asdict(store.spec), "options": read_run_file(store).get("options", {})},
+        "extraction": extraction_facts(store),
         "machine": machine(),
     }
     _train_seeds(options, recipe, plan, columns=clip_columns(store), about=about)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,10 @@ from heatpool.classify.training.published import CTRGCNSizes, ctrgcn_sizes, load
 from heatpool.classify.training.recipe import Recipe, recipe_with
 from heatpool.classify.training.state_dict import read_state_dict
 from heatpool.classify.training.stream import StreamArchitecture
-from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options.weights_import import WeightsImportOptions
 from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.runs.run_dir import prepare_run_dir
-from heatpool.pipelines.training.features import lasting_name, pick_protocol
+from heatpool.pipelines.training.features import extraction_facts, lasting_name, pick_protocol
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
 from heatpool.pipelines.training.streams import HPNET, stream_source
 from heatpool.pool.disk.atomic import write_json
@@ -88,7 +87,7 @@ def import_weights(options: WeightsImportOptions) -> ImportedRun:
         **about,
         "class_names": trained.class_names,
         "clips": {},
-        "extraction": {"spec": asdict(store.spec), "options": read_run_file(store).get("options", {})},
+        "extraction": extraction_facts(store),
         "machine": machine(),
         "streams": {stream: {"parameters": parameters}},
         "fused": {"weights": {stream: 1.0}},

@@ -58,7 +58,7 @@ def convert_store(
     """
     if store.spec.precision == precision:
         raise HeatpoolError(f"{store.source.name}: is in precision {precision} already; copy it")
-    spec = _from(store.spec)
+    spec = _from(store)
     if precision in ("f2", "u1"):
         spec = replace(spec, precision=precision, levels={})
         return _write(store, out, spec, overwrite=overwrite, on_clips=on_clips)
@@ -117,12 +117,13 @@ def convert_to_levels(
 
     Raises as `convert_store`.
     """
-    spec = replace(_from(store.spec), precision="levels", levels=levels)
+    spec = replace(_from(store), precision="levels", levels=levels)
     _write(store, out, spec, overwrite=overwrite, on_clips=on_clips, change=_with_few_scores)
 
 
-def _from(spec: StoreSpec) -> StoreSpec:
-    """The same with a note in its configuration of the precision that was lost before."""
+def _from(store: FeatureStore) -> StoreSpec:
+    """Its spec with all that made it, and a note in the configuration of the precision that was lost."""
+    spec = replace(store.spec, versions=store.versions)
     if spec.precision == "f2":
         return spec
     lost = f"error:{spec.levels['pooled'].error:.3%}" if spec.levels else spec.precision

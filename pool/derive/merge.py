@@ -17,6 +17,7 @@ from heatpool.pool.records import ClipIndex, Status, StoreSpec
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.resume import find_difference
+from heatpool.pool.store.versions import check_versions, join_versions
 
 __all__ = [
     "join_clips",
@@ -41,6 +42,7 @@ def merge_stores(
     stores: Sequence[FeatureStore],
     out: str | Path,
     *,
+    mixed_versions: bool = False,
     overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
@@ -52,6 +54,7 @@ def merge_stores(
     Args:
         stores: two or more, without pending clips, made by the same network and configuration.
         out: folder to make.
+        mixed_versions: also where versions of packages that are known to move features made them.
         overwrite: replace an existing heatpool store at `out`.
         on_clips: progress.
 
@@ -62,6 +65,8 @@ def merge_stores(
         refuse_other_networks(other.spec, stores[0].spec, names=(other.source.name, stores[0].source.name))
     for store in stores:
         refuse_pending(store)
+    made = {store.source.name: store.versions for store in stores}
+    check_versions(made, backbone=stores[0].spec.backbone, mixed=mixed_versions)
     first = stores[0].spec
     texts: dict[str, Any] = {
         name: "; ".join(dict.fromkeys(filter(None, (getattr(store.spec, name) for store in stores))))
@@ -69,7 +74,7 @@ def merge_stores(
     }
     first = replace(first, config=join_config([store.spec for store in stores]))
     config = _derived(first, {"merge": [store_digest(store.source) for store in stores]})
-    spec = replace(first, config=config, **texts)
+    spec = replace(first, config=config, versions=join_versions(*made.values()), **texts)
     everything = [(store, np.arange(len(store))) for store in stores]
     index = join_clips([store.clips.index for store in stores])
     _copy_clips(everything, out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
@@ -109,7 +114,7 @@ def subset_store(
         names = tuple(index.class_names[label] for label in used.tolist())
         index = replace(index, label=number[index.label], class_names=names)
     origin = {"subset": {"of": store_digest(store.source), **(choice or {})}}
-    spec = replace(store.spec, config=_derived(store.spec, origin))
+    spec = replace(store.spec, config=_derived(store.spec, origin), versions=store.versions)
     _copy_clips([(store, rows)], out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
 
 

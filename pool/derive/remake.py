@@ -26,6 +26,7 @@ from heatpool.pool.store.finish import finish_store
 from heatpool.pool.store.journal import record_key
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.verify import BESIDE
+from heatpool.pool.store.versions import join_versions
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = ["append_store", "relabel_store"]
@@ -90,7 +91,9 @@ def append_store(
     index = join_clips([store.clips.index, added.clips.index])
     layout = replace(store.layout, clips=clips)
     full = len(store) // layout.shard_clips
-    more = {"clips": clips, "config": join_config([store.spec, added.spec])}
+    more: dict[str, Any] = {"clips": clips, "config": join_config([store.spec, added.spec])}
+    if versions := join_versions(store.versions, added.versions):
+        more["versions"] = {name: list(each) for name, each in versions.items()}
     with _remade(root, root, overwrite=True, on_step=on_step) as aside:
         attributes = _without_index({**store.attributes, **more})
         fill_new(aside, layout, attributes=attributes, index=index, on_step=on_step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,12 +24,25 @@ _DESCRIPTION = "heatpool"
 
 
 def export_hdf5(
-    store: FeatureStore, out: str | Path, *, overwrite: bool = False, on_clips: OnClips = lambda count: None
+    store: FeatureStore,
+    out: str | Path,
+    *,
+    dtype: Literal["float16", "float32"] = "float16",
+    overwrite: bool = False,
+    on_clips: OnClips = lambda count: None,
 ) -> None:
     """Write a store as one HDF5 file: the feature arrays, and a dataset (N,) per column of the index.
 
     Features are chunked by clip, with byte shuffle and gzip; the root attribute `heatpool` holds the
     store's attributes as JSON. A person slot that does not exist is zero.
+
+    Args:
+        store: to write.
+        out: file to make.
+        dtype: of the features that a store keeps as float16: pooled, keypoints, boxes, map_mean, rgb.
+            Half precision is plain HDF5, but the netCDF library takes it for text or ends the process.
+        overwrite: replace an existing file at `out`.
+        on_clips: progress.
 
     Raises:
         HeatpoolError: if `out` exists, a shard is damaged, or the disk refuses.
@@ -48,17 +61,17 @@ def export_hdf5(
                 file.create_dataset(name, data=table)
             else:
                 file.create_dataset(name, data=list(table), dtype=h5py.string_dtype("utf-8"))
-        _write_features(file, store, on_clips)
+        _write_features(file, store, dtype, on_clips)
 
 
-def _write_features(file: h5py.File, store: FeatureStore, on_clips: OnClips) -> None:
+def _write_features(file: h5py.File, store: FeatureStore, half: str, on_clips: OnClips) -> None:
     names = tuple(store.layout.features)
     filters: dict[str, Any] = {"shuffle": True, "compression": "gzip", "compression_opts": 4}
     for name, spec in store.layout.features.items():
         array = file.create_dataset(
             name,
             shape=(len(store), *spec.item_shape),
-            dtype=spec.dtype,
+            dtype=half if spec.dtype == "float16" else spec.dtype,
             fillvalue=spec.fill,
             **(filters | {"chunks": (1, *spec.item_shape)} if len(store) else {}),
         )

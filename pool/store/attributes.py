@@ -13,6 +13,7 @@ from heatpool.pool.levels import Levels
 from heatpool.pool.records import RgbSpec, StoreSpec
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.versions import parse_versions
 
 __all__ = [
     "FORMAT",
@@ -53,6 +54,8 @@ def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[st
         optional["map_mean"] = True
     if spec.levels:
         optional["levels"] = {name: asdict(levels) for name, levels in spec.levels.items()}
+    if spec.versions:
+        optional["versions"] = {name: list(versions) for name, versions in sorted(spec.versions.items())}
     if not spec.graph.known_by_name:
         optional["edges"] = [list(edge) for edge in spec.edges]
     return {
@@ -89,7 +92,9 @@ def layout_from_attributes(attributes: Mapping[str, Any]) -> Layout:
     return Layout(**_fields_of(Layout, attributes))
 
 
-_OPTIONAL = ("rgb", "precision", "tap_channels", "map_mean", "joint_names", "edges", "levels")
+_OPTIONAL = (
+    "rgb", "precision", "tap_channels", "map_mean", "joint_names", "edges", "levels", "versions",
+)  # fmt: skip
 
 
 def _fields_of(record: type[StoreSpec] | type[Layout], attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +103,8 @@ def _fields_of(record: type[StoreSpec] | type[Layout], attributes: Mapping[str, 
         values["tap_channels"] = tuple(values["tap_channels"])
     if "levels" in values:
         values["levels"] = {name: Levels(**of_array) for name, of_array in values["levels"].items()}
+    if "versions" in values:
+        values["versions"] = parse_versions(values["versions"])
     names = values.pop("joint_names", ())  # without edges beside them they are COCO's, whatever V is
     if "edges" in values:
         values |= {"joint_names": tuple(names), "edges": tuple(map(tuple, values["edges"]))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -15,8 +16,9 @@ from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root, spec_from_attributes
 from heatpool.pool.store.index import IndexReader, split_array
 from heatpool.pool.store.index_overlay import IndexOverlay
-from heatpool.pool.store.journal import merge_results
+from heatpool.pool.store.journal import JournalResults, merge_results
 from heatpool.pool.store.layout import FINISHED, RESULT_DTYPES, Layout
+from heatpool.pool.store.versions import Versions, join_versions, parse_versions
 
 __all__ = ["ClipTable", "Rows", "SplitName", "Wanted"]
 
@@ -79,11 +81,26 @@ class ClipTable:
         return self._index.index(self.check_rows(rows))
 
     @cached_property
-    def _results(self) -> dict[str, np.ndarray]:
-        return {} if self.finished else merge_results(self.source, self.layout)[0]
+    def versions(self) -> Versions:
+        """Versions of the packages that made the features, in whatever shard; empty where not known.
+
+        Raises:
+            HeatpoolError: if the mark of a finished store is damaged.
+        """
+        if self._journal is not None:
+            return join_versions(self.spec.versions, self._journal.versions)
+        try:
+            mark = json.loads(self.source.read(FINISHED) or b"{}")
+            return join_versions(self.spec.versions, parse_versions(mark.get("versions", {})))
+        except (ValueError, AttributeError) as error:
+            raise HeatpoolError(f"{self.source.name}: damaged, unreadable {FINISHED} ({error})") from error
+
+    @cached_property
+    def _journal(self) -> JournalResults | None:
+        return None if self.finished else merge_results(self.source, self.layout)
 
     def _result(self, name: str) -> np.ndarray:
-        return self._results[name] if self._results else self._index.array(name)
+        return self._journal.arrays[name] if self._journal else self._index.array(name)
 
     @cached_property
     def status(self) -> np.ndarray:

@@ -104,7 +104,11 @@ def fill_new(
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
         zarr.consolidate_metadata(str(root))
     record = CreationRecord.of(
-        root, index=index, shard_clips=layout.shard_clips, code_version=attributes["code_version"]
+        root,
+        index=index,
+        shard_clips=layout.shard_clips,
+        code_version=attributes["code_version"],
+        versions=attributes.get("versions", {}),
     )
     (root / CREATION).write_bytes(record.to_bytes())
     (root / JOURNAL).mkdir()
@@ -120,18 +124,28 @@ class CreationRecord:
         shard_clips: clips per shard.
         code_version: heatpool version that made it.
         files: size in bytes and SHA-256 (hex) by path relative to the root.
+        versions: the root attribute of that name, empty where there is none.
     """
 
     index_sha256: str
     shard_clips: int
     code_version: str
     files: Mapping[str, Checksum]
+    versions: Mapping[str, Sequence[str]]
 
     @classmethod
-    def of(cls, root: Path, *, index: ClipIndex, shard_clips: int, code_version: str) -> CreationRecord:
+    def of(
+        cls,
+        root: Path,
+        *,
+        index: ClipIndex,
+        shard_clips: int,
+        code_version: str,
+        versions: Mapping[str, Sequence[str]],
+    ) -> CreationRecord:
         """Record of a store that was just made in the folder `root`: hashes every file."""
         files = {key: hash_file(root / key) for key in sorted(_created_files(root))}
-        return cls(digest_index(index), shard_clips, code_version, files)
+        return cls(digest_index(index), shard_clips, code_version, files, versions)
 
     def to_bytes(self) -> bytes:
         """The record as one line of JSON, with `sha256` over all the rest."""
@@ -141,6 +155,7 @@ class CreationRecord:
                 "shard_clips": self.shard_clips,
                 "code_version": self.code_version,
                 "files": files_to_json(self.files),
+                **({"versions": dict(self.versions)} if self.versions else {}),
             }
         )
 
@@ -157,7 +172,8 @@ class CreationRecord:
         try:
             body = parse_record(data)
             files = files_from_json(body["files"])
-            return cls(body["index_sha256"], body["shard_clips"], body["code_version"], files)
+            head = body["index_sha256"], body["shard_clips"], body["code_version"]
+            return cls(*head, files, body.get("versions", {}))
         except (ValueError, KeyError, TypeError) as error:
             raise HeatpoolError(f"{source.name}: damaged, unreadable {CREATION} ({error})") from error
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -47,10 +48,14 @@ def derive(root: Path, layout: Layout) -> Derived:
     Raises:
         HeatpoolError: if the index cannot be read.
     """
-    arrays, reasons, digest = merge_results(FolderSource(root), layout)
-    counts = {status.name.lower(): int((arrays["status"] == status).sum()) for status in Status}
-    mark = json.dumps({"clips": counts, "journal_sha256": digest}).encode() + b"\n"
-    return Derived(arrays, _failures_csv(root, layout, arrays["status"], reasons), mark)
+    found = merge_results(FolderSource(root), layout)
+    status = found.arrays["status"]
+    counts = {each.name.lower(): int((status == each).sum()) for each in Status}
+    facts: dict[str, Any] = {"clips": counts, "journal_sha256": found.digest}
+    if found.versions:
+        facts["versions"] = found.versions
+    mark = json.dumps(facts).encode() + b"\n"
+    return Derived(found.arrays, _failures_csv(root, layout, status, found.reasons), mark)
 
 
 def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,10 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.layout import JOURNAL, RESULT_DTYPES, Layout
+from heatpool.pool.store.versions import Versions, join_versions, parse_versions
 
 __all__ = [
+    "JournalResults",
     "ShardError",
     "ShardRecord",
     "check_shard",
@@ -55,6 +57,7 @@ class ShardRecord:
         files: size in bytes and SHA-256 (hex) of each of its files, by path relative to the root.
         results: outcome of each clip in row order: one list for each result array, and `message`.
         code_version: heatpool version that wrote it.
+        versions: of the packages that made it, those that are not as the store's attributes say.
     """
 
     shard: int
@@ -62,6 +65,7 @@ class ShardRecord:
     files: Mapping[str, Checksum]
     results: Mapping[str, list[Any]]
     code_version: str
+    versions: Versions = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -72,11 +76,12 @@ class ShardRecord:
         files: Mapping[str, Checksum],
         results: Sequence[ClipResult],
         code_version: str,
+        versions: Versions,
     ) -> ShardRecord:
         """Record of a shard that was just written."""
         columns = {name: [getattr(result, name) for result in results] for name in RESULT_DTYPES}
         columns["message"] = [result.reason for result in results]
-        return cls(shard, layout.rows(shard).start, files, columns, code_version)
+        return cls(shard, layout.rows(shard).start, files, columns, code_version, versions)
 
     def to_bytes(self) -> bytes:
         """The record as one line of JSON, with `sha256` over all the rest."""
@@ -87,6 +92,7 @@ class ShardRecord:
                 "code_version": self.code_version,
                 "files": files_to_json(self.files),
                 "results": dict(self.results),
+                **({"versions": dict(self.versions)} if self.versions else {}),
             }
         )
 
@@ -99,7 +105,8 @@ class ShardRecord:
         """
         body = parse_record(data)
         files = files_from_json(body["files"])
-        return cls(body["shard"], body["first_clip"], files, body["results"], body["code_version"])
+        head, versions = (body["shard"], body["first_clip"]), parse_versions(body.get("versions", {}))
+        return cls(*head, files, body["results"], body["code_version"], versions)
 
     def clip_results(self) -> list[ClipResult]:
         """Outcome of each clip in row order."""
@@ -198,13 +205,33 @@ def check_shard(source: Source, layout: Layout, shard: int) -> None:
         raise ShardError(wrong[0])
 
 
-def merge_results(source: Source, layout: Layout) -> tuple[dict[str, np.ndarray], dict[int, str], str]:
-    """Per-clip result arrays (N,) by name from the journal, the reasons by row, and its digest."""
+@dataclass(frozen=True, eq=False)
+class JournalResults:
+    """What a journal holds in all.
+
+    Attributes:
+        arrays: (N,) results by name.
+        reasons: by row, of the clips that have one.
+        versions: of packages that a shard was made by and the store's attributes do not say.
+        digest: of the records.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    reasons: Mapping[int, str]
+    versions: Versions
+    digest: str
+
+
+def merge_results(source: Source, layout: Layout) -> JournalResults:
+    """Gather the results of all finished shards."""
     arrays = {name: np.zeros(layout.clips, dtype) for name, dtype in RESULT_DTYPES.items()}
     reasons: dict[int, str] = {}
+    versions: Versions = {}
 
     def merged() -> Iterator[ShardRecord]:
+        nonlocal versions
         for record in read_records(source, layout):
+            versions = join_versions(versions, record.versions)
             rows = layout.rows(record.shard)
             for name, array in arrays.items():
                 array[rows.start : rows.stop] = record.results[name][: len(rows)]
@@ -212,7 +239,8 @@ def merge_results(source: Source, layout: Layout) -> tuple[dict[str, np.ndarray]
             reasons.update({row: reason for row, reason in of_shard if reason})
             yield record
 
-    return arrays, reasons, digest_journal(merged())
+    digest = digest_journal(merged())
+    return JournalResults(arrays, reasons, versions, digest)
 
 
 def digest_journal(records: Iterator[ShardRecord]) -> str:

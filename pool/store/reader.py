@@ -19,6 +19,7 @@ from heatpool.pool.store.clip_table import ClipTable, Rows, SplitName
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
+from heatpool.pool.store.versions import Versions
 
 if TYPE_CHECKING:
     import xarray
@@ -84,6 +85,11 @@ class FeatureStore:
     def finished(self) -> bool:
         """Whether the last shard was written and the results gathered (clips may still be pending)."""
         return self.clips.finished
+
+    @property
+    def versions(self) -> Versions:
+        """Versions of the packages that made the features, in whatever shard; empty where not known."""
+        return self.clips.versions
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.source, self._given)

@@ -64,11 +64,13 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
     else:
         stored = root_attributes(spec, clips=len(index), shard_clips=record.shard_clips)
         stored |= {"code_version": record.code_version, "disjoint": index.disjoint}
+        stored = {**stored, "versions": record.versions} if record.versions else _without(stored, "versions")
     given = root_attributes(spec, clips=len(index), shard_clips=stored["shard_clips"])
     # Another release may resume a store: each journal record names the release that wrote it. Earlier
     # ones left out the channels of each tap and the edges, and named COCO's joints whatever V was; all
     # follow from the network.
-    names = {*given, "rgb", "map_mean"} - {"code_version", "tap_channels"}
+    # Whether other versions of packages may resume it is for the caller to say, who knows what they move.
+    names = {*given, "rgb", "map_mean"} - {"code_version", "tap_channels", "versions"}
     names -= set() if "edges" in stored else {"joint_names", "edges"}
     difference = find_difference(
         {name: stored[name] for name in names & set(stored)},
@@ -87,9 +89,12 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
             f"{root}: cannot resume, the store was made from other input: {difference}; "
             "give the same input, another output, or --overwrite"
         )
-    by_index = ("columns", "splits", "disjoint")
-    attributes = {key: value for key, value in stored.items() if key not in by_index}
+    attributes = _without(stored, "columns", "splits", "disjoint")
     return FoundStore(layout, attributes, index, record, damaged)
+
+
+def _without(attributes: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in attributes.items() if key not in names}
 
 
 def remake_files(root: Path, found: FoundStore) -> None:

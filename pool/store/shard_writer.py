@@ -25,6 +25,7 @@ from heatpool.pool.store.attributes import code_version
 from heatpool.pool.store.journal import ShardRecord, record_key
 from heatpool.pool.store.layout import FINISHED, JOURNAL, Layout
 from heatpool.pool.store.quantise import FLOAT16_MAX, quantise
+from heatpool.pool.store.versions import Versions
 
 __all__ = ["ShardWriter", "stack_features", "to_stored"]
 
@@ -97,12 +98,14 @@ class ShardWriter:
         layout: sizes of the store.
         shard: number of the shard.
         on_step: called with the name of each step.
+        versions: of the packages that made it, those that are not as the store's attributes say.
     """
 
     root: Path
     layout: Layout
     shard: int
     on_step: OnStep
+    versions: Versions
 
     def write(self, stored: Mapping[str, np.ndarray], results: Sequence[ClipResult]) -> ShardRecord:
         """Write the shard's files and its journal record; once this returns they are safe on disk.
@@ -131,7 +134,12 @@ class ShardWriter:
             lock.check()  # encoding took its time: whoever took the lock over must not be overwritten
             self._rename_into_place(aside, files)
             record = ShardRecord.of(
-                self.layout, self.shard, files=files, results=results, code_version=code_version()
+                self.layout,
+                self.shard,
+                files=files,
+                results=results,
+                code_version=code_version(),
+                versions=self.versions,
             )
             lock.check()
             write_atomic(self.root / record_key(self.shard), record.to_bytes(), temp_folder=aside)

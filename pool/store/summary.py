@@ -14,6 +14,7 @@ import numpy as np
 
 from heatpool.pool.records import RgbSpec, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.versions import describe_versions
 
 __all__ = ["StoreSummary", "summarise_store"]
 
@@ -119,6 +120,7 @@ def _provenance(spec: StoreSpec, store: FeatureStore) -> dict[str, str]:
         "skeleton": f"{spec.skeleton}, {spec.joints} joints",
         **({"map means": f"{spec.channels} channels"} if spec.map_mean else {}),
         **({"rgb": _rgb(spec.rgb)} if spec.rgb else {}),
+        "versions": describe_versions(store.versions),
         "program": f"heatpool {attributes['code_version']}, format version {attributes['version']}",
         "config": ", ".join(config),
         "licence": spec.licence,

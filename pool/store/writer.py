@@ -19,7 +19,12 @@ from heatpool.pool.disk.locks import Lock, clear_dead_locks
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, StoreSpec
 from heatpool.pool.sources.folder import FolderSource
-from heatpool.pool.store.attributes import layout_from_attributes, read_root, root_attributes
+from heatpool.pool.store.attributes import (
+    layout_from_attributes,
+    read_root,
+    root_attributes,
+    spec_from_attributes,
+)
 from heatpool.pool.store.create import fill_new, lock_store, replace_store
 from heatpool.pool.store.finish import finish_store
 from heatpool.pool.store.journal import ShardRecord
@@ -27,6 +32,7 @@ from heatpool.pool.store.layout import JOURNAL, Layout
 from heatpool.pool.store.resume import compare_input, remake_files
 from heatpool.pool.store.shard_writer import ShardWriter, stack_features, to_stored
 from heatpool.pool.store.verify import Check, incomplete_shards
+from heatpool.pool.store.versions import Versions, parse_versions
 
 __all__ = ["StoreWriter"]
 
@@ -41,13 +47,17 @@ class StoreWriter:
     Attributes:
         path: root folder of the store.
         layout: sizes and division into shards.
+        versions: of the packages that make the features, as the store's attributes say.
         on_step: called with the name of each step once it is done (`shard 3: renamed boxes`):
             for traces, and for tests that kill the writer at every step.
     """
 
-    def __init__(self, path: Path, layout: Layout, *, on_step: OnStep | None = None) -> None:
+    def __init__(
+        self, path: Path, layout: Layout, *, versions: Versions, on_step: OnStep | None = None
+    ) -> None:
         self.path = path
         self.layout = layout
+        self.versions = versions
         self.on_step = on_step
         self._lock: Lock | None = None
 
@@ -90,7 +100,8 @@ class StoreWriter:
             ValueError: if `shard_clips` is out of range or the config is not JSON.
         """
         root = Path(path)
-        writer = cls(root, Layout.of(spec, clips=len(index), shard_clips=shard_clips), on_step=on_step)
+        layout = Layout.of(spec, clips=len(index), shard_clips=shard_clips)
+        writer = cls(root, layout, versions=spec.versions, on_step=on_step)
         attributes = root_attributes(spec, clips=len(index), shard_clips=shard_clips)
         with replace_store(root, overwrite=overwrite, resumable=True):
             writer._create(attributes, index, overwrite=overwrite)
@@ -104,7 +115,9 @@ class StoreWriter:
             HeatpoolError: if there is no store of this version.
         """
         root = Path(path)
-        return cls(root, layout_from_attributes(read_root(FolderSource(root))), on_step=on_step)
+        attributes = read_root(FolderSource(root))
+        versions = spec_from_attributes(attributes).versions
+        return cls(root, layout_from_attributes(attributes), versions=versions, on_step=on_step)
 
     @classmethod
     def resume(
@@ -133,7 +146,8 @@ class StoreWriter:
         """
         root = Path(path)
         found = compare_input(root, spec=spec, index=index, check=check)
-        writer = cls(root, found.layout, on_step=on_step)
+        versions = parse_versions(found.attributes.get("versions", {}))
+        writer = cls(root, found.layout, versions=versions, on_step=on_step)
         with _disk_errors(root, "resume"):
             writer._lock = lock_store(root)
             try:
@@ -161,7 +175,12 @@ class StoreWriter:
         return incomplete_shards(self.path, self.layout, check=check)
 
     def write_shard(
-        self, shard: int, features: Sequence[ClipFeatures | None], results: Sequence[ClipResult]
+        self,
+        shard: int,
+        features: Sequence[ClipFeatures | None],
+        results: Sequence[ClipResult],
+        *,
+        versions: Versions | None = None,
     ) -> ShardRecord:
         """Write all clips of one shard; once this returns, they are safe on disk.
 
@@ -169,6 +188,7 @@ class StoreWriter:
             shard: number of the shard.
             features: one per clip of `shard_rows(shard)`; None for a clip without features.
             results: outcome of each clip.
+            versions: of the packages that made them; default those of the store.
 
         Returns:
             The journal record.
@@ -178,10 +198,15 @@ class StoreWriter:
             ValueError: if counts, shapes or statuses do not fit.
         """
         arrays = stack_features(self.layout, self.layout.rows(shard), features, results)
-        return self.write_stored(shard, to_stored(self.layout, arrays), results)
+        return self.write_stored(shard, to_stored(self.layout, arrays), results, versions=versions)
 
     def write_stored(
-        self, shard: int, arrays: Mapping[str, np.ndarray], results: Sequence[ClipResult]
+        self,
+        shard: int,
+        arrays: Mapping[str, np.ndarray],
+        results: Sequence[ClipResult],
+        *,
+        versions: Versions | None = None,
     ) -> ShardRecord:
         """Write one shard from arrays as `FeatureStore.read_stored` gives them, without quantising again.
 
@@ -190,12 +215,15 @@ class StoreWriter:
             arrays: (n, ...) by name, all of `layout.stored`, in their dtypes; finite (`time_s`: NaN where
                 a clip has no features).
             results: outcome of each clip.
+            versions: as of `write_shard`.
 
         Raises:
             HeatpoolError: if the disk refuses.
             ValueError: if counts, shapes, dtypes or values do not fit.
         """
-        return ShardWriter(self.path, self.layout, shard, self._step).write(arrays, results)
+        made = versions or {}
+        others = {name: each for name, each in made.items() if each != self.versions.get(name)}
+        return ShardWriter(self.path, self.layout, shard, self._step, others).write(arrays, results)
 
     def finish(self) -> None:
         """Rebuild the per-clip result arrays from the journal, write `failures.csv`, give the lock back.

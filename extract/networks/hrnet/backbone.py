@@ -92,8 +92,7 @@ class HRNetBackbone:
         output = self._network(crops.to(self._dtype).contiguous(memory_format=self._layout), self._taps)
         maps = tuple(output.maps[tap].float() for tap in self._taps)
         if output.vectors is None:
-            width_px, height_px = self.crop.width_px, self.crop.height_px
-            joints, scores = decode_heatmaps(output.heatmaps, width_px=width_px, height_px=height_px)
+            joints, scores = decode_heatmaps(output.heatmaps, self.crop)
             return PoseBatch(joints, scores, maps, output.heatmaps)
         ratio = self._network.split_ratio
         assert ratio is not None

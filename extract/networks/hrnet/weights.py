@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,17 +23,18 @@ _WIDTH_OF = "stage2.0.branches.0.0.conv1.weight"  # its first axis is the width 
 _SIMCC_HEADS = ("mlp_head_x.weight", "mlp_head_y.weight")
 _COUNTER = ".num_batches_tracked"  # of a batch norm; training only, and absent in old checkpoints
 _SHOWN = 3  # names a message lists of each kind
+_SIZE_IN_NAME = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)")  # height x width: pose_hrnet_w48_384x288.pth
+_USUAL_CROP_WH_PX = (192, 256)
+
+_log = logging.getLogger(__name__)
 
 
-def load_network(
-    path: Path, *, heatmap_crop_wh_px: tuple[int, int] = (192, 256), device: torch.device | str = "cpu"
-) -> tuple[HRNetSimCC, str]:
+def load_network(path: Path, *, device: torch.device | str = "cpu") -> tuple[HRNetSimCC, str]:
     """Build the network a checkpoint is of, W32 or W48, SimCC or heatmaps, and load it.
 
     Args:
-        path: as for `read_checkpoint`.
-        heatmap_crop_wh_px: width and height of the crops of a network without SimCC heads, whose tensors
-            do not tell; SimCC heads do.
+        path: as for `read_checkpoint`. The tensors of a network without SimCC heads do not tell the size of
+            its crops; then its name does (384x288: height, width), or they are 256x192.
         device: where the network goes.
 
     Returns:
@@ -43,7 +46,7 @@ def load_network(
     """
     state, digest = read_checkpoint(path)
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        network = _network_of(state, path.name, heatmap_crop_wh_px)
+        network = _network_of(state, path.name)
     wanted = network.state_dict()
     state.update({n: torch.zeros((), dtype=torch.long) for n in wanted if n.endswith(_COUNTER)})
     _check(state, wanted, path.name, network)
@@ -98,7 +101,7 @@ def _describe(content: Any) -> str:
     return type(content).__name__
 
 
-def _network_of(state: Mapping[str, Tensor], name: str, heatmap_crop_wh_px: tuple[int, int]) -> HRNetSimCC:
+def _network_of(state: Mapping[str, Tensor], name: str) -> HRNetSimCC:
     """Return the untrained network that a checkpoint's shapes ask for."""
     heads = _SIMCC_HEADS if any(key.startswith("mlp_head") for key in state) else ()
     for needed in (_WIDTH_OF, "final_layer.weight", *heads):
@@ -107,8 +110,10 @@ def _network_of(state: Mapping[str, Tensor], name: str, heatmap_crop_wh_px: tupl
                 f"expected an HRNet pose checkpoint in {name}: it holds {len(state)} tensors, first "
                 f"{', '.join(list(state)[:_SHOWN])}, but no {needed}"
             )
-    split_ratio, (width_px, height_px) = None, heatmap_crop_wh_px
-    if heads:
+    split_ratio = None
+    if not heads:
+        width_px, height_px = _crop_wh_px_in(name)
+    else:
         # The heads read W/4 * H/4 cells and give W * ratio and H * ratio bins: that tells all three.
         (bins_x, cells), (bins_y, _) = (state[head].shape for head in heads)
         split_ratio = math.sqrt(bins_x * bins_y / (16 * cells))
@@ -123,6 +128,16 @@ def _network_of(state: Mapping[str, Tensor], name: str, heatmap_crop_wh_px: tupl
         )
     except ValueError as error:
         raise HeatpoolError(f"the heads of {name} fit no HRNet: {error}") from error
+
+
+def _crop_wh_px_in(name: str) -> tuple[int, int]:
+    """Return width and height of the crops that a file's name says, or the usual ones."""
+    found = _SIZE_IN_NAME.findall(name)
+    if not found:
+        _log.info(f"{name}: crops of 256x192; a heatmap network of another size says it in its name, as 384x288")
+        return _USUAL_CROP_WH_PX
+    height_px, width_px = map(int, found[-1])
+    return width_px, height_px
 
 
 def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str, network: HRNetSimCC) -> None:

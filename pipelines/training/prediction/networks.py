@@ -12,6 +12,7 @@ from heatpool.pipelines.extraction.run import ExtractPlan, prepare
 from heatpool.pipelines.extraction.weights_search import recorded_weights
 from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pipelines.options.predict import PredictOptions
+from heatpool.pipelines.training.features import compare_versions
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["plan_extraction"]
@@ -19,7 +20,7 @@ __all__ = ["plan_extraction"]
 # Of the options of an extraction, these say where and how fast, not what: a prediction has its own.
 _NOT_KEPT = (
     "videos", "out", "workers", "scheduler", "limit", "window_s", "stride_s", "dry_run", "resume", "append",
-    "verify", "overwrite", "device", "threads", "boxes", "disjoint", "quiet", "skeleton",
+    "mixed_versions", "verify", "overwrite", "device", "threads", "boxes", "disjoint", "quiet", "skeleton",
 )  # fmt: skip
 # What decides the values of features. Detector and boxes may differ: a person is a person. So may what joints
 # are called: the weights say which they are.
@@ -72,5 +73,6 @@ def plan_extraction(
             f"expected features as those of the run, whose {name} is {spec[name]!r}, got {got[name]!r}; "
             "give the networks of its extraction with --weights"
         )
+    compare_versions(summary, plan.spec.versions, name="now")
     manifest = replace(plan.work.manifest, class_names=tuple(summary["class_names"]))
     return replace(plan, work=replace(plan.work, manifest=manifest, in_one_go=True))

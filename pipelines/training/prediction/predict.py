@@ -17,6 +17,7 @@ from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
 from heatpool.pipelines.training.evaluate import check_checkpoints
+from heatpool.pipelines.training.features import compare_versions
 from heatpool.pipelines.training.prediction.records import Answers, Prediction
 from heatpool.pipelines.training.prediction.segment_files import SegmentFiles
 from heatpool.pipelines.training.prediction.segments import Window, merge_windows
@@ -96,6 +97,7 @@ def _predict_stored(
     options: PredictOptions, run: TrainedRun, features: str, on_answers: Callable[[Answers], None]
 ) -> Answers:
     store = FeatureStore.open(features)
+    compare_versions(run.summary, store.versions, name=store.source.name)
     asked = _stored_clips(store)
     files = segment_files(options, asked, root=".")
     answers = _answer(asked, store, run.scorer(options), top=options.top)

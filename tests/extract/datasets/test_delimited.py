@@ -13,7 +13,7 @@ def read(
     path: Path, content: str | bytes, *needed: str
 ) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with open_table(path, needed=needed) as (header, rows):
+    with open_table(path, needed=needed, numbers=("a", "b", "c", "d")) as (header, rows):
         return header, list(rows)
 
 
@@ -44,10 +44,10 @@ def test_a_header_may_stand_below_other_lines(tmp_path: Path) -> None:
 
 def test_semicolons_come_with_decimal_commas(tmp_path: Path) -> None:
     """As spreadsheets in half of the world write them; in other tables 1,500 may be fifteen hundred."""
-    _, rows = read(tmp_path / "t.csv", "a;b;c;d\n1,5; 0,25;01:02,5;Ja, klar\n1,2,3;,5;x,5;-1,0\n")
+    _, rows = read(tmp_path / "t.csv", "a;B;c;d;name\n1,5; 0,25;01:02,5;Ja, klar;2,5\n1,2,3;,5;x,5;-1,0\n")
     assert [list(row.values()) for _, row in rows] == [
-        ["1.5", " 0.25", "01:02.5", "Ja, klar"],
-        ["1,2,3", ",5", "x,5", "-1.0"],
+        ["1.5", " 0.25", "01:02.5", "Ja, klar", "2,5"],  # what is no column of numbers stays as it is
+        ["1,2,3", ",5", "x,5", "-1.0", ""],
     ]
     assert read(tmp_path / "t.tsv", "a\tb\n1,500\tx\n")[1] == [(2, {"a": "1,500", "b": "x"})]
 
@@ -65,8 +65,11 @@ def test_semicolons_come_with_decimal_commas(tmp_path: Path) -> None:
         ),
         ("path,a,a\n", "expected each column once in t.csv, got 'a' twice"),
         ("path\né.mp4\n".encode("latin-1"), "save it as a table in UTF-8"),
-        ("path\na.mp4\n".encode("utf-16"), "save it as a table in UTF-8"),
+        ("path\na.mp4\n".encode("utf-16-le"), "save it as text in UTF-8: it holds zero bytes"),
         (b"path\n" + b"x" * 200_000, "field larger than field limit"),
+        (b"path,label\na.mp4,\"wave\nb.mp4,clap\n", "unexpected end of data, up to line 3; see its quotation"),
+        (b"PK\x03\x04\x14\0", "t.csv is a spreadsheet or an archive: save it as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1", "t.csv is a spreadsheet or an archive: save it as CSV"),
     ],
 )
 def test_bad_tables_are_refused_in_one_line(tmp_path: Path, content: str | bytes, message: str) -> None:

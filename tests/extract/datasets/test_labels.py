@@ -10,6 +10,7 @@ import pytest
 from heatpool.extract.datasets.listing import VideoFolder
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.extract.datasets.table import list_table
+from heatpool.pool.disk.class_names import ClassNames
 from heatpool.pool.errors import HeatpoolError
 
 
@@ -19,7 +20,7 @@ def of_manifest(path: Path, names: tuple[str, ...]) -> Manifest:
 
 def of_table(path: Path, names: tuple[str, ...]) -> Manifest:
     videos = tuple(f"{at}.mp4" for at in range(9))
-    return list_table(VideoFolder(path.parent, videos, annotations=path, class_names=names)).manifest
+    return list_table(VideoFolder(path.parent, videos, annotations=path, classes=ClassNames(names) if names else None)).manifest
 
 
 READERS = (of_manifest, of_table)

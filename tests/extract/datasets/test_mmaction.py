@@ -9,6 +9,7 @@ import pytest
 
 from heatpool.extract.datasets.listing import Listing, scan
 from heatpool.extract.datasets.mmaction import list_mmaction
+from heatpool.pool.disk.class_names import ClassNames
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 from tests.extract.datasets.dataset_files import touch
@@ -27,7 +28,7 @@ def list_videos(
 ) -> Listing:
     folder = touch(tmp_path / "v", *names)
     return list_mmaction(
-        replace(scan(folder, fps=fps), annotations=lists(tmp_path, **texts), class_names=class_names)
+        replace(scan(folder, fps=fps), annotations=lists(tmp_path, **texts), classes=ClassNames(class_names) if class_names else None)
     )
 
 

@@ -62,14 +62,14 @@ def test_crops_and_joints_are_those_of_transformers() -> None:
     install()
     from transformers.models.vitpose import image_processing_vitpose as theirs
 
-    crop = CropSpec(height_px=256, width_px=192, alignment="udp")
+    crop = CropSpec(height_px=256, width_px=192, alignment="udp", refinement="dark-hf")
     boxes = np.array([[30.0, 20, 130, 320], [200, 50, 420, 150]])
     wanted = []
     cells = np.random.default_rng(0).uniform([1, 1], [46, 62], (2, 17, 2)).astype(np.float32)
     x, y = np.arange(48), np.arange(64)[:, None]
     distance = (x - cells[..., 0, None, None]) ** 2 + (y - cells[..., 1, None, None]) ** 2
     heatmaps = (0.9 * np.exp(-distance / 8)).astype(np.float32)
-    joints, scores = decode_heatmaps(torch.from_numpy(heatmaps), width_px=192, height_px=256, alignment="udp")
+    joints, scores = decode_heatmaps(torch.from_numpy(heatmaps), crop)
     affines = crop_affines(boxes, crop)
     peaks, peak_scores = theirs.get_keypoint_predictions(heatmaps)
     refined = theirs.post_dark_unbiased_data_processing(peaks, heatmaps, kernel=11)

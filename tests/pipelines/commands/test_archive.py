@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -193,3 +194,14 @@ def test_a_store_without_the_stream_says_so(
     assert (
         "holds no pooled, only keypoints" in capsys.readouterr().err.splitlines()[-1]
     )  # a warning before it
+
+
+def test_only_hdf5_is_exported_in_single_precision(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single = ["--dtype", "float32"]
+    assert run("archive", "export", folder / "small.zarr", tmp_path / "a.npz", *single) == 1
+    assert error_line(capsys).endswith("expected --dtype float32 with --format hdf5 only, got npz")
+    assert run("archive", "export", folder / "small.zarr", tmp_path / "a.h5", *single) == 0
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["pooled"].dtype == "float32"

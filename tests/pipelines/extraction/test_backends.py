@@ -15,7 +15,7 @@ from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.records import Frame
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.extraction.backends import build_backbone, build_detector
+from heatpool.pipelines.extraction.backends import build_backbone, build_detector, read_given_boxes
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
@@ -223,10 +223,9 @@ def test_the_skeleton_is_the_networks_or_that_of_a_file(
         ({"detector": "none.onnx"}, "expected an ONNX file, cannot read none.onnx"),
     ],
 )
-def test_an_onnx_detector_needs_its_file(tmp_path: Path, options: dict[str, str], message: str) -> None:
-    manifest = Manifest((Clip("a", tmp_path / "a.mp4"),), (), tmp_path)
+def test_an_onnx_detector_needs_its_file(options: dict[str, str], message: str) -> None:
     with pytest.raises(HeatpoolError, match=message):
-        build_detector(NetworkOptions(**options), manifest, device=torch.device("cpu"))  # type: ignore[arg-type]
+        build_detector(NetworkOptions(**options), None, device=torch.device("cpu"))  # type: ignore[arg-type]
 
 
 def test_the_input_of_onnx_networks_is_of_no_other() -> None:
@@ -240,6 +239,6 @@ def test_min_score_holds_for_a_file_of_boxes_too(tmp_path: Path) -> None:
     boxes.write_text("path,frame,x1,y1,x2,y2,score\na.mp4,0,0,0,9,9,0.6\na.mp4,0,0,0,8,8,0.4\n")
     options = NetworkOptions(detector="boxes-file", boxes=boxes, min_score=0.5)
     manifest = Manifest((Clip("a", tmp_path / "a.mp4"),), (), tmp_path)
-    detector = build_detector(options, manifest, device=torch.device("cpu"))
+    detector = build_detector(options, read_given_boxes(options, manifest), device=torch.device("cpu"))
     (found,) = detector.detect([Frame(0, 0, 0.0, np.zeros((9, 9, 3), np.uint8))])
     assert found.scores.tolist() == [np.float32(0.6)]

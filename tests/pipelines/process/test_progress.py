@@ -67,6 +67,7 @@ def test_throughput_by_worker(clock: list[float]) -> None:
                 seconds=seconds,
                 worker=worker,
                 again=False,
+                versions={},
             )
         )
     clock[0] += 10

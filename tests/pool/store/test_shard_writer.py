@@ -188,6 +188,6 @@ def test_records_survive_their_own_round_trip() -> None:
     layout = Layout.of(make_spec(), clips=14, shard_clips=4)
     results = [OK, ClipResult(Status.FAILED, reason="ünï\n\udc80")]
     files = {"pooled/c.3.0.0.0.0": (17, "ab")}
-    record = ShardRecord.of(layout, 3, files=files, results=results, code_version="1.2.3")
+    record = ShardRecord.of(layout, 3, files=files, results=results, code_version="1.2.3", versions={})
     assert record.first_clip == 12
     assert ShardRecord.from_bytes(record.to_bytes()) == record

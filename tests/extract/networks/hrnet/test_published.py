@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from heatpool.extract.datasets.boxes import read_boxes
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.slots import select_first
+from heatpool.extract.networks.boxes_file import BoxesFile
 from heatpool.extract.networks.crops import crop_affines
-from heatpool.extract.networks.detectors import BoxesFile
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.records import CropSpec
@@ -88,7 +89,8 @@ def test_a_whole_clip_gives_the_published_features(
     boxes = json.loads(str(published["boxes"]))
     network = paper_network()
     recorder = Recorder(network)
-    detector = BoxesFile(boxes_csv(tmp_path / "boxes.csv", boxes), videos=[VIDEO], root=tmp_path)
+    given = read_boxes(boxes_csv(tmp_path / "boxes.csv", boxes), videos=[VIDEO], root=tmp_path)
+    detector = BoxesFile(given.clips, given.source)
     backbone = HRNetBackbone(network, batchnorm=batchnorm)
     estimator = TopDown(detector, backbone, device="cpu", crop_aspect="published")
     options = EngineOptions(selection=select_first, gaps="zeros", person_batch=8)

@@ -42,14 +42,34 @@ def save(path: Path, state: State, wrapping: str) -> Path:
 @pytest.mark.parametrize("split_ratio", [2.0, None])
 def test_checkpoints_load_as_they_are(tmp_path: Path, wrapping: str, split_ratio: float | None) -> None:
     saved = narrow(split_ratio=split_ratio)
-    path = save(tmp_path / "pose.pth", saved.state_dict(), wrapping)
-    network, digest = load_network(path, heatmap_crop_wh_px=(64, 96))
+    path = save(tmp_path / "pose_hrnet_w4_96x64.pth", saved.state_dict(), wrapping)
+    network, digest = load_network(path)
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (network.channels, network.joints, network.split_ratio) == (4, 5, split_ratio)
     assert (network.width_px, network.height_px) == (64, 96)
     assert not network.training
     crops = narrow_crops(1)
     assert torch.equal(network(crops).heatmaps, saved(crops).heatmaps)
+
+
+@pytest.mark.parametrize(
+    ("name", "crop_wh_px"),
+    [
+        ("pose_hrnet_w48_384x288.pth", (288, 384)),
+        ("pose_hrnet_w32_256x256.pth", (256, 256)),
+        ("hrnet.pth", (192, 256)),
+        ("run12x3-final.pth", (192, 256)),
+    ],
+)
+def test_heatmap_networks_get_crops_of_the_size_in_their_name(
+    tmp_path: Path, name: str, crop_wh_px: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="heatpool")
+    torch.save(narrow(split_ratio=None).state_dict(), tmp_path / name)
+    network, _ = load_network(tmp_path / name)
+    assert (network.width_px, network.height_px) == crop_wh_px
+    told = "96" in name or "256" in name or "384" in name
+    assert ("crops of 256x192" in caplog.text) == (not told)
 
 
 def test_a_half_precision_file_without_counters_loads(tmp_path: Path) -> None:

@@ -1,0 +1,179 @@
+"""How far pooled features move with the versions of the packages that make them: docs/versions.md.
+
+Usage: python -m benchmarks.versions [--packages av==16.1.0 …] [--networks "--backend …" …] [--page PAGE]
+
+For each version a virtual environment is made in a temporary folder, one at a time: it sees the packages that
+run this benchmark, and in their place the one version. There `heatpool extract` runs over the same clips, and
+its features are held against those of the environment of this benchmark. A change is that of one joint's
+vector at one step, ‖after − before‖ / ‖before‖. Clips: a video as it is, and the same encoded anew as HD that
+is tagged BT.709, as most cameras and sites tag theirs. Versions that setup.cfg excludes are run too, as far as
+they do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import site
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+
+from benchmarks.blocks import replace_block
+from heatpool.extract.video.reader import iter_frames, probe
+from heatpool.pool.store.reader import FeatureStore
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = (
+    "opencv-python==4.10.0.84", "opencv-python==4.12.0.88", "opencv-python==4.14.0.94",
+    "av==16.1.0", "av==17.1.0", "ultralytics==8.4.142", "ultralytics==8.4.160",
+)  # fmt: skip
+NETWORKS = ("--backend yolo-pose --weights yolo11n-pose.pt",)
+_TAGGED = "tagged BT.709"
+_SOME_CLIPS_FAILED = 3  # exit code of `heatpool extract`
+_SPECIFIED_BY_BT709 = 1  # H.273's number of these primaries and of this transfer
+
+
+@dataclass(frozen=True)
+class Change:
+    """How far the features of one clip moved, as shares of a joint's vector."""
+
+    mean: float
+    largest: float
+
+    @classmethod
+    def of(cls, before: FeatureStore, after: FeatureStore, row: int) -> Change | None:
+        """Compare a clip of two stores where both saw the same persons; None if one lacks it."""
+        first, second = (store.read([row], ("pooled", "mask")) for store in (before, after))
+        seen = first["mask"] & second["mask"]
+        if not seen.any():
+            return None
+        old, new = (each["pooled"][seen].astype(np.float64) for each in (first, second))
+        shares = np.linalg.norm(new - old, axis=-1) / np.maximum(np.linalg.norm(old, axis=-1), 1e-6)
+        return cls(float(shares.mean()), float(shares.max()))
+
+
+def encode_tagged(source: Path, target: Path, *, frames: int) -> None:
+    """Write the first frames of a video as H.264 whose colours are converted and tagged by BT.709."""
+    info = probe(source)
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(info.fps).limit_denominator(1001))
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = info.width_px, info.height_px, "yuv420p"
+        context = stream.codec_context
+        context.colorspace, context.color_range = Colorspace.ITU709.value, ColorRange.MPEG.value
+        context.color_primaries = context.color_trc = _SPECIFIED_BY_BT709
+        for frame in iter_frames(source, np.arange(min(frames, info.frames)), info=info):
+            picture = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")
+            converted = picture.reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            )
+            container.mux(stream.encode(converted))
+        container.mux(stream.encode())
+
+
+def make_environment(folder: Path, package: str) -> Path:
+    """Make an environment like this one but for one package; return its Python."""
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+    (purelib,) = folder.glob("lib/python*/site-packages")
+    (purelib / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    command = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "install", "--quiet"]
+    subprocess.run([*command, "--disable-pip-version-check", "--no-deps", package], check=True)
+    return folder / "bin/python"
+
+
+def extract(python: Path, videos: Path, out: Path, *, network: str, threads: int) -> FeatureStore | str:
+    """Extract with this clone's heatpool and the packages of an environment; the reason if it does not."""
+    words = ["extract", str(videos), str(out), "--device", "cpu", "--threads", str(threads), "--quiet"]
+    command = [str(python), "-m", "heatpool", *words, *shlex.split(network)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True
+    )
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["no reason"])[-1]
+    return FeatureStore.open(out)
+
+
+def rows(package: str, before: FeatureStore, after: FeatureStore | str, *, network: str) -> list[str]:
+    """Return a row of the table for each clip."""
+    start = f"| {package} | {network}"
+    if isinstance(after, str):
+        return [f"{start} | | does not run: {after[:120]} | |"]
+    lines = []
+    for row, (clip, result) in enumerate(
+        zip(after.clips.index.clip_id, after.results(np.arange(len(after))), strict=True)
+    ):
+        change = Change.of(before, after, row)
+        figures = f"{change.mean:.2%} | {change.largest:.2%}" if change else f"{result.reason[:120]} | "
+        lines.append(f"{start} | {clip} | {figures} |")
+    return lines
+
+
+def measure(packages: Sequence[str], networks: Sequence[str], videos: Path, *, threads: int) -> list[str]:
+    """Return the lines of the table; what is done is said on stderr."""
+    table = ["| package | network | clip | mean change | largest |", "|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as scratch:
+        now = {}
+        for number, network in enumerate(networks):
+            found = extract(Path(sys.executable), videos, Path(scratch, f"now_{number}.zarr"),
+                            network=network, threads=threads)  # fmt: skip
+            if isinstance(found, str):
+                raise SystemExit(f"{network}: {found}")
+            now[network] = found
+        for package in packages:
+            with tempfile.TemporaryDirectory() as folder:  # one environment at a time
+                python = make_environment(Path(folder, "env"), package)
+                for number, network in enumerate(networks):
+                    out = Path(folder, f"{number}.zarr")
+                    after = extract(python, videos, out, network=network, threads=threads)
+                    table += rows(package, now[network], after, network=_short(network))
+                    print(*table[-2:], sep="\n", file=sys.stderr, flush=True)
+    return table
+
+
+def _short(network: str) -> str:
+    """The weights of a network, which name it."""
+    words = shlex.split(network)
+    given = dict(pairwise(words))
+    return Path(given.get("--weights", given.get("--backend", network))).name
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "--video", type=Path, default=Path("../shared/videos/ntu/S001C001P001R001A001_rgb.avi")
+    )
+    parser.add_argument("--packages", nargs="+", default=PACKAGES, help="name==version, each")
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, help="options of heatpool extract, each")
+    parser.add_argument("--frames", type=int, default=60, help="of the video")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--page", type=Path, help="write the table into this page")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        videos = Path(folder)
+        (videos / f"as it is{options.video.suffix}").symlink_to(options.video.resolve())
+        encode_tagged(options.video, videos / f"{_TAGGED}.mp4", frames=options.frames)
+        table = "\n".join(measure(options.packages, options.networks, videos, threads=options.threads))
+    print(table)
+    if options.page is not None:
+        text = options.page.read_text(encoding="utf-8")
+        command = f"    python -m benchmarks.versions {shlex.join(sys.argv[1:])}".rstrip()
+        options.page.write_text(replace_block(text, "versions", f"{command}\n\n{table}"), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

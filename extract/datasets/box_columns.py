@@ -1,0 +1,87 @@
+"""Which columns of a table of boxes say what: the names that detectors and annotation tools write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from heatpool.pool.errors import HeatpoolError
+
+__all__ = ["BoxColumns", "find_columns"]
+
+# Only names that can mean one thing: x and y alone are the corner in one program, the centre in another.
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "path": (
+        "path", "video", "video_path", "video_name", "file", "filename", "file_name", "filepath", "clip",
+        "clip_id",
+    ),
+    "frame": (
+        "frame", "frame_number", "frame_index", "frame_idx", "frame_id", "frame_no", "frame_num", "frame_nr",
+    ),
+    "x1": ("x1", "xmin", "x_min", "left", "bb_left"),
+    "y1": ("y1", "ymin", "y_min", "top", "bb_top"),
+    "x2": ("x2", "xmax", "x_max", "right"),
+    "y2": ("y2", "ymax", "y_max", "bottom"),
+    "width": ("width", "w", "bb_width", "box_width"),
+    "height": ("height", "h", "bb_height", "box_height"),
+    "score": ("score", "conf", "confidence", "prob", "probability"),
+    "class": ("class", "class_name", "class_id", "class_label", "cls", "category", "label"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BoxColumns:
+    """Columns of a table of boxes, as its header writes them.
+
+    Attributes:
+        path: the video's.
+        frame: the frame's number.
+        box: x1, y1 and either x2, y2 or width, height.
+        sized: the last two are width and height.
+        score: None where there is none.
+        kind: what was detected; None where there is no such column.
+        unread: the others.
+    """
+
+    path: str
+    frame: str
+    box: tuple[str, str, str, str]
+    sized: bool
+    score: str | None
+    kind: str | None
+    unread: tuple[str, ...]
+
+
+def find_columns(header: Sequence[str], source: str) -> BoxColumns:
+    """Find the columns of a table; capitals, spaces and hyphens do not count.
+
+    Raises:
+        HeatpoolError: if one is missing, or the header does not say which corner x and y are.
+    """
+    plain = {name.strip().casefold().replace(" ", "_").replace("-", "_"): name for name in header}
+    found = {
+        meaning: plain[next(name for name in names if name in plain)]
+        for meaning, names in _NAMES.items()
+        if any(name in plain for name in names)
+    }
+    sized = not {"x2", "y2"} <= set(found) and {"width", "height"} <= set(found)
+    needed = ("path", "frame", "x1", "y1", *(("width", "height") if sized else ("x2", "y2")))
+    missing = [name for name in needed if name not in found]
+    if missing:
+        why = ""
+        if {"x", "y"} & set(plain):
+            why = ": x and y are a corner or the centre; name the corners x1, y1, x2, y2 (or width, height)"
+        raise HeatpoolError(
+            f"expected columns path, frame, x1, y1, x2, y2, score in {source}, got "
+            f"{', '.join(header)[:200]}{why}"
+        )
+    used = {found[name] for name in (*needed, "score", "class") if name in found}
+    return BoxColumns(
+        path=found["path"],
+        frame=found["frame"],
+        box=(found["x1"], found["y1"], found[needed[4]], found[needed[5]]),
+        sized=sized,
+        score=found.get("score"),
+        kind=found.get("class"),
+        unread=tuple(name for name in header if name and name not in used),
+    )

@@ -1,0 +1,44 @@
+"""The networks of an extraction in one of the processes that share it."""
+
+from __future__ import annotations
+
+import socket
+
+import torch
+
+from heatpool.extract.datasets.manifest import Manifest
+from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, read_given_boxes
+from heatpool.pipelines.extraction.shards import Networks
+from heatpool.pipelines.extraction.versions import versions_at_work
+from heatpool.pipelines.options import ExtractOptions
+from heatpool.pipelines.process.device import pick_device, set_threads
+from heatpool.pool.store.versions import Versions, check_versions
+
+__all__ = ["build_in_worker"]
+
+
+def build_in_worker(
+    options: ExtractOptions, manifest: Manifest, planned: Versions, threads: int, number: int
+) -> Networks:
+    """Build the networks in a worker, which has its share of the cores and one of the GPUs.
+
+    Args:
+        options: whose choices are made.
+        manifest: what a file of boxes is read for.
+        planned: versions of packages in the process that shares out the work.
+        threads: of the CPU.
+        number: of the worker on its machine.
+
+    Raises:
+        HeatpoolError: if the versions here are known to make other features, or the networks do not load.
+    """
+    versions = versions_at_work(options)
+    makers = {"the run": planned, f"worker on {socket.gethostname()}": versions}
+    check_versions(makers, backbone=options.backend, mixed=options.mixed_versions)
+    set_threads(threads)
+    device = pick_device(options.device)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", number % torch.cuda.device_count())
+    boxes = read_given_boxes(options, manifest)
+    estimator, _ = build_estimator(options, boxes, device=device)
+    return Networks(estimator, versions, build_rgb(options, device=device))
