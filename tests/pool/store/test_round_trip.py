@@ -6,7 +6,6 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -59,7 +58,7 @@ def test_quantised_values_by_hand() -> None:
     assert [a.any() for a in quantise(np.zeros((4, 2, 3), np.float16))] == [False, False, False]
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", ["f2", "u1"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_round_trip_of_any_store(precision: Precision, data: st.DataObject) -> None:
@@ -122,7 +121,7 @@ def _check_features(store: FeatureStore, features: list[ClipFeatures]) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", ["f2", "u1"])
 def test_what_is_not_finite_is_refused(tmp_path: Path, precision: Precision, bad: float) -> None:
     spec = make_spec(precision=precision)
     clip = make_features(spec, 0, 1)
