@@ -184,5 +184,5 @@ def test_metadata_that_lies_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_records_refuse_other_precisions() -> None:
-    with pytest.raises(ValueError, match="expected precision f2 or u1, got 'u2'"):
+    with pytest.raises(ValueError, match="expected precision f2, u1 or levels, got 'u2'"):
         replace(make_spec(), precision="u2")
