@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -30,12 +30,13 @@ SPLIT = "split"
 """Protocol of data sets whose owner's splits have no name of their own."""
 
 
-def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
+def read_videos(path: Path, *, fps: float = 0.0, known: Sequence[str] = ()) -> Manifest:
     """Read a manifest CSV, or make one of a folder of videos or of one video.
 
     Args:
         path: of any of them.
         fps: pictures per second, with which a folder of pictures, or a pattern of their names, is a video.
+        known: classes of a store that the videos are for, see `read_manifest`.
 
     Raises:
         HeatpoolError: if the path does not exist, is neither, or holds no clip.
@@ -46,9 +47,9 @@ def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
         folder = scan(path, fps=fps)
         if folder.excluded:
             _log.info("%s holds besides its videos: %s", path, besides(folder.excluded))
-        return list_folder(folder).manifest
+        return list_folder(folder, known=known).manifest
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
-        return read_manifest(path)
+        return read_manifest(path, known=known)
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         return Manifest((Clip(path.stem, path),), (), path.parent)
     if path.is_file():
@@ -58,7 +59,7 @@ def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
     raise HeatpoolError(f"expected a folder or manifest of videos, {path} does not exist")
 
 
-def list_folder(folder: VideoFolder) -> Listing:
+def list_folder(folder: VideoFolder, *, known: Sequence[str] = ()) -> Listing:
     """List every video; when each lies in a sub-folder, that names its class.
 
     When the uppermost folders are called train, val and test (or alike), they are the splits of the protocol
@@ -80,7 +81,7 @@ def list_folder(folder: VideoFolder) -> Listing:
         )
         for at, (clip_id, path, inside) in enumerate(zip(ids, folder.videos, folders, strict=True))
     ]
-    labelled, names = label_clips(clips, str(folder.path))
+    labelled, names = label_clips(clips, str(folder.path), known=known)
     return Listing(Manifest(tuple(labelled), names, folder.path), folder.excluded)
 
 

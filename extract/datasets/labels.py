@@ -80,7 +80,7 @@ def read_labels(
         if not _too_high(values.values()):
             return Labels({text: (value, "") for text, value in values.items()} | nothing)
     if classes is not None:
-        return Labels(_listed(given, first_lines, classes) | nothing)
+        return Labels(_listed(given, words, first_lines, classes) | nothing)
     _say_names(given, words, first_lines, source)
     return Labels({text: (-1, name) for text, name in given.items()} | nothing, named=True)
 
@@ -177,12 +177,12 @@ def _numbered(
 
 
 def _listed(
-    given: Mapping[str, str], first_lines: Mapping[str, str], classes: ClassNames
+    given: Mapping[str, str], words: Sequence[str], first_lines: Mapping[str, str], classes: ClassNames
 ) -> dict[str, tuple[int, str]]:
     """Find names in a list of classes, which gives their order."""
     number = {name: at for at, name in enumerate(classes.names)}
-    for text, name in given.items():
-        if name not in number:
+    for text in dict.fromkeys([*words, *given]):  # what is no number first
+        if given[text] not in number:
             raise HeatpoolError(
                 f"expected a label of the {len(number)} class names, got {text!r} in {first_lines[text]}"
             )
@@ -193,7 +193,7 @@ def _say_names(
     given: Mapping[str, str], words: Sequence[str], first_lines: Mapping[str, str], source: str
 ) -> None:
     """Say which labels look like something else than the class names that they are."""
-    numbers = [text for text in given if text not in set(words)]
+    numbers = [text for text in given if _NUMBER.fullmatch(given[text])]
     shown = ", ".join(numbers[:_NAMED]) + (", …" if len(numbers) > _NAMED else "")
     if numbers and words:
         _log.warning("%s: labels are class names, as %r is no number; %s too", source, words[0], shown)

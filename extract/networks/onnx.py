@@ -79,7 +79,7 @@ class OnnxBackbone:
     def _find_joints(self) -> tuple[str, ...]:
         height, width = self._network.input_hw_px
         names = self._network.outputs
-        results = self._network.run(np.zeros((1, 3, height, width), np.float32), names)
+        results = self._network.run(np.zeros((1, 3, height, width), np.float32), names) if names else []
         return find_joint_outputs(
             dict(zip(names, results, strict=True)),
             taps=self._taps,
@@ -96,8 +96,8 @@ class OnnxBackbone:
                 check_map(values, name, height_px=height, width_px=width, file_name=self._file_name)
             if not np.isfinite(values).all():
                 raise HeatpoolError(
-                    f"expected numbers from {self._file_name}, {name} gives values that are not finite on noise: "
-                    "the file is damaged, or float16 is too narrow for it"
+                    f"expected numbers from {self._file_name}, {name} gives values that are not finite on "
+                    "noise: the file is damaged, or float16 is too narrow for it"
                 )
 
     def _takes_batches(self) -> bool:

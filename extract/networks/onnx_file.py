@@ -114,9 +114,7 @@ def _find_beside(path: Path, place: str) -> Path:
     """Return the file that a network calls `place`; refuse what is not a file in its folder."""
     named, file = Path(place), path.parent / place
     if not place or named.anchor or ".." in named.parts or (file.exists() and not file.is_file()):
-        raise HeatpoolError(
-            f"expected the weights of {path.name} in files in its folder, got {shorten(place)}"
-        )
+        raise HeatpoolError(f"expected the weights of {path.name} in its folder, got {shorten(place)}")
     beside_target = path.resolve().parent / place  # of a network that is a link
     return beside_target if not file.exists() and beside_target.is_file() else file
 
@@ -125,7 +123,7 @@ def _read(path: Path, name: str, most_bytes: int) -> bytes:
     size = path.stat().st_size
     if size > most_bytes:
         raise HeatpoolError(
-            f"expected weights of at most 2 GB in all, which is what ONNX in one piece can hold, in {name}, got "
-            f"{path.name} of {size / 1e9:.1f} GB: export it in float16"
+            f"expected at most 2 GB of {name} with its weights, all that one piece of ONNX can hold, "
+            f"got {path.name} of {size / 1e9:.1f} GB: export it in float16"
         )
     return path.read_bytes()

@@ -64,8 +64,8 @@ class OnnxNetwork:
         kind = next(each.type for each in self._session.get_inputs() if each.name == self.input_name)
         if kind not in _PIXELS:
             raise HeatpoolError(
-                f"expected {file.name} to take images as floating point numbers, it takes {kind}: how these are "
-                "to be normalised is not told; export it without the part that converts them"
+                f"expected {file.name} to take floating point numbers, it takes {kind}: how these are to be "
+                "normalised is not told; export it without the part that converts them"
             )
         self._dtype = _PIXELS[kind]
         self.outputs = tuple(
@@ -99,9 +99,7 @@ def _image_input(graph: onnx.GraphProto, name: str) -> onnx.ValueInfoProto:
     shape = _shape(inputs[0]) if len(inputs) == 1 else []
     if len(shape) != 4 or shape[1] not in (0, 3) or (not shape[1] and shape[3] == 3):
         last = len(shape) == 4 and shape[3] in (1, 3)
-        hint = (
-            ": it takes colours last; export it with them first (tf2onnx: --inputs-as-nchw)" if last else ""
-        )
+        hint = ": export it with the channels first (tf2onnx: --inputs-as-nchw)" if last else ""
         told = ", ".join(f"{each.name} {_shape_text(each)}" for each in inputs) or "none"
         raise HeatpoolError(f"expected one image input (B, 3, height, width) in {name}, got {told}{hint}")
     return inputs[0]
@@ -136,7 +134,8 @@ def _shape(value: onnx.ValueInfoProto) -> list[int]:
 
 def _shape_text(value: onnx.ValueInfoProto) -> str:
     dims = value.type.tensor_type.shape.dim
-    return f"({', '.join(str(dim.dim_value or dim.dim_param or '?') for dim in dims)})"
+    named = ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
+    return f"({named})" if named else "without a shape"
 
 
 def _session(file: OnnxFile, device: torch.device) -> onnxruntime.InferenceSession:

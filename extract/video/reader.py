@@ -19,7 +19,7 @@ from heatpool.extract.video.picture_names import is_pictures
 from heatpool.extract.video.pictures import iter_pictures, tabulate_pictures
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe"]
+__all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "check_frames", "iter_frames", "probe"]
 
 
 class FrameCountError(Exception):
@@ -144,6 +144,13 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None, fps: 
         seek = before[-1] if before else None
     window = (first, last - first, table.header, found, table.rate, *table.size_px, damage)
     return VideoInfo(*window, times_s[first:last], seek)
+
+
+def check_frames(info: VideoInfo, path: Path) -> None:
+    """Raise HeatpoolError if a clip holds fewer frames than the two that it needs."""
+    if info.frames < 2:
+        why = f" ({info.damage})" if info.damage else ""
+        raise HeatpoolError(f"expected at least 2 frames, {path.name} holds {info.frames}{why}")
 
 
 def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:

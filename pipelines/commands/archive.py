@@ -16,6 +16,7 @@ from heatpool.pool.archive.card import read_card, store_card
 from heatpool.pool.archive.pack import Packed, pack, unpack, verify
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.disk.atomic import write_text
+from heatpool.pool.disk.class_names import read_class_names
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
 from heatpool.pool.exchange.npz import export_npz, import_npz
@@ -141,7 +142,7 @@ def _import(options: archive_options.ImportOptions) -> int:
             index = _read_index(manifest) if manifest else None
             import_published(options.source, options.out, index=index, **more)
         elif kind == "pyskl":
-            names = _lines(options.class_names) if options.class_names else ()
+            names = read_class_names(options.class_names).names if options.class_names else ()
             sizes: dict[str, Any] = {"steps": options.steps, "persons": options.persons}
             import_pyskl(options.source, options.out, class_names=names, **sizes, **more)
         else:
@@ -180,12 +181,3 @@ def _read_index(manifest: Path) -> ClipIndex:
     from heatpool.extract.datasets.manifest import read_manifest
 
     return read_manifest(manifest).index()
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(
-            line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise HeatpoolError(f"{path}: cannot read class names ({error})") from error

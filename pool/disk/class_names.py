@@ -12,7 +12,7 @@ from pathlib import Path
 
 from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["ClassNames", "plain_name", "read_class_names", "read_text", "text_encoding"]
+__all__ = ["ClassNames", "one_form", "plain_name", "read_class_names", "read_text", "text_encoding"]
 
 _log = logging.getLogger(__name__)
 
@@ -68,15 +68,19 @@ def read_text(path: Path) -> str:
         raise HeatpoolError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def one_form(text: str) -> str:
+    """Return a text in one form of Unicode (NFC); names of files come in two, those of macOS in NFD."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def plain_name(text: str) -> str:
     """Return a name as it is compared and kept.
 
-    The same letters may be written in two ways (NFC and NFD; file names of macOS are the latter), and spaces in
-    several: names are NFC, with single plain spaces between words and none around them.
+    It is NFC, with single plain spaces between words and none around them.
     """
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()  # nearly all; there may be millions
-    return " ".join(unicodedata.normalize("NFC", text).translate(_INVISIBLE).split())
+    return " ".join(one_form(text).translate(_INVISIBLE).split())
 
 
 def read_class_names(path: Path) -> ClassNames:

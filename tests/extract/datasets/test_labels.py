@@ -69,10 +69,14 @@ def test_numbers_that_become_names_are_said(
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (("1", "3.7"), "whole numbers from 0 to 99999 .* got '3.7' in line 3 of clips.csv"),
+        (("1", "3.7"), "whole numbers from 0 on .* got '3.7' in line 3 of clips.csv"),
+        (("1", "3,7"), "got '3,7' in line 3 of clips.csv"),
         (("-2", "1"), "got '-2' in line 2 of clips.csv"),
-        (("1", "20231105"), "got '20231105' in line 3 of clips.csv"),
-        (("1", "2", "NaN"), "expected nothing, or -1, for no label, got 'NaN' in line 4 of clips.csv"),
+        (("walk", "walk;talk"), "several labels 'walk;talk' in line 3 .* into a column class_name"),
+        (("walk|talk",), "several labels 'walk|talk' in line 2"),
+        (("walk", "talk", "talk, walk"), "several labels 'talk, walk' in line 4"),
+        (("1", "3 5"), "several labels '3 5' in line 3"),
+        (("['a', 'b']",), "several labels .* in line 2"),
     ],
 )
 def test_what_is_no_label_is_refused(
@@ -95,8 +99,8 @@ def test_class_names_name_numbers(tmp_path: Path) -> None:
     assert manifest.class_names == ("clap", "walk", "run")
     assert [clip.class_name for clip in manifest.clips] == ["walk", "", "walk"]
     for label, message in (
-        ("3", "a label of the 3 class names, got '3' in line 3"),
-        ("jog", "labels that are numbers with --class-names, got 'jog' in line 3"),
+        ("4", "a label of the 3 class names, got '4' in line 3"),
+        ("jog", "a label of the 3 class names, got 'jog' in line 3"),
     ):
         with pytest.raises(HeatpoolError, match=message):
             of_table(write(tmp_path, "1", label), ("clap", "walk", "run"))

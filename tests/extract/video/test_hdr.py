@@ -28,7 +28,10 @@ def test_grey_is_as_bright_as_the_standards_say(kind: str) -> None:
     for nits, signal in KNOWN[kind].items():
         rgb = np.full((40, 8, 3), round(65535 * signal), np.uint16)
         wanted = 255 * min(nits / 203, 1) ** (1 / 2.4)
-        assert np.abs(to_sdr(rgb, kind=kind) - wanted).max() <= 2.5, (nits, signal)  # the table has whole per cents
+        assert np.abs(to_sdr(rgb, kind=kind) - wanted).max() <= 2.5, (
+            nits,
+            signal,
+        )  # the table has whole per cents
 
 
 def hdr_frame(kind: str, *, matrix: int = BT2020) -> VideoFrame:
@@ -77,7 +80,7 @@ def test_a_video_of_high_dynamic_range_is_read_as_a_standard_one(tmp_path: Path,
     np.testing.assert_array_equal(as_rgb(frame, like=frame), wanted)
     # A file that does not say its matrix has that of the standard, BT.2020's.
     np.testing.assert_array_equal(first_picture(make(tmp_path / "b.mp4", kind, matrix=UNSPECIFIED)), wanted)
-    assert check_videos({path: 0.0}, decode=False, workers=1)[path].hdr == kind
+    assert check_videos({path: 0.0}, workers=1)[path].hdr == kind
 
 
 def test_a_frame_keeps_its_transfer_function_when_it_is_scaled() -> None:

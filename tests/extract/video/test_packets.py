@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from heatpool.extract.datasets.check_clips import ClipProblem, check_clips
 from heatpool.extract.datasets.check_videos import check_videos
 from heatpool.extract.video.clip_events import ClipEnd, ClipJob, ClipStart
 from heatpool.extract.video.readahead import decode_ahead
@@ -41,8 +42,9 @@ def assert_good(path: Path, levels: list[int]) -> None:
     events = list(decode_ahead([ClipJob(0, path)], steps=16, threads=1))
     assert sum(isinstance(event, ClipStart) for event in events) == 1  # the first reading was right
     assert events[-1] == ClipEnd(0)
-    report = check_videos({path: 0.0}, decode=True, workers=1)[path]
-    assert (report.problem, report.frames) == ("", len(levels))
+    reports = check_videos({path: 0.0}, workers=1)
+    assert check_clips([ClipJob(0, path)], reports, decode=True, workers=1) == [ClipProblem()]
+    assert reports[path].frames == len(levels)
 
 
 def trim(source: Path, *, frames: int) -> Path:

@@ -71,6 +71,28 @@ def test_without_a_val_split_some_of_train_is_val_for_good(
     assert train(store, run, "--manifest", str(manifest), *FAST, "--resume") == 0
 
 
+def test_without_a_test_split_val_is_tested_on_and_the_report_says_so(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        f"{row}.mp4,{'up' if rising(row) else 'down'},,{'val' if row >= 24 else 'train'}"
+        for row in range(CLIPS)
+    ]
+    manifest, run = write(tmp_path / "new.csv", lines), tmp_path / "run"
+    both = ("--streams", "pooled_joint,keypoints_joint", *FAST[:2], *FAST[4:])
+    assert train(store, run, "--manifest", str(manifest), *both) == 0
+    said = capsys.readouterr().err
+    note = "mine has no test clip: its 12 val clips are tested on in this run, and "
+    few = "fusion weights are equal: 2 val clips are too few to fit any on (10)"
+    report = (run / "report.html").read_text()
+    for text in (said, (run / "log.txt").read_text(), report):
+        assert note in text
+        assert few in text
+    assert len(load_scores(run / "scores_test.npz")) == 12
+    fusion = json.loads((run / "fusion.json").read_text())
+    assert fusion == {"weights": {"pooled_joint": 0.5, "keypoints_joint": 0.5}, "fitted_on": ""}
+
+
 def test_a_run_has_the_labels_and_splits_of_its_manifest(
     store: Path, relabelled_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
