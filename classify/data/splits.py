@@ -20,10 +20,10 @@ __all__ = ["complete_split", "split_rows"]
 def complete_split(index: ClipIndex, protocol: str, usable: np.ndarray) -> tuple[ClipIndex, tuple[str, ...]]:
     """Take clips without a label out of a split, and a val out of train where the split has none.
 
-    Published splits often have train and test alone, or train and val, on which papers then report: that val is
-    the test split here, for an epoch chosen on it would flatter its figures. The draw is the same every time:
-    whole subjects where train has five or more, or where the rule of the split is about them, else whole
-    videos.
+    Published splits often have train and test alone, or train and val, on which papers then report: that val
+    is the test split here, for an epoch chosen on it would flatter its figures. The draw is the same every
+    time: whole subjects where train has five or more, or where the rule of the split is about them, else
+    whole videos.
 
     Args:
         index: clips of a store.

@@ -20,8 +20,8 @@ _RIDGE = 1e-2
 _ROUNDS, _TOLERANCE = 100, 1e-9
 
 LEAST_CLIPS = 10
-"""With fewer val clips the weights are equal: fitted ones follow chance, down to a weight of 0 for the better
-stream. Simulated, two equally good streams lost 1 to 3 points of top-1 by weights that 3 to 8 clips fitted, with a
+"""With fewer val clips the weights are equal: fitted ones follow chance, down to 0 for the better stream.
+Simulated, two equally good streams lost 1 to 3 points of top-1 by weights that 3 to 8 clips fitted, with a
 spread of 2 to 4; from 10 clips on unequal ones gain more than equal ones lose."""
 
 

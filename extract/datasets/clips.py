@@ -93,8 +93,8 @@ def make_clip(
     stated = row.get("class_name", "")
     if stated and name and stated != name:
         raise HeatpoolError(
-            f"expected numbers in column label beside column class_name, or no column label, got {name!r} and "
-            f"{stated!r} in {where}"
+            f"expected numbers in column label beside column class_name, or no column label, got {name!r} "
+            f"and {stated!r} in {where}"
         )
     fps = _number(row, "fps", where) or 0.0
     return Clip(
@@ -193,9 +193,10 @@ def _say_two_classes(
             rows[name].append(row)
     several = [each for each in rows.values() if len({clips[row].label for row in each}) > 1]
     if several:
-        shown = ", ".join(f"{clips[row].class_name or clips[row].label} in {places[row]}" for row in several[0])
-        more = f" (and {len(several) - 1} more such clips)" if len(several) > 1 else ""
-        _log.warning("%s has several classes: %s; each is a clip of its own%s", ids[several[0][0]], shown, more)
+        rows_of, more = several[0], f" (and {len(several) - 1} more such clips)" if len(several) > 1 else ""
+        named = ((clips[row].class_name or clips[row].label, places[row]) for row in rows_of)
+        shown = ", ".join(f"{name} in {where}" for name, where in named)
+        _log.warning("%s has several classes: %s; each is a clip of its own%s", ids[rows_of[0]], shown, more)
 
 
 def _number(row: Mapping[str, str], name: str, where: str) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -66,7 +66,7 @@ def list_folder(folder: VideoFolder, *, known: Sequence[str] = ()) -> Listing:
     `split`, and the folders below them name the classes.
     """
     folders = [PurePosixPath(path).parts[:-1] for path in folder.videos]
-    meanings = _split_folders(folder, {parts[0] if parts else "" for parts in folders})
+    meanings = _split_folders(folder, folders)
     splits: list[Split] | None = None
     if meanings:
         splits = [meanings[top.casefold()] for top, *_ in folders]
@@ -85,21 +85,22 @@ def list_folder(folder: VideoFolder, *, known: Sequence[str] = ()) -> Listing:
     return Listing(Manifest(tuple(labelled), names, folder.path), folder.excluded)
 
 
-def _split_folders(folder: VideoFolder, tops: Collection[str]) -> dict[str, Split]:
+def _split_folders(folder: VideoFolder, folders: Sequence[Sequence[str]]) -> dict[str, Split]:
     """Return what the uppermost folders mean where they are splits, nothing where they are classes.
 
     Raises:
         HeatpoolError: if something else lies beside splits, which would make classes of them.
     """
+    tops = {inside[0] if inside else "" for inside in folders}
     words = {top.casefold() for top in tops}
     meanings = split_meanings(words)
     others = sorted(top for top in tops if top.casefold() not in meanings)
     if not others:
-        return meanings if len(words) > 1 else {}
+        return meanings if len(words) > 1 or min(map(len, folders)) > 1 else {}
     if Split.TRAIN in meanings.values() and len(set(meanings.values())) > 1:
+        what = f"is {others[0]!r}" if others[0] else "are videos"
         raise HeatpoolError(
-            f"expected splits alone in {folder.path}, beside {', '.join(sorted(meanings))} there "
-            f"{'are videos' if not others[0] else f'is {others[0]!r}'}: move it elsewhere, or say what is what "
-            "in a table (--dataset csv)"
+            f"expected splits alone in {folder.path}, beside {', '.join(sorted(meanings))} there {what}: "
+            "move it elsewhere, or say what is what in a table (--dataset csv)"
         )
     return {}

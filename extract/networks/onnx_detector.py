@@ -64,8 +64,8 @@ class OnnxDetector:
             raise HeatpoolError(
                 "expected a YOLO export, (1, 4 + classes, N) or end to end (1, N, 6), or FastestDet, "
                 f"(1, 5 + classes, h, w), as --detector {file.name}, got {shapes}"
-                f"{' with boxes from 0 to 1, as RT-DETR gives' if layout else ''}; boxes of other detectors are "
-                "read from a file, --boxes"
+                f"{' with boxes from 0 to 1, as RT-DETR gives' if layout else ''}; boxes of other detectors "
+                "are read from a file, --boxes"
             )
         self._layout: Layout = layout
         self._classes = len(names) or output.shape[1] - (5 if layout == "fastestdet" else 4)
@@ -136,7 +136,7 @@ def _layout(
 def _is_normalised(output: np.ndarray, layout: Layout) -> bool:
     """Whether boxes are fractions of the frame, of rows as long as those of a YOLO network in pixels."""
     boxes = {"candidates": output[:, :4], "end2end": output[..., :4], "fastestdet": output[:0]}[layout]
-    return 0 < boxes.max(initial=0) <= 1
+    return 0 < float(boxes.max(initial=0)) <= 1
 
 
 def _fits(classes: int, told: int) -> bool:

@@ -13,7 +13,6 @@ from heatpool.pool.errors import HeatpoolError, shorten
 
 try:
     import onnx
-    from google.protobuf.message import Message
 except ImportError as error:  # the extra is optional; what needs it says so when it is asked for
     _missing: ImportError | None = error
 else:
@@ -99,14 +98,14 @@ def _take_in(model: onnx.ModelProto, path: Path, most_bytes: int) -> list[str]:
     return digests
 
 
-def _tensors(message: Message) -> Iterator[Any]:
+def _tensors(message: Any) -> Iterator[Any]:
     """Yield all tensors in a message: of the graph, of its nodes, of graphs in these and of functions."""
     if isinstance(message, onnx.TensorProto):
         yield message
         return
     for field, value in message.ListFields():
         if field.message_type is not None:
-            for each in (value,) if isinstance(value, Message) else value:
+            for each in (value,) if hasattr(value, "ListFields") else value:  # one message, or many
                 yield from _tensors(each)
 
 

@@ -35,19 +35,21 @@ def find_joint_outputs(
     heatmaps = [name for name in heatmaps if name not in taps] or heatmaps
     vectors = {name: output for name, output in outputs.items() if output.ndim == 3}
     if len(heatmaps) == 1:
-        return tuple(heatmaps)
+        joints = outputs[heatmaps[0]].shape[1]
+        if all(vector.shape[1] == joints for vector in vectors.values()):  # others are lists of what is found
+            return tuple(heatmaps)
     if not heatmaps and len(vectors) == 2:
         return _simcc_axes(vectors, height_px, width_px, file_name)
     shapes = ", ".join(f"{name} {output.shape}" for name, output in outputs.items()) or "no output"
-    if heatmaps:
+    if len(heatmaps) > 1:
         raise HeatpoolError(
             f"expected one output of heatmaps from {file_name}, got {shapes}: which are the joints is not "
             "told; leave only these in the file (onnx.utils.extract_model)"
         )
     raise HeatpoolError(
         "expected heatmaps (B, V, h, w) of the crop's proportions or two SimCC vectors (B, V, n) "
-        f"from {file_name}, got {shapes}; networks that list persons (YOLO, RTMO, DETR) are no top-down pose "
-        "networks: --detector reads YOLO exports, --backend yolo-pose their checkpoints"
+        f"from {file_name}, got {shapes}; networks that list what is in a picture (YOLO, RTMO, DETR) are no "
+        "top-down pose networks: --detector reads YOLO exports, --backend yolo-pose their checkpoints"
     )
 
 

@@ -46,7 +46,7 @@ def find_tap(graph: onnx.GraphProto, tap: str, file_name: str) -> str:
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] == quantised:
             _log.info(f"tap {tap} of {file_name} is read behind its quantisation, as {node.output[0]}")
-            return node.output[0]
+            return str(node.output[0])
     return tap
 
 

@@ -91,14 +91,11 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
         reason = " ".join(str(error).split())[:300]
         raise HeatpoolError(f"expected an ultralytics checkpoint, cannot load {weights}: {reason}") from error
     model = checkpoint.get("ema") or checkpoint.get("model")
-    if type(model) not in (
-        tasks.DetectionModel,
-        tasks.PoseModel,
-    ):  # RT-DETR, OBB and others derive from these
+    if type(model) not in (tasks.DetectionModel, tasks.PoseModel):  # RT-DETR, OBB, … derive from these
+        held = type(model).__name__ if model else f"entries {shorten(list(checkpoint))}"
         raise HeatpoolError(
-            f"expected a detect or pose checkpoint of ultralytics in {weights}, got "
-            f"{type(model).__name__ if model else f'entries {shorten(list(checkpoint))}'}; take the same network "
-            "trained for detect or pose, such as yolo11n-pose.pt"
+            f"expected a detect or pose checkpoint of ultralytics in {weights}, got {held}; take the same "
+            "network trained for detect or pose, such as yolo11n-pose.pt"
         )
     model = model.float().eval()
     layers: Any = model.model

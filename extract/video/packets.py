@@ -22,10 +22,9 @@ __all__ = ["PacketTable", "read_packets"]
 
 _LONGEST_S = 7 * 86_400.0  # stamps that span more are taken for damage; windows and ticks are cut from them
 _JUMP_S = 10.0  # a clock that jumps by more has been set anew, as FFmpeg's own tools have it
-_CLOCKED = (
-    "mpegts",
-    "mpeg",
-)  # formats whose clock may be set anew, and which are sought in by decoding stamps
+# Formats whose clock may be set anew; so it was if a key frame is stamped earlier by more, seconds, than the
+# frame before it. In program streams few frames have a stamp, and FFmpeg is a little off for the others.
+_BACK_S = {"mpegts": 0.0, "mpeg": 1.0}
 _UNEVEN = 1.5  # a stated rate that is off by more than this factor is no mean: screen recordings
 _Packet = tuple[int | None, int | None, bool]  # presentation and decoding stamp, whether a key frame
 
@@ -58,7 +57,7 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
     damage, held = "", 0
     with open_video(path) as (container, stream):
         header, listed = stream.frames, _listed(container, stream, path)
-        clocked = container.format.name in _CLOCKED
+        kind, reordered = container.format.name, bool(stream.codec_context.has_b_frames)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         size = (stream.codec_context.width, stream.codec_context.height)
         start, base = stream.start_time or 0, stream.time_base
@@ -77,7 +76,7 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
     packets = _without_lost(path, packets)
     # AVI has decoding stamps only; without reordered frames they are the presentation stamps.
     stamps = [dts if pts is None else pts for pts, dts, _ in packets]
-    joined = _joined(packets, stamps, rate, base) if clocked and base else stamps
+    joined = _joined(packets, stamps, rate, base, _BACK_S[kind]) if kind in _BACK_S and base else stamps
     known = _distinct(joined)
     times_s = np.array([float((stamp - start) * base) for stamp in known] if base else [])
     if len(times_s) and times_s[-1] - times_s[0] > _LONGEST_S:
@@ -86,14 +85,17 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
     if not len(times_s):
         even_s = np.arange(len(stamps)) / (rate if rate * _LONGEST_S > len(stamps) else 25.0)
         return PacketTable(header, rate, size, even_s, damage, [])
-    keys = _keys(packets, by_dts=clocked) if joined == stamps else []
+    # No frame is known by its stamp where FFmpeg made up those of reordered ones, or the clock was set anew.
+    stamped = kind != "mpeg" and not (kind == "avi" and reordered) and joined == stamps
+    keys = _keys(packets, by_dts=kind == "mpegts") if stamped else []
     return PacketTable(header, _mean_rate(rate, times_s), size, times_s, damage, keys)
 
 
 def _keys(packets: list[_Packet], *, by_dts: bool) -> list[tuple[int, int]]:
     """Return where decoding may begin: the stamp to seek by, and the frame's number, of each key frame.
 
-    Only where each frame has a stamp of its own to be known by after a seek.
+    None unless each frame has a stamp of its own, to be known by after a seek. In a transport stream a seek
+    goes by the stamps of decoding, elsewhere by an index.
     """
     shown = sorted(pts for pts, _, _ in packets if pts is not None)
     if not len(set(shown)) == len(shown) == len(packets):
@@ -111,15 +113,17 @@ def _mean_rate(stated: float, times_s: np.ndarray) -> float:
 
 
 def _joined(
-    packets: list[_Packet], stamps: list[int | None], rate: float, base: Fraction
+    packets: list[_Packet], stamps: list[int | None], rate: float, base: Fraction, back_s: float
 ) -> list[int | None]:
-    """Let the stamps go on where the clock was set anew: after a break of the transmission, or its wrap."""
+    """Let the stamps go on where the clock was set anew: behind a break, or in a recording that follows."""
     found: list[int | None] = []
     ahead, last = 0, None
-    for (pts, dts, _), stamp in zip(packets, stamps, strict=True):
+    for (pts, dts, key), stamp in zip(packets, stamps, strict=True):
         at = pts if dts is None else dts
         if at is not None:
-            if last is not None and abs(at - last) * base > _JUMP_S:
+            ahead_s = 0.0 if last is None else float((at - last) * base)
+            # A single stamp may be wrong, but a recording begins with a key frame.
+            if last is not None and (abs(ahead_s) > _JUMP_S or (key and ahead_s < -back_s)):
                 ahead += last + round(1 / (rate or 25.0) / base) - at
             last = at
         found.append(None if stamp is None else stamp + ahead)
@@ -181,20 +185,23 @@ def _without_lost(path: Path, packets: list[_Packet]) -> list[_Packet]:
     if first is None or (key := packets[first][0]) is None:
         return packets
     behind = takewhile(lambda packet: packet[0] is not None and packet[0] < key, packets[first + 1 :])
-    leading = [*packets[:first], *behind]
-    if not leading:
+    if not packets[:first] and not any(behind):
         return packets
-    shown = _stamps_before(path, key)
-    found = [packet for packet in leading if packet[0] in shown]
-    return [*found, packets[first], *packets[1 + len(leading) :]]
+    shown = _stamps_up_to(path, key)
+    if not shown:
+        return packets
+    last = max(shown)  # of pictures that are refreshed bit by bit, later than the key frame
+    return [packet for packet in packets if packet[0] is None or packet[0] > last or packet[0] in shown]
 
 
-def _stamps_before(path: Path, key: int) -> set[int]:
-    """Decode up to the frame with the stamp `key`; return the stamps of those that come before it."""
+def _stamps_up_to(path: Path, key: int) -> set[int]:
+    """Decode up to the first frame that is stamped `key` or later; return the stamps of all of them."""
     found: set[int] = set()
     with open_video(path) as (container, stream):
         for frame in decode_stream(container, stream):
-            if frame.pts is None or frame.pts >= key:
+            if frame.pts is None:
                 break
             found.add(frame.pts)
+            if frame.pts >= key:
+                break
     return found

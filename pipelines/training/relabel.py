@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+
 from heatpool.pipelines.extraction.run_file import with_root_of
 from heatpool.pipelines.runs.config import full_location
 from heatpool.pipelines.runs.labels import read_run_labels

@@ -24,8 +24,8 @@ from heatpool.pipelines.training.features import extraction_facts, lasting_name,
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
 from heatpool.pipelines.training.streams import HPNET, stream_source
 from heatpool.pool.disk.atomic import write_json
-from heatpool.pool.disk.files import hash_file
 from heatpool.pool.disk.class_names import read_class_names
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore

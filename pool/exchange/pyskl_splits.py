@@ -83,7 +83,10 @@ def parse_splits(lists: Mapping[str, Sequence[str]], clip_names: Sequence[str], 
             named[Split.TEST] = named.pop(Split.VAL)
         elif Split.VAL in named and set(lists[named[Split.VAL]]) == set(lists[named[Split.TEST]]):
             _log.warning(
-                "%s: %s and %s are the same clips, which are test", source, named.pop(Split.VAL), named[Split.TEST]
+                "%s: %s and %s are the same clips, which are test",
+                source,
+                named.pop(Split.VAL),
+                named[Split.TEST],
             )
         splits[protocol] = _rows(named, lists, row, source)
         names[protocol] = {split.name.lower(): name for split, name in named.items()}
@@ -101,10 +104,8 @@ def _rows(
         if len(taken):
             clip = next(clip for clip, number in row.items() if number == rows[int(taken[0])])
             other = named[Split(values[rows[int(taken[0])]])]
-            raise HeatpoolError(
-                f"{source}: expected each clip in one split, got {len(taken)} in both {other} and {name}, such "
-                f"as {shorten(clip)}"
-            )
+            both = f"{other} and {name}, such as {shorten(clip)}"
+            raise HeatpoolError(f"{source}: expected each clip in one split, got {len(taken)} in both {both}")
         values[rows] = split
     return values
 
@@ -115,14 +116,18 @@ def _check_names(lists: Mapping[str, Sequence[str]], row: Mapping[str, int], sou
     missing = sum(map(len, absent.values()))
     if named and missing == named:
         example = next(clip for clips in lists.values() for clip in clips)
+        known = shorten(next(iter(row), ""))
         raise HeatpoolError(
-            f"{source}: expected splits of the annotations, such as {shorten(next(iter(row), ''))}, got other "
-            f"names, such as {shorten(example)}"
+            f"{source}: expected splits of its annotations, such as {known}, got others: {shorten(example)}"
         )
     if missing:
         name = next(name for name, clips in absent.items() if clips)
         _log.warning(
-            "%s: %d names of its splits have no annotation, such as %r of %s", source, missing, absent[name][0], name
+            "%s: %d names of its splits have no annotation, such as %r of %s",
+            source,
+            missing,
+            absent[name][0],
+            name,
         )
 
 

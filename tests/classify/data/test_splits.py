@@ -71,7 +71,9 @@ def test_without_test_the_given_val_is_tested_on_and_another_is_drawn() -> None:
     part, (note,) = complete(make_index([TRAIN] * 32 + [int(Split.VAL)] * 4))
     assert (part[32:] == TEST).all()
     assert (part[:32] == Split.VAL).sum() == 4
-    assert note.startswith("xsub has no test clip: its 4 val clips are tested on in this run, and 4 of 32 train")
+    assert note.startswith(
+        "xsub has no test clip: its 4 val clips are tested on in this run, and 4 of 32 train"
+    )
     only_train = complete(make_index([TRAIN] * 32))[0]
     assert not (only_train == TEST).any()
 

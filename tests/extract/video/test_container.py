@@ -38,6 +38,7 @@ NONE = Disposition(0)
 CASES = {
     "cover": ("mp4", ("png", 1, 320, 320, Disposition.attached_pic)),
     "unmarked still": ("mp4", ("png", 1, 320, 320, NONE)),
+    "unmarked still of matroska": ("mkv", ("libx264", 1, 320, 320, NONE)),
     "preview": ("mp4", ("libx264", 20, 32, 32, Disposition.default)),
     "preview of matroska": ("mkv", ("libx264", 20, 32, 32, Disposition.default)),
 }
@@ -87,3 +88,13 @@ def test_pixels_that_are_far_from_square_count_for_the_limit(tmp_path: Path) -> 
         container.mux(stream.encode())
     with pytest.raises(HeatpoolError, match="claims 4096 x 2304, each 4 times as wide as high"):
         probe(path)
+
+
+def test_a_list_of_other_files_is_no_video(make_video: VideoMaker) -> None:
+    """FFmpeg knows its lists by their text, whatever the file is called."""
+    make_video(gray_frames(5), "other.mp4")
+    path = make_video(gray_frames(5), "list.mp4")
+    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(HeatpoolError, match=r"expected a video, list\.mp4 is a list of other files"):
+        probe(path)
+    assert check_videos({path: 0.0}, workers=1)[path].problem == "no_frames"

@@ -73,9 +73,11 @@ def first_picture(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["pq", "hlg"])
 def test_a_video_of_high_dynamic_range_is_read_as_a_standard_one(tmp_path: Path, kind: str) -> None:
     path = make(tmp_path / "a.mp4", kind)
-    wanted = to_sdr(hdr_frame(kind).to_ndarray(format="rgb48le"), kind=kind)
+    with av.open(str(path)) as container:
+        decoded = next(container.decode(video=0))
+    wanted = to_sdr(decoded.to_ndarray(format="rgb48le"), kind=kind)
     np.testing.assert_array_equal(first_picture(path), wanted)
-    assert np.abs(first_picture(path).astype(int) - hdr_frame(kind).to_ndarray(format="rgb24")).mean() > 10
+    assert np.abs(wanted.astype(int) - decoded.to_ndarray(format="rgb24")).mean() > 10
     frame = next(read_stream(str(path)))[1]
     np.testing.assert_array_equal(as_rgb(frame, like=frame), wanted)
     # A file that does not say its matrix has that of the standard, BT.2020's.
@@ -105,6 +107,5 @@ def test_it_is_what_ffmpeg_converts_to(kind: str) -> None:
     theirs = graph.pull().to_ndarray(format="rgb24").astype(int)
     ours = to_sdr(frame.to_ndarray(format="rgb48le"), kind=kind)
     off = np.abs(ours - theirs)
-    print(off.max(), off.mean())
     assert off.mean() < 1
     assert np.quantile(off, 0.99) <= 6

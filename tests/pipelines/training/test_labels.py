@@ -134,6 +134,13 @@ def test_classes_that_lose_their_names_are_said(
     assert "(rise, fall)" in line
 
 
+def test_classes_that_keep_their_names_keep_their_order(store: Path, tmp_path: Path) -> None:
+    names = ("fall", "jump", "rise")
+    manifest = write(tmp_path / "new.csv", rows(lambda row: names[row % 3]))
+    assert main(["relabel", str(store), str(manifest), "--out", str(tmp_path / "x.zarr"), "--quiet"]) == 0
+    assert FeatureStore.open(tmp_path / "x.zarr").clips.class_names == ("rise", "fall", "jump")
+
+
 def test_evaluating_and_resuming_take_the_labels_of_the_run(
     store: Path, relabelled_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
