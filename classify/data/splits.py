@@ -20,8 +20,10 @@ __all__ = ["complete_split", "split_rows"]
 def complete_split(index: ClipIndex, protocol: str, usable: np.ndarray) -> tuple[ClipIndex, tuple[str, ...]]:
     """Take clips without a label out of a split, and a val out of train where the split has none.
 
-    Published splits often have train and test alone. The draw is the same every time: whole subjects where
-    train has five or more, or where the rule of the split is about them, else whole videos.
+    Published splits often have train and test alone, or train and val, on which papers then report: that val
+    is the test split here, for an epoch chosen on it would flatter its figures. The draw is the same every
+    time: whole subjects where train has five or more, or where the rule of the split is about them, else
+    whole videos.
 
     Args:
         index: clips of a store.
@@ -41,12 +43,16 @@ def complete_split(index: ClipIndex, protocol: str, usable: np.ndarray) -> tuple
         notes.append(f"{protocol}: {len(blank)} of {of} clips have no label: left out")
         part[blank] = Split.NONE
     train, val = (usable[part[usable] == split] for split in (Split.TRAIN, Split.VAL))
-    if len(train) and not len(val) and not (part == Split.VAL).any():
+    lacks = f"{protocol} has no val clip:"
+    if len(train) and len(val) and not (part == Split.TEST).any():
+        part[part == Split.VAL] = Split.TEST
+        lacks = f"{protocol} has no test clip: its {len(val)} val clips are tested on in this run, and"
+    if len(train) and not (part == Split.VAL).any():
         chosen, what = _draw_val(index, protocol, train)
         part[chosen] = Split.VAL
         notes.append(
-            f"{protocol} has no val clip: {len(chosen)} of {len(train)} train clips, {what}, are val in this "
-            "run, to choose the best epoch on"
+            f"{lacks} {len(chosen)} of {len(train)} train clips, {what}, are val in this run, to choose the "
+            "best epoch on"
         )
     if not notes:
         return index, ()
@@ -64,7 +70,8 @@ def _draw_val(index: ClipIndex, protocol: str, train: np.ndarray) -> tuple[np.nd
         drawn = draw_val(index.label[train], groups, groups if by_subject else videos, seed=0)
     except HeatpoolError as error:
         raise HeatpoolError(
-            f"{protocol} has no val clip, and the {len(train)} train clips cannot be divided: {error}"
+            f"{protocol} has no val clip beside test, and the {len(train)} train clips cannot be divided: "
+            f"{error}"
         ) from error
     held, kept = ({groups[at] for at in np.flatnonzero(which).tolist()} for which in (drawn, ~drawn))
     if groups is videos or held & kept:

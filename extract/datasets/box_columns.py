@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["BoxColumns", "find_columns"]
+__all__ = ["NUMBER_COLUMNS", "BoxColumns", "find_columns"]
 
 # Only names that can mean one thing: x and y alone are the corner in one program, the centre in another.
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -28,6 +28,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "class": ("class", "class_name", "class_id", "class_label", "cls", "category", "label"),
 }  # fmt: skip
 
+NUMBER_COLUMNS = frozenset(
+    name for meaning, names in _NAMES.items() if meaning not in ("path", "class") for name in names
+)
+"""Columns that hold numbers, in small letters."""
+
 
 @dataclass(frozen=True)
 class BoxColumns:
@@ -40,6 +45,7 @@ class BoxColumns:
         sized: the last two are width and height.
         score: None where there is none.
         kind: what was detected; None where there is no such column.
+        read: those above but the path's.
         unread: the others.
     """
 
@@ -49,6 +55,7 @@ class BoxColumns:
     sized: bool
     score: str | None
     kind: str | None
+    read: tuple[str, ...]
     unread: tuple[str, ...]
 
 
@@ -75,7 +82,7 @@ def find_columns(header: Sequence[str], source: str) -> BoxColumns:
             f"expected columns path, frame, x1, y1, x2, y2, score in {source}, got "
             f"{', '.join(header)[:200]}{why}"
         )
-    used = {found[name] for name in (*needed, "score", "class") if name in found}
+    read = tuple(found[name] for name in (*needed[1:], "score", "class") if name in found)
     return BoxColumns(
         path=found["path"],
         frame=found["frame"],
@@ -83,5 +90,6 @@ def find_columns(header: Sequence[str], source: str) -> BoxColumns:
         sized=sized,
         score=found.get("score"),
         kind=found.get("class"),
-        unread=tuple(name for name in header if name and name not in used),
+        read=read,
+        unread=tuple(name for name in header if name and name not in (found["path"], *read)),
     )

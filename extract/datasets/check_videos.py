@@ -1,10 +1,10 @@
-"""What is wrong with the videos of a data set: every file opened and counted, duplicates by content."""
+"""The video files of a data set: every one opened and counted, duplicates by content."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,12 +14,11 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from heatpool.extract.video.container import file_url, open_video
-from heatpool.extract.video.display import Display, pixel_aspect
+from heatpool.extract.video.container import decode_stream, file_url, open_video
+from heatpool.extract.video.display import Display, pixel_aspect, square_px
 from heatpool.extract.video.hdr import hdr_kind
 from heatpool.extract.video.picture_names import find_pictures, is_pictures
-from heatpool.extract.video.pictures import iter_pictures
-from heatpool.extract.video.reader import probe
+from heatpool.extract.video.reader import check_frames, probe
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
@@ -38,6 +37,7 @@ class VideoReport:
         frames: frames that are there, by demuxing.
         fps: mean frames per second.
         seconds: from the first to the end of the last frame.
+        gap_s: longest time from one frame to the next.
         width_px: coded width, before the picture is scaled and turned for display.
         height_px: coded height, likewise.
         rotation_deg: turn that players (and extraction) apply, counter-clockwise: 0, 90, 180 or 270.
@@ -55,6 +55,7 @@ class VideoReport:
     frames: int = 0
     fps: float = 0.0
     seconds: float = 0.0
+    gap_s: float = 0.0
     width_px: int = 0
     height_px: int = 0
     rotation_deg: int = 0
@@ -63,6 +64,12 @@ class VideoReport:
     hdr: str = ""
     codec: str = ""
     sha256: str = ""
+
+    @property
+    def shown_px(self) -> tuple[int, int]:
+        """Width and height of the picture as players, and extraction, show it."""
+        width, height = square_px((self.width_px, self.height_px), self.pixel_aspect)
+        return (height, width) if self.rotation_deg in (90, 270) else (width, height)
 
 
 def check_file(path: Path) -> VideoReport:
@@ -85,7 +92,6 @@ def _files(path: Path) -> Sequence[Path]:
 def check_videos(
     videos: Mapping[Path, float],
     *,
-    decode: bool,
     workers: int,
     on_video: Callable[[VideoReport], None] = lambda report: None,
 ) -> dict[Path, VideoReport]:
@@ -93,7 +99,6 @@ def check_videos(
 
     Args:
         videos: video files, folders of pictures or patterns, and the rate of the pictures (0 of files).
-        decode: decode every frame, which finds damage inside a stream.
         workers: files at the same time.
         on_video: called for each video when its report is there, in order.
 
@@ -104,7 +109,7 @@ def check_videos(
     found = [check_file(path) for path in videos]
     with ThreadPoolExecutor(workers, thread_name_prefix="doctor") as pool:
         try:
-            for report in pool.map(lambda each: _probe(each, videos[each.path], decode), found):
+            for report in pool.map(lambda each: _probe(each, videos[each.path]), found):
                 reports[report.path] = report
                 on_video(report)
             for path, digest in pool.map(_digest, _same_size(found)):
@@ -132,7 +137,7 @@ def _digest(path: Path) -> tuple[Path, str]:
     return path, digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _probe(found: VideoReport, fps: float, decode: bool) -> VideoReport:
+def _probe(found: VideoReport, fps: float) -> VideoReport:
     if found.problem:
         return found
     try:
@@ -142,59 +147,39 @@ def _probe(found: VideoReport, fps: float, decode: bool) -> VideoReport:
             frames=info.frames,
             fps=round(info.fps, 3),
             seconds=round(info.end_s - float(info.times_s[0]), 3),
+            gap_s=round(float(np.diff(info.times_s).max(initial=0)), 3),
             width_px=info.width_px,
             height_px=info.height_px,
         )
-        inspect = _inspect_pictures if is_pictures(found.path) else _inspect
-        report = inspect(report, decode)
+        if is_pictures(found.path):
+            report = replace(report, codec=_files(found.path)[0].suffix.lower().lstrip("."))
+        else:
+            report = _inspect(report)
     except HeatpoolError as error:
         return _unreadable(found, str(error))
     except (FFmpegError, OSError, ValueError) as error:  # a decoder fault is this file's, not the run's
         return replace(found, problem="unreadable", reason=str(error))
     if info.damage:
         return replace(report, problem="truncated", reason=info.damage)
-    if info.frames < 2:
-        return replace(report, problem="too_short", reason="1 frame; extraction needs at least 2")
+    try:
+        check_frames(info, found.path)
+    except HeatpoolError as error:
+        return replace(report, problem="too_short", reason=str(error))
     return report
 
 
-def _inspect_pictures(report: VideoReport, decode: bool) -> VideoReport:
-    """Add the format of pictures, and the first one that cannot be read."""
-    if decode:
-        try:
-            deque(iter_pictures(report.path, np.arange(report.frames), first=0), maxlen=0)
-        except HeatpoolError as error:
-            return replace(report, problem="damaged", reason=str(error))
-    return replace(report, codec=_files(report.path)[0].suffix.lower().lstrip("."))
-
-
-def _inspect(report: VideoReport, decode: bool) -> VideoReport:
-    """Add codec and how it is shown, which the first frame tells, and what decoding all says."""
+def _inspect(report: VideoReport) -> VideoReport:
+    """Add codec and how it is shown, which the first frame tells."""
     with open_video(report.path) as (container, stream):
         stream.thread_type = "NONE"
         aspect = pixel_aspect(stream.sample_aspect_ratio)
         report = replace(report, codec=stream.codec_context.name, pixel_aspect=round(aspect, 4))
-        decoded = corrupt = 0
-        try:
-            for frame in container.decode(stream):
-                if not decoded:
-                    shown = Display.of(frame)
-                    turn_deg, mirrored = 90 * shown.quarter_turns, int(shown.mirrored)
-                    hdr = hdr_kind(frame)
-                    report = replace(report, rotation_deg=turn_deg, mirrored=mirrored, hdr=hdr)
-                decoded += 1
-                corrupt += frame.is_corrupt
-                if not decode:
-                    break
-        except FFmpegError as error:
-            reason = f"decoding stopped after {decoded} frames: {error.strerror}"
-            return replace(report, problem="damaged", reason=reason)
-    if not decoded:
-        report = replace(report, problem="damaged", reason="no frame decodes")
-    elif decode and (corrupt or decoded != report.frames):
-        reason = f"{decoded} of {report.frames} frames decode, {corrupt} of them damaged"
-        report = replace(report, problem="damaged", reason=reason)
-    return report
+        frame = next(decode_stream(container, stream), None)
+        if frame is None:
+            return replace(report, problem="damaged", reason="no frame decodes")
+        shown = Display.of(frame)
+        turn_deg, mirrored = 90 * shown.quarter_turns, int(shown.mirrored)
+        return replace(report, rotation_deg=turn_deg, mirrored=mirrored, hdr=hdr_kind(frame))
 
 
 def _unreadable(report: VideoReport, reason: str) -> VideoReport:

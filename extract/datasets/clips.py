@@ -22,6 +22,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+_NAMED = 3  # classes that a line writes out
+
 VIDEO_SUFFIXES = frozenset(
     {
         ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v",
@@ -91,8 +93,8 @@ def make_clip(
     stated = row.get("class_name", "")
     if stated and name and stated != name:
         raise HeatpoolError(
-            f"expected numbers from 0 on in column label beside column class_name, or no column label, got "
-            f"{name!r} and {stated!r} in {where}"
+            f"expected numbers in column label beside column class_name, or no column label, got {name!r} "
+            f"and {stated!r} in {where}"
         )
     fps = _number(row, "fps", where) or 0.0
     return Clip(
@@ -170,6 +172,17 @@ def distinct_clips(
     ]
 
 
+def _say_nameless(name_of: Mapping[int, str], source: str, known: Sequence[str]) -> None:
+    """Say where the classes of a store lose their names; which number meant which is nobody's guess."""
+    named = [name for label, name in enumerate(known) if name != f"class {label}"]
+    if named and not any(name_of.values()):
+        _log.warning(
+            "%s numbers its classes and names none: they are class %d, … now, and no more those of the store "
+            "(%s); a column class_name names them",
+            source, max(name_of), ", ".join(named[:_NAMED]),
+        )  # fmt: skip
+
+
 def _say_two_classes(
     clips: Sequence[Clip], ids: Sequence[str], times: Mapping[str, int], places: Sequence[str]
 ) -> None:
@@ -180,9 +193,10 @@ def _say_two_classes(
             rows[name].append(row)
     several = [each for each in rows.values() if len({clips[row].label for row in each}) > 1]
     if several:
-        shown = ", ".join(f"{clips[row].class_name or clips[row].label} in {places[row]}" for row in several[0])
-        more = f" (and {len(several) - 1} more such clips)" if len(several) > 1 else ""
-        _log.warning("%s has several classes: %s; each is a clip of its own%s", ids[several[0][0]], shown, more)
+        rows_of, more = several[0], f" (and {len(several) - 1} more such clips)" if len(several) > 1 else ""
+        named = ((clips[row].class_name or clips[row].label, places[row]) for row in rows_of)
+        shown = ", ".join(f"{name} in {where}" for name, where in named)
+        _log.warning("%s has several classes: %s; each is a clip of its own%s", ids[rows_of[0]], shown, more)
 
 
 def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
@@ -239,6 +253,7 @@ def label_clips(
                 f"expected one class name per label in {source}, "
                 f"got {first!r} and {clip.class_name!r} for {clip.label}"
             )
+    _say_nameless(name_of, source, known)
     label_of: dict[str, int] = {}
     for label, name in sorted(name_of.items()):
         if name and label_of.setdefault(name, label) != label:

@@ -58,7 +58,9 @@ def open_table(
         raise HeatpoolError(f"cannot read {path}, save it as a table in UTF-8: {error}") from error
     except csv.Error as error:
         at = number + lines.line_num
-        raise HeatpoolError(f"cannot read {path}: {error}, up to line {at}; see its quotation marks") from error
+        raise HeatpoolError(
+            f"cannot read {path}: {error}, up to line {at}; see its quotation marks"
+        ) from error
     except OSError as error:
         raise HeatpoolError(f"cannot read {path}: {error.strerror or error}") from error
 

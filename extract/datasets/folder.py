@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -30,12 +30,13 @@ SPLIT = "split"
 """Protocol of data sets whose owner's splits have no name of their own."""
 
 
-def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
+def read_videos(path: Path, *, fps: float = 0.0, known: Sequence[str] = ()) -> Manifest:
     """Read a manifest CSV, or make one of a folder of videos or of one video.
 
     Args:
         path: of any of them.
         fps: pictures per second, with which a folder of pictures, or a pattern of their names, is a video.
+        known: classes of a store that the videos are for, see `read_manifest`.
 
     Raises:
         HeatpoolError: if the path does not exist, is neither, or holds no clip.
@@ -46,9 +47,9 @@ def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
         folder = scan(path, fps=fps)
         if folder.excluded:
             _log.info("%s holds besides its videos: %s", path, besides(folder.excluded))
-        return list_folder(folder).manifest
+        return list_folder(folder, known=known).manifest
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
-        return read_manifest(path)
+        return read_manifest(path, known=known)
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         return Manifest((Clip(path.stem, path),), (), path.parent)
     if path.is_file():
@@ -58,14 +59,14 @@ def read_videos(path: Path, *, fps: float = 0.0) -> Manifest:
     raise HeatpoolError(f"expected a folder or manifest of videos, {path} does not exist")
 
 
-def list_folder(folder: VideoFolder) -> Listing:
+def list_folder(folder: VideoFolder, *, known: Sequence[str] = ()) -> Listing:
     """List every video; when each lies in a sub-folder, that names its class.
 
     When the uppermost folders are called train, val and test (or alike), they are the splits of the protocol
     `split`, and the folders below them name the classes.
     """
     folders = [PurePosixPath(path).parts[:-1] for path in folder.videos]
-    meanings = _split_folders(folder, {parts[0] if parts else "" for parts in folders})
+    meanings = _split_folders(folder, folders)
     splits: list[Split] | None = None
     if meanings:
         splits = [meanings[top.casefold()] for top, *_ in folders]
@@ -80,25 +81,26 @@ def list_folder(folder: VideoFolder) -> Listing:
         )
         for at, (clip_id, path, inside) in enumerate(zip(ids, folder.videos, folders, strict=True))
     ]
-    labelled, names = label_clips(clips, str(folder.path))
+    labelled, names = label_clips(clips, str(folder.path), known=known)
     return Listing(Manifest(tuple(labelled), names, folder.path), folder.excluded)
 
 
-def _split_folders(folder: VideoFolder, tops: Collection[str]) -> dict[str, Split]:
+def _split_folders(folder: VideoFolder, folders: Sequence[Sequence[str]]) -> dict[str, Split]:
     """Return what the uppermost folders mean where they are splits, nothing where they are classes.
 
     Raises:
         HeatpoolError: if something else lies beside splits, which would make classes of them.
     """
+    tops = {inside[0] if inside else "" for inside in folders}
     words = {top.casefold() for top in tops}
     meanings = split_meanings(words)
     others = sorted(top for top in tops if top.casefold() not in meanings)
     if not others:
-        return meanings if len(words) > 1 else {}
+        return meanings if len(words) > 1 or min(map(len, folders)) > 1 else {}
     if Split.TRAIN in meanings.values() and len(set(meanings.values())) > 1:
+        what = f"is {others[0]!r}" if others[0] else "are videos"
         raise HeatpoolError(
-            f"expected splits alone in {folder.path}, beside {', '.join(sorted(meanings))} there "
-            f"{'are videos' if not others[0] else f'is {others[0]!r}'}: move it elsewhere, or say what is what "
-            "in a table (--dataset csv)"
+            f"expected splits alone in {folder.path}, beside {', '.join(sorted(meanings))} there {what}: "
+            "move it elsewhere, or say what is what in a table (--dataset csv)"
         )
     return {}

@@ -37,16 +37,12 @@ class Labels:
 
     Attributes:
         meaning: value to class number (-1: none, or still to be numbered) and class name ("" without one).
-        named: the values are class names.
     """
 
     meaning: Mapping[str, tuple[int, str]]
-    named: bool = False
 
 
-def read_labels(
-    first_lines: Mapping[str, str], source: str, *, classes: ClassNames | None = None
-) -> Labels:
+def read_labels(first_lines: Mapping[str, str], source: str, *, classes: ClassNames | None = None) -> Labels:
     """Read the values of a column `label`.
 
     An empty value and -1 stand for no label. If all others are whole numbers (also as 3.0), they are class
@@ -67,10 +63,10 @@ def read_labels(
     nothing = dict.fromkeys(["", *(plain.keys() - given.keys())], (-1, ""))
     _say_minus_one(nothing, first_lines, source)
     words = [text for text, name in given.items() if not _NUMBER.fullmatch(name)]
-    if words and len(words) < len(given) and all(given[text].casefold() in _MISSING for text in words):
+    if words and all(given[text].casefold() in _MISSING for text in words):
         _log.warning("%s: %s stands for no label, as in %s", source, words[0], first_lines[words[0]])
         nothing |= dict.fromkeys(words, (-1, ""))
-        given = {text: name for text, name in given.items() if text not in words}
+        given = {text: name for text, name in given.items() if name.casefold() not in _MISSING}
         words = []
     _refuse_several(given, first_lines)
     if not words:
@@ -80,9 +76,9 @@ def read_labels(
         if not _too_high(values.values()):
             return Labels({text: (value, "") for text, value in values.items()} | nothing)
     if classes is not None:
-        return Labels(_listed(given, first_lines, classes) | nothing)
+        return Labels(_listed(given, words, first_lines, classes) | nothing)
     _say_names(given, words, first_lines, source)
-    return Labels({text: (-1, name) for text, name in given.items()} | nothing, named=True)
+    return Labels({text: (-1, text) for text in given} | nothing)
 
 
 def plain_names(written: Iterable[str], source: str, *, known: Sequence[str] = ()) -> dict[str, str]:
@@ -95,21 +91,22 @@ def plain_names(written: Iterable[str], source: str, *, known: Sequence[str] = (
     """
     as_known = {plain_name(name): name for name in known}
     kept = {name: as_known.get(plain_name(name), plain_name(name)) for name in written}
-    changed = sorted(name for name, plain in kept.items() if plain != name.strip(" "))
+    changed = sorted(name for name, plain in kept.items() if plain != name)
     if changed:
         _log.warning(
-            "%s: %s is taken as %s%s: one Unicode form (NFC), and single plain spaces",
+            "%s: %s is taken as %s%s: one form of Unicode (NFC), plain spaces",
             source, ascii(changed[0]), shorten(kept[changed[0]]), _more(changed),
         )  # fmt: skip
+    missing = sorted(name for name in kept.values() if name.casefold() in _MISSING)
+    if missing:
+        _log.warning("%s: %r is taken as a class name; nothing stands for no label", source, missing[0])
     alike: dict[str, set[str]] = defaultdict(set)
     for name in {*kept.values(), *as_known.values()}:
         alike[re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold())].add(name)
     doubles = sorted(sorted(names) for names in alike.values() if len(names) > 1)
     if doubles:
         shown = " and ".join(map(repr, doubles[0]))
-        _log.warning(
-            "%s: %s are classes of their own, as they are written%s", source, shown, _more(doubles)
-        )
+        _log.warning("%s: %s are classes of their own, as they are written%s", source, shown, _more(doubles))
     return kept
 
 
@@ -142,8 +139,8 @@ def _whole(name: str, where: str) -> int:
     value = float(text)
     if value < 0 or not value.is_integer():
         raise HeatpoolError(
-            f"expected class names, or whole numbers from 0 on (nothing or -1: no label), got {name!r} in "
-            f"{where}"
+            "expected class names, or whole numbers from 0 on (nothing or -1: no label), got "
+            f"{shorten(name)} in {where}"
         )
     return int(text.partition(".")[0]) if "e" not in text.casefold() else int(value)
 
@@ -177,12 +174,12 @@ def _numbered(
 
 
 def _listed(
-    given: Mapping[str, str], first_lines: Mapping[str, str], classes: ClassNames
+    given: Mapping[str, str], words: Sequence[str], first_lines: Mapping[str, str], classes: ClassNames
 ) -> dict[str, tuple[int, str]]:
     """Find names in a list of classes, which gives their order."""
     number = {name: at for at, name in enumerate(classes.names)}
-    for text, name in given.items():
-        if name not in number:
+    for text in dict.fromkeys([*words, *given]):  # what is no number first
+        if given[text] not in number:
             raise HeatpoolError(
                 f"expected a label of the {len(number)} class names, got {text!r} in {first_lines[text]}"
             )
@@ -193,19 +190,13 @@ def _say_names(
     given: Mapping[str, str], words: Sequence[str], first_lines: Mapping[str, str], source: str
 ) -> None:
     """Say which labels look like something else than the class names that they are."""
-    numbers = [text for text in given if text not in set(words)]
+    numbers = [text for text in given if _NUMBER.fullmatch(given[text])]
     shown = ", ".join(numbers[:_NAMED]) + (", …" if len(numbers) > _NAMED else "")
     if numbers and words:
         _log.warning("%s: labels are class names, as %r is no number; %s too", source, words[0], shown)
     elif numbers:
         high = max(numbers, key=lambda text: _whole(given[text], ""))
         _log.warning(
-            "%s: labels are class names, as %s in %s is no class number of %d classes: %s",
+            "%s: labels are class names, as %s in %s is too high for a class number of %d classes: %s",
             source, high, first_lines[high], len(numbers), shown,
         )  # fmt: skip
-    for text in words:
-        if given[text].casefold() in _MISSING:
-            _log.warning(
-                "%s: %r in %s is taken as a class name; nothing stands for no label",
-                source, text, first_lines[text],
-            )  # fmt: skip

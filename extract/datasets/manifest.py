@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
 __all__ = ["Clip", "Manifest", "read_disjoint", "read_manifest", "refuse_twins"]
 
 _DISJOINT = "disjoint"
+_NAMELESS = re.compile(r"(?:Unnamed: \d+)?")  # columns that spreadsheets leave, and the row numbers of pandas
 _SPLIT_NAMES = {Split.NONE: "", Split.TRAIN: "train", Split.VAL: "val", Split.TEST: "test"}
 _OTHER_TABLES = "heatpool manifest --dataset csv makes a manifest of any table"
 
@@ -162,7 +164,9 @@ def _read_through(path: Path) -> tuple[Labels, dict[str, dict[str, Split]]]:
             got = ", ".join(header) or "an empty file"
             raise HeatpoolError(f"expected a column 'path' in {path}, got {got}; {_OTHER_TABLES}")
         protocols: dict[str, dict[str, list[int]]] = {
-            name: defaultdict(list) for name in header if name not in (*COLUMNS, _DISJOINT)
+            name: defaultdict(list)
+            for name in header
+            if name not in (*COLUMNS, _DISJOINT) and not _NAMELESS.fullmatch(name)
         }
         for line, row in rows:
             text = row.get("label", "").strip()
@@ -243,7 +247,7 @@ def _parse(
 def _written(path: str, folder: Path) -> str:
     """Return a path as it is, or without what spreadsheets, Windows and macOS bring into it."""
     mended = path.strip().replace("\\", "/")
-    if mended == path and path.isascii() or (folder / path).exists():
+    if (mended == path and path.isascii()) or (folder / path).exists():
         return path
     forms = (unicodedata.normalize(form, mended) for form in ("NFC", "NFD"))
     return next((form for form in (mended, *forms) if (folder / form).exists()), mended)

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from heatpool.extract.datasets.clips import without_suffix
 from heatpool.extract.datasets.listing import VideoFolder
 from heatpool.extract.video.picture_names import is_picture, is_pictures
+from heatpool.pool.disk.class_names import one_form
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FoundVideo", "Media"]
@@ -55,16 +56,19 @@ class Media:
     def __init__(self, folder: VideoFolder, *, by_name: bool = False) -> None:
         self._folder, self._by_name = folder, by_name
         listed = dict.fromkeys([*folder.videos, *folder.pictures])
-        self._paths = {without_suffix(path): path for path in listed} | {path: path for path in listed}
-        self._parts = folder.path.absolute().parts[1:]
+        plain = {without_suffix(path): path for path in listed} | {path: path for path in listed}
+        self._paths = {one_form(name): path for name, path in plain.items()} | plain
+        self._parts = [one_form(part) for part in folder.path.absolute().parts[1:]]
         self._named: dict[str, list[str]] = defaultdict(list)
         for path in listed:
-            name = path.rpartition("/")[2]
+            name = one_form(path).rpartition("/")[2]
             for each in {name, without_suffix(name)}:
                 self._named[each].append(path)
 
     def find(self, listed: str) -> FoundVideo | None:
         """Return the video of a path below the folder, of an absolute path, or by its name; None without.
+
+        Names are equal in whatever form of Unicode they are written.
 
         A file name alone, and a path of another computer, mean the video of that name with the most folders
         above it that are called alike. Of another path at least the last folder must be, unless `by_name`:
@@ -75,16 +79,18 @@ class Media:
         """
         plain = unquote(listed.removeprefix("file://")) if listed.startswith("file:") else listed
         posix = plain.replace("\\", "/").removeprefix("./")
-        path = self._paths.get(posix.rstrip("/"))
+        path = self._paths.get(posix.rstrip("/")) or self._paths.get(one_form(posix).rstrip("/"))
         if path is not None:
             clip = self._folder.clip("", path)
             return FoundVideo(path, clip.path, path in self._folder.pictures)
-        return self._by_pattern(posix) or self._by_absolute_path(plain) or self._by_its_name(posix)
+        return self._by_pattern(posix) or self._by_absolute_path(plain) or self._by_its_name(one_form(posix))
 
     def _by_its_name(self, posix: str) -> FoundVideo | None:
         *folders, name = posix.rstrip("/").split("/")
         called = self._named.get(name) or self._named.get(without_suffix(name), [])
-        alike = {path: _common_end([*self._parts, *path.split("/")[:-1]], folders) for path in called}
+        alike = {
+            path: _common_end([*self._parts, *one_form(path).split("/")[:-1]], folders) for path in called
+        }
         most = max(alike.values(), default=0)
         if not (most or self._by_name or not folders or _OTHER_PLACE.match(posix)):
             return None

@@ -20,6 +20,7 @@ SPLIT_WORDS: Mapping[str, Split] = {
 }
 """What data sets call their splits, in small letters; `split_meanings` knows better of eval."""
 
+_SYNONYMS = [word for word in SPLIT_WORDS if word not in ("train", "val", "test")]
 _COLUMNS = frozenset({"split", "splits", "subset", "partition"})  # of which nobody means anything else
 _NAMED = 5  # lines that a message writes out
 
@@ -56,8 +57,7 @@ def read_splits(column: str, lines: Mapping[str, Sequence[int]], source: str) ->
         if word not in known:
             raise HeatpoolError(
                 f"expected train, val, test or nothing in column {column}, got {shorten(text.strip())} in "
-                f"{name_lines(lines[text])} of {source}; known too: training; valid, validate, validation, "
-                "dev; testing; eval, evaluation for what else is missing of val and test"
+                f"{name_lines(lines[text])} of {source} (known too: {', '.join(_SYNONYMS)})"
             )
         if word in _EVAL:
             _log.info("%s: %s in column %s is %s", source, text.strip(), column, known[word].name.lower())

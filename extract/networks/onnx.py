@@ -19,11 +19,12 @@ from heatpool.extract.networks.onnx_outputs import check_map, find_joint_outputs
 from heatpool.extract.records import PoseBatch
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["OnnxBackbone"]
+__all__ = ["OnnxBackbone", "check_onnx_pose"]
 
 _log = logging.getLogger(__name__)
 
 _MOST_PEAK = 2.0  # of RTMPose's vectors, which run a little over 1
+_USUAL_HW_PX = (256, 192)  # of crops
 _PALE = 0.05  # of the usual contrast
 _ROUNDING = 0.01  # of the largest value: what the order of sums may change in float16
 
@@ -66,7 +67,7 @@ class OnnxBackbone:
         height, width = self._network.input_hw_px
         self.crop = known.crop_spec(height, width, input_name=self._network.input_name)
         self._reversed = known.colours == "bgr"
-        self._joints = self._find_joints()
+        self._joints = _find_joints(self._network, taps, file.name)
         self._check_values()
         self._peaks_are_told = False
         self._at_once = self._takes_batches()
@@ -76,18 +77,6 @@ class OnnxBackbone:
         self.tap_channels = tuple(each.shape[1] for each in pose.maps)
         self.channels = sum(self.tap_channels)
 
-    def _find_joints(self) -> tuple[str, ...]:
-        height, width = self._network.input_hw_px
-        names = self._network.outputs
-        results = self._network.run(np.zeros((1, 3, height, width), np.float32), names)
-        return find_joint_outputs(
-            dict(zip(names, results, strict=True)),
-            taps=self._taps,
-            height_px=height,
-            width_px=width,
-            file_name=self._file_name,
-        )
-
     def _check_values(self) -> None:
         height, width = self._network.input_hw_px
         found = self._run(_noise(height, width)[:1])
@@ -96,8 +85,8 @@ class OnnxBackbone:
                 check_map(values, name, height_px=height, width_px=width, file_name=self._file_name)
             if not np.isfinite(values).all():
                 raise HeatpoolError(
-                    f"expected numbers from {self._file_name}, {name} gives values that are not finite on noise: "
-                    "the file is damaged, or float16 is too narrow for it"
+                    f"expected numbers from {self._file_name}, {name} gives values that are not finite on "
+                    "noise: the file is damaged, or float16 is too narrow for it"
                 )
 
     def _takes_batches(self) -> bool:
@@ -148,6 +137,21 @@ class OnnxBackbone:
             _log.warning(
                 f"{self._file_name} gives peaks of {peak:.3g}, which are no scores from 0 to 1: these are cut at 1"
             )
+
+
+def check_onnx_pose(path: Path) -> None:
+    """Raise HeatpoolError unless a file is a pose network that `OnnxBackbone` reads, whatever its tap."""
+    file = read_onnx(path)
+    told, _, _ = read_metadata(file.metadata, file.name)
+    _find_joints(OnnxNetwork(file, open_hw_px=told.size or _USUAL_HW_PX), (), file.name)
+
+
+def _find_joints(network: OnnxNetwork, taps: Sequence[str], file_name: str) -> tuple[str, ...]:
+    height, width = network.input_hw_px
+    names = network.outputs
+    results = network.run(np.zeros((1, 3, height, width), np.float32), names) if names else []
+    outputs = dict(zip(names, results, strict=True))
+    return find_joint_outputs(outputs, taps=taps, height_px=height, width_px=width, file_name=file_name)
 
 
 def _noise(height_px: int, width_px: int) -> np.ndarray:

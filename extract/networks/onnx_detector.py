@@ -16,7 +16,7 @@ from torch import Tensor
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
 from heatpool.extract.networks.onnx_file import OnnxFile, read_onnx
 from heatpool.extract.networks.onnx_network import OnnxNetwork
-from heatpool.extract.networks.person_classes import person_classes
+from heatpool.extract.networks.person_classes import find_persons
 from heatpool.extract.networks.ultralytics import MAX_IOU, pick_persons
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError, shorten
@@ -59,18 +59,17 @@ class OnnxDetector:
         found = self._run(np.zeros((1, 3, *self._network.input_hw_px), np.float32))
         output = found[0] if len(found) == 1 else np.empty(0)  # two outputs are of another kind
         layout = _layout(output.shape, self._network.input_hw_px, len(names), joint_values)
-        if layout is None or (
-            layout == "end2end" and (output[..., 5] % 1).any()
-        ):  # classes are whole numbers
+        if layout is None or _is_normalised(output, layout):
             shapes = ", ".join(str(each.shape) for each in found) or "no output"
             raise HeatpoolError(
                 "expected a YOLO export, (1, 4 + classes, N) or end to end (1, N, 6), or FastestDet, "
-                f"(1, 5 + classes, h, w), as --detector {file.name}, got {shapes}; boxes of other detectors "
+                f"(1, 5 + classes, h, w), as --detector {file.name}, got {shapes}"
+                f"{' with boxes from 0 to 1, as RT-DETR gives' if layout else ''}; boxes of other detectors "
                 "are read from a file, --boxes"
             )
         self._layout: Layout = layout
         self._classes = len(names) or output.shape[1] - (5 if layout == "fastestdet" else 4)
-        self._persons = person_classes(names, file.name)
+        self._persons = find_persons(names, file.name).numbers
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Run the network on frames, one by one: exports are made for one image."""
@@ -132,6 +131,12 @@ def _layout(
     if shape[2] == 6 + joint_values:
         return "end2end"
     return "candidates" if shape[2] > shape[1] and _fits(shape[1] - 4 - joint_values, classes) else None
+
+
+def _is_normalised(output: np.ndarray, layout: Layout) -> bool:
+    """Whether boxes are fractions of the frame, of rows as long as those of a YOLO network in pixels."""
+    boxes = {"candidates": output[:, :4], "end2end": output[..., :4], "fastestdet": output[:0]}[layout]
+    return 0 < float(boxes.max(initial=0)) <= 1
 
 
 def _fits(classes: int, told: int) -> bool:

@@ -13,7 +13,6 @@ from heatpool.pool.errors import HeatpoolError, shorten
 
 try:
     import onnx
-    from google.protobuf.message import Message
 except ImportError as error:  # the extra is optional; what needs it says so when it is asked for
     _missing: ImportError | None = error
 else:
@@ -99,14 +98,14 @@ def _take_in(model: onnx.ModelProto, path: Path, most_bytes: int) -> list[str]:
     return digests
 
 
-def _tensors(message: Message) -> Iterator[Any]:
+def _tensors(message: Any) -> Iterator[Any]:
     """Yield all tensors in a message: of the graph, of its nodes, of graphs in these and of functions."""
     if isinstance(message, onnx.TensorProto):
         yield message
         return
     for field, value in message.ListFields():
         if field.message_type is not None:
-            for each in (value,) if isinstance(value, Message) else value:
+            for each in (value,) if hasattr(value, "ListFields") else value:  # one message, or many
                 yield from _tensors(each)
 
 
@@ -114,9 +113,7 @@ def _find_beside(path: Path, place: str) -> Path:
     """Return the file that a network calls `place`; refuse what is not a file in its folder."""
     named, file = Path(place), path.parent / place
     if not place or named.anchor or ".." in named.parts or (file.exists() and not file.is_file()):
-        raise HeatpoolError(
-            f"expected the weights of {path.name} in files in its folder, got {shorten(place)}"
-        )
+        raise HeatpoolError(f"expected the weights of {path.name} in its folder, got {shorten(place)}")
     beside_target = path.resolve().parent / place  # of a network that is a link
     return beside_target if not file.exists() and beside_target.is_file() else file
 
@@ -125,7 +122,7 @@ def _read(path: Path, name: str, most_bytes: int) -> bytes:
     size = path.stat().st_size
     if size > most_bytes:
         raise HeatpoolError(
-            f"expected weights of at most 2 GB in all, which is what ONNX in one piece can hold, in {name}, got "
-            f"{path.name} of {size / 1e9:.1f} GB: export it in float16"
+            f"expected at most 2 GB of {name} with its weights, all that one piece of ONNX can hold, "
+            f"got {path.name} of {size / 1e9:.1f} GB: export it in float16"
         )
     return path.read_bytes()

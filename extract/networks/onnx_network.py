@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,13 @@ __all__ = ["OnnxNetwork"]
 
 _PIXELS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 """Kinds of numbers that images may enter as, as onnxruntime calls them."""
+
+_PLACE = re.compile(r"\S*\.(?:cc|h):\d+ .*?\) (?=\w)")
+_HINTS = (
+    ("not a registered", "; export it without operators of mmdeploy or of your own"),
+    ("IR version", "; install a newer onnxruntime, or export it by an older onnx"),
+    ("opset", "; install a newer onnxruntime, or export it for an older opset"),
+)
 
 
 class OnnxNetwork:
@@ -53,7 +61,7 @@ class OnnxNetwork:
         self._name = file.name
         graph = file.model.graph
         image = _image_input(graph, file.name)
-        self.input_name = image.name
+        self.input_name, self._batch = image.name, _shape(image)[0]
         self.input_hw_px, self.size_is_open = _size(image, open_hw_px, file.name)
         _free_batch(graph, image)
         outputs = {output.name for output in graph.output}
@@ -64,8 +72,8 @@ class OnnxNetwork:
         kind = next(each.type for each in self._session.get_inputs() if each.name == self.input_name)
         if kind not in _PIXELS:
             raise HeatpoolError(
-                f"expected {file.name} to take images as floating point numbers, it takes {kind}: how these are "
-                "to be normalised is not told; export it without the part that converts them"
+                f"expected {file.name} to take floating point numbers, it takes {kind}: how these are to be "
+                "normalised is not told; export it without the part that converts them"
             )
         self._dtype = _PIXELS[kind]
         self.outputs = tuple(
@@ -87,8 +95,10 @@ class OnnxNetwork:
         try:
             results = [np.asarray(result) for result in self._session.run(names, given)]
         except Exception as error:  # onnxruntime raises plain RuntimeErrors of many classes
-            reason = " ".join(str(error).split())[:300]
-            raise HeatpoolError(f"{self._name} failed on {len(images)} images: {reason}") from error
+            of = f" (it is made for {self._batch} at once: export it for one)" if self._batch > 1 else ""
+            raise HeatpoolError(
+                f"{self._name} failed on {len(images)} images{of}: {_reason(error)}"
+            ) from error
         return [each.astype(np.float32) if each.dtype.kind == "f" else each for each in results]
 
 
@@ -99,12 +109,12 @@ def _image_input(graph: onnx.GraphProto, name: str) -> onnx.ValueInfoProto:
     shape = _shape(inputs[0]) if len(inputs) == 1 else []
     if len(shape) != 4 or shape[1] not in (0, 3) or (not shape[1] and shape[3] == 3):
         last = len(shape) == 4 and shape[3] in (1, 3)
-        hint = (
-            ": it takes colours last; export it with them first (tf2onnx: --inputs-as-nchw)" if last else ""
-        )
+        hint = ": export it with the channels first (tf2onnx: --inputs-as-nchw)" if last else ""
+        hint = ": fix all inputs but the image when it is exported" if len(inputs) > 1 else hint
         told = ", ".join(f"{each.name} {_shape_text(each)}" for each in inputs) or "none"
         raise HeatpoolError(f"expected one image input (B, 3, height, width) in {name}, got {told}{hint}")
-    return inputs[0]
+    image: onnx.ValueInfoProto = inputs[0]
+    return image
 
 
 def _size(
@@ -136,7 +146,8 @@ def _shape(value: onnx.ValueInfoProto) -> list[int]:
 
 def _shape_text(value: onnx.ValueInfoProto) -> str:
     dims = value.type.tensor_type.shape.dim
-    return f"({', '.join(str(dim.dim_value or dim.dim_param or '?') for dim in dims)})"
+    named = ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
+    return f"({named})" if named else "without a shape"
 
 
 def _session(file: OnnxFile, device: torch.device) -> onnxruntime.InferenceSession:
@@ -154,5 +165,10 @@ def _session(file: OnnxFile, device: torch.device) -> onnxruntime.InferenceSessi
     try:
         return onnxruntime.InferenceSession(file.model.SerializeToString(), options, providers=[place])
     except Exception as error:  # onnxruntime raises plain RuntimeErrors of many classes, protobuf over 2 GB
-        reason = " ".join(str(error).split())[:300]
-        raise HeatpoolError(f"onnxruntime cannot run {file.name}: {reason}") from error
+        raise HeatpoolError(f"onnxruntime cannot run {file.name}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what onnxruntime says, without the place in its own source, and what to do."""
+    text = _PLACE.sub("", " ".join(str(error).split()))[:300]
+    return text + next((hint for sign, hint in _HINTS if sign in text), "")

@@ -35,19 +35,21 @@ def find_joint_outputs(
     heatmaps = [name for name in heatmaps if name not in taps] or heatmaps
     vectors = {name: output for name, output in outputs.items() if output.ndim == 3}
     if len(heatmaps) == 1:
-        return tuple(heatmaps)
+        joints = outputs[heatmaps[0]].shape[1]
+        if all(vector.shape[1] == joints for vector in vectors.values()):  # others are lists of what is found
+            return tuple(heatmaps)
     if not heatmaps and len(vectors) == 2:
         return _simcc_axes(vectors, height_px, width_px, file_name)
     shapes = ", ".join(f"{name} {output.shape}" for name, output in outputs.items()) or "no output"
-    if heatmaps:
+    if len(heatmaps) > 1:
         raise HeatpoolError(
-            f"expected one output of heatmaps from {file_name}, got {shapes}: which are the joints is not told; "
-            "leave only these in the file (onnx.utils.extract_model)"
+            f"expected one output of heatmaps from {file_name}, got {shapes}: which are the joints is not "
+            "told; leave only these in the file (onnx.utils.extract_model)"
         )
     raise HeatpoolError(
         "expected heatmaps (B, V, h, w) of the crop's proportions or two SimCC vectors (B, V, n) "
-        f"from {file_name}, got {shapes}; networks that list persons (YOLO, RTMO, DETR) are no top-down pose "
-        "networks: --detector reads YOLO exports, --backend yolo-pose their checkpoints"
+        f"from {file_name}, got {shapes}; networks that list what is in a picture (YOLO, RTMO, DETR) are no "
+        "top-down pose networks: --detector reads YOLO exports, --backend yolo-pose their checkpoints"
     )
 
 
@@ -62,12 +64,12 @@ def check_map(values: np.ndarray, tap: str, *, height_px: int, width_px: int, fi
         file_name: for messages.
 
     Raises:
-        HeatpoolError: if it is not (1, C, h, w) of the crop's proportions, or holds no floating point numbers.
+        HeatpoolError: if it is not (1, C, h, w) of the crop's proportions, or of no floating point numbers.
     """
     if values.dtype != np.float32:
+        hint = "; quantise with QuantFormat.QDQ, or take the float32 network" if values.itemsize == 1 else ""
         raise HeatpoolError(
-            f"expected a tap of floating point numbers in {file_name}, {tap} is of {values.dtype}: take one that "
-            "ends in DequantizeLinear_Output, quantise with QuantFormat.QDQ, or take the float32 network"
+            f"expected a tap of floating point numbers in {file_name}, {tap} is of {values.dtype}{hint}"
         )
     of_one = values.ndim == 4 and values.shape[0] == 1
     if not of_one or not _covers_crop(*values.shape[2:], height_px=height_px, width_px=width_px):
@@ -78,11 +80,10 @@ def check_map(values: np.ndarray, tap: str, *, height_px: int, width_px: int, fi
 
 
 def _covers_crop(height: int, width: int, *, height_px: int, width_px: int) -> bool:
-    """Whether h x w cells are a smaller picture of the crop: of its proportions, but for rounded sides."""
+    """Whether h x w cells are a smaller picture of the crop: of its proportions, but for a rounded side."""
     if not (1 <= height <= height_px and 1 <= width <= width_px and height * width > 1):
         return False
-    rounded = abs(height * width_px - width * height_px) <= max(width_px, height_px)
-    return rounded or 0.8 < (height_px / height) / (width_px / width) < 1.25
+    return abs(height * width_px - width * height_px) <= max(width_px, height_px)
 
 
 def _is_heatmap(output: np.ndarray, height_px: int, width_px: int) -> bool:
@@ -106,8 +107,8 @@ def _simcc_axes(
     enough = min(first.shape[2], second.shape[2]) >= min(width_px, height_px)  # a list of boxes has 4 or 5
     if first.shape[:2] != second.shape[:2] or x_first == y_first or not enough:
         raise HeatpoolError(
-            f"expected SimCC vectors of {file_name} with as many bins a pixel along x as along y, one or more, "
-            f"and in a square crop names that end in x and y, got {first_name} {first.shape} and "
+            f"expected SimCC vectors of {file_name} with as many bins a pixel along x as along y, one or "
+            f"more, and in a square crop names that end in x and y, got {first_name} {first.shape} and "
             f"{second_name} {second.shape} for {width_px} x {height_px} pixels"
         )
     return (first_name, second_name) if x_first else (second_name, first_name)

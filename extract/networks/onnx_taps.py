@@ -46,7 +46,7 @@ def find_tap(graph: onnx.GraphProto, tap: str, file_name: str) -> str:
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] == quantised:
             _log.info(f"tap {tap} of {file_name} is read behind its quantisation, as {node.output[0]}")
-            return node.output[0]
+            return str(node.output[0])
     return tap
 
 
@@ -56,4 +56,5 @@ def _unknown(graph: onnx.GraphProto, tap: str, inner: list[str], file_name: str)
     close = alike or [tensor for tensor in inner if stem in tensor.casefold()][-_SHOWN:] or inner[-_SHOWN:]
     kinds = (("an input", graph.input), ("a weight", graph.initializer))
     kind = next((f", {kind}" for kind, named in kinds if tap in {each.name for each in named}), "")
-    return f"expected --tap to name an inner tensor of {file_name}, got {tap!r}{kind}; some are: {', '.join(close)}"
+    some = f"some are: {', '.join(close)}"
+    return f"expected --tap to name an inner tensor of {file_name}, got {tap!r}{kind}; {some}"

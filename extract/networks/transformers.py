@@ -14,7 +14,11 @@ from torch import Tensor
 
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["load_pretrained", "read_preprocessor", "state_digest"]
+__all__ = ["load_pretrained", "read_preprocessor", "read_settings", "state_digest"]
+
+_SETTINGS = (
+    "hidden_act", "layer_norm_eps", "num_attention_heads", "out_indices", "scale_factor", "use_simple_decoder",
+)  # fmt: skip
 
 
 def load_pretrained(source: str | Path, classes: Mapping[str, str], *, kind: str, fetch: bool = True) -> Any:
@@ -90,6 +94,11 @@ def read_preprocessor(source: str | Path) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise HeatpoolError(f"expected a JSON object in {Path(path).name} of {source}")
     return said
+
+
+def read_settings(*configs: Any) -> dict[str, Any]:
+    """Return what configurations say that changes numbers and does not show in the weights."""
+    return {name: getattr(each, name) for each in configs for name in _SETTINGS if hasattr(each, name)}
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:

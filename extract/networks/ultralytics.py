@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
+from heatpool.extract.networks.person_classes import find_persons
 from heatpool.extract.records import Frame
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["MAX_IOU", "ImageRows", "LoadedModel", "PersonNetwork", "load_ultralytics", "pick_persons"]
-
-_log = logging.getLogger(__name__)
 
 MAX_IOU = 0.7
 """Of two boxes of a class that overlap more the weaker goes, as in `YOLO.predict`."""
@@ -75,11 +74,14 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
 
     places = (Path(weights), Path(SETTINGS["weights_dir"], weights))
     official = Path(weights).name in GITHUB_ASSETS_NAMES or str(weights).startswith(("http://", "https://"))
-    if not official and not any(place.exists() for place in places):  # ultralytics would ask GitHub for it
+    present = [place for place in places if place.is_file()]
+    if not official and not present:  # ultralytics would ask GitHub for it
         raise HeatpoolError(
             f"expected an ultralytics checkpoint, cannot load {weights}: there is no such file, and it is "
             "no official name"
         )
+    if present and (foreign := name_foreign_file(present[0])):
+        raise HeatpoolError(f"expected an ultralytics checkpoint, cannot load {weights}: it {foreign}")
     if not getattr(tasks._SafeLoad, "SUPPORTED", False):
         raise HeatpoolError("this torch cannot load ultralytics checkpoints safely; install torch >= 2.6")
     try:
@@ -89,10 +91,11 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
         reason = " ".join(str(error).split())[:300]
         raise HeatpoolError(f"expected an ultralytics checkpoint, cannot load {weights}: {reason}") from error
     model = checkpoint.get("ema") or checkpoint.get("model")
-    if not isinstance(model, tasks.DetectionModel):
+    if type(model) not in (tasks.DetectionModel, tasks.PoseModel):  # RT-DETR, OBB, … derive from these
+        held = type(model).__name__ if model else f"entries {shorten(list(checkpoint))}"
         raise HeatpoolError(
-            f"expected a detect or pose model in {weights}, got {type(model).__name__}; "
-            "classification and segmentation checkpoints do not find persons' joints"
+            f"expected a detect or pose checkpoint of ultralytics in {weights}, got {held}; take the same "
+            "network trained for detect or pose, such as yolo11n-pose.pt"
         )
     model = model.float().eval()
     layers: Any = model.model
@@ -253,23 +256,15 @@ def _image_px(train_args: Any, stride: int, weights: str | Path) -> int:
 
 
 def _describe(model: Any, image_px: int, digest: str, weights: str | Path) -> LoadedModel:
-    """Find out which classes are persons and what the joints are.
-
-    The class is called person, whatever its case. Of a network with one class that class is what the user
-    wants found, whatever it is called; a pose network without persons is made for others, all of its classes.
-    """
-    names = {int(number): str(name) for number, name in dict(getattr(model, "names", {})).items()}
+    """Find out which classes are persons and what the joints are."""
+    told = getattr(model, "names", None) or {}
+    named = dict(told.items() if isinstance(told, dict) else enumerate(told))  # a list in early checkpoints
+    names = {int(number): str(name) for number, name in named.items()}
     shape = getattr(model, "kpt_shape", None) or getattr(model.model[-1], "kpt_shape", None)
-    found = tuple(number for number, name in names.items() if name.strip().lower() == "person")
-    called = ", ".join(list(names.values())[:8])
-    if not (found or shape or len(names) == 1):
-        raise HeatpoolError(f"expected a class 'person' in {weights}, got {called}")
-    if not found and len(names) > 1:
-        _log.info(f"{weights} knows no class 'person'; all of its classes count: {called}")
-    persons = found or tuple(names) or (0,)
+    persons = find_persons(names, str(weights), has_joints=bool(shape))
     skeleton = None
     if shape:
-        told = getattr(model, "kpt_names", None) or {}
-        told = dict(told).get(persons[0], ()) if isinstance(told, dict) else told
-        skeleton = describe_joints(int(shape[0]), told, persons=bool(found) or len(names) <= 1)
-    return LoadedModel(model, persons, skeleton, image_px, digest)
+        joints = getattr(model, "kpt_names", None) or {}
+        joints = dict(joints).get(persons.numbers[0], ()) if isinstance(joints, dict) else joints
+        skeleton = describe_joints(int(shape[0]), joints, persons=persons.are_persons)
+    return LoadedModel(model, persons.numbers, skeleton, image_px, digest)

@@ -14,7 +14,12 @@ from torch import Tensor
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.taps import check_taps
-from heatpool.extract.networks.transformers import load_pretrained, read_preprocessor, state_digest
+from heatpool.extract.networks.transformers import (
+    load_pretrained,
+    read_preprocessor,
+    read_settings,
+    state_digest,
+)
 from heatpool.extract.records import CropSpec, PoseBatch
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.skeleton import Skeleton
@@ -37,6 +42,9 @@ class VitPose:
         taps: layers to pool from.
         device: where the network runs.
         dtype: of the network; joints and maps leave it in float32.
+
+    Attributes:
+        settings: what decides its numbers beside weights and crops.
 
     Raises:
         HeatpoolError: if transformers is missing or does not import, the model cannot be found or is
@@ -69,6 +77,7 @@ class VitPose:
         self.joints = self.skeleton.joints
         self.crop = _crop_spec(config.image_size, read_preprocessor(source))
         self.weights_sha256 = state_digest(self._model.state_dict())
+        self.settings = read_settings(self._model.config, config)
         self._model.to(dtype)
 
     @torch.inference_mode()

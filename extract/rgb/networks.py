@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from heatpool.extract.networks.crops import normalise_crops
-from heatpool.extract.networks.transformers import load_pretrained, state_digest
+from heatpool.extract.networks.transformers import load_pretrained, read_settings, state_digest
 from heatpool.extract.records import CropSpec
 from heatpool.pool.errors import HeatpoolError
 
@@ -44,6 +44,9 @@ class ImageEmbedder:
         dtype: of the network; embeddings leave it in float32.
         fetch: whether the network may be fetched from the hub.
 
+    Attributes:
+        settings: what decides its numbers beside its weights.
+
     Raises:
         HeatpoolError: if the network cannot be loaded, or is made for another number of frames.
     """
@@ -71,6 +74,7 @@ class ImageEmbedder:
                 )
         parts = nn.ModuleDict({name: getattr(model, name) for name in ("vision_model", "visual_projection")})
         self.weights_sha256 = state_digest(parts.state_dict())
+        self.settings = read_settings(model.vision_model.config)
         parts.requires_grad_(False).to(device, dtype)
         self._tower, self._projection = model.vision_model, model.visual_projection
         self._device, self._dtype = device, dtype

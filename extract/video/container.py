@@ -22,6 +22,7 @@ _THREADED_PIXELS = 1280 * 720
 MOST_PIXELS = 8192 * 4096
 """8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels."""
 _LIMIT = {"max_pixels": str(MOST_PIXELS)}
+_LISTS = ("concat", "hls", "dash", "imf")  # text that names other files
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -39,9 +40,21 @@ def choose_stream(streams: Sequence[VideoStream]) -> VideoStream | None:
     def rank(stream: VideoStream) -> tuple[bool, bool, int, bool]:
         codec = stream.codec_context
         pixels = codec.width * codec.height if codec else 0
-        return codec is not None, stream.frames != 1, pixels, bool(stream.disposition & Disposition.default)
+        default = bool(stream.disposition & Disposition.default)
+        return codec is not None, _told_frames(stream) != 1, pixels, default
 
     return max((each for each in streams if not each.disposition & _STILLS), key=rank, default=None)
+
+
+def _told_frames(stream: VideoStream) -> int:
+    """Return how many frames a stream is said to have, by its length where it has no count; 0 if unknown."""
+    if stream.frames:
+        return stream.frames
+    try:  # Matroska's statistics
+        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
+        return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * (stream.average_rate or 0))
+    except ValueError:
+        return 0
 
 
 class open_video:  # noqa: N801 - reads as the verb it is at the call
@@ -59,6 +72,8 @@ class open_video:  # noqa: N801 - reads as the verb it is at the call
             reason = getattr(error, "strerror", None) or str(error)
             raise HeatpoolError(f"expected a video, cannot open {self._path.name}: {reason}") from error
         try:
+            if self._container.format.name in _LISTS:
+                raise HeatpoolError(f"expected a video, {self._path.name} is a list of other files")
             return self._container, self._prepared()
         except HeatpoolError:
             self._container.close()

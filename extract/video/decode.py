@@ -18,7 +18,14 @@ from heatpool.extract.video.clip_events import (
     EventSink,
     StoppedError,
 )
-from heatpool.extract.video.reader import DecodedFrame, FrameCountError, VideoInfo, iter_frames, probe
+from heatpool.extract.video.reader import (
+    DecodedFrame,
+    FrameCountError,
+    VideoInfo,
+    check_frames,
+    iter_frames,
+    probe,
+)
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.resample import ResamplePlan
@@ -94,9 +101,7 @@ class _Window:
     """
 
     def __init__(self, at: int, job: ClipJob, info: VideoInfo, steps: int, sampling: Sampling) -> None:
-        if info.frames < 2:
-            why = f" ({info.damage})" if info.damage else ""
-            raise HeatpoolError(f"expected at least 2 frames, {job.path.name} holds {info.frames}{why}")
+        check_frames(info, job.path)
         # The plan counts sampled frames, the decoder all: `counting` translates.
         counting = sampling.frames(info)
         self.plan = ResamplePlan.linear(len(counting), steps)

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 from heatpool.extract.video.hdr import sdr_pixels
 
-__all__ = ["Display", "pixel_aspect", "squared"]
+__all__ = ["Display", "pixel_aspect", "square_px", "squared"]
 
 # Scaling blurs more than such a squeeze does harm; encoders write 136:135 and the like for rounded sizes.
 _SQUARE_ENOUGH = 0.02
@@ -47,7 +47,7 @@ class Display:
     @classmethod
     def of(cls, frame: VideoFrame, *, aspect: float = 1.0) -> Display:
         """Return how a frame, and those after it, are shown; `aspect` is that of `pixel_aspect`."""
-        return cls((frame.width, frame.height), _square_px(frame, aspect), *_turn(frame))
+        return cls((frame.width, frame.height), square_px((frame.width, frame.height), aspect), *_turn(frame))
 
     def show(self, frame: VideoFrame) -> np.ndarray:
         """Return (H, W, 3) uint8 RGB; a frame of another size is scaled to the first one's."""
@@ -59,12 +59,14 @@ class Display:
 
 def squared(frame: VideoFrame, aspect: float) -> VideoFrame:
     """Return a frame in square pixels; what it says of turns stays with it."""
-    width, height = _square_px(frame, aspect)
+    width, height = square_px((frame.width, frame.height), aspect)
     return frame if aspect == 1 else frame.reformat(width=width, height=height)
 
 
-def _square_px(frame: VideoFrame, aspect: float) -> tuple[int, int]:
-    return round(frame.width * max(aspect, 1.0)), round(frame.height / min(aspect, 1.0))
+def square_px(coded_px: tuple[int, int], aspect: float) -> tuple[int, int]:
+    """Return width and height in square pixels, of coded ones and their `pixel_aspect`."""
+    width, height = coded_px
+    return round(width * max(aspect, 1.0)), round(height / min(aspect, 1.0))
 
 
 def _turn(frame: VideoFrame) -> tuple[int, bool]:

@@ -36,7 +36,7 @@ def _riff_end(file: BinaryIO, size: int) -> int | None:
         kind, length = file.read(4), int.from_bytes(file.read(4), "little")
         if kind != b"RIFF":
             break
-        if not length:
+        if length in (0, 0xFFFFFFFF):  # written to a pipe, or never ended
             return None
         at += 8 + length
         if at < size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +21,11 @@ from heatpool.extract.video.file_end import is_cut
 __all__ = ["PacketTable", "read_packets"]
 
 _LONGEST_S = 7 * 86_400.0  # stamps that span more are taken for damage; windows and ticks are cut from them
+_JUMP_S = 10.0  # a clock that jumps by more has been set anew, as FFmpeg's own tools have it
+# Formats whose clock may be set anew; so it was if a key frame is stamped earlier by more, seconds, than the
+# frame before it. In program streams few frames have a stamp, and FFmpeg is a little off for the others.
+_BACK_S = {"mpegts": 0.0, "mpeg": 1.0}
+_UNEVEN = 1.5  # a stated rate that is off by more than this factor is no mean: screen recordings
 _Packet = tuple[int | None, int | None, bool]  # presentation and decoding stamp, whether a key frame
 
 
@@ -50,7 +56,8 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
     packets: list[_Packet] = []
     damage, held = "", 0
     with open_video(path) as (container, stream):
-        header, listed = stream.frames, _listed(container, stream)
+        header, listed = stream.frames, _listed(container, stream, path)
+        kind, reordered = container.format.name, bool(stream.codec_context.has_b_frames)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         size = (stream.codec_context.width, stream.codec_context.height)
         start, base = stream.start_time or 0, stream.time_base
@@ -69,28 +76,85 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
     packets = _without_lost(path, packets)
     # AVI has decoding stamps only; without reordered frames they are the presentation stamps.
     stamps = [dts if pts is None else pts for pts, dts, _ in packets]
-    known = sorted(stamp for stamp in stamps if stamp is not None)
-    # Stamps are of no use in raw H.264 and some AVI files: there frames follow each other at the mean rate.
-    usable = base is not None and len(known) == len(stamps) == len(set(known))
-    times_s = np.array([float((stamp - start) * base) for stamp in known] if usable and base else [])
+    joined = _joined(packets, stamps, rate, base, _BACK_S[kind]) if kind in _BACK_S and base else stamps
+    known = _distinct(joined)
+    times_s = np.array([float((stamp - start) * base) for stamp in known] if base else [])
     if len(times_s) and times_s[-1] - times_s[0] > _LONGEST_S:
         damage = damage or f"the time stamps span {(times_s[-1] - times_s[0]) / 86_400:.0f} days"
-        usable = False
-    if not usable:
+        times_s = times_s[:0]
+    if not len(times_s):
         even_s = np.arange(len(stamps)) / (rate if rate * _LONGEST_S > len(stamps) else 25.0)
         return PacketTable(header, rate, size, even_s, damage, [])
-    # Decoding may begin at a key frame only if its stamp is one to seek by.
-    numbers = {stamp: number for number, stamp in enumerate(known)}
-    true_stamps = all(pts is not None for pts, _, _ in packets)
-    keys = sorted((pts, numbers[pts]) for pts, _, key in packets if true_stamps and key and pts is not None)
-    return PacketTable(header, rate, size, times_s, damage, keys)
+    # No frame is known by its stamp where FFmpeg made up those of reordered ones, or the clock was set anew.
+    stamped = kind != "mpeg" and not (kind == "avi" and reordered) and joined == stamps
+    keys = _keys(packets, by_dts=kind == "mpegts") if stamped else []
+    return PacketTable(header, _mean_rate(rate, times_s), size, times_s, damage, keys)
 
 
-def _listed(container: InputContainer, stream: VideoStream) -> int:
+def _keys(packets: list[_Packet], *, by_dts: bool) -> list[tuple[int, int]]:
+    """Return where decoding may begin: the stamp to seek by, and the frame's number, of each key frame.
+
+    None unless each frame has a stamp of its own, to be known by after a seek. In a transport stream a seek
+    goes by the stamps of decoding, elsewhere by an index.
+    """
+    shown = sorted(pts for pts, _, _ in packets if pts is not None)
+    if not len(set(shown)) == len(shown) == len(packets):
+        return []
+    numbers = {stamp: number for number, stamp in enumerate(shown)}
+    places = ((dts if by_dts else pts, pts) for pts, dts, key in packets if key)
+    return sorted((place, numbers[pts]) for place, pts in places if place is not None and pts is not None)
+
+
+def _mean_rate(stated: float, times_s: np.ndarray) -> float:
+    """Return the stated rate, or the mean of the stamps where the stated one is a clock's, or a guess."""
+    span_s = times_s[-1] - times_s[0]
+    mean = float((len(times_s) - 1) / span_s) if span_s > 0 else 0.0
+    return stated if not mean or mean / _UNEVEN < stated < mean * _UNEVEN else mean
+
+
+def _joined(
+    packets: list[_Packet], stamps: list[int | None], rate: float, base: Fraction, back_s: float
+) -> list[int | None]:
+    """Let the stamps go on where the clock was set anew: behind a break, or in a recording that follows."""
+    found: list[int | None] = []
+    ahead, last = 0, None
+    for (pts, dts, key), stamp in zip(packets, stamps, strict=True):
+        at = pts if dts is None else dts
+        if at is not None:
+            ahead_s = 0.0 if last is None else float((at - last) * base)
+            # A single stamp may be wrong, but a recording begins with a key frame.
+            if last is not None and (abs(ahead_s) > _JUMP_S or (key and ahead_s < -back_s)):
+                ahead += last + round(1 / (rate or 25.0) / base) - at
+            last = at
+        found.append(None if stamp is None else stamp + ahead)
+    return found
+
+
+def _distinct(stamps: list[int | None]) -> list[float]:
+    """Return the stamps sorted, those that come twice spread up to the next; none where they are of no use.
+
+    So they are in raw H.264 and some AVI files: there frames follow each other at the mean rate.
+    """
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    places = np.unique(known)
+    if len(known) < len(stamps) or len(places) * 2 <= len(known):
+        return []
+    if len(places) == len(known):
+        return list(known)
+    numbers = np.searchsorted(known, places)
+    step = float(np.median(np.diff(places)))
+    after = np.append(places, places[-1] + step * (len(known) - numbers[-1]))
+    return list(np.interp(np.arange(len(known)), np.append(numbers, len(known)), after))
+
+
+def _listed(container: InputContainer, stream: VideoStream, path: Path) -> int:
     """Return the packets that the header promises; 0 when it promises nothing.
 
-    An MP4 counts its samples before its edit list is applied, FFmpeg's index after it.
+    An MP4 counts its samples before its edit list is applied, FFmpeg's index after it. An AVI that was
+    written to a pipe counts more than it has room for: a chunk is eight bytes at least.
     """
+    if container.format.name == "avi" and stream.frames * 8 > path.stat().st_size:
+        return 0
     edited = len(stream.index_entries) if "mp4" in container.format.name else 0
     return min(stream.frames, edited) if edited else stream.frames
 
@@ -111,27 +175,33 @@ _HIDDEN = {"vp8": _shows_nothing_vp8}
 
 
 def _without_lost(path: Path, packets: list[_Packet]) -> list[_Packet]:
-    """Leave out the leading pictures that refer to what was cut away in front of the first key frame.
+    """Leave out the pictures that refer to what was cut away in front of the first key frame.
 
-    A cut in an open group of pictures leaves such: they follow the key frame, are shown before it, and nobody
-    can decode them. Others lead as well but decode; only decoding tells.
+    A recording that begins in the middle has such in front of that frame; a cut in an open group of pictures
+    has them behind it, shown before it. Nobody can decode them. Others lead as well but decode; only decoding
+    tells.
     """
-    if not packets or not packets[0][2] or (key := packets[0][0]) is None:
+    first = next((number for number, (_, _, key) in enumerate(packets) if key), None)
+    if first is None or (key := packets[first][0]) is None:
         return packets
-    leading = list(takewhile(lambda packet: packet[0] is not None and packet[0] < key, packets[1:]))
-    if not leading:
+    behind = takewhile(lambda packet: packet[0] is not None and packet[0] < key, packets[first + 1 :])
+    if not packets[:first] and not any(behind):
         return packets
-    shown = _stamps_before(path, key)
-    found = [packet for packet in leading if packet[0] in shown]
-    return [packets[0], *found, *packets[1 + len(leading) :]]
+    shown = _stamps_up_to(path, key)
+    if not shown:
+        return packets
+    last = max(shown)  # of pictures that are refreshed bit by bit, later than the key frame
+    return [packet for packet in packets if packet[0] is None or packet[0] > last or packet[0] in shown]
 
 
-def _stamps_before(path: Path, key: int) -> set[int]:
-    """Decode up to the frame with the stamp `key`; return the stamps of those that come before it."""
+def _stamps_up_to(path: Path, key: int) -> set[int]:
+    """Decode up to the first frame that is stamped `key` or later; return the stamps of all of them."""
     found: set[int] = set()
     with open_video(path) as (container, stream):
         for frame in decode_stream(container, stream):
-            if frame.pts is None or frame.pts >= key:
+            if frame.pts is None:
                 break
             found.add(frame.pts)
+            if frame.pts >= key:
+                break
     return found

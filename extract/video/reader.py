@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from heatpool.extract.video.container import decode_stream, open_video
@@ -19,7 +19,7 @@ from heatpool.extract.video.picture_names import is_pictures
 from heatpool.extract.video.pictures import iter_pictures, tabulate_pictures
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "iter_frames", "probe"]
+__all__ = ["DecodedFrame", "FrameCountError", "VideoInfo", "check_frames", "iter_frames", "probe"]
 
 
 class FrameCountError(Exception):
@@ -146,6 +146,13 @@ def probe(path: Path, *, start_s: float = 0.0, end_s: float | None = None, fps: 
     return VideoInfo(*window, times_s[first:last], seek)
 
 
+def check_frames(info: VideoInfo, path: Path) -> None:
+    """Raise HeatpoolError if a clip holds fewer frames than the two that it needs."""
+    if info.frames < 2:
+        why = f" ({info.damage})" if info.damage else ""
+        raise HeatpoolError(f"expected at least 2 frames, {path.name} holds {info.frames}{why}")
+
+
 def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:
     """Decode a window and yield the wanted frames in order; the others are never converted to RGB.
 
@@ -211,12 +218,14 @@ def _numbered(
         raise FrameCountError(info.frames, 0) from error
     # A seek lands at a key frame before the window, and some containers land elsewhere: a frame counts only
     # when its stamp is the one that its number has in the table.
-    seen = 0
+    seen, whole = 0, False
     for frame in decode_stream(container, stream):
+        # Pictures that are refreshed bit by bit have key frames that are not whole, and nothing says so.
+        whole = whole or frame.pict_type not in (PictureType.P, PictureType.B)
         time_s = _time_s(frame, stream)
         if time_s is None or time_s < info.times_s[0] - 1e-6:
             continue
-        if np.searchsorted(info.times_s, time_s - 1e-6) != min(seen, info.frames):
+        if not whole or np.searchsorted(info.times_s, time_s - 1e-6) != min(seen, info.frames):
             raise FrameCountError(info.frames, seen)
         yield info.first_frame + seen, frame
         seen += 1

@@ -16,11 +16,13 @@ from heatpool.pool.archive.card import read_card, store_card
 from heatpool.pool.archive.pack import Packed, pack, unpack, verify
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.disk.atomic import write_text
+from heatpool.pool.disk.class_names import read_class_names
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
 from heatpool.pool.exchange.npz import export_npz, import_npz
 from heatpool.pool.exchange.published import MANIFEST_NAME, export_published, import_published
 from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
+from heatpool.pool.exchange.pyskl_file import PysklFile, read_pyskl
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.locate import open_archive
 from heatpool.pool.store.reader import FeatureStore
@@ -130,6 +132,13 @@ def _import(options: archive_options.ImportOptions) -> int:
     if not options.source.exists():
         raise HeatpoolError(f"{options.source}: no such file or folder")
     kind = _pick(options.format, options.source, folder=options.source.is_dir())
+    if options.manifest and kind != "npy":
+        raise HeatpoolError(
+            f"expected --manifest with --format npy only, got {kind}; heatpool relabel STORE MANIFEST gives "
+            "labels and splits to what was imported"
+        )
+    if options.class_names and kind != "pyskl":
+        raise HeatpoolError(f"expected --class-names with --format pyskl only, got {kind}")
     # How many there are is known to the file alone.
     with tqdm(desc="import", unit=" clips", disable=options.quiet or not sys.stderr.isatty()) as progress:
         common: dict[str, Any] = {
@@ -141,9 +150,10 @@ def _import(options: archive_options.ImportOptions) -> int:
             index = _read_index(manifest) if manifest else None
             import_published(options.source, options.out, index=index, **more)
         elif kind == "pyskl":
-            names = _lines(options.class_names) if options.class_names else ()
+            file = read_pyskl(options.source)
+            index = _index_pyskl(file, options)
             sizes: dict[str, Any] = {"steps": options.steps, "persons": options.persons}
-            import_pyskl(options.source, options.out, class_names=names, **sizes, **more)
+            import_pyskl(file, options.out, index=index, **sizes, **more)
         else:
             importer = import_hdf5 if kind == "hdf5" else import_npz
             importer(options.source, options.out, **common)
@@ -176,16 +186,14 @@ def _own_manifest(folder: Path) -> Path | None:
     return path if path.exists() else None
 
 
+def _index_pyskl(file: PysklFile, options: archive_options.ImportOptions) -> ClipIndex:
+    from heatpool.extract.datasets.pyskl_index import index_pyskl
+
+    classes = read_class_names(options.class_names) if options.class_names else None
+    return index_pyskl(file, classes=classes, val_fraction=options.val_fraction)
+
+
 def _read_index(manifest: Path) -> ClipIndex:
     from heatpool.extract.datasets.manifest import read_manifest
 
     return read_manifest(manifest).index()
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(
-            line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise HeatpoolError(f"{path}: cannot read class names ({error})") from error

@@ -7,9 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from heatpool.extract.datasets.box_findings import VideoSize
+from heatpool.extract.datasets.check_clips import ClipProblem, check_clips
 from heatpool.extract.datasets.check_videos import VideoReport, check_file, check_videos
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Clip, Manifest
+from heatpool.extract.datasets.windows import cut_windows
+from heatpool.extract.video.clip_events import ClipJob
 from heatpool.pipelines.options import DoctorOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
@@ -27,7 +31,7 @@ FOUND_ERRORS = 3
 """Exit code of a check that found errors."""
 
 _HEADER = (
-    "clip_id", "path", "findings", "message", "frames", "fps", "seconds", "width_px", "height_px",
+    "clip_id", "path", "findings", "message", "frames", "fps", "seconds", "gap_s", "width_px", "height_px",
     "rotation_deg", "mirrored", "pixel_aspect", "hdr", "codec", "size_bytes", "sha256",
 )  # fmt: skip
 _NAMED = 10  # clips or findings that the summary writes out
@@ -35,19 +39,22 @@ _WINDOW_TOLERANCE_S = 0.1
 
 
 def run(options: DoctorOptions) -> int:
-    """Check videos, labels and splits; return 3 when errors were found, else 0.
+    """Check videos, labels, splits, boxes and networks; return 3 when errors were found, else 0.
 
     Raises:
         HeatpoolError: if there is no manifest, or the report would replace another file.
     """
-    manifest = read_videos(options.manifest).with_disjoint(options.disjoint_columns)
+    manifest = read_videos(options.manifest, fps=options.fps).with_disjoint(options.disjoint_columns)
+    if options.window_s:
+        stride_s = options.stride_s or options.window_s
+        manifest = cut_windows(manifest, window_s=options.window_s, stride_s=stride_s)
     folder = options.manifest if options.manifest.is_dir() else options.manifest.parent
     out = options.out or folder / "doctor.csv"
     _keep_others(out)
     reports = _check_files(manifest, options)
     index = manifest.index()
-    of_clips = _video_findings(manifest.clips, reports)
-    of_set = _duplicates(manifest.clips, reports)
+    of_clips = _clip_findings(manifest.clips, reports, options)
+    of_set = [*_duplicates(manifest.clips, reports), *_network_findings(manifest, reports, options)]
     contents = [reports[clip.path].sha256 for clip in manifest.clips]
     of_set += check_labels(index)
     for protocol in index.splits:
@@ -79,27 +86,57 @@ def _check_files(manifest: Manifest, options: DoctorOptions) -> dict[Path, Video
     with Progress("doctor", len(videos), "videos", quiet=options.quiet) as progress:
         return check_videos(
             videos,
-            decode=options.decode,
             workers=options.workers or available_cores(),
             on_video=lambda report: progress.step(failed=bool(report.problem)),
         )
 
 
-def _video_findings(clips: Sequence[Clip], reports: Mapping[Path, VideoReport]) -> list[Finding]:
-    """Name each clip's own problem."""
+def _clip_findings(
+    clips: Sequence[Clip], reports: Mapping[Path, VideoReport], options: DoctorOptions
+) -> list[Finding]:
+    """Name each clip's own problem: what extraction would fail on, or call truncated, is an error."""
     findings = []
-    for row, clip in enumerate(clips):
-        report = reports[clip.path]
-        end_s = clip.start_s if clip.end_s is None else clip.end_s
-        if report.problem:
-            findings.append(Finding("error", report.problem, report.reason, (row,)))
-        elif report.seconds and end_s > report.seconds + _WINDOW_TOLERANCE_S:
-            message = f"the clip reaches to {end_s:g} s, the video to {report.seconds:g} s"
-            findings.append(Finding("error", "window", message, (row,)))
-        elif clip.end_s is not None and clip.end_s <= clip.start_s:
-            message = f"the clip ends at {clip.end_s:g} s, before its start at {clip.start_s:g} s"
-            findings.append(Finding("error", "window", message, (row,)))
+    for row, (clip, found) in enumerate(zip(clips, _problems(clips, reports, options), strict=True)):
+        seconds = reports[clip.path].seconds
+        if found.kind:
+            findings.append(Finding("error", found.kind, found.reason, (row,)))
+        elif seconds and clip.end_s is not None and clip.end_s > seconds + _WINDOW_TOLERANCE_S:
+            message = f"the clip reaches to {clip.end_s:g} s, the video to {seconds:g} s"
+            findings.append(Finding("warning", "window", message, (row,)))
     return findings
+
+
+def _problems(
+    clips: Sequence[Clip], reports: Mapping[Path, VideoReport], options: DoctorOptions
+) -> list[ClipProblem]:
+    if options.metadata_only:
+        return [ClipProblem(reports[clip.path].problem, reports[clip.path].reason) for clip in clips]
+    jobs = [
+        ClipJob(row, clip.path, clip.start_s, clip.end_s, clip.persons, clip.fps)
+        for row, clip in enumerate(clips)
+    ]
+    count = len(jobs) if options.decode else 0
+    with Progress("decode", count, "clips", quiet=options.quiet or not options.decode) as progress:
+        return check_clips(
+            jobs,
+            reports,
+            decode=options.decode,
+            workers=options.workers or available_cores(),
+            on_clip=lambda found: progress.step(failed=bool(found.kind)),
+        )
+
+
+def _network_findings(
+    manifest: Manifest, reports: Mapping[Path, VideoReport], options: DoctorOptions
+) -> list[Finding]:
+    if not (options.boxes or options.weights or options.backend != "auto"):
+        return []
+    from heatpool.pipelines.extraction.findings import check_networks  # which loads torch
+
+    sizes = {
+        path: VideoSize(*report.shown_px, report.frames) for path, report in reports.items() if report.frames
+    }
+    return check_networks(options, manifest, sizes=sizes)
 
 
 def _duplicates(clips: Sequence[Clip], reports: Mapping[Path, VideoReport]) -> list[Finding]:
@@ -122,12 +159,12 @@ def _duplicates(clips: Sequence[Clip], reports: Mapping[Path, VideoReport]) -> l
 
 def _clip_lines(index: ClipIndex, findings: Sequence[Finding]) -> list[str]:
     """Return what is wrong with single clips, by kind, the first few of each by name."""
-    by_check: dict[str, list[Finding]] = defaultdict(list)
+    by_kind: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
-        by_check[finding.check].append(finding)
+        by_kind[finding.level, finding.check].append(finding)
     lines = []
-    for check, found in sorted(by_check.items(), key=lambda item: -len(item[1])):
-        lines.append(f"  error: {len(found)} {check}")
+    for (level, check), found in sorted(by_kind.items(), key=lambda item: -len(item[1])):
+        lines.append(f"  {level}: {len(found)} {check}")
         lines += [f"    {index.clip_id[each.rows[0]]}: {each.message}" for each in found[:_NAMED]]
         lines += [f"    … and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
     return lines
@@ -152,10 +189,12 @@ def _facts(reports: Mapping[Path, VideoReport]) -> list[str]:
     rotated, mirrored = sum(each.rotation_deg != 0 for each in opened), sum(each.mirrored for each in opened)
     oblong = sum(each.pixel_aspect != 1 for each in opened)
     hdr = sum(each.hdr != "" for each in opened)
+    gaps = [each.gap_s for each in opened if each.gap_s > 1]
     return [
         f"  {frames} frames, {seconds / 60:.1f} minutes; sizes {_most(sizes)}",
         f"  frames per second {_most(rates)}; codecs {_most(codecs)}",
         f"  rotated {rotated}; mirrored {mirrored}; scaled to square pixels {oblong}; HDR, read as SDR {hdr}",
+        *([f"  gaps of more than a second in {len(gaps)}, the longest {max(gaps):.1f} s"] if gaps else []),
     ]
 
 

@@ -51,7 +51,8 @@ def plan_append(options: ExtractOptions) -> ExtractPlan | None:
     options = as_recorded(options, store)
     if options.videos is None:
         videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
-    manifest = _new_clips(store, select_clips(options, read_videos(videos, fps=options.fps)))
+    listed = read_videos(videos, fps=options.fps, known=store.clips.class_names)
+    manifest = _new_clips(store, select_clips(options, listed))
     if manifest is None:
         return None
     beside = append_folder(path)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from heatpool.extract.networks.onnx_file import read_onnx
+from heatpool.extract.networks.tiny.weights import DETECTOR_FILE
+from heatpool.extract.networks.vitpose import VitPose
+from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER
+from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import FrameBackbone, PoseBackbone
 from heatpool.extract.rgb.crops import RgbEncoder
+from heatpool.extract.rgb.networks import ImageEmbedder
 from heatpool.pipelines.extraction.versions import versions_at_work
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.records import RgbSpec, StoreSpec
+from heatpool.pool.store.resume import NETWORK
 
 __all__ = ["describe_store"]
 
@@ -42,6 +51,7 @@ def describe_store(
             "dtype": options.dtype,
             # Only what is given: stores of before have no such entries, and are resumed all the same.
             **json.loads(json.dumps({f"onnx_{name}": value for name, value in options.onnx_input.items()})),
+            NETWORK: json.loads(json.dumps(_describe_network(options, backbone, rgb))),
         },
         licence=options.licence,
         citation=options.citation,
@@ -55,6 +65,28 @@ def describe_store(
         edges=backbone.skeleton.edges,
         versions=versions_at_work(options),
     )
+
+
+def _describe_network(
+    options: ExtractOptions, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None
+) -> dict[str, Any]:
+    """Return what decides numbers beside the weights of the pose network and the options."""
+    known: dict[str, Any] = {"detector_sha256": _detector_sha256(options.detector)}
+    if not isinstance(backbone, YoloPose):
+        known["crop"] = asdict(backbone.crop)
+    if isinstance(backbone, VitPose):
+        known["settings"] = backbone.settings
+    if isinstance(rgb, ImageEmbedder):
+        known["rgb_settings"] = rgb.settings
+    return {name: value for name, value in known.items() if value}
+
+
+def _detector_sha256(detector: str) -> str:
+    """Return the digest of a detector's weights, "" for what has none."""
+    path = SHIPPED_FOLDER / DETECTOR_FILE if detector == "tiny" else Path(detector)
+    if not path.is_file():
+        return ""
+    return read_onnx(path).sha256 if path.suffix.lower() == ".onnx" else hash_file(path)[1]
 
 
 def _describe_rgb(options: ExtractOptions, encoder: RgbEncoder | None) -> RgbSpec | None:

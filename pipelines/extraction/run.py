@@ -216,13 +216,9 @@ def carry_out(plan: ExtractPlan) -> Extraction:
     if plan.boxes:
         report_table(plan.boxes)
     with writer:
-        if options.resume:
-            check_versions(
-                {str(out): FeatureStore.open(out).versions, "now": plan.spec.versions},
-                backbone=plan.spec.backbone, mixed=options.mixed_versions,
-            )  # fmt: skip
+        pending = _find_pending(plan, writer)
         write_run_file(out, options, videos_root=manifest.root)
-        _extract_shards(plan.work, writer, plan.networks)
+        _extract_shards(plan.work, pending, writer, plan.networks)
     if plan.boxes:
         report_boxes(plan.boxes, manifest, FeatureStore.open(out))
     return _outcome(out, time.monotonic() - begun)
@@ -239,12 +235,25 @@ def select_clips(options: ExtractOptions, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def _extract_shards(work: ShardWork, writer: StoreWriter, networks: Networks) -> None:
-    options, clips = work.options, len(work.manifest.clips)
-    if options.resume:
-        _log.info("checking finished shards by their %s", options.verify)
-    pending = writer.pending_shards(check=options.verify if options.resume else "journal")
-    done = clips - sum(len(writer.shard_rows(shard)) for shard in pending)
+def _find_pending(plan: ExtractPlan, writer: StoreWriter) -> list[int]:
+    """Return the shards to do; of a store that is resumed, look at what made the others.
+
+    Raises:
+        HeatpoolError: if they were made by versions of packages that are known to make other features.
+    """
+    options = plan.work.options
+    if not options.resume:
+        return writer.pending_shards(check="journal")
+    _log.info("checking finished shards by their %s", options.verify)
+    pending = writer.pending_shards(check=options.verify)
+    if pending:
+        makers = {str(writer.path): FeatureStore.open(writer.path).versions, "now": plan.spec.versions}
+        check_versions(makers, backbone=plan.spec.backbone, mixed=options.mixed_versions)
+    return pending
+
+
+def _extract_shards(work: ShardWork, pending: list[int], writer: StoreWriter, networks: Networks) -> None:
+    done = len(work.manifest.clips) - sum(len(writer.shard_rows(shard)) for shard in pending)
     try:
         _share(work, pending, networks, done=done)
     except BaseException:

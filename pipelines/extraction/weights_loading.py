@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.hrnet.weights import load_network
-from heatpool.extract.networks.onnx import OnnxBackbone
+from heatpool.extract.networks.onnx import check_onnx_pose
+from heatpool.extract.networks.onnx_detector import OnnxDetector
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.weights import DETECTOR_FILE, POSE_FILE
 from heatpool.extract.networks.ultralytics import load_ultralytics
@@ -21,6 +23,8 @@ __all__ = ["DETECTOR_ONLY", "infer_backend", "load_weights"]
 DETECTOR_ONLY = "ultralytics"
 """What `load_weights` calls a checkpoint that finds persons but not their joints."""
 
+_ONNX_DETECTOR = "onnx, for --detector"
+
 _TENSORS = (".pth", ".tar", ".safetensors")
 
 
@@ -28,29 +32,46 @@ def load_weights(path: Path) -> str:
     """Load a file, or the folder of a hub model, through the loader of its backend.
 
     Returns:
-        The backend, or `DETECTOR_ONLY`.
+        The backend, or what it is for if it finds persons but not their joints.
 
     Raises:
         HeatpoolError: if it is damaged, or of no backend.
     """
     if path.is_dir():
+        backend = _backend_of_folder(path)
         VitPose(path)
-        return "vitpose"
+        return backend
     if path.parent == SHIPPED_FOLDER:
         loaders: dict[str, Any] = {POSE_FILE: load_tiny_backbone, DETECTOR_FILE: load_tiny_detector}
         loaders[path.name](weights=path)
         return "tiny"
-    if path.suffix == ".onnx":
-        OnnxBackbone(path, (_last_map(path),))
-        return "onnx"
-    if path.suffix == ".pt":
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        return _load_onnx(path)
+    if suffix == ".pt":
         return "yolo-pose" if load_ultralytics(path).joints else DETECTOR_ONLY
-    if path.suffix in _TENSORS:
+    if suffix in _TENSORS:
         load_network(path)
         return "hrnet-simcc"
+    foreign = name_foreign_file(path, is_zip_foreign=True)
     raise HeatpoolError(
         f"expected weights (.pt, .onnx, {', '.join(_TENSORS)} or a folder of transformers), got {path}"
+        + (f", which {foreign}" if foreign else "")
     )
+
+
+def _load_onnx(path: Path) -> str:
+    try:
+        check_onnx_pose(path)
+    except HeatpoolError:
+        try:
+            OnnxDetector(path)
+        except HeatpoolError:
+            pass  # what it is not as a pose network says more
+        else:
+            return _ONNX_DETECTOR
+        raise
+    return "onnx"
 
 
 def infer_backend(weights: str) -> Backend:
@@ -66,7 +87,7 @@ def infer_backend(weights: str) -> Backend:
     if path.is_dir():
         return _backend_of_folder(path)
     if path.is_file():
-        backend = "onnx" if path.suffix == ".onnx" else load_weights(path)
+        backend = "onnx" if path.suffix.lower() == ".onnx" else load_weights(path)
     else:
         known = known_weights(weights)
         if known is None or known.backend == "tiny":
@@ -83,6 +104,9 @@ def infer_backend(weights: str) -> Backend:
 
 
 def _backend_of_folder(folder: Path) -> Backend:
+    onnx_files = sorted(folder.glob("**/*.onnx"))
+    if onnx_files and not any(folder.glob("*.safetensors")):
+        raise HeatpoolError(f"expected a folder of transformers, got one of ONNX files: give {onnx_files[0]}")
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError) as error:
@@ -90,17 +114,3 @@ def _backend_of_folder(folder: Path) -> Backend:
     if kind != "vitpose":
         raise HeatpoolError(f"expected model_type vitpose in {folder / 'config.json'}, got {kind}")
     return "vitpose"
-
-
-def _last_map(path: Path) -> str:
-    """Return a tensor of an ONNX file that is a feature map: what its last convolution gives.
-
-    Empty where the file cannot be read; what is wrong with it is for the backend to say.
-    """
-    try:
-        import onnx
-
-        nodes = onnx.load_model(path, load_external_data=False).graph.node
-    except Exception:  # the extra is missing, or protobuf's DecodeError, which has no stable import path
-        return ""
-    return next((node.output[0] for node in reversed(nodes) if node.op_type == "Conv"), "")

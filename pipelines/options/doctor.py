@@ -6,16 +6,18 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from heatpool.pipelines.options.fields import OptionError, require_at_least
-from heatpool.pipelines.options.shared import DisjointOptions, QuietOptions
+from heatpool.pipelines.options.networks import NetworkOptions
+from heatpool.pipelines.options.shared import DisjointOptions, PictureOptions, WindowOptions
 
 __all__ = ["DoctorOptions"]
 
 
 @dataclass(frozen=True)
-class DoctorOptions(DisjointOptions, QuietOptions):
+class DoctorOptions(NetworkOptions, WindowOptions, PictureOptions, DisjointOptions):
     """Check a data set before hours go into it.
 
-    Every video, labels, splits, duplicates. Changes nothing.
+    Every video, labels, splits, duplicates; with the options of an extraction also its boxes and networks.
+    What extract would fail on, or call truncated, is an error here. Changes nothing.
 
     Exit code 0: nothing wrong (warnings may be printed); 3: errors were found; 1: no manifest to check.
 
@@ -24,7 +26,8 @@ class DoctorOptions(DisjointOptions, QuietOptions):
         out: CSV of the findings, one row per clip; default doctor.csv beside the manifest, an older one is
             replaced
         metadata_only: check labels, splits and file sizes only; seconds, whatever the number of videos
-        decode: decode every frame too; finds damage inside a file, takes as long as watching is computed
+        decode: also read the frames of each clip as extract does; finds damage inside a file, takes as long
+            as decoding
         workers: videos checked at the same time, 0 = all cores
     """
 

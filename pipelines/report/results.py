@@ -278,7 +278,8 @@ def _notices(run: RunFiles, results: tuple[Result, ...]) -> tuple[str, ...]:
     """Say what was not there to learn from or to choose on, and where score files contradict the summary."""
     claims = {name: (facts or {}).get("test") for name, facts in run.summary["streams"].items()}
     claims[FUSED] = (run.summary.get("fused") or {}).get("test")
-    notices = [
+    notices = [str(line) for line in run.summary.get("notes", ())]
+    notices += [
         line for facts in run.summary["streams"].values() for line in (facts or {}).get("modalities", ())
     ]
     for result in results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from heatpool.pool.store.reader import SplitName
 
 __all__ = ["Fusion", "fuse"]
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Fusion:
@@ -29,7 +32,7 @@ class Fusion:
 
     Attributes:
         weights: by source.
-        fitted_on: split that they were fitted on, "" if they were given.
+        fitted_on: split that they were fitted on, "" if they were given or equal for want of clips.
         scores: of each source, and as "fused" of all together.
         path: folder with scores and tables, None if none was asked for.
         table: figures of each source as aligned lines, which `print(fusion)` shows.
@@ -113,7 +116,10 @@ def _weights(options: FuseOptions, scores: Mapping[str, ClipScores]) -> tuple[di
             f"expected val clips apart from those to fuse, {len(shared)} are in both, "
             f"for example {min(shared)!r}: weights fitted on test make its figures worthless"
         )
-    return dict(fit_fusion(val).weights), "val"
+    fitted = fit_fusion(val)
+    if fitted.note:
+        _log.warning("%s", fitted.note)
+    return dict(fitted.weights), "" if fitted.note else "val"
 
 
 def _table(scores: Mapping[str, ClipScores], weights: Mapping[str, float]) -> str:

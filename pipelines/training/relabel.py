@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from heatpool.pipelines.extraction.run_file import with_root_of
 from heatpool.pipelines.runs.config import full_location
@@ -14,12 +13,7 @@ from heatpool.pool.derive.join import Joined, join_index
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-if TYPE_CHECKING:
-    from heatpool.extract.datasets.manifest import Manifest
-
 __all__ = ["join_manifest", "open_run_store"]
-
-_NAMED = 3  # classes that a line writes out
 
 _log = logging.getLogger(__name__)
 
@@ -32,13 +26,12 @@ def join_manifest(store: FeatureStore, path: Path) -> Joined:
     """
     from heatpool.extract.datasets.manifest import read_manifest  # a manifest was asked for
 
-    manifest = with_root_of(store, read_manifest(path))
+    manifest = with_root_of(store, read_manifest(path, known=store.clips.class_names))
     spans = [(clip.start_s, clip.end_s) for clip in manifest.clips]
     try:
         joined = join_index(store.clips.index, manifest.index(), spans=spans)
     except HeatpoolError as error:
         raise HeatpoolError(f"{path} does not fit {store.source.name}: {error}") from error
-    _warn_of_numbers(manifest, store, path)
     missing = int((~joined.found).sum())
     if missing:
         _log.warning(
@@ -50,18 +43,6 @@ def join_manifest(store: FeatureStore, path: Path) -> Joined:
             joined.unknown, len(manifest.clips), path, store.source.name,
         )  # fmt: skip
     return joined
-
-
-def _warn_of_numbers(manifest: Manifest, store: FeatureStore, path: Path) -> None:
-    """Warn where the classes of a store lose their names; which number meant which is nobody's guess."""
-    labelled = [clip for clip in manifest.clips if clip.label >= 0]
-    names = [name for label, name in enumerate(store.clips.class_names) if name != f"class {label}"]
-    if labelled and names and not any(clip.class_name for clip in labelled):
-        _log.warning(
-            "%s numbers its classes and names none: they are %s, … now, and no more those of %s (%s); a "
-            "column class_name names them",
-            path, f"class {labelled[0].label}", store.source.name, ", ".join(names[:_NAMED]),
-        )  # fmt: skip
 
 
 def open_run_store(run: Path, features: str | None = None) -> FeatureStore:

@@ -164,7 +164,7 @@ def _plan(
     cache = prepare_cache(options, store, rows, inputs, quiet=options.quiet)
     return RunPlan(
         store=store, rows=rows, out=out, seed=options.seed, device=device, threads=threads,
-        cache=cache, resume=options.resume, skeleton=skeleton,
+        cache=cache, resume=options.resume, skeleton=skeleton, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -274,8 +274,12 @@ def _finish(plan: RunPlan, streams: Mapping[str, StreamResult], columns: Columns
     from heatpool.classify.scores.fuse import fit_fusion, fuse_scores
     from heatpool.pipelines.training.figures import write_split
 
-    weights = dict(fit_fusion({name: stream.scores["val"] for name, stream in streams.items()}).weights)
-    write_json(plan.out / "fusion.json", {"weights": weights, "fitted_on": "val"}, overwrite=True)
+    fitted = fit_fusion({name: stream.scores["val"] for name, stream in streams.items()})
+    weights, notes = dict(fitted.weights), [*plan.notes, *filter(None, [fitted.note])]
+    if fitted.note:
+        announce(plan.out, (), problems=[fitted.note])
+    fusion = {"weights": weights, "fitted_on": "" if fitted.note else "val"}
+    write_json(plan.out / "fusion.json", fusion, overwrite=True)
     fused: dict[str, Any] = {"weights": weights}
     lines: dict[str, dict[str, Any]] = {name: dict(stream.summary) for name, stream in streams.items()}
     for split in ("val", "test"):
@@ -283,7 +287,7 @@ def _finish(plan: RunPlan, streams: Mapping[str, StreamResult], columns: Columns
         for name, of_stream in scores.items():
             lines[name][split] = write_split(plan.out / name, split, of_stream, columns=columns)
         fused[split] = write_split(plan.out, split, fuse_scores(scores, weights), columns=columns)
-    return {"streams": lines, "fused": fused}
+    return {"streams": lines, "fused": fused, "notes": notes}
 
 
 def _has_graph(options: TrainOptions) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from heatpool.classify.scores.foreign import RawScores, read_pickled_scores, read_score_parts
 from heatpool.classify.scores.scores import ClipScores, load_scores
 from heatpool.pipelines.runs.run_dir import read_summary, score_folders
+from heatpool.pool.disk.class_names import read_class_names
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore, SplitName
 
@@ -110,7 +111,7 @@ def find_labelling(
     count = next((each.values.shape[1] for each in sources if isinstance(each, RawScores)), 0)
     own = next((each for each in sources if isinstance(each, ClipScores)), None)
     spec = _find_dataset(labels)
-    names = _read_names(classes) if classes else None
+    names = read_class_names(classes).names if classes else None
     if spec is not None:
         return Labelling(names or _protocol_classes(spec, count), {}, spec)
     if labels is not None:
@@ -130,12 +131,6 @@ def _find_dataset(name: str | None) -> DatasetSpec | None:
     from heatpool.extract.datasets import SPECS
 
     return next((made for made in (maker() for maker in SPECS) if made.name == name), None)
-
-
-def _read_names(path: Path) -> tuple[str, ...]:
-    from heatpool.extract.datasets.listing import read_lines
-
-    return tuple(line.strip() for line in read_lines(path))
 
 
 def _read_labels(labels: str) -> tuple[Sequence[str], np.ndarray, tuple[str, ...]]:

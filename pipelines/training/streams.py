@@ -60,6 +60,7 @@ class RunPlan:
         cache: of decoded features.
         resume: go on where an earlier run was interrupted.
         skeleton: joints of the features.
+        notes: how the split of the run is not that of the store, a line each.
     """
 
     store: FeatureStore
@@ -71,6 +72,7 @@ class RunPlan:
     cache: LoaderCache
     resume: bool
     skeleton: Skeleton
+    notes: tuple[str, ...] = ()
 
     def log(self, text: str) -> None:
         """Append to the run's `log.txt`."""

@@ -24,6 +24,7 @@ from heatpool.pipelines.training.features import extraction_facts, lasting_name,
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
 from heatpool.pipelines.training.streams import HPNET, stream_source
 from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.disk.class_names import read_class_names
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
@@ -187,11 +188,7 @@ def _class_names(options: WeightsImportOptions, store: FeatureStore, *, classes:
     names, where = store.clips.class_names, store.source.name
     if options.class_names is not None:
         where = str(options.class_names)
-        try:
-            lines = options.class_names.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise HeatpoolError(f"{where}: cannot be read as UTF-8 text ({error})") from error
-        names = tuple(line.strip() for line in lines if line.strip())
+        names = read_class_names(options.class_names).names
     if len(names) != classes or len(set(names)) != classes:
         raise HeatpoolError(
             f"{options.weights} knows {classes} classes, {where} names {len(set(names))}; --class-names "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from heatpool.pool.disk.class_names import one_form
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split
 
@@ -39,7 +40,8 @@ class Joined:
 def join_index(stored: ClipIndex, given: ClipIndex, *, spans: Sequence[Span] = ()) -> Joined:
     """Lay an index over that of a store.
 
-    A clip of the store is found by its id; else by path and window, as its id ends in `@start-end`; else by
+    A clip of the store is found by its id, in whatever form of Unicode; else by path and window, as its id
+    ends in `@start-end`; else by
     its path, where that of a whole video is given: all windows of the video then get what is said of it.
     What is named by a path twice is not found by it, and a clip that was found by its id finds no other.
 
@@ -94,14 +96,18 @@ def join_index(stored: ClipIndex, given: ClipIndex, *, spans: Sequence[Span] = (
 def _find(stored: ClipIndex, given: ClipIndex, spans: Sequence[Span]) -> np.ndarray:
     """(N,) int64, place in `given` of each clip of the store, -1 for none."""
     by_id = {name: place for place, name in enumerate(given.clip_id)}
-    known = set(stored.clip_id)  # who is found by its id says nothing of other clips of its video
-    others = zip(given.clip_id, given.path, spans, strict=True)
-    by_span = _unique([None if name in known else (path, _rounded(span)) for name, path, span in others])
+    by_form = _unique([one_form(name) for name in given.clip_id])
+    known = {one_form(name) for name in stored.clip_id}  # who is found by id says nothing of its video
+    others = zip(given.clip_id, map(one_form, given.path), spans, strict=True)
+    by_span = _unique(
+        [None if one_form(name) in known else (path, _rounded(span)) for name, path, span in others]
+    )
     source = np.full(len(stored), -1, np.int64)
-    for row, (name, path) in enumerate(zip(stored.clip_id, stored.path, strict=True)):
+    for row, (name, path) in enumerate(zip(stored.clip_id, map(one_form, stored.path), strict=True)):
         window = _WINDOW.search(name)
         keys = [(path, window.groups())] if window else []
-        places = (by_id.get(name), *(by_span.get(key) for key in keys), by_span.get((path, None)))
+        ids = by_id.get(name), by_form.get(one_form(name))
+        places = (*ids, *(by_span.get(key) for key in keys), by_span.get((path, None)))
         source[row] = next((place for place in places if place is not None), -1)
     return source
 

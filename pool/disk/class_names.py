@@ -12,12 +12,13 @@ from pathlib import Path
 
 from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["ClassNames", "plain_name", "read_class_names", "read_text", "text_encoding"]
+__all__ = ["ClassNames", "one_form", "plain_name", "read_class_names", "read_text", "text_encoding"]
 
 _log = logging.getLogger(__name__)
 
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx and .ods, and .xls begin
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF_32 = codecs.BOM_UTF32_LE
 _START = 4096  # bytes that are looked at
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))  # byte order mark, spaces of no width
 _NUMBERED = re.compile(r"(\d{1,9})[\s,;:.)]+(\S.*)")
@@ -47,7 +48,7 @@ def text_encoding(path: Path) -> str:
         start = file.read(_START)
     if start.startswith(_SPREADSHEETS):
         raise HeatpoolError(f"expected text, {path} is a spreadsheet or an archive: save it as CSV (UTF-8)")
-    if start.startswith(_UTF_16):
+    if start.startswith(_UTF_16) and not start.startswith(_UTF_32):
         return "utf-16"
     if b"\0" in start:
         raise HeatpoolError(f"cannot read {path}, save it as text in UTF-8: it holds zero bytes")
@@ -55,7 +56,7 @@ def text_encoding(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return what a text file holds, with \\n between lines.
+    """Return what a text file holds; its lines end in a line feed each, whatever they end in there.
 
     Raises:
         HeatpoolError: if it cannot be read, or is no UTF-8 and no UTF-16.
@@ -68,15 +69,19 @@ def read_text(path: Path) -> str:
         raise HeatpoolError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def one_form(text: str) -> str:
+    """Return a text in one form of Unicode (NFC); names of files come in two, those of macOS in NFD."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def plain_name(text: str) -> str:
     """Return a name as it is compared and kept.
 
-    The same letters may be written in two ways (NFC and NFD; file names of macOS are the latter), and spaces in
-    several: names are NFC, with single plain spaces between words and none around them.
+    It is NFC, with single plain spaces between words and none around them.
     """
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()  # nearly all; there may be millions
-    return " ".join(unicodedata.normalize("NFC", text).translate(_INVISIBLE).split())
+    return " ".join(one_form(text).translate(_INVISIBLE).split())
 
 
 def read_class_names(path: Path) -> ClassNames:
@@ -108,13 +113,13 @@ def read_class_names(path: Path) -> ClassNames:
 
 def _without_numbers(lines: Sequence[str], source: str) -> ClassNames:
     """Take the numbers off a list that counts its classes from 0 or 1, perhaps below a header."""
-    for header in (0, 1):
+    for header, above in ((0, ""), (1, lines[0])):
         matches = [_NUMBERED.fullmatch(line) for line in lines[header:]]
         numbers = [int(match[1]) for match in matches if match]
-        if not numbers or len(numbers) < len(matches) or numbers[0] > 1:
+        if not numbers or len(numbers) < len(matches) or numbers[0] > 1 or _NUMBERED.fullmatch(above):
             continue
         if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-            above = f" below {shorten(lines[0])}" if header else ""
-            _log.info("%s: classes are numbered from %d%s, names follow", source, numbers[0], above)
+            below = f" below {shorten(above)}" if above else ""
+            _log.info("%s: classes are numbered from %d%s, names follow", source, numbers[0], below)
             return ClassNames(tuple(match[2] for match in matches if match), numbers[0])
     return ClassNames(tuple(lines))

@@ -23,6 +23,7 @@ _INSTEAD = {
     Split.TEST: ": heatpool train --folds 5 tests every clip once",
 }
 """What to do, or what is done, about a split that is empty."""
+_VAL_INSTEAD = ": heatpool train tests on val, and takes an eighth of the train clips to choose the epoch on"
 
 
 def find_split_problems(index: ClipIndex, protocol: str, rows: np.ndarray | None = None) -> tuple[str, ...]:
@@ -57,7 +58,10 @@ def check_split(index: ClipIndex, protocol: str, rows: np.ndarray | None = None)
     findings = []
     for split in _PARTS:
         if not (part == split).any():
-            message = f"{protocol} has no {split.name.lower()} clip{_INSTEAD[split]}"
+            instead = _INSTEAD[split]
+            if split == Split.TEST and (part == Split.VAL).any():
+                instead = _VAL_INSTEAD
+            message = f"{protocol} has no {split.name.lower()} clip{instead}"
             findings.append(Finding("warning", "empty_split", message))
     findings += _unseen(index, protocol, part, labels[Split.TRAIN])
     classes = np.unique(np.concatenate([*labels.values()]))

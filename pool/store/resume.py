@@ -18,9 +18,12 @@ from heatpool.pool.store.index import IndexReader
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.verify import Check, damaged_creation
 
-__all__ = ["FoundStore", "compare_input", "find_difference", "remake_files"]
+__all__ = ["NETWORK", "FoundStore", "compare_input", "find_difference", "remake_files"]
 
 _log = logging.getLogger(__name__)
+
+NETWORK = "network"
+"""Entry of a configuration: what decides numbers beside the pose network's weights and the options."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +132,19 @@ def remake_files(root: Path, found: FoundStore) -> None:
 
 
 def find_difference(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> str:
-    """The first entry in which two nested mappings differ, "" when they are equal."""
+    """The first entry in which two nested mappings differ, "" when they are equal.
+
+    Of `config.network` only what both know is compared: later builds record more.
+    """
     for key in sorted({*stored, *given}):
-        old, new = stored.get(key), given.get(key)
-        if old == new and (key in stored) == (key in given):
-            continue
+        old, new, in_both = stored.get(key), given.get(key), (key in stored) == (key in given)
         name = f"{prefix}{key}"
+        if (old == new and in_both) or (not in_both and f"{name}.".startswith(f"config.{NETWORK}.")):
+            continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            return find_difference(old, new, prefix=f"{name}.")
+            if difference := find_difference(old, new, prefix=f"{name}."):
+                return difference
+            continue
         old_text, new_text = (shorten(m[key]) if key in m else "nothing" for m in (stored, given))
         return f"{name}: {old_text} in the store, {new_text} given"
     return ""

@@ -14,6 +14,7 @@ import numpy as np
 
 from heatpool.pool.records import RgbSpec, Split, Status, StoreSpec
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.resume import NETWORK
 from heatpool.pool.store.versions import describe_versions
 
 __all__ = ["StoreSummary", "summarise_store"]
@@ -113,7 +114,9 @@ def _count_splits(splits: np.ndarray, status: np.ndarray) -> dict[str, dict[str,
 
 def _provenance(spec: StoreSpec, store: FeatureStore) -> dict[str, str]:
     attributes = store.attributes
-    config = (f"{key} {value}" for key, value in spec.config.items() if value not in ("", None))
+    config = (
+        f"{key} {value}" for key, value in spec.config.items() if value not in ("", None) and key != NETWORK
+    )
     return {
         "network": f"{spec.backbone}, tap {_taps(spec)}",
         "weights": f"sha256 {spec.weights_sha256}" if spec.weights_sha256 else "none",

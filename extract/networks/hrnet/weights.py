@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
@@ -22,6 +23,8 @@ __all__ = ["load_network", "read_checkpoint"]
 _WIDTH_OF = "stage2.0.branches.0.0.conv1.weight"  # its first axis is the width of the finest branch
 _SIMCC_HEADS = ("mlp_head_x.weight", "mlp_head_y.weight")
 _COUNTER = ".num_batches_tracked"  # of a batch norm; training only, and absent in old checkpoints
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+_REFUSED = "Weights only load failed"  # as torch begins to say what it does not unpickle
 _SHOWN = 3  # names a message lists of each kind
 _SIZE_IN_NAME = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)")  # height x width: pose_hrnet_w48_384x288.pth
 _USUAL_CROP_WH_PX = (192, 256)
@@ -57,8 +60,8 @@ def load_network(path: Path, *, device: torch.device | str = "cpu") -> tuple[HRN
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
     """Read the tensors of a PyTorch (.pth, .pt, .tar) or safetensors file, floating ones as float32.
 
-    A dictionary wrapped as `state_dict` is unwrapped and the prefix `module.` of a network that was
-    trained in parallel is taken off. Nothing is unpickled but tensors and plain containers.
+    Tensors wrapped as `state_dict` or `model` are unwrapped, and the prefix that training frameworks put
+    before all names (`module.`, `model.`) is taken off. Only tensors and plain containers are unpickled.
 
     Returns:
         name → tensor on the CPU, and the SHA-256 of the file in hex.
@@ -66,23 +69,30 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
     Raises:
         HeatpoolError: if the file cannot be read or holds anything else.
     """
+    what = f"expected a checkpoint of tensors (.pth or .safetensors), cannot read {path.name}"
     try:
         _, digest = hash_file(path)
+        if foreign := name_foreign_file(path):
+            raise HeatpoolError(f"{what}: it {foreign}")
         content = _read(path)
     except OSError as error:
         reason = error.strerror or error
         raise HeatpoolError(f"expected a checkpoint, cannot read {path}: {reason}") from error
+    except HeatpoolError:
+        raise
     except Exception as error:  # torch's unpickler raises whatever the damaged bytes lead it to
-        reason = str(error).partition("\n")[0]
-        raise HeatpoolError(
-            f"expected a checkpoint of tensors (.pth or .safetensors), cannot read {path.name}: {reason}"
-        ) from error
-    inner = content.get("state_dict", content) if isinstance(content, Mapping) else content
+        objects = "it holds Python objects beside its tensors, save these alone, as torch.save(state_dict)"
+        reason = objects if _REFUSED in str(error) else str(error).partition("\n")[0]
+        raise HeatpoolError(f"{what}: {reason}") from error
+    inner = content
+    if isinstance(content, Mapping):
+        inner = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), Mapping)), content)
     if not isinstance(inner, Mapping) or not inner or not all(isinstance(v, Tensor) for v in inner.values()):
         raise HeatpoolError(
-            f"expected names and tensors in {path.name}, plain or as 'state_dict', got {_describe(content)}"
+            f"expected names and tensors in {path.name}, plain or as {' or '.join(_WRAPPERS)}, got "
+            f"{_describe(content)}"
         )
-    return {_bare(n): t.float() if t.is_floating_point() else t for n, t in inner.items()}, digest
+    return _bare({n: t.float() if t.is_floating_point() else t for n, t in inner.items()}, path.name), digest
 
 
 def _read(path: Path) -> Any:
@@ -91,8 +101,13 @@ def _read(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _bare(name: str) -> str:
-    return name.removeprefix("module.")
+def _bare(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Take the prefix off that stands before the names of an HRNet."""
+    found = [key.removesuffix(_WIDTH_OF) for key in state if key.endswith(_WIDTH_OF)]
+    if len(found) > 1:
+        raise HeatpoolError(f"expected one network in {name}, got several: {', '.join(sorted(found))}")
+    prefix = found[0] if found else "module."
+    return {key.removeprefix(prefix): value for key, value in state.items()}
 
 
 def _describe(content: Any) -> str:
@@ -108,7 +123,7 @@ def _network_of(state: Mapping[str, Tensor], name: str) -> HRNetSimCC:
         if needed not in state or state[needed].ndim != (2 if needed in heads else 4):
             raise HeatpoolError(
                 f"expected an HRNet pose checkpoint in {name}: it holds {len(state)} tensors, first "
-                f"{', '.join(list(state)[:_SHOWN])}, but no {needed}"
+                f"{', '.join(list(state)[:_SHOWN])}, but no {needed}{_hint(state)}"
             )
     split_ratio = None
     if not heads:
@@ -130,11 +145,22 @@ def _network_of(state: Mapping[str, Tensor], name: str) -> HRNetSimCC:
         raise HeatpoolError(f"the heads of {name} fit no HRNet: {error}") from error
 
 
+def _hint(state: Mapping[str, Tensor]) -> str:
+    """Return what a checkpoint of another kind is, and what to do, "" where that is not known."""
+    if any("patch_embed" in key for key in state):
+        return ": a ViTPose, which --backend vitpose reads as transformers has it (heatpool weights list)"
+    if any(key.startswith(("keypoint_head.", "head.")) for key in state):
+        return ": of mmpose, export it by mmdeploy for --backend onnx"
+    return ""
+
+
 def _crop_wh_px_in(name: str) -> tuple[int, int]:
     """Return width and height of the crops that a file's name says, or the usual ones."""
     found = _SIZE_IN_NAME.findall(name)
     if not found:
-        _log.info(f"{name}: crops of 256x192; a heatmap network of another size says it in its name, as 384x288")
+        _log.info(
+            f"{name}: crops of 256x192; a heatmap network of another size says it in its name, as 384x288"
+        )
         return _USUAL_CROP_WH_PX
     height_px, width_px = map(int, found[-1])
     return width_px, height_px

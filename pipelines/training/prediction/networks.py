@@ -14,6 +14,7 @@ from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.training.features import compare_versions
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.resume import NETWORK, find_difference
 
 __all__ = ["plan_extraction"]
 
@@ -73,6 +74,12 @@ def plan_extraction(
             f"expected features as those of the run, whose {name} is {spec[name]!r}, got {got[name]!r}; "
             "give the networks of its extraction with --weights"
         )
+    settings = [
+        {name: value for name, value in config.get(NETWORK, {}).items() if name != "detector_sha256"}
+        for config in (spec.get("config", {}), got["config"])
+    ]
+    if difference := find_difference(*settings, prefix=f"config.{NETWORK}."):
+        raise HeatpoolError(f"expected features as those of the run, got others: {difference}")
     compare_versions(summary, plan.spec.versions, name="now")
     manifest = replace(plan.work.manifest, class_names=tuple(summary["class_names"]))
     return replace(plan, work=replace(plan.work, manifest=manifest, in_one_go=True))

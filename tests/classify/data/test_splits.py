@@ -66,6 +66,18 @@ def test_clips_without_a_label_are_left_out_and_counted() -> None:
     assert notes == ("xsub: 2 of 5 clips have no label: left out",)
 
 
+def test_without_test_the_given_val_is_tested_on_and_another_is_drawn() -> None:
+    """Published splits are often train and val: an epoch chosen on what is reported would flatter it."""
+    part, (note,) = complete(make_index([TRAIN] * 32 + [int(Split.VAL)] * 4))
+    assert (part[32:] == TEST).all()
+    assert (part[:32] == Split.VAL).sum() == 4
+    assert note.startswith(
+        "xsub has no test clip: its 4 val clips are tested on in this run, and 4 of 32 train"
+    )
+    only_train = complete(make_index([TRAIN] * 32))[0]
+    assert not (only_train == TEST).any()
+
+
 def test_one_video_cannot_be_divided() -> None:
     with pytest.raises(HeatpoolError, match="the 2 train clips cannot be divided: .* 2 groups"):
         complete(make_index([TRAIN, TRAIN]))

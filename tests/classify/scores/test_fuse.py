@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from heatpool.classify.scores.fuse import FusionWeights, fit_fusion, fuse_scores
+from heatpool.classify.scores.fuse import LEAST_CLIPS, FusionWeights, fit_fusion, fuse_scores
 from heatpool.classify.scores.scores import ClipScores
 from heatpool.pool.errors import HeatpoolError
 
@@ -41,6 +41,22 @@ def test_a_useless_stream_gets_little_and_a_misleading_one_nothing() -> None:
     against = fit_fusion({"good": scores_of(good, labels), "against": scores_of(-good + noise, labels)})
     assert against.weights["against"] == 0
     assert against.weights["good"] > 0
+
+
+def test_few_clips_fit_no_weights() -> None:
+    """Three val clips on which the better stream happens to be wrong would give it a weight of 0."""
+    labels = np.zeros(LEAST_CLIPS, np.int64)
+    right = np.tile([2.0, 0.0], (LEAST_CLIPS, 1))
+    for count, equal in ((3, True), (LEAST_CLIPS - 1, True), (LEAST_CLIPS, False)):
+        ids = tuple(f"c{row}" for row in range(count))
+        sets = {
+            "wrong": scores_of(-right[:count], labels[:count], ids=ids),
+            "right": scores_of(right[:count], labels[:count], ids=ids),
+        }
+        fitted = fit_fusion(sets)
+        assert (fitted.weights == {"wrong": 0.5, "right": 0.5}) is equal
+        assert (f"{count} val clips are too few" in fitted.note) is equal
+        assert not fit_fusion({"one": sets["right"]}).note
 
 
 def test_two_streams_that_each_know_half_are_both_used() -> None:

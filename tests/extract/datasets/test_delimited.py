@@ -67,7 +67,7 @@ def test_semicolons_come_with_decimal_commas(tmp_path: Path) -> None:
         ("path\né.mp4\n".encode("latin-1"), "save it as a table in UTF-8"),
         ("path\na.mp4\n".encode("utf-16-le"), "save it as text in UTF-8: it holds zero bytes"),
         (b"path\n" + b"x" * 200_000, "field larger than field limit"),
-        (b"path,label\na.mp4,\"wave\nb.mp4,clap\n", "unexpected end of data, up to line 3; see its quotation"),
+        (b'path,label\na.mp4,"wave\nb.mp4,clap\n', "unexpected end of data, up to line 3; see its quotation"),
         (b"PK\x03\x04\x14\0", "t.csv is a spreadsheet or an archive: save it as CSV"),
         (b"\xd0\xcf\x11\xe0\xa1", "t.csv is a spreadsheet or an archive: save it as CSV"),
     ],

@@ -58,6 +58,35 @@ def test_clips_of_one_video_need_no_ids(tmp_path: Path) -> None:
     ]
 
 
+def test_a_clip_with_two_classes_is_said_with_its_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "path,label\na.mp4,wave\nb.mp4,wave\na.mp4,clap\nc.mp4,clap\nb.mp4,clap\n"
+    clips = read_manifest(write(tmp_path, text)).clips
+    assert [clip.clip_id for clip in clips] == ["a wave", "b wave", "a clap", "c", "b clap"]
+    assert caplog.messages == [
+        "a has several classes: wave in line 2 of clips.csv, clap in line 4 of clips.csv; each is a clip of "
+        "its own (and 1 more such clips)"
+    ]
+
+
+def test_a_path_is_found_in_whatever_form_of_unicode(tmp_path: Path) -> None:
+    """File names that came over macOS are in NFD, what people type is in NFC."""
+    nfc, nfd = "caf\u00e9.mp4", "cafe\u0301.mp4"
+    (tmp_path / nfd).touch()
+    assert read_manifest(write(tmp_path, f"path\n{nfc}\n")).clips[0].path == tmp_path / nfd
+    (tmp_path / nfc).touch()
+    assert read_manifest(write(tmp_path, f"path\n{nfc}\n")).clips[0].path == tmp_path / nfc
+
+
+def test_excels_first_line_and_utf_16_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "sep=;\npath;label;s\na.mp4;wave;val\n")
+    (clip,) = read_manifest(path).clips
+    assert (clip.class_name, clip.splits) == ("wave", {"s": Split.VAL})
+    path.write_text("path\tlabel\na.mp4\twave\n", encoding="utf-16")
+    assert read_manifest(path).class_names == ("wave",)
+
+
 def test_a_manifest_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
     """Capitals, spaces, decimal commas, backslashes; but a name that is there stays what it is."""
     (tmp_path / "odd\\name .mp4").touch()
@@ -86,8 +115,12 @@ def test_a_manifest_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
             "path,label,class_name\na.mp4,0,x\nb.mp4,0,y\n",
             "one class name per label in clips.csv, got 'x' and 'y' for 0",
         ),
-        ("path\na.mp4\na.mp4\n", "unique clip ids, got 'a' twice"),
-        ("clip_id,path\nx,a.mp4\nx,b.mp4\n", "unique clip ids, got 'x' twice"),
+        (
+            "path\na.mp4\nb.mp4\na.mp4\n",
+            "unique clip ids, got 'a' twice, in line 2 of clips.csv and line 4 of clips.csv",
+        ),
+        ("path,s\na.mp4,train\na.mp4,test\n", "unique clip ids, got 'a' twice, in line 2 .* and line 3"),
+        ("clip_id,path\nx,a.mp4\nx,b.mp4\n", "unique clip ids, got 'x' twice, in line 2 .* and line 3"),
         ("path\n", r"expected clips, got none in .*clips\.csv"),
         ("path,label\n,3\n", "expected a path in line 2"),
         ("path\na.mp4,more\n", "as many values as columns in line 2"),

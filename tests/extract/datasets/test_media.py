@@ -47,6 +47,28 @@ def test_a_video_is_found_whatever_a_list_calls_it(tmp_path: Path) -> None:
     assert find(str(elsewhere / "gone.mp4")) is find("gone.mp4") is None
 
 
+def test_names_are_equal_in_whatever_form_of_unicode(tmp_path: Path) -> None:
+    """Files that came over macOS are called in NFD, lists are typed in NFC, or the other way round."""
+    nfd, nfc = "cafe\u0301", "caf\u00e9"
+    for there, listed in ((nfd, nfc), (nfc, nfd)):
+        folder = touch(tmp_path / there, f"{there}/{there} 1.mp4", "other/x.mp4")
+        media = Media(scan(folder))
+        for path in (
+            f"{listed}/{listed} 1.mp4",
+            f"{listed}\\{listed} 1",
+            f"{listed} 1",
+            f"C:\\{listed} 1.mp4",
+        ):
+            found = media.find(path)
+            assert found is not None
+            assert found.path == folder / f"{there}/{there} 1.mp4"
+    both = Media(scan(touch(tmp_path / "both", f"{nfc}.mp4", f"{nfd}.mp4")))
+    for name in (nfc, nfd):
+        found = both.find(f"{name}.mp4")
+        assert found is not None
+        assert found.name == f"{name}.mp4"
+
+
 def test_the_name_and_the_folders_above_it_decide(tmp_path: Path) -> None:
     """Tables hold bare names and paths of other computers; cameras count from 1 in every folder."""
     source = scan(touch(tmp_path / "v", "mon/cam 1/GX01.mp4", "tue/cam 1/GX01.MP4", "top.mp4", "mon/two.avi"))

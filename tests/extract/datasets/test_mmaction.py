@@ -28,7 +28,11 @@ def list_videos(
 ) -> Listing:
     folder = touch(tmp_path / "v", *names)
     return list_mmaction(
-        replace(scan(folder, fps=fps), annotations=lists(tmp_path, **texts), classes=ClassNames(class_names) if class_names else None)
+        replace(
+            scan(folder, fps=fps),
+            annotations=lists(tmp_path, **texts),
+            classes=ClassNames(class_names) if class_names else None,
+        )
     )
 
 
@@ -71,6 +75,12 @@ def test_names_of_lists_say_the_splits(tmp_path: Path) -> None:
     }
 
 
+def test_a_list_called_eval_is_what_is_missing(tmp_path: Path) -> None:
+    texts = {"train": "a.avi 0\n", "val": "b.avi 1\n", "eval": "c.avi 1\n"}
+    listing = list_videos(tmp_path, "a.avi", "b.avi", "c.avi", **texts)
+    assert [clip.splits["split"] for clip in listing.manifest.clips] == [Split.TEST, Split.TRAIN, Split.VAL]
+
+
 def test_lists_of_frames_name_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pictures = [f"{video}/img_{at:05}.jpg" for video in ("123", "4 b") for at in range(3)]
     listing = list_videos(tmp_path, *pictures, fps=12, sthv2_train_list_rawframes="123 3 40\n4 b 2 7\n")
@@ -96,6 +106,10 @@ def test_lists_of_frames_name_folders(tmp_path: Path, caplog: pytest.LogCaptureF
         (
             {"a": "a.mp4 1\n", "train": "a.mp4 1\n"},
             "expected train, val or test in the name of each list, got a.txt",
+        ),
+        (
+            {"test": "a.mp4 1\n", "train": "b.mp4 0\na.mp4 1\n"},
+            "expected one split of a.mp4, got train in line 2 of train.txt, and test in line 1 of test.txt",
         ),
         ({"a": "a.mp4 -3\n"}, "got '-3' in line 1 of a.txt"),
         ({"a": "gone.mp4 1\n"}, "none of the 1 in a.txt is there"),

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from heatpool.extract.datasets.check_clips import ClipProblem, check_clips
 from heatpool.extract.datasets.check_videos import check_videos
+from heatpool.extract.video.clip_events import ClipJob
 from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.extract.video.stream import as_rgb, read_stream
 from heatpool.pool.errors import HeatpoolError
@@ -36,6 +38,7 @@ NONE = Disposition(0)
 CASES = {
     "cover": ("mp4", ("png", 1, 320, 320, Disposition.attached_pic)),
     "unmarked still": ("mp4", ("png", 1, 320, 320, NONE)),
+    "unmarked still of matroska": ("mkv", ("libx264", 1, 320, 320, NONE)),
     "preview": ("mp4", ("libx264", 20, 32, 32, Disposition.default)),
     "preview of matroska": ("mkv", ("libx264", 20, 32, 32, Disposition.default)),
 }
@@ -49,8 +52,9 @@ def test_what_lies_in_front_of_the_video_is_not_it(tmp_path: Path, case: str) ->
     assert (info.frames, info.width_px, info.height_px, info.damage) == (20, 64, 48, "")
     frames = list(iter_frames(path, np.arange(20), info=info))
     assert [round((frame.rgb.mean() - 20) / 3) for frame in frames] == list(range(20))
-    report = check_videos({path: 0.0}, decode=True, workers=1)[path]
-    assert (report.problem, report.frames, report.width_px, report.codec) == ("", 20, 64, "h264")
+    reports = check_videos({path: 0.0}, workers=1)
+    assert check_clips([ClipJob(0, path)], reports, decode=True, workers=1) == [ClipProblem()]
+    assert (reports[path].frames, reports[path].width_px, reports[path].codec) == (20, 64, "h264")
     shown = [frame for _, frame in read_stream(str(path))]
     assert (len(shown), as_rgb(shown[0], like=shown[0]).shape) == (20, (48, 64, 3))
 
@@ -59,7 +63,7 @@ def test_a_cover_alone_is_no_video(tmp_path: Path) -> None:
     path = make_streams(tmp_path / "song.mp4", ("png", 1, 64, 64, Disposition.attached_pic))
     with pytest.raises(HeatpoolError, match=r"song\.mp4 holds no video stream"):
         probe(path)
-    assert check_videos({path: 0.0}, decode=False, workers=1)[path].problem == "no_frames"
+    assert check_videos({path: 0.0}, workers=1)[path].problem == "no_frames"
 
 
 def test_a_colon_makes_no_protocol(make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +72,8 @@ def test_a_colon_makes_no_protocol(make_video: VideoMaker, monkeypatch: pytest.M
     path = Path(name)
     info = probe(path)
     assert len(list(iter_frames(path, np.arange(20), info=info))) == 20
-    assert check_videos({path: 0.0}, decode=True, workers=1)[path].problem == ""
+    reports = check_videos({path: 0.0}, workers=1)
+    assert check_clips([ClipJob(0, path)], reports, decode=True, workers=1) == [ClipProblem()]
 
 
 def test_pixels_that_are_far_from_square_count_for_the_limit(tmp_path: Path) -> None:
@@ -83,3 +88,13 @@ def test_pixels_that_are_far_from_square_count_for_the_limit(tmp_path: Path) -> 
         container.mux(stream.encode())
     with pytest.raises(HeatpoolError, match="claims 4096 x 2304, each 4 times as wide as high"):
         probe(path)
+
+
+def test_a_list_of_other_files_is_no_video(make_video: VideoMaker) -> None:
+    """FFmpeg knows its lists by their text, whatever the file is called."""
+    make_video(gray_frames(5), "other.mp4")
+    path = make_video(gray_frames(5), "list.mp4")
+    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(HeatpoolError, match=r"expected a video, list\.mp4 is a list of other files"):
+        probe(path)
+    assert check_videos({path: 0.0}, workers=1)[path].problem == "no_frames"

@@ -79,7 +79,7 @@ def test_every_turn_and_mirror_is_as_ffmpeg_does_it(
     path = make(tmp_path / "a.mp4", matrix=matrix)
     for rgb in shown(path):
         np.testing.assert_array_equal(rgb, filtered(path, filters))
-    report = check_videos({path: 0.0}, decode=False, workers=1)[path]
+    report = check_videos({path: 0.0}, workers=1)[path]
     assert (report.rotation_deg, report.mirrored) == (turn_deg, mirrored)
 
 
@@ -104,6 +104,6 @@ def test_pixels_are_square(
         for at in ((0.2, 0.2), (0.2, 0.8), (0.8, 0.2), (0.8, 0.8)):
             one, other = (each[int(at[0] * len(each)), int(at[1] * each.shape[1])] for each in (rgb, plain))
             assert np.abs(one.astype(int) - other).max() < 12
-    report = check_videos({path: 0.0}, decode=False, workers=1)[path]
+    report = check_videos({path: 0.0}, workers=1)[path]
     assert report.pixel_aspect == pytest.approx(pixel_aspect(aspect), abs=1e-4)
     assert (report.width_px, report.height_px) == (64, 48)

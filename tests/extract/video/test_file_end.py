@@ -25,7 +25,7 @@ def test_a_file_of_half_its_size_is_cut_for_extract_and_doctor(
     assert is_cut(path) is True
     damage = probe(path).damage
     assert damage
-    report = check_videos({path: 0.0}, decode=False, workers=1)[path]
+    report = check_videos({path: 0.0}, workers=1)[path]
     assert (report.problem, report.reason) == ("truncated", damage)
 
 

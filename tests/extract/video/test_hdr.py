@@ -28,7 +28,10 @@ def test_grey_is_as_bright_as_the_standards_say(kind: str) -> None:
     for nits, signal in KNOWN[kind].items():
         rgb = np.full((40, 8, 3), round(65535 * signal), np.uint16)
         wanted = 255 * min(nits / 203, 1) ** (1 / 2.4)
-        assert np.abs(to_sdr(rgb, kind=kind) - wanted).max() <= 2.5, (nits, signal)  # the table has whole per cents
+        assert np.abs(to_sdr(rgb, kind=kind) - wanted).max() <= 2.5, (
+            nits,
+            signal,
+        )  # the table has whole per cents
 
 
 def hdr_frame(kind: str, *, matrix: int = BT2020) -> VideoFrame:
@@ -70,14 +73,16 @@ def first_picture(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["pq", "hlg"])
 def test_a_video_of_high_dynamic_range_is_read_as_a_standard_one(tmp_path: Path, kind: str) -> None:
     path = make(tmp_path / "a.mp4", kind)
-    wanted = to_sdr(hdr_frame(kind).to_ndarray(format="rgb48le"), kind=kind)
+    with av.open(str(path)) as container:
+        decoded = next(container.decode(video=0))
+    wanted = to_sdr(decoded.to_ndarray(format="rgb48le"), kind=kind)
     np.testing.assert_array_equal(first_picture(path), wanted)
-    assert np.abs(first_picture(path).astype(int) - hdr_frame(kind).to_ndarray(format="rgb24")).mean() > 10
+    assert np.abs(wanted.astype(int) - decoded.to_ndarray(format="rgb24")).mean() > 10
     frame = next(read_stream(str(path)))[1]
     np.testing.assert_array_equal(as_rgb(frame, like=frame), wanted)
     # A file that does not say its matrix has that of the standard, BT.2020's.
     np.testing.assert_array_equal(first_picture(make(tmp_path / "b.mp4", kind, matrix=UNSPECIFIED)), wanted)
-    assert check_videos({path: 0.0}, decode=False, workers=1)[path].hdr == kind
+    assert check_videos({path: 0.0}, workers=1)[path].hdr == kind
 
 
 def test_a_frame_keeps_its_transfer_function_when_it_is_scaled() -> None:
@@ -102,6 +107,5 @@ def test_it_is_what_ffmpeg_converts_to(kind: str) -> None:
     theirs = graph.pull().to_ndarray(format="rgb24").astype(int)
     ours = to_sdr(frame.to_ndarray(format="rgb48le"), kind=kind)
     off = np.abs(ours - theirs)
-    print(off.max(), off.mean())
     assert off.mean() < 1
     assert np.quantile(off, 0.99) <= 6

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
 import pytest
 
+from heatpool.extract.datasets.check_clips import ClipProblem, check_clips
 from heatpool.extract.datasets.check_videos import check_videos
 from heatpool.extract.video.clip_events import ClipEnd, ClipJob, ClipStart
 from heatpool.extract.video.readahead import decode_ahead
@@ -41,8 +42,9 @@ def assert_good(path: Path, levels: list[int]) -> None:
     events = list(decode_ahead([ClipJob(0, path)], steps=16, threads=1))
     assert sum(isinstance(event, ClipStart) for event in events) == 1  # the first reading was right
     assert events[-1] == ClipEnd(0)
-    report = check_videos({path: 0.0}, decode=True, workers=1)[path]
-    assert (report.problem, report.frames) == ("", len(levels))
+    reports = check_videos({path: 0.0}, workers=1)
+    assert check_clips([ClipJob(0, path)], reports, decode=True, workers=1) == [ClipProblem()]
+    assert reports[path].frames == len(levels)
 
 
 def trim(source: Path, *, frames: int) -> Path:
@@ -71,7 +73,8 @@ def test_frames_that_an_edit_list_hides_are_none(make_video: VideoMaker) -> None
 
 def test_a_trimmed_file_that_is_cut_is_found(make_video: VideoMaker) -> None:
     rng = np.random.default_rng(0)
-    whole = trim(make_video(list(rng.integers(0, 255, (60, 48, 64, 3), np.uint8))), frames=30)
+    noise = list(rng.integers(0, 255, (60, 48, 64, 3), np.uint8))
+    whole = trim(make_video(noise, x264="scenecut=0"), frames=30)
     path = remux(whole, "web.mp4", lambda _, packet: packet, movflags="faststart")  # a cut one still opens
     assert (probe(path).frames, probe(path).damage) == (30, "")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
@@ -147,3 +150,39 @@ def test_alt_ref_pictures_of_vp8_are_no_frames(make_video: VideoMaker) -> None:
 
     path = remux(source, "alt_ref.webm", hide)
     assert_good(path, [number for number in range(40) if number not in hidden])
+
+
+def test_a_recording_that_begins_in_the_middle_is_whole_from_its_first_key_frame(
+    make_video: VideoMaker,
+) -> None:
+    """Receivers and cameras start anywhere: what comes before that frame cannot be decoded."""
+    source = make_video(gray_frames(60), "whole.ts", x264="bframes=2:b-adapt=0:scenecut=0")
+    assert_good(
+        remux(source, "middle.ts", lambda number, packet: packet if number > 16 else None),
+        list(range(24, 60)),
+    )
+    torn = source.with_name("torn.ts")
+    torn.write_bytes(source.read_bytes()[source.stat().st_size // 3 + 77 :])
+    assert_good(torn, list(range(60 - probe(torn).frames, 60)))
+    assert probe(torn).frames in (24, 36, 48)
+
+
+class _Pipe:
+    """A file that nobody can go back in."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+
+
+def test_an_avi_that_was_written_to_a_pipe_is_whole(make_video: VideoMaker) -> None:
+    """Its header counts a billion frames and four gigabytes: nobody could go back and fill them in."""
+    source = make_video(gray_frames(20), "whole.avi", codec="mpeg4", gop=1, options={"b": "4M"})
+    path = source.with_name("pipe.avi")
+    with path.open("wb") as file, av.open(str(source)) as given, av.open(_Pipe(file), "w", "avi") as made:
+        copy = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                made.mux(packet)
+    assert probe(path).frames_from_header > 1_000_000
+    assert_good(path, list(range(20)))

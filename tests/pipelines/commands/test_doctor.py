@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heatpool.extract.datasets.check_clips import ClipProblem, check_clips
 from heatpool.extract.datasets.check_videos import check_videos
+from heatpool.extract.video.clip_events import ClipJob
 from heatpool.pipelines import cli
 from tests.conftest import VideoMaker, gray_frames
 from tests.extract.video.test_pictures import write_pictures
@@ -95,10 +97,11 @@ def test_everything_is_named_rightly(ward: Path, capsys: pytest.CaptureFixture[s
 
 def test_decoding_finds_damage_inside(ward: Path) -> None:
     paths = [ward / "scratched.mp4", ward / "good.mp4", ward / "rotated.mp4"]
-    quick = check_videos(dict.fromkeys(paths, 0.0), decode=False, workers=1)
-    assert [quick[path].problem for path in paths] == ["", "", ""]
-    whole = check_videos(dict.fromkeys(paths, 0.0), decode=True, workers=1)
-    assert [whole[path].problem for path in paths] == ["damaged", "", ""]
+    reports = check_videos(dict.fromkeys(paths, 0.0), workers=1)
+    jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
+    quick, whole = (check_clips(jobs, reports, decode=each, workers=1) for each in (False, True))
+    assert quick == [ClipProblem()] * 3
+    assert [problem.kind for problem in whole] == ["damaged", "", ""]
 
 
 def manifest(folder: Path, *rows: str, disjoint: str = "") -> Path:

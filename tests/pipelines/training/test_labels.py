@@ -71,6 +71,28 @@ def test_without_a_val_split_some_of_train_is_val_for_good(
     assert train(store, run, "--manifest", str(manifest), *FAST, "--resume") == 0
 
 
+def test_without_a_test_split_val_is_tested_on_and_the_report_says_so(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        f"{row}.mp4,{'up' if rising(row) else 'down'},,{'val' if row >= 24 else 'train'}"
+        for row in range(CLIPS)
+    ]
+    manifest, run = write(tmp_path / "new.csv", lines), tmp_path / "run"
+    both = ("--streams", "pooled_joint,keypoints_joint", *FAST[:2], *FAST[4:])
+    assert train(store, run, "--manifest", str(manifest), *both) == 0
+    said = capsys.readouterr().err
+    note = "mine has no test clip: its 12 val clips are tested on in this run, and "
+    few = "fusion weights are equal: 2 val clips are too few to fit any on (10)"
+    report = (run / "report.html").read_text()
+    for text in (said, (run / "log.txt").read_text(), report):
+        assert note in text
+        assert few in text
+    assert len(load_scores(run / "scores_test.npz")) == 12
+    fusion = json.loads((run / "fusion.json").read_text())
+    assert fusion == {"weights": {"pooled_joint": 0.5, "keypoints_joint": 0.5}, "fitted_on": ""}
+
+
 def test_a_run_has_the_labels_and_splits_of_its_manifest(
     store: Path, relabelled_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +132,13 @@ def test_classes_that_lose_their_names_are_said(
     line = capsys.readouterr().err.splitlines()[0]
     assert "names none: they are class 3, … now, and no more those of" in line
     assert "(rise, fall)" in line
+
+
+def test_classes_that_keep_their_names_keep_their_order(store: Path, tmp_path: Path) -> None:
+    names = ("fall", "jump", "rise")
+    manifest = write(tmp_path / "new.csv", rows(lambda row: names[row % 3]))
+    assert main(["relabel", str(store), str(manifest), "--out", str(tmp_path / "x.zarr"), "--quiet"]) == 0
+    assert FeatureStore.open(tmp_path / "x.zarr").clips.class_names == ("rise", "fall", "jump")
 
 
 def test_evaluating_and_resuming_take_the_labels_of_the_run(

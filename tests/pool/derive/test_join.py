@@ -76,6 +76,17 @@ def test_clips_are_found_by_path_and_time_where_ids_differ() -> None:
         join_index(stored, make("1", paths="v.mp4", labels=(0,), names=("x",)), spans=[(1.0, None)])
 
 
+def test_ids_and_paths_are_equal_in_whatever_form_of_unicode() -> None:
+    nfc, nfd = "caf\u00e9", "cafe\u0301"
+    for stored, given in ((nfc, nfd), (nfd, nfc)):
+        for ids in ((stored, given), ("a", "b")):
+            relabelled = make(ids[1], paths=given, labels=(1,), names=("sit", "wave"))
+            joined = join_index(make(ids[0], paths=stored), relabelled)
+            assert joined.found.all()
+            assert joined.index.label.tolist() == [1]
+            assert joined.index.path == (stored,)
+
+
 def test_what_is_found_by_its_id_says_nothing_of_its_video() -> None:
     """As in the manifest of a store from which a window was dropped."""
     stored = make("v@0.00-2.00 v@2.00-4.00", paths="v.mp4 v.mp4")

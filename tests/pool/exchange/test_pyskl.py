@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heatpool.extract.datasets.pyskl_index import index_pyskl
+from heatpool.pool.disk.class_names import ClassNames
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
+from heatpool.pool.exchange.pyskl_file import read_pyskl
 from heatpool.pool.records import Split, Status
+from heatpool.pool.skeleton import NTU25_SKELETON
 from heatpool.pool.store.reader import FeatureStore
 from tests.pool.store.store_cases import make_store
 
@@ -32,11 +36,20 @@ def write(path: Path, annotations: list[dict], **split: list[str]) -> Path:
     return path
 
 
+def take(
+    path: Path, out: Path, *, class_names: tuple[str, ...] = (), val: float = 0.0, **options
+) -> FeatureStore:
+    """Import a file as the command does, and open the store."""
+    file = read_pyskl(path)
+    index = index_pyskl(file, classes=ClassNames(class_names) if class_names else None, val_fraction=val)
+    import_pyskl(file, out, index=index, **options)
+    return FeatureStore.open(out)
+
+
 def test_keypoints_labels_and_splits_come_in(tmp_path: Path) -> None:
     clips = [annotation("a", people=3, label=1), annotation("b", frames=9), annotation("none", people=0)]
     path = write(tmp_path / "x.pkl", clips, xsub_train=["a", "gone"], xsub_val=["b"], odd_train=["b"])
-    import_pyskl(path, tmp_path / "s.zarr", steps=4, class_names=("sit", "stand"))
-    store = FeatureStore.open(tmp_path / "s.zarr")
+    store = take(path, tmp_path / "s.zarr", steps=4, class_names=("sit", "stand"))
     assert store.clips.clip_ids([0, 1, 2]) == ("a", "b", "none")
     assert store.clips.label.tolist() == [1, 0, 0]
     assert store.clips.class_names == ("sit", "stand")
@@ -71,14 +84,12 @@ def test_a_store_of_keypoints_goes_out_and_comes_back(tmp_path_factory, people, 
         score = rng.uniform(0.1, 1, (count, frames, 5)).astype(np.float16)
         clips.append(annotation(f"clip {number} é", frames=frames, keypoint=keypoint, keypoint_score=score))
     path = write(folder / "x.pkl", clips, xsub_train=[], xsub_val=["clip 0 é"], xsub_test=[])
-    import_pyskl(path, folder / "a.zarr", steps=frames, persons=3)
-    a = FeatureStore.open(folder / "a.zarr")
+    a = take(path, folder / "a.zarr", steps=frames, persons=3)
     assert a.clips.split("xsub")[0] == Split.VAL
     assert export_pyskl(a, folder / "y.pkl") == sum(count > 0 for count in people)
     if not any(people):
         return
-    import_pyskl(folder / "y.pkl", folder / "b.zarr", steps=frames, persons=3)
-    b = FeatureStore.open(folder / "b.zarr")
+    b = take(folder / "y.pkl", folder / "b.zarr", steps=frames, persons=3)
     rows = a.clips.rows()
     assert b.clips.clip_ids(range(len(b))) == a.clips.clip_ids(rows)
     before, after = a.read(rows, ("keypoints", "mask")), b.read(b.clips.rows(), ("keypoints", "mask"))
@@ -103,34 +114,224 @@ def test_what_goes_out_is_what_pyskl_reads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "lists",
+    [
+        {
+            "xsub": ("xsub_train", "xsub_val"), "xset": ("xset_train", "xset_val"),
+            "split1": ("train1", "test1"), "split2": ("train2", "test2"), "split": ("train", "val"),
+            "split_01": ("split_01_training", "split_01_validation"),
+        },
+        {"split": ("train", "test"), "gym": ("gym.train", "gym.val", "gym.test")},
+    ],
+)  # fmt: skip
+def test_splits_come_back_by_the_names_they_had(tmp_path: Path, lists: dict[str, tuple[str, ...]]) -> None:
+    """UCF101's train1 is split1, NTU's xsub_val is xsub's test; val that is carved is train again."""
+    names = [f"v_{row}" for row in range(24)]
+    clips = [annotation(name, label=row % 2) for row, name in enumerate(names)]
+    splits = {name: names[at::3] for of_one in lists.values() for at, name in enumerate(of_one)}
+    store = take(write(tmp_path / "x.pkl", clips, **splits), tmp_path / "s.zarr", val=0.25, steps=4)
+    for protocol, of_one in lists.items():
+        counts = [int((store.clips.split(protocol) == split).sum()) for split in (1, 2, 3)]
+        assert sum(counts) == 8 * len(of_one)
+        assert min(counts) > 0, "val is taken out of train where there is none"
+    export_pyskl(store, tmp_path / "y.pkl")
+    back = pickle.loads((tmp_path / "y.pkl").read_bytes())
+    assert {name: sorted(of_split) for name, of_split in back["split"].items()} == {
+        name: sorted(of_split) for name, of_split in splits.items()
+    }
+
+
+def test_whole_subjects_become_val_where_names_tell_them(tmp_path: Path) -> None:
+    clips = [annotation(f"S001C001P{person:03}R00{part}A001") for person in (1, 2, 3, 4) for part in (1, 2)]
+    names = [clip["frame_dir"] for clip in clips]
+    path = write(tmp_path / "x.pkl", clips, xsub_train=names[:6], xsub_val=names[6:])
+    store = take(path, tmp_path / "s.zarr", val=0.3, steps=4)
+    val = np.flatnonzero(store.clips.split("xsub") == Split.VAL)
+    assert len(val) == 2
+    assert len({name[8:12] for name in store.clips.clip_ids(val)}) == 1
+
+
+def spatial(name: str, joints: int = 25, **changes) -> dict:
+    """A 3-D annotation as published: no frame size, no scores; the second person is not there."""
+    keypoint = np.zeros((2, 4, joints, 3), np.float32)
+    keypoint[0] = np.random.default_rng(3).normal((0, 0, 3), 1, (4, joints, 3))
+    return {"frame_dir": name, "label": 0, "total_frames": 4, "keypoint": keypoint} | changes
+
+
+def test_3d_keypoints_keep_their_coordinates_and_their_graph(tmp_path: Path) -> None:
+    clips = [spatial("a/b.c"), spatial("d")]
+    store = take(write(tmp_path / "x.pkl", clips, train=["a/b.c"], test=["d"]), tmp_path / "s.zarr", steps=4)
+    assert store.spec.graph == NTU25_SKELETON
+    arrays = store.read([0], ("keypoints", "mask"))
+    assert arrays["mask"][0].all(1).tolist() == [True, False]
+    np.testing.assert_allclose(arrays["keypoints"][0, 0], clips[0]["keypoint"][0], atol=2e-3)
+    export_pyskl(store, tmp_path / "y.pkl")
+    back = pickle.loads((tmp_path / "y.pkl").read_bytes())
+    assert set(back["annotations"][0]) == {"frame_dir", "label", "total_frames", "keypoint"}
+    np.testing.assert_allclose(back["annotations"][0]["keypoint"], clips[0]["keypoint"][:1], atol=2e-3)
+    assert back["split"] == {"train": ["a/b.c"], "test": ["d"]}
+    assert take(tmp_path / "y.pkl", tmp_path / "t.zarr", steps=4).spec.graph == NTU25_SKELETON
+    other = take(write(tmp_path / "h.pkl", [spatial("a", 17)]), tmp_path / "h.zarr", steps=4)
+    assert other.spec.graph.name == "unnamed17", "17 joints in 3-D are Human3.6M's, not COCO's"
+
+
+def decompress(entry: dict) -> tuple[np.ndarray, np.ndarray]:
+    """PYSKL's DecompressPose without its squeezing, in its own words."""
+    most = np.bincount(entry["frame_inds"]).max()
+    shape = (most, entry["total_frames"], entry["keypoint"].shape[1])
+    new_kp, new_kpscore = np.zeros((*shape, 2), np.float16), np.zeros(shape, np.float16)
+    nperson_per_frame = np.zeros([entry["total_frames"]], np.int16)
+    for frame_ind, kp in zip(entry["frame_inds"], entry["keypoint"], strict=True):
+        person_ind = nperson_per_frame[frame_ind]
+        new_kp[person_ind, frame_ind] = kp[:, :2]
+        new_kpscore[person_ind, frame_ind] = kp[:, 2]
+        nperson_per_frame[frame_ind] += 1
+    return new_kp, new_kpscore
+
+
+@pytest.mark.parametrize("key", ["keypoint", "kp"])
+def test_the_compact_layout_unfolds_as_in_pyskl(tmp_path: Path, key: str) -> None:
+    rng = np.random.default_rng(1)
+    inds = np.array([0, 0, 1, 3, 3, 3, 5], np.int16)
+    points = np.concatenate([rng.uniform(0, 200, (7, 17, 2)), rng.uniform(0.1, 1, (7, 17, 1))], 2)
+    entry = annotation("a", frames=6) | {"frame_inds": inds, "box_score": np.ones(7, np.float16)}
+    del entry["keypoint"], entry["keypoint_score"]
+    entry[key] = points.astype(np.float16)
+    clip = read_pyskl(write(tmp_path / "x.pkl", [entry])).clip(0)
+    keypoint, score = decompress(entry | {"keypoint": entry[key]})
+    np.testing.assert_array_equal(clip.keypoint, keypoint)
+    np.testing.assert_array_equal(clip.score, score)
+    store = take(tmp_path / "x.pkl", tmp_path / "s.zarr", steps=6, persons=3)
+    assert store.clips.frames.tolist() == [6]
+    assert store.read([0], ("mask",))["mask"][0].sum(0).tolist() == [2, 1, 0, 3, 0, 1]
+
+
+SAME = annotation("a")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"keypoint": SAME["keypoint"][0], "keypoint_score": SAME["keypoint_score"][0]},
+        {"keypoint": SAME["keypoint"].astype(np.float64).tolist()},
+        {"keypoint_score": SAME["keypoint_score"][..., None]},
+        {
+            "keypoint": np.concatenate([SAME["keypoint"], SAME["keypoint_score"][..., None]], -1),
+            "keypoint_score": None,
+        },
+        {"total_frames": 5},
+        {"img_shape": None},
+        {"label": np.int64(0)},
+        {"label": np.array([0])},
+        {"label": 0.0},
+    ],
+    ids=["no persons' axis", "lists", "scores (M, T, V, 1)", "scores as third", "other total_frames",
+         "original_shape", "numpy label", "label array", "float label"],
+)  # fmt: skip
+def test_layouts_that_say_the_same_give_the_same(tmp_path: Path, changes: dict) -> None:
+    entry = {key: value for key, value in annotation("a", **changes).items() if value is not None}
+    read, plain = (
+        read_pyskl(write(tmp_path / "x.pkl", [each, annotation("b", label=1)])) for each in (entry, SAME)
+    )
+    for name in ("keypoint", "score"):
+        np.testing.assert_array_equal(getattr(read.clip(0), name), getattr(plain.clip(0), name))
+    assert index_pyskl(read).label.tolist() == [0, 1]
+    assert read.size_px(0) == (200, 400)
+    assert not read.spatial
+
+
+def test_what_is_missing_or_no_number_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keypoint, score = SAME["keypoint"].copy(), SAME["keypoint_score"].copy()
+    keypoint[0, 1, :3], score[0, 2, 5], score[0, 3, 6] = np.nan, np.nan, 1.5
+    bare = {"frame_dir": "b", "total_frames": 4, "keypoint": np.concatenate([SAME["keypoint"]] * 2)}
+    bare["keypoint"][1] = 0  # nobody
+    clips = [annotation("a", keypoint=keypoint, keypoint_score=score), bare]
+    path = write(tmp_path / "x.pkl", clips, train=["a", "gone"], all=["a", "b"])
+    store = take(path, tmp_path / "s.zarr", steps=4)
+    arrays = store.read([0, 1], ("keypoints", "mask"))
+    assert not arrays["keypoints"][0, 0, 1, :3, 2].any()
+    assert arrays["keypoints"][0, 0, 3, 6, 2] == 1
+    assert arrays["mask"].any(2).tolist() == [[True, False], [True, False]]
+    assert store.clips.label.tolist() == [0, -1]
+    assert [record.getMessage().removeprefix(f"{path}: ") for record in caplog.records] == [
+        "1 clips have no img_shape, and count as 1920 x 1080 pixels as in PYSKL",
+        "split 'all' is left out: it says neither train, val nor test",
+        "1 names of its splits have no annotation, such as 'gone' of train",
+        "1 of 2 clips have no label",
+        "4 joints are no finite numbers and count as not found",
+        "1 scores are outside 0 to 1 and count as the nearer one",
+    ]
+
+
+def test_files_without_splits_and_single_annotations_are_read(tmp_path: Path) -> None:
+    for number, content in enumerate(([SAME, annotation("b")], SAME)):
+        (tmp_path / "x.pkl").write_bytes(pickle.dumps(content))
+        store = take(tmp_path / "x.pkl", tmp_path / f"{number}.zarr")
+        assert store.clips.clip_ids([0]) == ("a",)
+        assert not store.clips.index.splits
+
+
+def test_the_best_of_very_many_persons_stay(tmp_path: Path) -> None:
+    crowd = annotation("a", people=300)
+    crowd["keypoint_score"][:] = 0.1
+    crowd["keypoint_score"][[7, 280]] = 0.9
+    crowd["keypoint"][280, ..., 0] = 200  # x = 0 of the frame
+    store = take(write(tmp_path / "x.pkl", [crowd]), tmp_path / "s.zarr", steps=4)
+    assert not store.read([0], ("keypoints",))["keypoints"][0, 1, :, :, 0].any()
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keypoint": np.zeros((1, 4, 25, 3))}, r"keypoints \(1, 4, 25, 3\) instead of \(M, T, V, 2\)"),
-        ({"keypoint": np.zeros((4, 17, 2))}, "instead of"),
-        ({"keypoint_score": np.zeros((1, 3, 17))}, "scores"),
-        ({"img_shape": (0, 10)}, "frame 0 x 10"),
-        ({"img_shape": None}, "expected PYSKL annotations"),
-        ({"keypoint": np.full((1, 4, 17, 2), np.nan)}, "clip 'a' .*finite"),
+        ({"keypoint": np.zeros((4, 17))}, r"expected keypoints \(M, T, V, 2\), or 3, .*, got \(4, 17\)"),
+        ({"keypoint": np.zeros((4, 2, 17, 2))}, r"of 4 frames, got \(4, 2, 17, 2\)"),
+        ({"keypoint": np.zeros((1, 17, 4, 2))}, r"of 4 frames, got \(1, 17, 4, 2\)"),
+        ({"keypoint_score": np.zeros((1, 3, 17))}, r"score \(1, 4, 17\) beside .*, got \(1, 3, 17\)"),
+        ({"img_shape": (0, 10)}, r"expected img_shape \(height, width\), got \[0, 10\]"),
+        ({"keypoint": SAME["keypoint"] / 400}, "in pixels, got none beyond 0.29.*: fractions of the frame"),
         ({"keypoint": {"not": "numbers"}}, "expected numbers"),
-        ({"label": 7}, "expected labels from -1 to 0"),
+        ({"label": 7}, "expected a label of the 1 class names, got '7' in clip 'a'"),
+        ({"label": 0.5}, "whole numbers"),
+        ({"label": [0, 1]}, "clip 'a': expected one label"),
+        ({"frame_dir": None}, "expected annotations with a frame_dir, got one with 'frame_dir, label"),
+        ({"keypoint": None, "raw_file": "k/a.pkl"}, "lie in other files, as of Kinetics .*'k/a.pkl'"),
+        ({"keypoint": None}, "expected a keypoint, got 'frame_dir, label"),
+        ({"frame_inds": np.array([0, 1, 2, 9]), "keypoint": np.zeros((4, 17, 3)), "keypoint_score": None},
+         "expected frame_inds from 0 to 3, got 0 to 9"),
     ],
-)
-def test_bad_annotations_are_one_line(tmp_path: Path, changes: dict, message: str) -> None:
+)  # fmt: skip
+def test_bad_annotations_are_one_line_that_says_what_they_are(
+    tmp_path: Path, changes: dict, message: str
+) -> None:
     path = write(tmp_path / "x.pkl", [annotation("a", **changes)])
     with pytest.raises(HeatpoolError, match=message) as error:
-        import_pyskl(path, tmp_path / "s.zarr", class_names=("one",))
+        take(path, tmp_path / "s.zarr", class_names=("one",))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "s.zarr").exists()
 
 
-def test_other_pickles_and_other_joints_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.pkl").write_bytes(pickle.dumps([1]))
-    with pytest.raises(HeatpoolError, match="expected a PYSKL file"):
-        import_pyskl(tmp_path / "x.pkl", tmp_path / "s.zarr")
-    fewer = annotation("b", keypoint=np.zeros((1, 4, 5, 2)), keypoint_score=np.ones((1, 4, 5)))
-    path = write(tmp_path / "y.pkl", [annotation("a"), fewer])
-    with pytest.raises(HeatpoolError, match="expected 17 joints as in the first clip, got 5"):
-        import_pyskl(path, tmp_path / "s.zarr")
-    path = write(tmp_path / "z.pkl", [annotation("a"), annotation("a")])
-    with pytest.raises(HeatpoolError, match="expected PYSKL annotations"):
-        import_pyskl(path, tmp_path / "s.zarr")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1], "a PYSKL file with annotations and split, got a list of 1"),
+        ({"a": np.ones(3, np.float32)}, "got a dict from clip name to scores, which heatpool fuse reads"),
+        ((["a"], [0]), "got names and labels, as ST-GCN keeps"),
+        ({"x": 1, "y": 2}, "got a dict with 'x, y'"),
+        (np.zeros((3, 4)), "got a array"),
+        ({"split": {}, "annotations": []}, "expected annotations, got none"),
+        ({"split": {}, "annotations": [[1]]}, "expected annotations that are dicts, got a list"),
+        ({"split": {"train": ["x"]}, "annotations": [SAME]}, "splits of its annotations, .* others: 'x'"),
+        ({"split": {"train": [0]}, "annotations": [SAME]}, "expected clip names in its splits"),
+        ({"split": {"train": ["a"], "val": ["a"], "test": ["b"]}, "annotations": [SAME, annotation("b")]},
+         "each clip in one split, got 1 in both train and val, such as 'a'"),
+        ([SAME, spatial("b", 17)], "all clips in 2-D or all in 3-D"),
+        ([SAME, SAME], "expected each clip once, got 'a' twice"),
+        ([SAME, annotation("b", keypoint=np.zeros((1, 4, 5, 2)), keypoint_score=np.ones((1, 4, 5)))],
+         "expected 17 joints as in the first clip, got 5"),
+    ],
+)  # fmt: skip
+def test_other_files_are_one_line_that_says_what_they_are(tmp_path: Path, content, message: str) -> None:
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(content))
+    with pytest.raises(HeatpoolError, match=message) as error:
+        read_pyskl(tmp_path / "x.pkl")
+    assert "\n" not in str(error.value)

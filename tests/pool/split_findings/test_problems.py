@@ -33,6 +33,9 @@ def test_classes_that_train_lacks_and_empty_parts() -> None:
         "xsub has no val clip: heatpool train takes an eighth of the train clips as val",
     )
     assert problems([TEST] * 30, [0, 1] * 15)[:1] == ("xsub has no train clip",)
+    assert problems([*[TRAIN] * 10, VAL, VAL], LABELS[:12])[0].startswith(
+        "xsub has no test clip: heatpool train tests on val, and takes an eighth of the train clips"
+    )
 
 
 def test_classes_without_val_or_test_clips() -> None:
