@@ -90,6 +90,10 @@ def _entries(folder: VideoFolder) -> list[_Entry]:
                     f"in line {line} of {path.name}"
                 )
             start = row.get("time_start", "").strip()
+            if start and not start.replace(".", "", 1).isdecimal():
+                raise HeatpoolError(
+                    f"expected seconds in column time_start, got {start!r} in line {line} of {path.name}"
+                )
             entries[_Entry(row.get("label", "").strip(), row["youtube_id"].strip(), start, split)] = None
     return list(entries)
 

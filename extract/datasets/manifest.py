@@ -20,6 +20,7 @@ from heatpool.extract.datasets.delimited import open_table
 from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.extract.datasets.splits import read_splits
 from heatpool.pool.disk.atomic import atomic_file
+from heatpool.pool.disk.class_names import one_form
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
 
@@ -238,7 +239,7 @@ def _parse(
     splits = tuple(protocols[name][row[name]] for name in protocols)
     row.update((name, row[name].strip()) for name in COLUMNS[2:] if name in row)  # all but clip_id and path
     row["path"] = _written(row["path"], manifest.parent)
-    columns = share(FIRST_COLUMNS, tuple(row.get(name, "") for name in FIRST_COLUMNS))
+    columns = share(FIRST_COLUMNS, tuple(one_form(row.get(name, "")) for name in FIRST_COLUMNS))
     return make_clip(
         row, manifest.parent / row["path"], columns, share(tuple(protocols), splits), where, labels
     )

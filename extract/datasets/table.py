@@ -15,6 +15,7 @@ from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, 
 from heatpool.extract.datasets.manifest import Manifest, read_disjoint, refuse_twins
 from heatpool.extract.datasets.media import FoundVideo, Media
 from heatpool.extract.datasets.splits import holds_splits, read_splits
+from heatpool.pool.disk.class_names import one_form
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
@@ -85,7 +86,8 @@ def read_table(
     path = folder.annotations
     if path is None or not path.is_file():
         raise HeatpoolError(f"expected a table of clips in --annotations, got {path}")
-    numbers = {columns.get(name, (aliases or {}).get(name, name)).casefold() for name in NUMBERS}
+    called_so = ({name: name for name in NUMBERS}, aliases or {}, columns)
+    numbers = {each[name].casefold() for each in called_so for name in NUMBERS if name in each}
     with open_table(path, numbers=numbers) as (header, lines):
         called = {column.casefold(): column for column in header}
         others = {name: called[column] for name, column in (aliases or {}).items() if column in called}
@@ -165,7 +167,7 @@ def list_rows(
 
 
 def _clip(row: ClipRow, video: FoundVideo, labels: Labels, fps: float) -> Clip:
-    own = {name: row.values.get(name, "") for name in FIRST_COLUMNS}
+    own = {name: one_form(row.values.get(name, "")) for name in FIRST_COLUMNS}
     named = {**row.values, "clip_id": row.values.get("clip_id") or video.clip_id}
     clip = make_clip(named, video.path, own, row.splits, row.where, labels)
     if video.pictures and not (clip.fps or fps):

@@ -31,9 +31,10 @@ def find_joint_outputs(
     Raises:
         HeatpoolError: if there are none, or which they are cannot be told.
     """
-    heatmaps = [name for name, output in outputs.items() if _is_heatmap(output, height_px, width_px)]
-    heatmaps = [name for name in heatmaps if name not in taps] or heatmaps
-    vectors = {name: output for name, output in outputs.items() if output.ndim == 3}
+    # a tap may be an output, and even the heatmaps, but only where nothing else could be the answer
+    answers = {name: each for name, each in outputs.items() if name not in taps and each.ndim > 1} or outputs
+    heatmaps = [name for name, output in answers.items() if _is_heatmap(output, height_px, width_px)]
+    vectors = {name: output for name, output in answers.items() if output.ndim == 3}
     if len(heatmaps) == 1:
         joints = outputs[heatmaps[0]].shape[1]
         if all(vector.shape[1] == joints for vector in vectors.values()):  # others are lists of what is found

@@ -138,7 +138,7 @@ def _read_labels(labels: str) -> tuple[Sequence[str], np.ndarray, tuple[str, ...
     if labels.endswith(".npz"):
         scores = load_scores(Path(labels))
         return scores.clip_ids, scores.labels, scores.class_names
-    if labels.endswith(".csv"):
+    if labels.lower().endswith((".csv", ".tsv")):
         from heatpool.extract.datasets.manifest import read_manifest
 
         index = read_manifest(Path(labels)).index()

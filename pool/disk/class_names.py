@@ -95,6 +95,8 @@ def read_class_names(path: Path) -> ClassNames:
         lines.pop()
     if not lines:
         raise HeatpoolError(f"expected a class name per line in {path}, it is empty")
+    if lines[0].startswith(("{", "[")) and path.suffix.lower() == ".json":
+        raise HeatpoolError(f"expected a text file with a class name per line, {path.name} is JSON")
     if "" in lines:
         raise HeatpoolError(
             f"expected a class name in every line of {path.name}, line {lines.index('') + 1} is empty"

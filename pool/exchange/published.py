@@ -22,6 +22,9 @@ MANIFEST_NAME = "manifest.csv"
 
 _PLAIN_NAME = re.compile(r"[\w()+=@,~-][\w .()+=@,~-]*")
 _MAX_NAME_BYTES = 200
+_SUCH_AS = (64, 2, 17, 96)
+_MOST_PERSONS, _MANY_PERSONS = 255, 8
+_JOINTS = (17, 25)  # of COCO and of Kinect: numbers that persons and channels do not have
 
 
 def export_published(
@@ -152,7 +155,8 @@ def import_published(
     ]
     if not paths:
         raise HeatpoolError(f"{root}: expected at least one clip, got none")
-    steps, persons, joints, channels = _load(paths[0], None).shape
+    steps, persons, joints, channels = shape = _load(paths[0], None).shape
+    _check_axes(shape, paths[0])
     skeleton = guess_skeleton(joints, index.clip_id)
     spec = StoreSpec(
         persons=persons, steps=steps, joints=joints, channels=channels,
@@ -174,6 +178,17 @@ def import_published(
             on_clips(len(rows))
 
 
+def _check_axes(shape: tuple[int, ...], path: Path) -> None:
+    """Refuse what has more persons than a clip can have, or V where persons or channels are."""
+    steps, persons, joints, channels = shape
+    crowd = persons > _MOST_PERSONS or (persons > steps and persons > _MANY_PERSONS)
+    if crowd or (joints not in _JOINTS and (persons in _JOINTS or channels in _JOINTS)):
+        raise HeatpoolError(
+            f"{path}: expected floats (T, M, V, C), such as {_SUCH_AS}, got {shape}: its axes seem to be in "
+            "another order"
+        )
+
+
 def _load(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
     """A clip's file as it is, (T, M, V, C) floats of the expected shape."""
     try:
@@ -184,7 +199,8 @@ def _load(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
     fits = isinstance(clip, np.ndarray) and clip.ndim == 4 and clip.dtype.kind == "f"
     if not fits or 0 in clip.shape or clip.size > MAX_CLIP_VALUES or shape not in (None, clip.shape):
         got = f"{getattr(clip, 'dtype', 'no')} {getattr(clip, 'shape', 'array')}"
-        raise HeatpoolError(f"{path}: expected floats (T, M, V, C) = {shape or 'of any size'}, got {got}")
+        wanted = f"of {shape} as in the first file" if shape else f"such as {_SUCH_AS}"
+        raise HeatpoolError(f"{path}: expected floats (T, M, V, C) {wanted}, got {got}")
     return clip
 
 

@@ -167,9 +167,11 @@ def _check_unit(entries: Sequence[PysklEntry], source: str, *, spatial: bool) ->
             some = f"{flat} of {len(entries)} in 2-D"
             raise HeatpoolError(f"{source}: expected all clips in 2-D or all in 3-D, got {some}")
         return
-    looked = [np.abs(entry.keypoint[..., :2].astype(np.float32)) for entry in entries[:_LOOKED_AT]]
-    reach = max((float(each[np.isfinite(each)].max(initial=0)) for each in looked), default=0.0)
-    if 0 < reach <= _MOST_NORMALISED:
+    looked = [entry.keypoint[..., :2].astype(np.float32).reshape(-1) for entry in entries[:_LOOKED_AT]]
+    values = np.concatenate(looked)
+    values = np.abs(values[np.isfinite(values)])
+    reach = values.max(initial=0)
+    if reach <= _MOST_NORMALISED and (values % 1).any():
         raise HeatpoolError(
             f"{source}: expected keypoints in pixels, got none beyond {reach:g}: fractions of the frame, by "
             "their size; multiply x by its width and y by its height"

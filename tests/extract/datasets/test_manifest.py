@@ -39,6 +39,12 @@ def test_index_carries_splits_and_columns(tmp_path: Path) -> None:
     assert index.splits["xview"].tolist() == [Split.TEST, Split.VAL]
 
 
+def test_who_a_subject_is_does_not_hang_on_the_form_of_unicode(tmp_path: Path) -> None:
+    """Else a split could share her, and nobody would say so."""
+    text = "path,subject\na.mp4,Zo\u00eb\nb.mp4,Zoe\u0308\n"
+    assert read_manifest(write(tmp_path, text)).index().columns["subject"] == ("Zo\u00eb", "Zo\u00eb")
+
+
 def test_split_rules_stand_in_a_column(tmp_path: Path) -> None:
     rows = ("a.mp4,1,x=subject; y = camera,train,train", "b.mp4,2,,test,")  # a row added by hand states none
     index = read_manifest(write(tmp_path, "\n".join(["path,subject,disjoint,x,y", *rows]))).index()

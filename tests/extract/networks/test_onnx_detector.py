@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -65,6 +66,18 @@ def test_end_to_end_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     assert found.boxes_xyxy_px.tolist() == [[10, 10, 30, 30], [11, 10, 31, 30]]
 
 
+def test_a_detector_of_16_bits_finds_the_same(tmp_path: Path) -> None:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    path = constant_network(
+        tmp_path / "half.onnx", {"output0": candidates(1, [(32, 32, 20, 20, 0, 0.9)])}, input_hw_px=(64, 64)
+    )
+    onnx.save(convert_float_to_float16(onnx.load(path)), path)
+    (found,) = OnnxDetector(path).detect([frame(64, 64)])
+    assert found.boxes_xyxy_px.tolist() == [[22, 22, 42, 42]]
+    assert found.scores.tolist() == pytest.approx([0.9], abs=1e-3)
+
+
 @pytest.mark.parametrize(("red", "score"), [(255, 0.8), (153, 0.6)])
 def test_yolo_sees_rgb_from_0_to_1(tmp_path: Path, red: int, score: float) -> None:
     base, gain = candidates(1, [(32, 32, 20, 20, 0, 0.3)]), candidates(1, [(0, 0, 0, 0, 0, 0.5)])
@@ -95,6 +108,17 @@ def test_fastestdet_by_hand(tmp_path: Path) -> None:
         ({"boxes": np.zeros((1, 10, 4)), "labels": np.zeros((1, 10))}, {}, r"got \(1, 10, 4\), \(1, 10\)"),
         ({"output": np.zeros((1, 25200, 85))}, {}, r"got \(1, 25200, 85\)"),  # YOLOv5
         ({"output": np.zeros((1, 17, 16, 16))}, {}, r"got \(1, 17, 16, 16\)"),  # heatmaps
+        (
+            {"output": np.full((1, 300, 6), 0.5)},
+            {},
+            r"got \(1, 300, 6\) with boxes from 0 to 1, as RT-DETR gives",
+        ),
+        ({"output": np.full((1, 5, 300), 0.5)}, {}, r"got \(1, 5, 300\) with boxes from 0 to 1"),
+        (
+            {"o": np.zeros((1, 38, 84)), "proto": np.zeros((1, 32, 16, 16))},
+            {},
+            r"\(1, 38, 84\), \(1, 32, 16, 16\)",
+        ),
         ({"output": np.zeros((1, 10, 200))}, {"names": COCO}, r"got \(1, 10, 200\)"),
         (
             {"output": np.zeros((1, 6, 200))},
@@ -130,8 +154,6 @@ def test_an_export_finds_what_its_checkpoint_finds(
         loaded.model, (torch.zeros(1, 3, 96, 128),), str(path), dynamo=False, output_names=["output0"]
     )
     monkeypatch.undo()
-    import onnx
-
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {"names": "{0: 'person'}", "kpt_shape": "[17, 3]"})
     onnx.save(model, path)

@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.pose_homes import CASES, Case, golden_persons, joints_of_heatpool, joints_of_home
 from heatpool.extract.networks.crops import crop_affines, joints_to_frame
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.vitpose import VitPose
@@ -48,6 +50,29 @@ def test_a_saved_model_is_loaded_and_gives_maps_and_joints(folder: Path) -> None
     assert pose.heatmaps is not None
 
 
+def test_vitpose_plus_answers_as_its_expert_for_coco(tmp_path: Path) -> None:
+    install()
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
+
+    backbone = VitPoseBackboneConfig(
+        image_size=[96, 64], patch_size=[16, 16], hidden_size=24, num_hidden_layers=2, num_attention_heads=2,
+        part_features=8, num_experts=3, out_features=["stage2"],
+    )  # fmt: skip
+    torch.manual_seed(0)
+    config = VitPoseConfig(backbone_config=backbone, num_labels=17, use_simple_decoder=False)
+    model = VitPoseForPoseEstimation(config).eval()
+    model.save_pretrained(tmp_path)
+    ours = VitPose(tmp_path)
+    assert (ours.crop.height_px, ours.crop.width_px) == (96, 64)
+    crops = torch.randn(2, 3, 96, 64)
+    with torch.inference_mode():
+        coco, aic = (model(crops, dataset_index=torch.full((2,), index)).heatmaps for index in (0, 1))
+    heatmaps = ours.forward(crops).heatmaps
+    assert heatmaps is not None
+    torch.testing.assert_close(heatmaps, coco)
+    assert not torch.allclose(coco, aic)
+
+
 def test_the_map_is_the_token_grid_the_head_reads(folder: Path) -> None:
     backbone = VitPose(folder)
     crops = torch.randn(2, 3, 64, 48)
@@ -83,6 +108,53 @@ def test_crops_and_joints_are_those_of_transformers() -> None:
     away_from_edges = ((cells > 5) & (cells < [42, 58])).all(-1)
     in_cells = joints.numpy() / [191 / 47, 255 / 63]
     np.testing.assert_allclose(in_cells[away_from_edges], cells[away_from_edges], atol=0.01)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.package == "transformers"])
+def test_whole_frames_give_the_joints_of_the_transformers_that_is_installed(
+    case: Case, tmp_path: Path
+) -> None:
+    """Its processor and stage one around the same network, by peaks that are lopsided."""
+    persons = golden_persons()
+    path = replace(case.network, lopsided=True).save(tmp_path / "pose.onnx")
+    joints = joints_of_heatpool(path, case.given, persons)
+    np.testing.assert_allclose(joints, joints_of_home(case, path, persons), rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("said", "mean", "std"),
+    [
+        ({}, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ({"image_mean": [0.5, 0.4, 0.3], "image_std": 0.5}, (0.5, 0.4, 0.3), (0.5, 0.5, 0.5)),
+        ({"do_normalize": False, "image_mean": [9, 9, 9]}, (0, 0, 0), (1, 1, 1)),
+        ({"do_rescale": False, "image_mean": [51, 0, 0], "image_std": 255}, (0.2, 0, 0), (1, 1, 1)),
+        ({"rescale_factor": 2 / 255, "image_mean": [1, 0, 0], "image_std": 1}, (0.5, 0, 0), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_crops_are_normalised_as_the_models_preprocessor_says(
+    folder: Path, tmp_path: Path, said: dict[str, object], mean: tuple[float, ...], std: tuple[float, ...]
+) -> None:
+    """By hand: (value rescale_factor - mean) / std, which is (value / 255 - m) / s."""
+    shutil.copytree(folder, tmp_path / "model")
+    if said:
+        (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps(said))
+    crop = VitPose(tmp_path / "model").crop
+    assert crop.mean == pytest.approx(mean)
+    assert crop.std == pytest.approx(std)
+    assert (crop.alignment, crop.refinement, crop.padding) == ("udp", "dark-hf", 1.25)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"image_mean": "x"}', '{"image_std": [1, 0, 1]}', '{"rescale_factor": 0}']
+)
+def test_a_preprocessor_that_makes_no_sense_is_refused_in_one_line(
+    folder: Path, tmp_path: Path, text: str
+) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / "preprocessor_config.json").write_text(text)
+    with pytest.raises(HeatpoolError, match=r"preprocessor_config\.json") as caught:
+        VitPose(tmp_path / "model")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_joints_names_and_edges_are_the_models(folder: Path, tmp_path: Path) -> None:

@@ -201,6 +201,7 @@ def test_the_input_is_as_large_as_in_training(one_checkpoint: Path, tmp_path: Pa
         ({0: "dog", 1: "person", 2: " PERSON "}, (17, 2), (1, 2), COCO17_SKELETON),
         ({0: "racket"}, (4, 3), (0,), Skeleton.unnamed(4)),
         ({0: "cat", 1: "dog"}, (17, 3), (0, 1), Skeleton.unnamed(17)),
+        ({0: "animal"}, (17, 3), (0,), Skeleton.unnamed(17)),  # AP-10K's 17 joints are no person's
     ],
 )
 def test_classes_and_joints_are_as_they_are(
@@ -265,6 +266,53 @@ def test_a_detector_has_no_joints(tmp_path: Path) -> None:
     torch.save({"model": model, "train_args": {}}, tmp_path / "cats.pt")
     with pytest.raises(HeatpoolError, match="expected a class 'person' in .*, got cat, dog"):
         load_ultralytics(tmp_path / "cats.pt")
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ("yolo11n-seg.yaml", "SegmentationModel"),
+        ("yolo11n-obb.yaml", "OBBModel"),
+        ("yolo11n-cls.yaml", "ClassificationModel"),
+    ],
+)
+def test_checkpoints_of_other_tasks_are_named_and_refused(tmp_path: Path, config: str, kind: str) -> None:
+    """Some derive from the detection model, and what they predict would be taken for its boxes."""
+    from ultralytics.nn import tasks
+
+    narrow = tasks.yaml_model_load(config) | NARROW
+    torch.save({"model": getattr(tasks, kind)(narrow, nc=1, verbose=False)}, tmp_path / "other.pt")
+    with pytest.raises(HeatpoolError, match=f"expected a detect or pose checkpoint .* got {kind}; take"):
+        load_ultralytics(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"conv.weight": torch.zeros(1)}, "got entries .'conv.weight'."),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull gets it"),
+        (b"<!doctype html>", "is a web page"),
+        (b"", "is empty"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_said_to_be_what_it_is(
+    tmp_path: Path, content: object, message: str
+) -> None:
+    path = tmp_path / "pose.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(HeatpoolError, match=message) as caught:
+        load_ultralytics(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_classes_may_be_a_list(one_checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(one_checkpoint, weights_only=False)
+    content["model"].names = ["ball", "Person"]
+    torch.save(content, tmp_path / "listed.pt")
+    assert load_ultralytics(tmp_path / "listed.pt").person_classes == (1,)
 
 
 class Evil:

@@ -39,8 +39,8 @@ def hdr_frame(kind: str, *, matrix: int = BT2020) -> VideoFrame:
     y, x = np.mgrid[0:48, 0:64]
     planes = (
         64 + 876 * (x / 64) * (0.6 if kind == "pq" else 0.8),
-        512 + 150 * np.sin(y[:24, :32] / 10),
-        512 + 150 * np.cos(x[:24, :32] / 12),
+        512 + 2 * x[:24, :32] * np.sin(y[:24, :32] / 10),
+        512 + 2 * x[:24, :32] * np.cos(x[:24, :32] / 12),
     )
     frame = VideoFrame(64, 48, "yuv420p10le")
     for plane, values in zip(frame.planes, planes, strict=True):
@@ -106,6 +106,8 @@ def test_it_is_what_ffmpeg_converts_to(kind: str) -> None:
     graph.push(frame)
     theirs = graph.pull().to_ndarray(format="rgb24").astype(int)
     ours = to_sdr(frame.to_ndarray(format="rgb48le"), kind=kind)
-    off = np.abs(ours - theirs)
+    shown = ((ours > 8) & (ours < 247)).all(2)  # FFmpeg bends colours that no standard display has; we cut them
+    off = np.abs(ours - theirs)[shown]
+    assert shown.mean() > 0.3
     assert off.mean() < 1
-    assert np.quantile(off, 0.99) <= 6
+    assert np.quantile(off, 0.99) <= 4

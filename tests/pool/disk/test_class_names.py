@@ -77,6 +77,13 @@ def test_what_is_no_list_is_refused_in_one_line(tmp_path: Path, content: str | b
     assert "\n" not in str(caught.value)
 
 
+def test_json_is_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    path.write_text('{"0": "walk"}')
+    with pytest.raises(HeatpoolError, match="a class name per line, names.json is JSON"):
+        read_class_names(path)
+
+
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="cannot read .*none.txt: No such file"):
         read_text(tmp_path / "none.txt")

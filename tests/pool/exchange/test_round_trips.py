@@ -223,3 +223,34 @@ def test_nan_and_pickled_arrays_are_refused(store: FeatureStore, tmp_path: Path)
     with pytest.raises(HeatpoolError, match="Object arrays cannot be loaded"):
         import_npz(tmp_path / "s.npz", tmp_path / "t.zarr")
     assert not (tmp_path / "t.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("label", 2**40, "expected int32 in label, got 1099511627776 for clip 'clip_0000'"),
+        ("label", 1.7, "expected int32 in label, got 1.7 for clip"),
+        ("splits/xsub", 259, "expected uint8 in splits/xsub, got 259 for clip"),
+        ("splits/xsub", 1.5, "expected uint8 in splits/xsub, got 1.5 for clip"),
+        ("persons", 300, "expected uint8 in persons, got 300 for clip"),
+        ("frames", 2**40, "expected int32 in frames, got 1099511627776 for clip"),
+        ("clip_id", 1, "expected texts in clip_id, got int64"),
+        ("message", 1, "expected texts in message, got int64"),
+        ("pooled", np.nan, "clip 'clip_0000' .*: expected pooled to be finite"),
+    ],
+)
+def test_a_value_that_would_change_is_refused_and_names_its_clip(
+    store: FeatureStore, tmp_path: Path, name: str, value: float, message: str
+) -> None:
+    export_hdf5(store, tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        if name in ("clip_id", "message"):
+            values = np.arange(len(store))
+        else:
+            values = file[name][()].astype(np.result_type(value, file[name].dtype))
+            values.reshape(-1)[0] = value
+        del file[name]
+        file.create_dataset(name, data=values)
+    with pytest.raises(HeatpoolError, match=message):
+        import_hdf5(tmp_path / "s.h5", tmp_path / "t.zarr")
+    assert not (tmp_path / "t.zarr").exists()

@@ -19,6 +19,12 @@ OLD = {"numpy": ("2.3.0",), "opencv": ("4.14.0",)}
 NEW = {"numpy": ("2.4.6",), "opencv": ("5.0.0",)}
 
 
+@pytest.fixture
+def tmp_path(memory_folder: Path) -> Path:
+    """In memory: these tests flush hundreds of files."""
+    return memory_folder
+
+
 def write(writer: StoreWriter, shard: int, versions: dict[str, tuple[str, ...]]) -> None:
     clips = [make_clip(make_spec(), row) for row in writer.shard_rows(shard)]
     writer.write_shard(shard, [clip[0] for clip in clips], [clip[1] for clip in clips], versions=versions)
