@@ -119,7 +119,7 @@ def test_predict_refuses_another_pose_network_and_takes_another_detector(
     run = json.loads((out / "run.json").read_text())
     spec = {"config": FeatureStore.open(out).spec.config, "backbone": networks[1]}
     summary = {"extraction": {"spec": spec, "options": run["options"]}, "class_names": []}
-    options = PredictOptions(videos=tmp_path / "videos", device="cpu", threads=1, quiet=True)
+    options = PredictOptions(tmp_path, videos=tmp_path / "videos", device="cpu", threads=1, quiet=True)
 
     def plan() -> None:
         plan_extraction(options, summary, read_videos(tmp_path / "videos"), out=tmp_path / "new.zarr")
@@ -130,13 +130,14 @@ def test_predict_refuses_another_pose_network_and_takes_another_detector(
         plan()
     else:
         with pytest.raises(
-            HeatpoolError, match=r"as those of the run.*network\.settings\.hidden_act: 'gelu'"
+            HeatpoolError, match=r"the run.*network\.settings\.hidden_act: 'gelu'"
         ):
             plan()
 
 
 def test_what_an_earlier_build_did_not_record_is_not_compared() -> None:
-    new = {"config": {"dtype": "float32", NETWORK: {"detector_sha256": "ab", "crop": {"mean": 1, "new": 2}}}}
+    known = {"detector_sha256": "ab", "crop": {"mean": 1, "new": 2}}
+    new = {"config": {"dtype": "float32", NETWORK: known}}
     assert not find_difference({"config": {"dtype": "float32"}}, new)
     assert not find_difference({"config": {"dtype": "float32", NETWORK: {"crop": {"mean": 1}}}}, new)
     assert "crop.mean" in find_difference(
