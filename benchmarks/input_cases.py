@@ -1,7 +1,7 @@
 """Small files that programs of this field take wrongly, and how to tell what a build makes of each.
 
-A case runs the program on the file and says what is wrong with the outcome, "" if nothing is. It knows no code
-of the build: `tests/test_inputs.py` runs it in its own process, `python -m benchmarks.inputs` on any build.
+A case runs the program on the file and says what is wrong with the outcome, "" if nothing is. It knows no
+code of the build: `tests/test_inputs.py` runs it in its own process, `python -m benchmarks.inputs` by any.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from heatpool.extract.records import Detections, Frame
 from tests.fixtures.ideal_pose import MEAN, STD, IdealNetwork, Person, draw, make_persons
 from tests.fixtures.torchvision_shim import install
 
-__all__ = ["CASES", "Case", "golden_persons", "joints_of_heatpool", "joints_of_home"]
+__all__ = ["CASES", "Case", "Home", "golden_persons", "joints_of_heatpool", "joints_of_home"]
 
 Home = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Takes a frame (H, W, 3) uint8 RGB and a box (4,), returns joints (3, 2) in frame pixels."""
@@ -226,4 +226,4 @@ def joints_of_home(case: Case, path: Path, persons: Sequence[Person]) -> np.ndar
 
 def golden_persons() -> list[Person]:
     """Return those whose joints the golden file keeps: a few of all."""
-    return make_persons(12)
+    return make_persons(13)

@@ -63,15 +63,15 @@ def _write_golden(path: Path, folder: Path) -> None:
 def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--persons", type=int, help="about as many; default all")
+    parser.add_argument("--persons", type=int, help="at most as many; default all")
     parser.add_argument(
         "--golden", type=Path, help="write what the homes find in a few; all must be installed"
     )
     options = parser.parse_args()
     persons = make_persons(options.persons)
     print(
-        f"{len(persons)} persons of 50 to 1,000 px. Apart: largest and median distance of the joints, in pixels\n"
-        "of the frame, for Gaussian and for lopsided peaks. Off: their median distance from what was shown.\n"
+        f"{len(persons)} persons of 50 to 1,000 px. Apart: largest and median distance of the joints, in\n"
+        "pixels of the frame, for Gaussian and lopsided peaks. Off: median distance from what was shown.\n"
     )
     print("| home | version | what | joints | apart | | lopsided | | heatpool off | home off |")
     print("|---|---|---|---|---|---|---|---|---|---|")

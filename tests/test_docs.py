@@ -16,7 +16,7 @@ import yaml
 
 import heatpool
 from heatpool.extract.demo.dataset import DemoSpec, render_demo
-from heatpool.pipelines.cli import main
+from heatpool.pipelines.cli import main, read_command
 from heatpool.pipelines.command_table import COMMANDS
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
@@ -144,15 +144,24 @@ def test_links_lead_to_files(page: Path) -> None:
     assert not missing
 
 
+def commands_of(page: Path) -> list[str]:
+    """The lines `heatpool …` of fenced and indented blocks, without those with a gap (…) or <placeholder>."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", "")
+    fenced = "\n".join(re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+    lines = re.findall(r"^    (heatpool .*)$", text, re.MULTILINE)
+    lines += re.findall(r"^(heatpool .*)$", fenced, re.MULTILINE)
+    # What stands in a second column is said, not typed.
+    return [re.split(r"\s{3,}(?!--)", line)[0] for line in lines if not re.search(r"…|<\w", line)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_commands_named_in_the_pages_exist(page: Path) -> None:
-    """`heatpool word …` as code: in a line, an indented or a fenced block."""
-    text = page.read_text(encoding="utf-8")
-    fenced = "\n".join(re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
-    code = re.findall(r"(?:^    |`)heatpool ([a-z][a-z-]*)", text, re.MULTILINE)
-    code += re.findall(r"^heatpool ([a-z][a-z-]*)", fenced, re.MULTILINE)
-    words = {word for name in COMMANDS for word in name.split()[:1]}
-    assert set(code) <= words
+def test_commands_in_the_pages_are_understood(page: Path) -> None:
+    """Each with its options, and the commands named as code in a line."""
+    for command in commands_of(page):
+        _, *words = shlex.split(command, comments=True)
+        read_command(words)
+    named = re.findall(r"`heatpool ([a-z][a-z-]*)", page.read_text(encoding="utf-8"))
+    assert set(named) <= {word for name in COMMANDS for word in name.split()[:1]}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

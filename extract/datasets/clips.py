@@ -131,6 +131,8 @@ def window_name(name: str, start_s: float, end_s: float | None) -> str:
 
 def unique_ids(ids: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Return the ids; where several videos share one, their paths without suffix, or with it if need be."""
+    if len(set(ids)) == len(ids):  # there may be millions
+        return list(ids)
     for others in ([without_suffix(path) for path in paths], paths):
         videos: dict[str, set[str]] = defaultdict(set)
         for name, path in zip(ids, paths, strict=True):
@@ -151,8 +153,7 @@ def distinct_clips(
         windows: whether a clip is called by its window in any case; default: none is.
     """
     ids = [clip.clip_id for clip in clips]
-    if len(set(ids)) < len(ids):  # there may be millions
-        ids = unique_ids(ids, paths)
+    ids = unique_ids(ids, paths)
     times = Counter(ids)
     ids = [
         window_name(name, clip.start_s, clip.end_s)

@@ -63,12 +63,13 @@ def read_labels(first_lines: Mapping[str, str], source: str, *, classes: ClassNa
     nothing = dict.fromkeys(["", *(plain.keys() - given.keys())], (-1, ""))
     _say_minus_one(nothing, first_lines, source)
     words = [text for text, name in given.items() if not _NUMBER.fullmatch(name)]
-    if words and all(given[text].casefold() in _MISSING for text in words):
+    names = frozenset(classes.names if classes else ())
+    if words and all(given[text].casefold() in _MISSING - names for text in words):
         _log.warning("%s: %s stands for no label, as in %s", source, words[0], first_lines[words[0]])
         nothing |= dict.fromkeys(words, (-1, ""))
         given = {text: name for text, name in given.items() if name.casefold() not in _MISSING}
         words = []
-    _refuse_several(given, first_lines)
+    _refuse_several({text: name for text, name in given.items() if name not in names}, first_lines)
     if not words:
         values = {text: _whole(name, first_lines[text]) for text, name in given.items()}
         if classes is not None:

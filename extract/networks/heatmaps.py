@@ -112,8 +112,8 @@ def _at(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _smooth(heat: Tensor, *, sigma_cells: float, outside: Literal["zero", "mirror"]) -> Tensor:
     """Smooth maps (B, V, h, w) along both axes.
 
-    Beyond its edges a map is zero, and its peak stays as high, as in mmpose; or it is its own mirror image, as
-    in scipy's `gaussian_filter`.
+    Beyond its edges a map is zero, and its peak stays as high, as in mmpose; or its own mirror image, as in
+    scipy's `gaussian_filter`.
     """
     reach = torch.arange(-_RADIUS_CELLS, _RADIUS_CELLS + 1, device=heat.device)
     weights = torch.exp(-0.5 * (reach / sigma_cells).square())

@@ -71,7 +71,8 @@ class OnnxDetector:
         names: dict[int, str] = _told(file, "names", {})
         joint_values = math.prod(_told(file, "kpt_shape", [0]))
         found = self._run(np.zeros((1, 3, *self._network.input_hw_px), np.float32))
-        output = found[0] if len(found) == 1 else np.empty(0)  # two outputs are of another kind
+        is_one = len(found) == 1 and found[0].dtype == np.float32
+        output = found[0] if is_one else np.empty(0)  # two outputs, or one of 8 bits, are of another kind
         layout = _layout(output.shape, self._network.input_hw_px, len(names), joint_values)
         if layout is None or _is_normalised(output, layout):
             shapes = ", ".join(str(each.shape) for each in found) or "no output"

@@ -118,8 +118,8 @@ class OnnxInput:
             _log.info(f"the ONNX network is taken for the usual in what nothing tells: {', '.join(taken)}")
         if self.scale == "255" and self.mean is None and self.std is None:
             _log.warning(
-                "--onnx-scale is the unit of --onnx-mean and --onnx-std and changes nothing without them; for "
-                "pixels as they are, from 0 to 255, add --onnx-mean 0,0,0 --onnx-std 1,1,1"
+                "--onnx-scale is the unit of --onnx-mean and --onnx-std and changes nothing without them; "
+                "for pixels as they are, from 0 to 255, add --onnx-mean 0,0,0 --onnx-std 1,1,1"
             )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.derive.build import OnClips, Piece, copy_clips, new_store
+from heatpool.pool.disk.class_names import plain_name
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Status, StoreSpec
 from heatpool.pool.store.digests import store_digest
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _DERIVED = "derived_from"
+_SPLIT_NAMES = "split_names"
 _BOXES = "boxes_sha256"
 _FREE_TEXTS = ("licence", "citation", "source")
 _ALIKE = (
@@ -143,16 +145,27 @@ def refuse_other_networks(spec: StoreSpec, first: StoreSpec, *, names: tuple[str
 
 def _alike(spec: StoreSpec) -> dict[str, Any]:
     values = {name: getattr(spec, name) for name in _ALIKE}
-    config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES)}
+    config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES, _SPLIT_NAMES)}
     return values | {"config": config, "edges": spec.graph.edges}
 
 
 def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:
-    """The configuration of the first store; with a list of hashes where boxes came from several files."""
+    """The configuration of the first store; with a list of hashes where boxes came from several files.
+
+    Of what files called their splits (PYSKL), all protocols stay, each as its first store has it.
+    """
     config = dict(specs[0].config)
+    called = {key: names for spec in specs[::-1] for key, names in _split_names(spec).items()}
+    if called:
+        config[_SPLIT_NAMES] = called
     found: list[Any] = [spec.config.get(_BOXES, "") for spec in specs]
     hashes = _in_order([each] if isinstance(each, str) else each for each in found)
     return config if len(hashes) < 2 else {**config, _BOXES: list(hashes)}
+
+
+def _split_names(spec: StoreSpec) -> Mapping[str, Any]:
+    names = spec.config.get(_SPLIT_NAMES)
+    return names if isinstance(names, Mapping) else {}
 
 
 def _derived(spec: StoreSpec, origin: Mapping[str, Any]) -> dict[str, object]:
@@ -175,11 +188,12 @@ def join_clips(indices: Sequence[ClipIndex]) -> ClipIndex:
         raise HeatpoolError(
             f"cannot merge, {len(repeated)} clip ids are in several stores, for example {repeated[0]!r}"
         )
-    names = _in_order(index.class_names for index in indices)
+    called = _class_names(indices)
+    names = _in_order(called)
     number = {name: label for label, name in enumerate(names)}
     labels = [
-        np.array([*(number[name] for name in index.class_names), -1], np.int32)[index.label]
-        for index in indices
+        np.array([*(number[name] for name in own), -1], np.int32)[index.label]
+        for own, index in zip(called, indices, strict=True)
     ]
     columns = _in_order(index.columns for index in indices)
     splits = _in_order(index.splits for index in indices)
@@ -212,6 +226,17 @@ def _join_rules(indices: Sequence[ClipIndex]) -> dict[str, str]:
                 f"{column} in another"
             )
     return rules
+
+
+def _class_names(indices: Sequence[ClipIndex]) -> list[list[str]]:
+    """Class names of each index, those that differ in their form of Unicode alone as they come first."""
+    first: dict[str, str] = {}
+    named = []
+    for index in indices:
+        own = set(index.class_names)
+        kept = {name: first.setdefault(plain_name(name), name) for name in index.class_names}
+        named.append([name if kept[name] in own else kept[name] for name in index.class_names])
+    return named
 
 
 def _in_order(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:

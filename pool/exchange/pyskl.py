@@ -121,12 +121,11 @@ def import_pyskl(
         HeatpoolError: if a clip cannot be stored, or `out` exists.
     """
     skeleton = _skeleton(file)
-    config = {
-        "imported_from": "PYSKL pickle",
-        "arrays": ["keypoints"],
-        "keypoint_axes": _SPATIAL if file.spatial else "x y score",
-        "split_names": {protocol: dict(names) for protocol, names in file.table.names.items()},
-    }
+    config: dict[str, object] = {"imported_from": "PYSKL pickle", "arrays": ["keypoints"]}
+    if file.spatial:
+        config["keypoint_axes"] = _SPATIAL
+    if file.table.names:
+        config["split_names"] = {protocol: dict(names) for protocol, names in file.table.names.items()}
     spec = StoreSpec(
         persons=persons, steps=steps, joints=file.joints, channels=1,
         skeleton=skeleton.name, joint_names=skeleton.joint_names, edges=skeleton.edges,

@@ -81,6 +81,7 @@ def parse_splits(lists: Mapping[str, Sequence[str]], clip_names: Sequence[str], 
     for protocol, named in meant.items():
         if Split.VAL in named and Split.TEST not in named:
             named[Split.TEST] = named.pop(Split.VAL)
+            _log.info("%s: %s is test, on which PYSKL reports", source, named[Split.TEST])
         elif Split.VAL in named and set(lists[named[Split.VAL]]) == set(lists[named[Split.TEST]]):
             _log.warning(
                 "%s: %s and %s are the same clips, which are test",

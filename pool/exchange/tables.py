@@ -43,6 +43,8 @@ def store_description(store: FeatureStore) -> str:
     """Root attributes and class names as JSON."""
     skipped = ("columns", "splits")  # the names of the tables tell them
     attributes = {name: value for name, value in store.attributes.items() if name not in skipped}
+    if store.versions:  # of the journal too, which stays behind
+        attributes["versions"] = store.versions
     return json.dumps(
         {"attributes": attributes, "class_names": list(store.clips.class_names)}, ensure_ascii=False
     )

@@ -216,6 +216,11 @@ def test_a_list_of_classes_says_how_it_counts(
     assert bool(caplog.messages) is bool(said)
 
 
+def test_what_a_list_of_classes_names_is_a_name(tmp_path: Path) -> None:
+    manifest = of_table(write(tmp_path, "none", "a;b", "none"), ("a;b", "none"))
+    assert [clip.class_name for clip in manifest.clips] == ["none", "a;b", "none"]
+
+
 def test_classes_of_a_store_keep_their_order_and_form(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,6 +48,18 @@ def test_candidates_are_thinned_out_and_mapped_to_the_frame(tmp_path: Path) -> N
     assert found.scores.tolist() == pytest.approx([0.9, 0.5])
 
 
+def test_size_and_overlap_may_be_given(tmp_path: Path) -> None:
+    rows = [(32, 32, 20, 20, 0, 0.9), (35, 32, 20, 20, 0, 0.8)]  # they share 74 % of their area
+    network = constant_network(tmp_path / "yolo.onnx", {"output0": candidates(80, rows)})
+    for max_iou, count in ((None, 1), (0.8, 2), (0.5, 1)):
+        (found,) = OnnxDetector(network, max_iou=max_iou, image_hw_px=(64, 64)).detect([frame(64, 64)])
+        assert len(found) == count
+    with pytest.raises(
+        HeatpoolError, match=r"expected no --imgsz, or 64,64, for which yolo\.onnx is made, got 640,640"
+    ):
+        OnnxDetector(network, image_hw_px=(640, 640))
+
+
 def test_the_class_called_person_is_found_by_the_names_in_the_metadata(tmp_path: Path) -> None:
     rows = [(20, 20, 8, 8, 0, 0.9), (40, 40, 10, 10, 2, 0.8)]
     metadata = {"names": "{0: 'car', 1: 'dog', 2: 'Person'}"}

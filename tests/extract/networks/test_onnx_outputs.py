@@ -169,6 +169,18 @@ def need_an_operator_of_somebody(model: onnx.ModelProto) -> None:
     model.opset_import.append(helper.make_opsetid("mmdeploy", 1))
 
 
+def stay_in_training(model: onnx.ModelProto) -> None:
+    model.graph.node[-1].output[0] = "heat"
+    model.graph.node.append(helper.make_node("RandomNormalLike", ["heat"], ["noise"]))
+    model.graph.node.append(helper.make_node("Add", ["heat", "noise"], ["heatmaps"]))
+
+
+def give_bytes(model: onnx.ModelProto) -> None:
+    model.graph.node[-1].output[0] = "heat"
+    model.graph.node.append(helper.make_node("Cast", ["heat"], ["heatmaps"], to=TensorProto.UINT8))
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
+
+
 def lose_numbers(model: onnx.ModelProto) -> None:
     model.graph.node[-1].output[0] = "heat"
     model.graph.node.append(helper.make_node("Log", ["heat"], ["heatmaps"]))
@@ -188,6 +200,8 @@ def lose_numbers(model: onnx.ModelProto) -> None:
         (need_a_newer_runtime, "Unsupported model IR version: 99"),
         (need_a_newer_opset, "install a newer onnxruntime, or export it for an older opset"),
         (need_an_operator_of_somebody, "export it without operators of mmdeploy or of your own"),
+        (stay_in_training, "expected the same answer twice from pose.onnx, got two"),
+        (give_bytes, "got heatmaps (1, 17, 16, 12) of uint8"),
         (lose_numbers, "heatmaps gives values that are not finite"),
     ],
 )

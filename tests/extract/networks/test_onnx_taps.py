@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -87,6 +88,21 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "exact.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
     return path
+
+
+def test_what_onnxruntime_optimised_into_blocks_is_no_map(exact: Path, tmp_path: Path) -> None:
+    """Eight channels come as eight or sixteen in blocks, in a shape that says nothing of it."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "fast.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(exact, options, providers=["CPUExecutionProvider"])
+    nodes = onnx.load(tmp_path / "fast.onnx").graph.node
+    for node in nodes:
+        if node.op_type == "Conv" and node.domain == "com.microsoft.nchwc":
+            assert "is laid out in blocks" in refusal(tmp_path / "fast.onnx", node.output[0])
+    wanted = OnnxBackbone(exact, ("relu1",)).forward(crops()).maps[0]
+    found = OnnxBackbone(tmp_path / "fast.onnx", ("relu1",)).forward(crops()).maps[0]
+    torch.testing.assert_close(found, wanted)
 
 
 class Noise:

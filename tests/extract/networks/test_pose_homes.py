@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
-from benchmarks.pose_homes import CASES, Case, golden_persons, joints_of_heatpool
+from benchmarks import pose_parity
+from benchmarks.pose_homes import CASES, Case, Home, golden_persons, joints_of_heatpool
 from heatpool.extract.networks.onnx_input import OnnxInput
 from tests.fixtures.ideal_pose import IdealNetwork, Person, make_persons
 from tests.paths import ROOT
@@ -76,3 +77,25 @@ def test_persons_are_of_every_size_and_cross_the_borders() -> None:
     assert (widths / heights).max() > 2.5
     assert (boxes[:, :2] < 0).any()
     assert (boxes % 1 != 0).all(1).mean() > 0.9
+
+
+def test_the_table_has_a_row_a_home_and_names_what_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(network: IdealNetwork, path: Path) -> NoReturn:
+        raise ImportError("No module named 'elsewhere'")
+
+    def perfect(network: IdealNetwork, path: Path) -> Home:
+        (person,) = make_persons(1)
+        return lambda rgb, box: person.dots_xy_px
+
+    network = IdealNetwork(targets="udp", input_name="pixel_values")
+    cases = (Case("eyes", "torch", network, perfect), Case("nobody", "elsewhere", network, missing))
+    monkeypatch.setattr(pose_parity, "CASES", cases)
+    monkeypatch.setattr("sys.argv", ["pose_parity", "--persons", "1"])
+    assert pose_parity.main() == 0
+    *_, row, last = capsys.readouterr().out.splitlines()
+    _, home, _, what, joints, largest_px, *_ = (cell.strip() for cell in row.split("|"))
+    assert (home, what, joints) == ("torch", "eyes", "3")
+    assert float(largest_px) < LARGEST_PX
+    assert last == "elsewhere left out: No module named 'elsewhere'"

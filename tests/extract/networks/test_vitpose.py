@@ -6,12 +6,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.pose_homes import CASES, Case, golden_persons, joints_of_heatpool, joints_of_home
+from heatpool.extract.networks import transformers as networks_transformers
 from heatpool.extract.networks.crops import crop_affines, joints_to_frame
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.vitpose import VitPose
@@ -194,6 +196,17 @@ def test_the_digest_follows_the_weights(folder: Path, tmp_path: Path) -> None:
     assert VitPose(tmp_path).weights_sha256 != VitPose(folder).weights_sha256
 
 
+def test_shards_are_the_same_network(folder: Path, tmp_path: Path) -> None:
+    backbone = VitPose(folder)
+    backbone._model.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    assert VitPose(tmp_path).weights_sha256 == backbone.weights_sha256
+    next(tmp_path.glob("*.safetensors")).unlink()
+    with pytest.raises(HeatpoolError, match="expected a ViTPose model") as caught:
+        VitPose(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("tap", ["layer4", "stage3", ""])
 def test_an_unknown_layer_is_named(folder: Path, tap: str) -> None:
     with pytest.raises(HeatpoolError, match="expected --tap out of last, layer1, layer2, layer3"):
@@ -207,7 +220,23 @@ def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_torchvision_that_does_not_match_is_explained(folder: Path) -> None:
+def test_a_torchvision_that_does_not_match_is_explained(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_module(name: str) -> None:
+        """Fail as transformers 5.23 does beside a torchvision that is built for another torch."""
+        try:
+            raise RuntimeError("operator torchvision::nms does not exist")
+        except RuntimeError as error:
+            raise ModuleNotFoundError("Could not import module 'image_processing_vitpose'.") from error
+
+    monkeypatch.setattr(networks_transformers, "importlib", SimpleNamespace(import_module=import_module))
+    with pytest.raises(HeatpoolError, match="torchvision does not match torch"):
+        VitPose(folder)
+
+
+@pytest.mark.slow
+def test_a_real_torchvision_that_does_not_match_is_explained(folder: Path) -> None:
     code = f"from heatpool.extract.networks.vitpose import VitPose; VitPose({str(folder)!r}); print('loaded')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode == 0:

@@ -163,6 +163,20 @@ def test_boxes_joints_and_scores_are_those_of_ultralytics_own_predict(checkpoint
         assert max(seen.scores.max(), seen.joint_scores.max()) < 1e-4
 
 
+def test_size_and_overlap_that_are_given_are_those_of_predict(tmp_path: Path) -> None:
+    """A rectangle is filled as `imgsz=(height, width)` is; sides that are no multiples of the stride grow."""
+    checkpoint = random_network(HEADS[0], tmp_path / "pose.pt", raised=-1, **NARROW)
+    image = frame(height=97, width=131).rgb
+    found = []
+    for image_px, max_iou in (((64, 160), 0.9), ((70, 100), 0.5), (96, 0.1)):
+        seen = compare(checkpoint, [image], image_px=image_px, max_iou=max_iou)
+        found.append(len(seen.scores))
+        assert seen.unmatched == 0
+        assert max(seen.joints_px.max(), seen.boxes_px.max()) < rounding_px()
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 2 * found[2] > 5
+
+
 def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predict(tmp_path: Path) -> None:
     narrow = {"scales": {"n": [0.33, 0.0625, 128]}}
     path = random_network("yolov8n-pose-p6.yaml", tmp_path / "p6.pt", raised=0.5, **narrow)

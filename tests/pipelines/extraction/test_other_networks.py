@@ -99,7 +99,7 @@ def test_resume_append_and_merge_refuse_another_network(
     attempts = (
         lambda: extract(first, out, "--resume"),
         lambda: extract(tmp_path / "second", out, "--append"),
-        lambda: main(["merge", str(out), str(tmp_path / "y.zarr"), str(tmp_path / "z.zarr")]),
+        lambda: main(["archive", "merge", str(out), f"{tmp_path}/y.zarr", "--out", f"{tmp_path}/z.zarr"]),
     )
     for attempt in attempts:
         assert attempt() == 1

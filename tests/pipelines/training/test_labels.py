@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -75,10 +76,9 @@ def test_without_a_val_split_some_of_train_is_val_for_good(
 def test_without_a_test_split_val_is_tested_on_and_the_report_says_so(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = [
-        f"{row}.mp4,{'up' if rising(row) else 'down'},,{'val' if row >= 24 else 'train'}"
-        for row in range(CLIPS)
-    ]
+    up, down = 'up, "high"', "<b>caf\u00e9</b>"  # names come back as they went
+    quoted = {True: '"up, ""high"""', False: down}
+    lines = [f"{row}.mp4,{quoted[rising(row)]},,{'val' if row >= 24 else 'train'}" for row in range(CLIPS)]
     manifest, run = write(tmp_path / "new.csv", lines), tmp_path / "run"
     both = ("--streams", "pooled_joint,keypoints_joint", *FAST[:2], *FAST[4:])
     assert train(store, run, "--manifest", str(manifest), *both) == 0
@@ -89,7 +89,12 @@ def test_without_a_test_split_val_is_tested_on_and_the_report_says_so(
     for text in (said, (run / "log.txt").read_text(), report):
         assert note in text
         assert few in text
-    assert len(load_scores(run / "scores_test.npz")) == 12
+    scores = load_scores(run / "scores_test.npz")
+    assert (len(scores), scores.class_names) == (12, (down, up))
+    with (run / "confusion_test.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.reader(file))[1:] == [down, up]
+    assert down not in report
+    assert "&lt;b&gt;caf\u00e9&lt;/b&gt;" in report
     fusion = json.loads((run / "fusion.json").read_text())
     assert fusion == {"weights": {"pooled_joint": 0.5, "keypoints_joint": 0.5}, "fitted_on": ""}
 

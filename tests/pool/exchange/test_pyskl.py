@@ -13,7 +13,8 @@ from heatpool.pool.disk.class_names import ClassNames
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
 from heatpool.pool.exchange.pyskl_file import read_pyskl
-from heatpool.pool.records import Split, Status
+from heatpool.pool.exchange.pyskl_splits import name_splits
+from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.skeleton import NTU25_SKELETON
 from heatpool.pool.store.reader import FeatureStore
 from tests.pool.store.store_cases import make_store
@@ -36,12 +37,10 @@ def write(path: Path, annotations: list[dict], **split: list[str]) -> Path:
     return path
 
 
-def take(
-    path: Path, out: Path, *, class_names: tuple[str, ...] = (), val: float = 0.0, **options
-) -> FeatureStore:
+def take(path: Path, out: Path, *, class_names: tuple[str, ...] = (), **options) -> FeatureStore:
     """Import a file as the command does, and open the store."""
     file = read_pyskl(path)
-    index = index_pyskl(file, classes=ClassNames(class_names) if class_names else None, val_fraction=val)
+    index = index_pyskl(file, classes=ClassNames(class_names) if class_names else None)
     import_pyskl(file, out, index=index, **options)
     return FeatureStore.open(out)
 
@@ -125,15 +124,14 @@ def test_what_goes_out_is_what_pyskl_reads(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_splits_come_back_by_the_names_they_had(tmp_path: Path, lists: dict[str, tuple[str, ...]]) -> None:
-    """UCF101's train1 is split1, NTU's xsub_val is xsub's test; val that is carved is train again."""
+    """UCF101's train1 is split1, NTU's xsub_val is xsub's test."""
     names = [f"v_{row}" for row in range(24)]
     clips = [annotation(name, label=row % 2) for row, name in enumerate(names)]
     splits = {name: names[at::3] for of_one in lists.values() for at, name in enumerate(of_one)}
-    store = take(write(tmp_path / "x.pkl", clips, **splits), tmp_path / "s.zarr", val=0.25, steps=4)
+    store = take(write(tmp_path / "x.pkl", clips, **splits), tmp_path / "s.zarr", steps=4)
     for protocol, of_one in lists.items():
-        counts = [int((store.clips.split(protocol) == split).sum()) for split in (1, 2, 3)]
-        assert sum(counts) == 8 * len(of_one)
-        assert min(counts) > 0, "val is taken out of train where there is none"
+        counts = [int((store.clips.split(protocol) == split).sum()) for split in Split if split]
+        assert counts == ([8, 0, 8] if len(of_one) == 2 else [8, 8, 8])
     export_pyskl(store, tmp_path / "y.pkl")
     back = pickle.loads((tmp_path / "y.pkl").read_bytes())
     assert {name: sorted(of_split) for name, of_split in back["split"].items()} == {
@@ -141,14 +139,23 @@ def test_splits_come_back_by_the_names_they_had(tmp_path: Path, lists: dict[str,
     }
 
 
-def test_whole_subjects_become_val_where_names_tell_them(tmp_path: Path) -> None:
-    clips = [annotation(f"S001C001P{person:03}R00{part}A001") for person in (1, 2, 3, 4) for part in (1, 2)]
+def test_names_of_a_known_data_set_tell_who_it_is(tmp_path: Path) -> None:
+    clips = [annotation(f"S001C00{camera}P004R002A001") for camera in (1, 2)]
     names = [clip["frame_dir"] for clip in clips]
-    path = write(tmp_path / "x.pkl", clips, xsub_train=names[:6], xsub_val=names[6:])
-    store = take(path, tmp_path / "s.zarr", val=0.3, steps=4)
-    val = np.flatnonzero(store.clips.split("xsub") == Split.VAL)
-    assert len(val) == 2
-    assert len({name[8:12] for name in store.clips.clip_ids(val)}) == 1
+    index = index_pyskl(
+        read_pyskl(write(tmp_path / "x.pkl", clips, xsub_train=names[:1], xsub_val=names[1:]))
+    )
+    assert index.columns["subject"] == ("4", "4")
+    assert index.columns["camera"] == ("1", "2")
+
+
+def test_val_that_was_taken_out_of_train_is_train_again(tmp_path: Path) -> None:
+    index = ClipIndex(
+        ("a", "b", "c"), ("", "", ""), np.zeros(3, np.int32), ("x",), splits={"xsub": np.uint8([1, 2, 3])}
+    )
+    names = {"xsub": {"train": "xsub_train", "test": "xsub_val"}}
+    assert name_splits(index, names) == {"xsub_train": ["a", "b"], "xsub_val": ["c"]}
+    assert name_splits(index, {}) == {"xsub_train": ["a"], "xsub_val": ["b"], "xsub_test": ["c"]}
 
 
 def spatial(name: str, joints: int = 25, **changes) -> dict:
