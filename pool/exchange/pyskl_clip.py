@@ -19,6 +19,7 @@ _MOST_SCORE = 1.01  # a third coordinate up to here is a score; half precision r
 _LEAST_PIXELS, _MOST_UNBOUNDED_SCORE = 50, 20
 _NOTHING = 1e-5  # of coordinates: as in PYSKL, nobody is there
 _MOST_VALUES = 1 << 28  # of a clip that a compact layout unfolds to
+_ELSEWHERE = ("raw_file", "filename", "frame_inds", "box_score")  # of annotations without keypoints
 _LAYOUT = "(M, T, V, 2), or 3, with M persons, T frames, V joints"
 
 
@@ -132,7 +133,7 @@ def _name(entry: Mapping[Any, Any]) -> str:
 def _keypoints(entry: Mapping[Any, Any]) -> np.ndarray:
     key = next((key for key in ("keypoint", "kp", "keypoints") if entry.get(key) is not None), None)
     if key is None:
-        elsewhere = next((key for key in ("raw_file", "filename") if key in entry), None)
+        elsewhere = next((key for key in _ELSEWHERE if key in entry), None)
         if elsewhere:
             raise ValueError(
                 f"it is a list of clips whose keypoints lie in other files, as of Kinetics ({elsewhere} "

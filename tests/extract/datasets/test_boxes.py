@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from heatpool.extract.datasets.boxes import GivenBoxes, read_boxes
 from heatpool.pool.errors import HeatpoolError
+from tests.paths import ROOT
 
 HEADER = "path,frame,x1,y1,x2,y2,score\n"
 
@@ -180,3 +182,11 @@ def test_pieces_of_a_long_table_come_together(tmp_path: Path, monkeypatch: pytes
     for boxes in given.clips:
         assert boxes.frames.tolist() == boxes.boxes_xyxy_px[:, 0].tolist() == list(range(10))
     assert given.wrong[0].endswith("the first in line 22")
+
+
+def test_the_table_of_boxes_md_is_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs/boxes.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^```csv\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    given = read(tmp_path, table, "walk.mp4")
+    assert boxes_of(given)[0] == [0, 12.5, 30, 80, 110, 0.92]
+    assert (len(given.clips[0]), given.wrong, given.notes) == (3, (), ())

@@ -302,6 +302,7 @@ def test_the_best_of_very_many_persons_stay(tmp_path: Path) -> None:
         ({"label": [0, 1]}, "clip 'a': expected one label"),
         ({"frame_dir": None}, "expected annotations with a frame_dir, got one with 'frame_dir, label"),
         ({"keypoint": None, "raw_file": "k/a.pkl"}, "lie in other files, as of Kinetics .*'k/a.pkl'"),
+        ({"keypoint": None, "box_score": [1.0]}, "lie in other files, as of Kinetics"),
         ({"keypoint": None}, "expected a keypoint, got 'frame_dir, label"),
         ({"frame_inds": np.array([0, 1, 2, 9]), "keypoint": np.zeros((4, 17, 3)), "keypoint_score": None},
          "expected frame_inds from 0 to 3, got 0 to 9"),
