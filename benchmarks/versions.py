@@ -55,9 +55,9 @@ class Change:
     joint: float
 
     @classmethod
-    def of(cls, before: FeatureStore, after: FeatureStore, row: int) -> Change | None:
+    def of(cls, before: FeatureStore, after: FeatureStore, number: int) -> Change | None:
         """Compare a clip of two stores where both saw the same persons; None if one lacks it."""
-        first, second = (store.read([row], ("pooled", "mask")) for store in (before, after))
+        first, second = (store.read([number], ("pooled", "mask")) for store in (before, after))
         seen = first["mask"] & second["mask"]
         if not seen.any():
             return None
@@ -107,24 +107,22 @@ def extract(python: Path, videos: Path, out: Path, *, network: str, threads: int
     return FeatureStore.open(out)
 
 
-def rows(package: str, before: FeatureStore, after: FeatureStore | str, *, network: str) -> list[str]:
-    """Return a row of the table for each clip."""
-    start = f"| {package} | {network}"
+def row(package: str, before: FeatureStore, after: FeatureStore | str, *, network: str) -> str:
+    """Return the row of the table, with a cell for each clip."""
     if isinstance(after, str):
-        return [f"{start} | | does not run: {after[:120]} | |"]
-    lines = []
-    for row, (clip, result) in enumerate(
-        zip(after.clips.index.clip_id, after.results(np.arange(len(after))), strict=True)
-    ):
-        change = Change.of(before, after, row)
-        figures = f"{change.clip:.2%} | {change.joint:.2%}" if change else f"{result.reason[:120]} | "
-        lines.append(f"{start} | {clip} | {figures} |")
-    return lines
+        return f"| {package} | {network} | does not run: {after[:200]} |"
+    results = after.results(np.arange(len(after)))
+    cells = [
+        f"{change.clip:.2%}, {change.joint:.1%}"
+        if (change := Change.of(before, after, at))
+        else result.reason
+        for at, result in enumerate(results)
+    ]
+    return f"| {package} | {network} | {' | '.join(cells)} |"
 
 
 def measure(packages: Sequence[str], networks: Sequence[str], videos: Path, *, threads: int) -> list[str]:
     """Return the lines of the table; what is done is said on stderr."""
-    table = ["| package | network | clip | pooled features | one joint at most |", "|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as scratch:
         now = {}
         for number, network in enumerate(networks):
@@ -133,13 +131,15 @@ def measure(packages: Sequence[str], networks: Sequence[str], videos: Path, *, t
             if isinstance(found, str):
                 raise SystemExit(f"{network}: {found}")
             now[network] = found
+        clips = found.clips.index.clip_id
+        table = [f"| package | network | {' | '.join(clips)} |", "|---" * (2 + len(clips)) + "|"]
         for package in packages:
             with tempfile.TemporaryDirectory() as folder:  # one environment at a time
                 python = make_environment(Path(folder, "env"), package)
                 for number, network in enumerate(networks):
                     out = Path(folder, f"{number}.zarr")
                     after = extract(python, videos, out, network=network, threads=threads)
-                    table += rows(package, now[network], after, network=_short(network))
+                    table.append(row(package, now[network], after, network=_short(network)))
                     print(table[-1], file=sys.stderr, flush=True)
     return table
 

@@ -52,8 +52,15 @@ class Split(IntEnum):
     TEST = 3
 
 
-def check_array(name: str, array: np.ndarray, shape: tuple[int | None, ...], dtype: type | np.dtype) -> None:
-    """Raise ValueError unless `array` has `dtype`, fits `shape` (None = any size) and is finite."""
+def check_array(
+    name: str,
+    array: np.ndarray,
+    shape: tuple[int | None, ...],
+    dtype: type | np.dtype,
+    *,
+    finite: bool = True,
+) -> None:
+    """Raise ValueError unless an array has `dtype`, fits `shape` (None = any size) and, if asked, is finite."""
     if not isinstance(array, np.ndarray):
         raise ValueError(f"expected {name} to be a numpy array, got {type(array).__name__}")
     if array.dtype != np.dtype(dtype):
@@ -64,7 +71,7 @@ def check_array(name: str, array: np.ndarray, shape: tuple[int | None, ...], dty
     if not fits:
         wanted = tuple("any" if size is None else size for size in shape)
         raise ValueError(f"expected {name} of shape {wanted}, got {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"expected {name} to be finite, got NaN or infinity")
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
 from heatpool.extract.networks.onnx_file import OnnxFile, read_onnx
 from heatpool.extract.networks.onnx_network import OnnxNetwork
-from heatpool.extract.networks.person_classes import find_persons
+from heatpool.extract.networks.person_classes import find_person_classes
 from heatpool.extract.networks.ultralytics import MAX_IOU, pick_persons
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError, shorten
@@ -85,7 +85,7 @@ class OnnxDetector:
         self._layout: Layout = layout
         self._max_iou = max_iou or (_FASTESTDET_IOU if layout == "fastestdet" else MAX_IOU)
         self._classes = len(names) or output.shape[1] - (5 if layout == "fastestdet" else 4)
-        self._persons = find_persons(names, file.name).numbers
+        self._persons = find_person_classes(names, file.name).numbers
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Run the network on frames, one by one: exports are made for one image."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
-from heatpool.extract.networks.person_classes import find_persons
+from heatpool.extract.networks.person_classes import find_person_classes
 from heatpool.extract.records import Frame
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError, shorten
@@ -75,6 +75,11 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
     places = (Path(weights), Path(SETTINGS["weights_dir"], weights))
     official = Path(weights).name in GITHUB_ASSETS_NAMES or str(weights).startswith(("http://", "https://"))
     present = [place for place in places if place.is_file()]
+    if places[0].is_dir():
+        raise HeatpoolError(
+            f"expected an ultralytics checkpoint, cannot load {weights}: it is a folder, as of an export for "
+            "OpenVINO; give the checkpoint itself, or as --detector its export to ONNX"
+        )
     if not official and not present:  # ultralytics would ask GitHub for it
         raise HeatpoolError(
             f"expected an ultralytics checkpoint, cannot load {weights}: there is no such file, and it is "
@@ -266,7 +271,7 @@ def _describe(model: Any, image_px: int, digest: str, weights: str | Path) -> Lo
     named = dict(told.items() if isinstance(told, dict) else enumerate(told))  # a list in early checkpoints
     names = {int(number): str(name) for number, name in named.items()}
     shape = getattr(model, "kpt_shape", None) or getattr(model.model[-1], "kpt_shape", None)
-    persons = find_persons(names, str(weights), has_joints=bool(shape))
+    persons = find_person_classes(names, str(weights), has_joints=bool(shape))
     skeleton = None
     if shape:
         joints = getattr(model, "kpt_names", None) or {}

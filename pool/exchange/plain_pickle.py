@@ -46,17 +46,24 @@ def load_plain_pickle(path: str | Path) -> Any:
 
 
 def plain_array(value: Any) -> np.ndarray:
-    """An array of a loaded pickle, or the array that a plain list or number makes.
+    """An array of a loaded pickle, or the array that a list of arrays, a plain list or number makes.
 
     Raises:
         ValueError: if it is not made of numbers or texts alone.
     """
-    if isinstance(value, _Array):
-        return value.array
-    array = np.asarray(value)
+    try:
+        array = np.asarray(_unwrapped(value))
+    except RecursionError:  # a list may hold itself
+        raise ValueError("expected numbers, got lists without end") from None
     if array.dtype.kind not in "biufU":
         raise ValueError(f"expected numbers, got {type(value).__name__}")
     return array
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, list | tuple) and any(isinstance(each, _Array | list | tuple) for each in value):
+        return [_unwrapped(each) for each in value]
+    return value.array if isinstance(value, _Array) else value
 
 
 def dump_plain_pickle(value: Any, path: Path) -> None:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from heatpool.extract.networks.person_classes import PersonClasses, find_persons
+from heatpool.extract.networks.person_classes import PersonClasses, find_person_classes
 from heatpool.pool.errors import HeatpoolError
 
 
@@ -28,7 +28,7 @@ from heatpool.pool.errors import HeatpoolError
 def test_persons_are_found_by_name_whatever_the_number(
     names: dict[int, str], numbers: tuple[int, ...], are_persons: bool
 ) -> None:
-    assert find_persons(names, "net.pt") == PersonClasses(numbers, are_persons)
+    assert find_person_classes(names, "net.pt") == PersonClasses(numbers, are_persons)
 
 
 def test_a_detector_without_persons_is_refused_and_a_pose_network_is_for_others(
@@ -38,7 +38,7 @@ def test_a_detector_without_persons_is_refused_and_a_pose_network_is_for_others(
     with pytest.raises(
         HeatpoolError, match=r"expected a class 'person' in net\.pt, got cat, personal computer"
     ):
-        find_persons(names, "net.pt")
+        find_person_classes(names, "net.pt")
     with caplog.at_level(logging.INFO):
-        assert find_persons(names, "net.pt", has_joints=True) == PersonClasses((0, 1), False)
+        assert find_person_classes(names, "net.pt", has_joints=True) == PersonClasses((0, 1), False)
     assert "all of its classes count: cat, personal computer" in caplog.text

@@ -261,6 +261,22 @@ def test_a_clip_goes_through_the_engine(checkpoint: Path, make_video: VideoMaker
             assert outcome.features.pooled.shape == (2, 4, 17, backbone.channels)
 
 
+def test_a_map_that_overflows_fails_its_clip_and_no_other(
+    one_checkpoint: Path, make_video: VideoMaker
+) -> None:
+    backbone = build(one_checkpoint)
+
+    def overflow(module: object, inputs: object, output: torch.Tensor) -> None:
+        backbone._maps[backbone._layers[0]] = output.masked_fill(output == output.max(), torch.inf)
+
+    backbone._network.model.model[backbone._layers[0]].register_forward_hook(overflow)
+    frames = [np.random.default_rng(at).integers(0, 255, (96, 128, 3), dtype=np.uint8) for at in range(4)]
+    options = EngineOptions(persons=1, steps=4)
+    (outcome,) = extract_clips([ClipJob(0, make_video(frames))], options, estimator=OneStage(backbone))
+    assert outcome.result.status == Status.FAILED
+    assert "values that are not finite" in outcome.result.reason
+
+
 def test_an_unknown_level_is_named(one_checkpoint: Path) -> None:
     with pytest.raises(HeatpoolError, match="expected --tap out of p3, p4, p5, got p9"):
         build(one_checkpoint, taps=("p9",))
@@ -334,11 +350,13 @@ class Evil:
         return (print, ("this must never run",))
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "evil"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "evil"])
 def test_what_is_no_checkpoint_is_refused_and_never_run(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "model.pt"
+    if kind == "folder":
+        path.mkdir()
     if kind == "text":
         path.write_text("no checkpoint")
     if kind == "evil":
@@ -346,4 +364,5 @@ def test_what_is_no_checkpoint_is_refused_and_never_run(
     with pytest.raises(HeatpoolError, match="cannot load") as caught:
         load_ultralytics(path)
     assert "\n" not in str(caught.value)
+    assert ("it is a folder" in str(caught.value)) == (kind == "folder")
     assert "never run" not in capsys.readouterr().out

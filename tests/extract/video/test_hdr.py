@@ -106,7 +106,7 @@ def test_it_is_what_ffmpeg_converts_to(kind: str) -> None:
     graph.push(frame)
     theirs = graph.pull().to_ndarray(format="rgb24").astype(int)
     ours = to_sdr(frame.to_ndarray(format="rgb48le"), kind=kind)
-    shown = ((ours > 8) & (ours < 247)).all(2)  # FFmpeg bends colours that no standard display has; we cut them
+    shown = ((ours > 8) & (ours < 247)).all(2)  # FFmpeg bends colours that no standard display has
     off = np.abs(ours - theirs)[shown]
     assert shown.mean() > 0.3
     assert off.mean() < 1

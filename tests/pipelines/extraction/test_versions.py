@@ -17,7 +17,8 @@ import pytest
 from heatpool.extract.datasets.manifest import read_manifest
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.extraction import describe, worker
-from heatpool.pipelines.extraction.run import ExtractPlan, carry_out, prepare
+from heatpool.pipelines.extraction.plan import ExtractPlan
+from heatpool.pipelines.extraction.run import carry_out, prepare
 from heatpool.pipelines.extraction.versions import VersionWatch, versions_at_work
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.errors import HeatpoolError
