@@ -82,7 +82,9 @@ def fill_journal(path: Path) -> None:
     layout = StoreWriter.attach(path).layout
     for shard in StoreWriter.attach(path).pending_shards(check="journal"):
         results = [ClipResult(Status.FAILED)] * len(layout.rows(shard))
-        record = ShardRecord.of(layout, shard, files={}, results=results, code_version="benchmark", versions={})
+        record = ShardRecord.of(
+            layout, shard, files={}, results=results, code_version="benchmark", versions={}
+        )
         (path / record_key(shard)).write_bytes(record.to_bytes())
 
 

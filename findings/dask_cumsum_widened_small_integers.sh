@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dask before 2025.10: cumsum(dtype="uint8") of a lazy array, xarray's too, adds in 64 bits where the array is chunked or not:
+# dask before 2025.10: cumsum(dtype="uint8") of a lazy array, xarray's too, adds in 64 bits, in one chunk or in many:
 # the dtype of the result says uint8, its values do not wrap. Arithmetic modulo 256, as precision u1 has it, goes wrong
 # without a word. numpy's cumsum under xarray.apply_ufunc (docs/format.md) is right in all versions.
 # Adds 200 and 100 modulo 256 by an old and a new dask, and fails if they come to agree.

@@ -60,7 +60,7 @@ def check_array(
     *,
     finite: bool = True,
 ) -> None:
-    """Raise ValueError unless an array has `dtype`, fits `shape` (None = any size) and, if asked, is finite."""
+    """Raise ValueError unless an array is of `dtype`, of `shape` (None = any size) and, if asked, finite."""
     if not isinstance(array, np.ndarray):
         raise ValueError(f"expected {name} to be a numpy array, got {type(array).__name__}")
     if array.dtype != np.dtype(dtype):

@@ -47,8 +47,8 @@ class OnnxDetector:
         device: cpu or cuda device that runs it.
 
     Raises:
-        HeatpoolError: if onnxruntime is not installed, or the file is no such network, knows no person or is made
-            for another size.
+        HeatpoolError: if onnxruntime is not installed, or the file is no such network, knows no person or is
+            made for another size.
     """
 
     def __init__(

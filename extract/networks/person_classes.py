@@ -31,7 +31,9 @@ class PersonClasses:
     are_persons: bool
 
 
-def find_person_classes(names: Mapping[int, str], file_name: str, *, has_joints: bool = False) -> PersonClasses:
+def find_person_classes(
+    names: Mapping[int, str], file_name: str, *, has_joints: bool = False
+) -> PersonClasses:
     """Return which classes count as persons.
 
     That is every class called person, whatever its number and case; where none is, every one called people,

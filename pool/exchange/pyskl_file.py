@@ -138,8 +138,11 @@ def _is_vector(value: Any) -> bool:
 
 
 def _names(clips: Any) -> list[str]:
-    listed = list(clips) if isinstance(clips, set | frozenset | tuple) else clips
-    names: list[Any] = plain_array(listed).reshape(-1).tolist() if len(listed) else []
+    listed = list(clips) if isinstance(clips, set | frozenset | tuple | dict) else clips
+    try:
+        names: list[Any] = plain_array(listed).reshape(-1).tolist()
+    except ValueError:
+        names = [clips]
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"expected clip names in its splits, got {shorten(names)}")
     return names

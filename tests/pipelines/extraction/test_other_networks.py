@@ -129,9 +129,7 @@ def test_predict_refuses_another_pose_network_and_takes_another_detector(
     if change is change_detector:
         plan()
     else:
-        with pytest.raises(
-            HeatpoolError, match=r"the run.*network\.settings\.hidden_act: 'gelu'"
-        ):
+        with pytest.raises(HeatpoolError, match=r"the run.*network\.settings\.hidden_act: 'gelu'"):
             plan()
 
 

@@ -1,4 +1,4 @@
-"""Features by other versions of packages than those that a run was trained on: said, whatever command it is."""
+"""Features by other versions of packages than those that a run was trained on: each command says so."""
 
 from __future__ import annotations
 

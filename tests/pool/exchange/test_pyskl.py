@@ -141,12 +141,12 @@ def test_splits_come_back_by_the_names_they_had(tmp_path: Path, lists: dict[str,
 
 def test_names_of_a_known_data_set_tell_who_it_is(tmp_path: Path) -> None:
     clips = [annotation(f"S001C00{camera}P004R002A001") for camera in (1, 2)]
-    names = [clip["frame_dir"] for clip in clips]
-    index = index_pyskl(
-        read_pyskl(write(tmp_path / "x.pkl", clips, xsub_train=names[:1], xsub_val=names[1:]))
-    )
+    one, two = (clip["frame_dir"] for clip in clips)
+    splits = {"xsub_train": np.array([one]), "xsub_val": {two}, "xsub_test": ()}
+    index = index_pyskl(read_pyskl(write(tmp_path / "x.pkl", clips, **splits)))
     assert index.columns["subject"] == ("4", "4")
     assert index.columns["camera"] == ("1", "2")
+    assert index.splits["xsub"].tolist() == [Split.TRAIN, Split.VAL]
 
 
 def test_val_that_was_taken_out_of_train_is_train_again(tmp_path: Path) -> None:
