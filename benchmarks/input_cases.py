@@ -79,11 +79,13 @@ def _external_weights(trial: Trial) -> str:
     data = (trial.file.parent / decoy.name).read_bytes()
     shutil.copy(trial.file, changed)
     (changed / decoy.name).write_bytes(np.float32(2 * np.frombuffer(data, "f4")).tobytes())
-    for out, weights in (("a", trial.file), ("b", changed / trial.file.name)):
-        done = trial.extract(video, f"{out}.zarr", *_TAP, "--weights", weights)
-        if done.code:
-            return done.last
-        decoy.write_bytes(bytes(len(data)))  # in the working folder from the second run on
+    done = trial.extract_and_ask(video, *_TAP, "--weights", trial.file)
+    if done.code:
+        return done.last
+    decoy.write_bytes(bytes(len(data)))  # in the working folder, where nothing must be looked for
+    done = trial.extract(video, "b.zarr", *_TAP, "--weights", changed / trial.file.name)
+    if done.code:
+        return done.last
     one, other = trial.store("a.zarr"), trial.store("b.zarr")
     if one.spec.weights_sha256 == other.spec.weights_sha256:
         return "the same digest with other weights"

@@ -36,7 +36,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return Trial(tmp_path, folder, heatpool)
 
 
-# Checkpoints of other strides, joints and classes: `extract/networks/test_yolo_pose.py`, `test_person_classes.py`.
+# Checkpoints of other strides, joints and classes: `test_yolo_pose.py`, `test_person_classes.py`.
 @pytest.mark.parametrize("case", [case for case in CASES if not case.slow], ids=lambda case: case.file)
 def test_its_like_is_answered_rightly(
     case: Case, trial: Trial, tmp_path: Path, make_video: VideoMaker
