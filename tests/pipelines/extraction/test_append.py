@@ -128,8 +128,8 @@ def test_other_labels_of_clips_that_are_there_are_said(
     clips = FeatureStore.open(tmp_path / "x.zarr").clips
     assert [clips.class_names[label] for label in clips.label] == ["sit", "sit", "wave"]
     assert [line for line in caplog.messages if "another class or split" in line] == [
-        f"1 clips that {tmp_path / 'x.zarr'} has already are of another class or split in the manifest, such as "
-        "a: they stay as they are; heatpool relabel changes them"
+        f"1 clips that {tmp_path / 'x.zarr'} has already are of another class or split in the manifest, "
+        "such as a: they stay as they are; heatpool relabel changes them"
     ]
 
 
