@@ -23,8 +23,9 @@ import numpy as np
 
 from benchmarks.read_with import describe
 from heatpool.pool.exchange.hdf5 import export_hdf5
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 HERE = Path(__file__).parent

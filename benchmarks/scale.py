@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.memory import largest_resident_mb
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.journal import ShardRecord, record_key
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 SPEC = StoreSpec(2, 64, 17, 96, "hrnet-simcc", "stage4_branch1", "ab" * 32, {"detector": "yolo"})

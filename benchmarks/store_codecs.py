@@ -22,9 +22,10 @@ from typing import get_args
 import numpy as np
 from numcodecs import Blosc, Shuffle, Zstd
 
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Precision, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.quantise import quantise
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 ORDERS = {"T V C (as is)": (0, 1, 2), "T C V": (0, 2, 1), "V C T": (1, 2, 0), "C V T": (2, 1, 0)}

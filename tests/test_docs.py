@@ -120,16 +120,24 @@ def test_the_recipes_of_format_md_give_our_own_values(
 ) -> None:
     pytest.importorskip("xarray")
     full, small = (make_noise(tmp_path / name, each) for name, each in FORMAT_STORES.items())
-    own, _, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
+    own, with_xarray, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
     want = {store: np.asarray(store["pooled"]).view("u2") for store in (full, small)}
 
     def same(found: Any, expected: np.ndarray) -> bool:
         return found.dtype == np.float16 and np.array_equal(np.asarray(found).view("u2"), expected)
 
     assert same(own["pooled"], want[full][:8, 0])
+    assert own["batch"]["pooled"].shape == (2, 2, 4, 17, 5)
+    assert (own["shard_rows"].tolist(), own["few"].tolist()) == ([8, 9, 10], [1, 5])
+    np.testing.assert_array_equal(own["clip"].pooled, full["pooled"][0])
+    assert own["table"]["subject"][1] == "s1"
+    assert with_xarray["train"].sizes["clip"] == plain["train"].sizes["clip"] == 3
+    np.testing.assert_array_equal(with_xarray["noses"].values, np.asarray(full["keypoints"])[..., 0, :2])
+    assert with_xarray["seconds"].dims == ("clip", "step")
     assert same(plain["data"].pooled, want[full])
     assert plain["subjects"] == [name for name in full.clips.column("subject") if name]
     assert same(zarr_alone["first_shard"], want[full][:4])
+    assert zarr_alone["names"] == ["wave", "sit down", "stand up"]
     assert lazy["pooled"].dims == ("clip", "person", "step", "joint", "channel")
     assert lazy["pooled"].chunks is not None
     assert same(lazy["pooled"], want[small])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from heatpool.classify.scores.scores import ScoreKind, check_finite, check_unique
-from heatpool.pool.disk.class_names import read_text
+from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.exchange.plain_pickle import load_plain_pickle, plain_array
 
@@ -68,6 +68,8 @@ def read_pickled_scores(path: Path) -> RawScores:
         HeatpoolError: if the file holds anything else, or the scores do not fit together.
     """
     content = load_plain_pickle(path)
+    if isinstance(content, dict) and "annotations" in content:
+        raise HeatpoolError(f"{path}: expected scores, got annotations of PYSKL, which archive import reads")
     if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
         raise HeatpoolError(f"{path}: expected a dict from clip name to scores, got {_what(content)}")
     try:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from heatpool.extract.datasets.clips import COLUMNS, NUMBERS, Clip, distinct_clips, label_clips, make_clip
-from heatpool.extract.datasets.delimited import open_table
+from heatpool.extract.datasets.delimited import open_table, show_header
+from heatpool.extract.datasets.facts import Facts, read_facts
 from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder
 from heatpool.extract.datasets.manifest import Manifest, read_disjoint, refuse_twins
 from heatpool.extract.datasets.media import FoundVideo, Media
 from heatpool.extract.datasets.splits import holds_splits, read_splits
-from heatpool.pool.disk.class_names import one_form
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
@@ -135,6 +135,7 @@ def list_rows(
     for row in rows:
         first.setdefault(row.values.get("label", ""), row.where)
     labels = read_labels(first, source, classes=folder.classes)
+    facts = read_facts({name: {row.values.get(name, "") for row in rows} for name in FIRST_COLUMNS}, source)
     clips, absent, videos, own, places = [], [], [], [], []
     for row in rows:
         listed = row.values["path"]
@@ -145,7 +146,7 @@ def list_rows(
             absent.append(listed)
             continue
         videos.append(video.name)
-        clips.append(_clip(row, video, labels, folder.fps))
+        clips.append(_clip(row, video, labels, facts, folder.fps))
         own.append(row.values.get("clip_id", ""))
         places.append(row.where)
     if not clips:
@@ -166,8 +167,8 @@ def list_rows(
     return Listing(manifest, (*folder.excluded, *unnamed)).excluding(absent, NO_SUCH_VIDEO)
 
 
-def _clip(row: ClipRow, video: FoundVideo, labels: Labels, fps: float) -> Clip:
-    own = {name: one_form(row.values.get(name, "")) for name in FIRST_COLUMNS}
+def _clip(row: ClipRow, video: FoundVideo, labels: Labels, facts: Facts, fps: float) -> Clip:
+    own = {name: facts[name][row.values.get(name, "")] for name in FIRST_COLUMNS}
     named = {**row.values, "clip_id": row.values.get("clip_id") or video.clip_id}
     clip = make_clip(named, video.path, own, row.splits, row.where, labels)
     if video.pictures and not (clip.fps or fps):
@@ -187,7 +188,7 @@ def _mapping(columns: Mapping[str, str], header: Sequence[str], path: Path) -> d
     if absent or "path" not in names:
         wanted = absent[0] if absent else "path"
         raise HeatpoolError(
-            f"expected a column {wanted!r} in {path}, got {', '.join(header) or 'an empty file'}; "
+            f"expected a column {wanted!r} in {path}, got {show_header(header)}; "
             "--columns path=NAME,label=NAME,… says which is which"
         )
     return names

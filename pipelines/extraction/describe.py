@@ -17,8 +17,8 @@ from heatpool.extract.rgb.networks import ImageEmbedder
 from heatpool.pipelines.extraction.versions import versions_at_work
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.disk.files import hash_file
-from heatpool.pool.records import RgbSpec, StoreSpec
 from heatpool.pool.store.resume import NETWORK
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 
 __all__ = ["describe_store"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from heatpool.extract.datasets.boxes import GivenBoxes
 from heatpool.pipelines.extraction.shards import Networks, ShardWork
-from heatpool.pool.records import StoreSpec
+from heatpool.pool.store.spec import StoreSpec
 
 __all__ = ["ExtractPlan"]
 

@@ -17,7 +17,7 @@ from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.windows import cut_windows
 from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, read_given_boxes
-from heatpool.pipelines.extraction.boxes_report import report_boxes, report_table
+from heatpool.pipelines.extraction.boxes_report import report_boxes, report_sample, report_table
 from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.describe import describe_store
@@ -195,6 +195,7 @@ def carry_out(plan: ExtractPlan) -> Extraction:
     _log.info(plan.about)
     if plan.boxes:
         report_table(plan.boxes)
+        report_sample(plan.boxes, manifest)
     with writer:
         pending = _find_pending(plan, writer)
         write_run_file(out, options, videos_root=manifest.root)

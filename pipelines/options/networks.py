@@ -78,9 +78,9 @@ class OnnxOptions:
         onnx_alignment: where heatmap cell i of w lies in a crop of W pixels: corner = at i W / w (HRNet,
             SimplePose), centre = at (i + 1/2) W / w - 1/2, udp = at i (W - 1) / (w - 1), and crops are cut so
             too (ViTPose); else udp for what transformers exported and corner for the rest
-        onnx_refinement: where joints lie between these cells: none = nowhere (GluonCV), quarter = a quarter cell
-            to the higher neighbour (HRNet), dark = at the peak of a parabola (mmpose's *_dark), dark-udp (its
-            *_udp), dark-hf (transformers); else dark-hf or dark-udp with udp, and quarter
+        onnx_refinement: where joints lie between these cells: none = nowhere (GluonCV), quarter = a quarter
+            cell to the higher neighbour (HRNet), dark = at the peak of a parabola (mmpose's *_dark), dark-udp
+            (its *_udp), dark-hf (transformers); else dark-hf or dark-udp with udp, and quarter
         onnx_padding: boxes, grown to the crop's aspect, are enlarged by this factor; else 1.25
         onnx_size: height and width of the crop where the file leaves them open
     """

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from heatpool.pool.derive.build import OnClips, new_store
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import Precision, Status
+from heatpool.pool.records import Status
 from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.shard_writer import to_stored
+from heatpool.pool.store.spec import Precision
 
 __all__ = ["convert_store"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.derive.build import OnClips, Piece, copy_clips, new_store
-from heatpool.pool.disk.class_names import plain_name
+from heatpool.pool.disk.class_names import alike_names, plain_name
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, Status
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.resume import find_difference
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.versions import check_versions, join_versions
 
 __all__ = [
@@ -26,9 +29,13 @@ __all__ = [
     "merge_stores",
     "refuse_other_networks",
     "refuse_pending",
+    "say_alike_classes",
     "subset_store",
 ]
 
+_log = logging.getLogger(__name__)
+
+_UNNAMED = re.compile(r"class \d+")  # what numbers are called where nothing names them
 _DERIVED = "derived_from"
 _SPLIT_NAMES = "split_names"
 _BOXES = "boxes_sha256"
@@ -78,7 +85,9 @@ def merge_stores(
     config = _derived(first, {"merge": [store_digest(store.source) for store in stores]})
     spec = replace(first, config=config, versions=join_versions(*made.values()), **texts)
     everything = [(store, np.arange(len(store))) for store in stores]
-    index = join_clips([store.clips.index for store in stores])
+    indices = [store.clips.index for store in stores]
+    index = join_clips(indices)
+    say_alike_classes(indices)
     _copy_clips(everything, out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
 
 
@@ -237,6 +246,22 @@ def _class_names(indices: Sequence[ClipIndex]) -> list[list[str]]:
         kept = {name: first.setdefault(plain_name(name), name) for name in index.class_names}
         named.append([name if kept[name] in own else kept[name] for name in index.class_names])
     return named
+
+
+def say_alike_classes(indices: Sequence[ClipIndex]) -> None:
+    """Say which classes of different indices are written alike; who made one knows those of its own."""
+    own = [set(each) for each in _class_names(indices)]
+    for group in alike_names(chain.from_iterable(own)):
+        if not any(each.issuperset(group) for each in own):
+            shown = " and ".join(map(repr, group))
+            _log.warning("%s are classes of their own, as the stores write them (heatpool relabel)", shown)
+    numbered = [each for each in own if each and all(map(_UNNAMED.fullmatch, each))]
+    named = [each for each in own if each and each not in numbered]
+    if numbered and named:
+        _log.warning(
+            "%r of a store that names no class and %r of another are classes of their own (heatpool relabel)",
+            min(numbered[0]), min(named[0]),
+        )  # fmt: skip
 
 
 def _in_order(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from heatpool.pool.disk.text_files import kind_of_file
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["dump_plain_pickle", "load_plain_pickle", "plain_array"]
@@ -42,7 +43,11 @@ def load_plain_pickle(path: str | Path) -> Any:
             f"{path}: refused, this pickle wants {error}; only plain containers and numpy arrays are read"
         ) from error
     except Exception as error:  # a damaged pickle may raise anything at all
-        raise HeatpoolError(f"{path}: expected a pickle of plain data, got {type(error).__name__}") from error
+        with open(path, "rb") as file:
+            start = file.read(16)
+        kind = kind_of_file(start) if start else "an empty file"
+        got = f"a damaged one ({type(error).__name__})" if kind in ("", "a pickle") else kind
+        raise HeatpoolError(f"{path}: expected a pickle of plain data, got {got}") from error
 
 
 def plain_array(value: Any) -> np.ndarray:

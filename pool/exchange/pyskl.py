@@ -17,11 +17,12 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle
 from heatpool.pool.exchange.pyskl_file import PysklFile
 from heatpool.pool.exchange.pyskl_splits import name_splits
-from heatpool.pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.skeleton import NTU25_SKELETON, Skeleton, guess_skeleton
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision, StoreSpec
 
 __all__ = ["export_pyskl", "import_pyskl"]
 

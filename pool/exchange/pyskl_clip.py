@@ -98,6 +98,12 @@ class PysklEntry:
         most = _MOST_UNBOUNDED_SCORE if in_pixels else _MOST_SCORE
         return not 0 <= values[:, 2].min() <= values[:, 2].max() <= most
 
+    def reach_px(self) -> tuple[float, float]:
+        """Return the largest finite x and y of its joints."""
+        points = self.keypoint[..., :2].astype(np.float32).reshape(-1, 2)
+        x, y = points[np.isfinite(points).all(1)].max(0, initial=0).tolist()
+        return x, y
+
     def clip(self, *, spatial: bool, remarks: Counter[str]) -> PysklClip:
         """Return the clip; `remarks` counts what is no number, and scores beyond 1."""
         axes = 3 if spatial else 2
@@ -193,7 +199,7 @@ def _label(label: Any) -> str:
         return label
     values = plain_array(label).reshape(-1).tolist()
     if len(values) != 1 or isinstance(values[0], bool):
-        raise ValueError(f"expected one label, got {shorten(label)}")
+        raise ValueError(f"expected one label, got {shorten(values)}")
     return str(values[0])
 
 

@@ -33,7 +33,10 @@ _log = logging.getLogger(__name__)
 
 _DEFAULT_SIZE_PX = (1080, 1920)  # what PYSKL's PreNormalize2D takes where a clip has no img_shape
 _MOST_NORMALISED = 2.0  # coordinates of a whole file that reach no farther are no pixels
-_LOOKED_AT = 64  # clips whose coordinates tell their unit
+_LOOKED_AT = (
+    64  # clips whose coordinates tell their unit, and whether height and width are what they are called
+)
+_INSIDE, _OUTSIDE = 1.02, 1.1  # of a side: joints reach so far over the edge, and so far none does
 
 
 @dataclass(eq=False)
@@ -90,6 +93,9 @@ def read_pyskl(path: str | Path) -> PysklFile:
     _check(entries, source)
     spatial = any(entry.is_spatial for entry in entries)
     _check_unit(entries, source, spatial=spatial)
+    _check_sizes(entries, source, spatial=spatial)
+    if not lists:
+        _log.warning("%s: has no splits; heatpool relabel STORE MANIFEST gives the store some", source)
     table = parse_splits(listed, [entry.name for entry in entries], source)
     return PysklFile(source, entries, table, spatial)
 
@@ -110,8 +116,6 @@ def _content(content: Any, source: str) -> tuple[Sequence[Any], Mapping[Any, Any
         )
     if not annotations:
         raise HeatpoolError(f"{source}: expected annotations, got none")
-    if not lists:
-        _log.warning("%s: has no splits; heatpool relabel STORE MANIFEST gives the store some", source)
     return annotations, lists
 
 
@@ -134,7 +138,7 @@ def _is_vector(value: Any) -> bool:
         array = plain_array(value)
     except ValueError:
         return False
-    return array.dtype.kind == "f" and array.size == max(array.shape, default=0)
+    return array.dtype.kind == "f" and 0 < array.size == max(array.shape)
 
 
 def _names(clips: Any) -> list[str]:
@@ -184,3 +188,24 @@ def _check_unit(entries: Sequence[PysklEntry], source: str, *, spatial: bool) ->
         height, width = _DEFAULT_SIZE_PX
         what = f"{unsized} clips have no img_shape, and count as {width} x {height} pixels as in PYSKL"
         _log.warning("%s: %s", source, what)
+
+
+def _check_sizes(entries: Sequence[PysklEntry], source: str, *, spatial: bool) -> None:
+    """Refuse frame sizes (width, height): joints of most clips lie outside, those of all within it turned."""
+    looked = [entry for entry in entries[:_LOOKED_AT] if entry.size_px and len(set(entry.size_px)) > 1]
+    reaches = [entry.reach_px() for entry in looked]
+    if spatial or not looked:
+        return
+    outside = []
+    for entry, (x, y) in zip(looked, reaches, strict=True):
+        height, width = entry.size_px or _DEFAULT_SIZE_PX
+        if x > height * _INSIDE or y > width * _INSIDE:
+            return
+        if x > width * _OUTSIDE or y > height * _OUTSIDE:
+            outside.append((entry, x, y))
+    if 2 * len(outside) > len(looked):
+        entry, x, y = outside[0]
+        raise HeatpoolError(
+            f"{source}: clip {shorten(entry.name)}: expected img_shape (height, width), got {entry.size_px}, "
+            f"but joints reach to x = {x:.0f}, y = {y:.0f}: it seems to be (width, height); turn it round"
+        )

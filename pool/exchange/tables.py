@@ -16,21 +16,13 @@ import numpy as np
 
 from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.store.attributes import FORMAT, VERSION, layout_from_attributes, spec_from_attributes
 from heatpool.pool.store.layout import RESULT_DTYPES, Layout
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision, StoreSpec
 
-__all__ = [
-    "RESULT_NAMES",
-    "Description",
-    "index_tables",
-    "read_description",
-    "restore_store",
-    "store_description",
-]
-
-RESULT_NAMES = (*RESULT_DTYPES, "message")
+__all__ = ["Description", "index_tables", "read_description", "restore_store", "store_description"]
 
 _DTYPES = {**RESULT_DTYPES, "fps": "f8"}  # the journal keeps the rate in double precision
 

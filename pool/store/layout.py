@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec, ZstdCodec
 
-from heatpool.pool.records import Precision, RgbSpec, StoreSpec
+from heatpool.pool.store.spec import Precision, RgbSpec, StoreSpec
 
 __all__ = [
     "FEATURE_NAMES",

@@ -103,7 +103,7 @@ def check_versions(makers: Mapping[str, Versions], *, backbone: str, mixed: bool
     """
     unknown = [name for name, versions in makers.items() if not versions]
     if unknown and len(makers) > 1:
-        _log.info("%s: records no versions of packages, so they are not compared", unknown[0])
+        _log.info("%s records no versions of packages, so they are not compared", unknown[0])
         return
     joined = join_versions(*makers.values())
     shared = [name for name in joined if all(name in versions for versions in makers.values())]

@@ -101,6 +101,26 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     )
 
 
+def test_a_score_may_be_rounded_up(tmp_path: Path) -> None:
+    assert boxes_of(read(tmp_path, f"{HEADER}a.mp4,0,1,2,30,40,1.0000001\n"))[0][-1] == 1
+
+
+def test_a_video_whose_boxes_are_all_too_weak_is_wrong(tmp_path: Path) -> None:
+    given = read(tmp_path, f"{HEADER}{ROW}b.mp4,0,1,2,30,40,0.1\n", "a.mp4", "b.mp4", min_score=0.25)
+    assert given.wrong == (
+        "boxes.csv: every box of 1 video, such as b.mp4, is below --min-score 0.25: none is left",
+    )
+
+
+def test_names_of_classes_count_before_their_numbers(tmp_path: Path) -> None:
+    """As YOLOv5 writes its tables; other tables may have names of other things."""
+    header = "path,frame,xmin,ymin,xmax,ymax,confidence,class,name\n"
+    given = read(tmp_path, f"{header}a.mp4,0,1,2,30,40,1,0,person\na.mp4,0,1,2,3,4,1,16,dog\n")
+    assert (len(given.clips[0]), given.wrong) == (1, ())
+    given = read(tmp_path, f"{header.replace('class', 'id')}a.mp4,0,1,2,30,40,1,0,ada\n")
+    assert given.notes == ("boxes.csv: not read: id, name; who is who is found by tracking",)
+
+
 def test_columns_that_are_there_or_not_are_said(tmp_path: Path) -> None:
     text = "path,frame,x1,y1,x2,y2,class_id,track_id\na.mp4,0,1,2,30,40,0,7\na.mp4,0,2,2,30,40,2,8\n"
     given = read(tmp_path, text)
@@ -134,7 +154,7 @@ def test_a_video_is_found_by_what_the_table_calls_it(
     given = read(tmp_path, f"{HEADER}{name},0,1,2,30,40,1\n", *videos)
     assert [len(boxes) for boxes in given.clips] == [int(at == clip) for at in range(len(videos))]
     if (tmp_path / name).resolve() not in {(tmp_path / video).resolve() for video in (videos[clip],)}:
-        assert name == "a.mp4" or f"1 videos go by other names there: {name} for " in given.notes[0]
+        assert name == "a.mp4" or f"1 video goes by other names there: {name} for " in given.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +164,11 @@ def test_a_video_is_found_by_what_the_table_calls_it(
         (f"{HEADER}a.mp4,0,-0.1,-1,1,1.02,1\n", "got none beyond 1.02 for a.mp4"),
         (f"{HEADER}a.mp4,0,100,200,30,40,0.9\n", "1 of 1 boxes, the first in line 2; if they are x, y, w"),
         ("path,frame,x,y,w,h\na.mp4,0,1,2,30,40\n", "x and y are a corner or the centre"),
+        ("path,frame,x_center,y_center,width,height\n", "a centre is no corner; name the corners"),
+        ("1,1,10,20,30,40,0.9,-1,-1,-1\n", "must name the columns.: lines of MOT, without a video"),
+        ("0 0.5 0.5 0.2 0.6 0.9\n", "lines of YOLO, without frames and in fractions of the picture"),
+        ('{"images": [], "annotations": []}', "boxes.csv is JSON"),
+        (HEADER.replace(",", " "), "between columns: commas, semicolons or tabs"),
         (f"{HEADER}a.mp4,0,1,2,30,40,87\n", "a score from 0 to 1, got '87' in line 2 of boxes.csv"),
         (f"{HEADER}a.mp4,0,1,2,30,40,-1\n", "a score from 0 to 1, got '-1'"),
         (f"{HEADER}a.mp4,-1,1,2,30,40,1\n", "a frame number, from 0, got '-1' in line 2"),

@@ -49,16 +49,16 @@ class OneBox(nn.Module):
 
 def test_network_boxes_come_back_in_frame_pixels() -> None:
     network = OneBox()
-    detector = UltralyticsDetector(network, image_px=80)
-    found = detector.detect([frame(height=90, width=160), frame(height=90, width=160)])
+    detector = UltralyticsDetector(network, image_px=90)  # not a multiple of the stride: 96
+    found = detector.detect([frame(height=108, width=192), frame(height=108, width=192)])
     assert network.seen.shape == (2, 3, 64, 96)
-    for each in found:  # centre (28, 29) minus padding (8, 9), twice as large: (40, 40), size 40
-        assert each.boxes_xyxy_px.tolist() == [[20, 20, 60, 60]]
+    for each in found:  # centre (28, 29) minus padding (0, 5), twice as large: (56, 48), size 40
+        assert each.boxes_xyxy_px.tolist() == [[36, 28, 76, 68]]
         assert each.scores.tolist() == pytest.approx([0.8])
 
 
 def test_frames_of_different_sizes_keep_their_order() -> None:
-    detector = UltralyticsDetector(OneBox(), image_px=80)
-    frames = [frame(height=90, width=160), frame(height=45, width=80), frame(height=90, width=160)]
+    detector = UltralyticsDetector(OneBox(), image_px=96)
+    frames = [frame(height=108, width=192), frame(height=54, width=96), frame(height=108, width=192)]
     widths = [each.boxes_xyxy_px[0, 2] - each.boxes_xyxy_px[0, 0] for each in detector.detect(frames)]
     assert widths == [40, 20, 40]

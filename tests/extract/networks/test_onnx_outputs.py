@@ -13,17 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_input import OnnxInput
-from heatpool.pool.errors import HeatpoolError
-from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network, with_tap
+from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network, refusal, with_tap
 
 Change = Callable[[onnx.ModelProto], None]
-
-
-def refusal(path: Path, tap: str = "map") -> str:
-    with pytest.raises(HeatpoolError) as caught:
-        OnnxBackbone(path, (tap,))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from heatpool.extract.networks.onnx import OnnxBackbone
-from heatpool.pool.errors import HeatpoolError
-from tests.fixtures.onnx_networks import changed, heatmap_network
-
-
-def refusal(path: Path, tap: str) -> str:
-    with pytest.raises(HeatpoolError) as caught:
-        OnnxBackbone(path, (tap,))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+from tests.fixtures.onnx_networks import changed, heatmap_network, refusal
 
 
 @pytest.mark.parametrize(

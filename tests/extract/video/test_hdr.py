@@ -52,11 +52,15 @@ def hdr_frame(kind: str, *, matrix: int = BT2020) -> VideoFrame:
     return frame
 
 
-def make(path: Path, kind: str, *, matrix: int = BT2020) -> Path:
+_UNTOLD = ":colorprim=unknown:transfer=unknown:colormatrix=unknown"
+
+
+def make(path: Path, kind: str, *, matrix: int = BT2020, stream_tags: bool = True) -> Path:
+    """Write a video that is tagged by its container and, with `stream_tags`, within the stream, too."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx265", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
-        stream.options = {"x265-params": "log-level=none:pools=none:lossless=1"}
+        stream.options = {"x265-params": "log-level=none:pools=none:lossless=1" + _UNTOLD * (not stream_tags)}
         codec = stream.codec_context
         codec.colorspace, codec.color_primaries, codec.color_range = matrix, BT2020, LIMITED
         codec.color_trc = TRANSFER[kind]
@@ -83,6 +87,18 @@ def test_a_video_of_high_dynamic_range_is_read_as_a_standard_one(tmp_path: Path,
     # A file that does not say its matrix has that of the standard, BT.2020's.
     np.testing.assert_array_equal(first_picture(make(tmp_path / "b.mp4", kind, matrix=UNSPECIFIED)), wanted)
     assert check_videos({path: 0.0}, workers=1)[path].hdr == kind
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_tags_of_the_container_count_where_the_stream_has_none(tmp_path: Path, suffix: str) -> None:
+    path = make(tmp_path / f"a.{suffix}", "pq", stream_tags=False)
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).color_trc == UNSPECIFIED
+    wanted = first_picture(make(tmp_path / "b.mp4", "pq"))
+    np.testing.assert_array_equal(first_picture(path), wanted)
+    frame = next(read_stream(str(path)))[1]
+    np.testing.assert_array_equal(as_rgb(frame, like=frame), wanted)
+    assert check_videos({path: 0.0}, workers=1)[path].hdr == "pq"
 
 
 def test_a_frame_keeps_its_transfer_function_when_it_is_scaled() -> None:

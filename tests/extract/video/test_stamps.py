@@ -87,6 +87,14 @@ def test_a_clock_that_is_set_anew_goes_on(make_video: VideoMaker, ahead_s: tuple
     assert gap_s.max() < 0.2
 
 
+def test_stamps_below_0_of_an_ogg_file_are_no_years(make_video: VideoMaker) -> None:
+    """`-ss … -c copy` writes such for what comes before the cut; they are read as huge ones."""
+    source = make_video(gray_frames(60), "whole.ogv", codec="libvpx", options={"b": "2M"})
+    path = remux(source, "cut.ogv", later(-0.5), avoid_negative_ts="disabled")
+    assert_good(path, list(range(60)))
+    np.testing.assert_allclose(probe(path).times_s, np.arange(60) / 25, atol=1e-3)
+
+
 def test_a_clock_that_runs_over_is_no_break(make_video: VideoMaker) -> None:
     source = make_video(gray_frames(60), "whole.ts", x264=REORDERED)
     path = remux(source, "over.ts", later(2**33 / 90_000 - 1), mpegts_copyts="1")

@@ -24,6 +24,7 @@ from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker
 from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network
+from tests.fixtures.small_weights import NARROW_YOLO
 from tests.fixtures.torchvision_shim import install
 
 
@@ -50,8 +51,7 @@ def videos(make_video: VideoMaker, tmp_path: Path) -> Path:
 
 
 def test_yolo_pose(videos: Path, tmp_path: Path) -> None:
-    narrow = {"scales": {"n": [0.33, 0.125, 256]}}
-    path = random_network("yolo11n-pose.yaml", tmp_path / "pose.pt", raised=1, image_px=128, **narrow)
+    path = random_network("yolo11n-pose.yaml", tmp_path / "pose.pt", raised=1, image_px=128, **NARROW_YOLO)
     weights = ["--weights", path, "--person-selection", "first"]
     store = extract(tmp_path, "--backend", "yolo-pose", *weights, "--tap", "p3,p4")
     assert (store.spec.backbone, store.spec.tap, store.spec.channels) == ("yolo-pose", "p3+p4", 32 + 32)

@@ -57,6 +57,8 @@ def test_boxes_that_do_not_fit_are_counted_and_end_their_clips_with_a_reason(
         f"boxes.csv: 3 boxes are of frames that the video does not have: 02.mp4 3 of 3; {nothing}",
     ]
     assert [line for line in warned if line.startswith("boxes.csv")] == [*table, *table, *fits]
+    before = [line for line in warned if line.startswith("looked at 3 of 3 videos before the run: ")]
+    assert [line.partition("run: ")[2] for line in before] == [fits[0], fits[2]]
     manifest = read_videos(videos)
     sizes = {clip.path: VideoSize(128, 96, 10) for clip in manifest.clips}
     found = check_networks(ExtractOptions(boxes=options.boxes), manifest, sizes=sizes)

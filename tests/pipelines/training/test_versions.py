@@ -48,7 +48,7 @@ def test_new_videos_by_other_versions(
     with patch.object(describe, "versions_at_work", by_opencv_4):
         assert main(command) == 0
     (line,) = warned(caplog)
-    assert f"opencv {cv2.__version__} (trained on), 4.14.0 (now)" in line
+    assert f"opencv {cv2.__version__} (the run), 4.14.0 (now)" in line
 
 
 def test_another_store(brightness_run: Path, mixed_store: Path, caplog: pytest.LogCaptureFixture) -> None:

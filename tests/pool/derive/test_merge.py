@@ -10,6 +10,7 @@ from heatpool.pool.derive.merge import (
     join_config,
     merge_stores,
     refuse_other_networks,
+    say_alike_classes,
     subset_store,
 )
 from heatpool.pool.errors import HeatpoolError
@@ -60,14 +61,26 @@ def test_a_merged_store_holds_every_clip_as_stored(tmp_path: Path, precision: st
         np.testing.assert_array_equal(values[11:], b.read_stored(np.arange(5))[name])
 
 
+def index(clip: str, *names: str) -> ClipIndex:
+    """A clip of each class."""
+    labels = np.arange(len(names), dtype=np.int32)
+    ids = tuple(f"{clip} {name}" for name in names)
+    return ClipIndex(clip_id=ids, path=ids, label=labels, class_names=names)
+
+
+def test_classes_of_stores_that_are_written_alike_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    say_alike_classes([index("a", "Run", "sit"), index("b", "run", "sit")])
+    say_alike_classes([index("a", "Run", "run"), index("b", "run")])  # who made a was told when it was made
+    say_alike_classes([index("a", "class 0", "class 1"), index("b", "class 2"), index("c", "run", "sit")])
+    tail = "classes of their own"
+    assert [line.partition(tail)[0] for line in caplog.messages] == [
+        "'Run' and 'run' are ",
+        "'class 0' of a store that names no class and 'run' of another are ",
+    ]
+
+
 def test_class_names_are_equal_in_whatever_form_of_unicode() -> None:
     """Stores of older builds keep the names of folders as macOS wrote them."""
-
-    def index(clip: str, *names: str) -> ClipIndex:
-        labels = np.arange(len(names), dtype=np.int32)
-        ids = tuple(f"{clip} {name}" for name in names)
-        return ClipIndex(clip_id=ids, path=ids, label=labels, class_names=names)
-
     joined = join_clips([index("a", "sit", "cafe\u0301"), index("b", "caf\u00e9", "sit", "run")])
     assert joined.class_names == ("sit", "cafe\u0301", "run")
     assert joined.label.tolist() == [0, 1, 1, 0, 2]

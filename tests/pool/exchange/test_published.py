@@ -124,7 +124,15 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    [(2, 64, 17, 8), (64, 2, 8, 17), (64, 17, 2, 8), (8, 64, 17, 2), (64, 300, 17, 8), (25, 64, 2, 3)],
+    [
+        (2, 64, 17, 8),
+        (64, 2, 8, 17),
+        (64, 17, 2, 8),
+        (8, 64, 17, 2),
+        (64, 300, 17, 8),
+        (25, 64, 2, 3),
+        (96, 64, 17, 2),
+    ],
 )
 def test_axes_in_another_order_are_refused_with_both_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     folder = write_folder(tmp_path / "npy", a=np.ones(shape, np.float32))

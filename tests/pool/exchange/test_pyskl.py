@@ -120,6 +120,7 @@ def test_what_goes_out_is_what_pyskl_reads(tmp_path: Path) -> None:
             "split1": ("train1", "test1"), "split2": ("train2", "test2"), "split": ("train", "val"),
             "split_01": ("split_01_training", "split_01_validation"),
         },
+        {"split_1": ("split 1/train", "split 1/val"), "pr_f": ("prüf_train", "prüf_val")},
         {"split": ("train", "test"), "gym": ("gym.train", "gym.val", "gym.test")},
     ],
 )  # fmt: skip
@@ -137,6 +138,17 @@ def test_splits_come_back_by_the_names_they_had(tmp_path: Path, lists: dict[str,
     assert {name: sorted(of_split) for name, of_split in back["split"].items()} == {
         name: sorted(of_split) for name, of_split in splits.items()
     }
+
+
+def test_names_are_equal_in_whatever_form_of_unicode(tmp_path: Path) -> None:
+    clips = [annotation("cafe\u0301"), annotation("b")]
+    store = take(
+        write(tmp_path / "x.pkl", clips, train=["caf\u00e9"], val=["b"]), tmp_path / "s.zarr", steps=4
+    )
+    assert store.clips.split("split").tolist() == [Split.TRAIN, Split.TEST]
+    export_pyskl(store, tmp_path / "y.pkl")
+    back = pickle.loads((tmp_path / "y.pkl").read_bytes())
+    assert back["annotations"][0]["frame_dir"] == "cafe\u0301"
 
 
 def test_names_of_a_known_data_set_tell_who_it_is(tmp_path: Path) -> None:
@@ -264,7 +276,7 @@ def test_what_is_missing_or_no_number_is_counted(tmp_path: Path, caplog: pytest.
     assert [record.getMessage().removeprefix(f"{path}: ") for record in caplog.records] == [
         "1 clips have no img_shape, and count as 1920 x 1080 pixels as in PYSKL",
         "split 'all' is left out: it says neither train, val nor test",
-        "1 names of its splits have no annotation, such as 'gone' of train",
+        "1 name of its splits without annotation, such as 'gone' of train",
         "1 of 2 clips have no label",
         "4 joints are no finite numbers and count as not found",
         "1 scores are outside 0 to 1 and count as the nearer one",

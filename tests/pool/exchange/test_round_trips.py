@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
 from heatpool.pool.exchange.npz import export_npz, import_npz
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 from tests.pool.store.store_cases import make_spec, make_store
 

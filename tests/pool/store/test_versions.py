@@ -110,7 +110,7 @@ def test_what_is_known_to_move_features_is_refused_or_warned_of(caplog: pytest.L
         ({**NEW, "opencv": ("5.1.0-dev",)}, "onnx", "not known to move features: opencv 5.1.0-dev"),
         ({**NEW, "opencv": ("4.14.0",)}, "yolo-pose", "not known to move features: opencv 4.14.0"),
         ({**NEW, "transformers": ("5.0",)}, "onnx", ""),  # one of them alone has it
-        ({}, "onnx", "a.zarr: records no versions of packages"),
+        ({}, "onnx", "a.zarr records no versions of packages"),
     ],
 )
 def test_other_differences_are_a_line(
