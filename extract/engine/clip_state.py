@@ -150,6 +150,13 @@ class ClipState:
         return Outcome(features, result)
 
     def _why_nobody(self) -> str:
+        """Say what was found and dropped, or why nobody was found."""
+        counts = [len(each) for each in self.detections()]
+        if found := sum(counts):
+            return (
+                f"no person kept: {found} detection{'s' * (found > 1)} in {np.count_nonzero(counts)} of "
+                f"{len(counts)} read frames dropped, as nobody is found twice"
+            )
         notes = Counter(each.note for each in self.detections() if each.note)
         return ": ".join(["no person detected in any frame", *(note for note, _ in notes.most_common(1))])
 
