@@ -1,9 +1,9 @@
-"""What this build, and an older one, make of small files that are easily taken wrongly: right answer met or not.
+"""What this build, and an older one, make of small files that are easily taken wrongly.
 
 Usage: python -m benchmarks.inputs [--inputs ../shared/inputs] [--old CLONE] [--only xvid,pyskl]
 
-Prints a Markdown table. Each command is a process of its own. `--old` is a clone of an earlier commit; it runs
-by this environment's packages.
+Prints a Markdown table: exit codes of doctor and of the command, and whether the right answer is met. Each
+command is a process. `--old` is a clone of an earlier commit; it runs with the packages of this one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.input_cases import CASES, Case, Done, Trial
+from benchmarks.input_cases import CASES
+from benchmarks.input_trials import Case, Done, Trial
 
 HERE = Path(__file__).parents[1]
 
@@ -50,14 +51,17 @@ def main() -> int:
     parser.add_argument("--only", default="", help="beginnings of names with commas; default all")
     options = parser.parse_args()
     builds = [HERE, *([options.old.resolve()] if options.old else [])]
-    print("| file | right answer | doctor | extract, train | met |" + " old: doctor | extract, train | met |" * (len(builds) > 1))
+    head = " doctor | extract, train | right answer met |"
+    print("| file | right answer |" + head + head.replace("doctor", "old: doctor") * (len(builds) > 1))
     print("|---|---|" + "---|---|---|" * len(builds))
     unmet = 0
     for case in CASES:
         if case.file.startswith(tuple(options.only.split(","))):
-            found = [cells(case, (options.inputs / case.file).resolve(), clone) for clone in builds]
+            file = (options.inputs / case.file).resolve()
+            found = [cells(case, file, clone) for clone in builds]
             unmet += found[0][2] != "yes"
-            print(f"| {case.file} | {case.answer} | " + " | ".join(" | ".join(each) for each in found) + " |", flush=True)
+            says = " | ".join(" | ".join(each) for each in found)
+            print(f"| {case.file} | {case.answer} | {says} |", flush=True)
     return 1 if unmet else 0
 
 

@@ -36,8 +36,9 @@ from heatpool.classify.data.streams import make_stream
 from heatpool.classify.networks.graph import GRAPHS
 from heatpool.pool.exchange.hdf5 import export_hdf5
 from heatpool.pool.exchange.published import export_published
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 BATCH = 64

@@ -1,7 +1,7 @@
-"""Read a store with one reader and print what came: run by `benchmarks.readers` in that reader's own environment.
+"""Read a store with one reader and print what came: run by `benchmarks.readers` in an environment of its own.
 
-Usage: python read_with.py READER STORE. Imports nothing of heatpool. For each array one line of JSON: its name, and
-dtype, shape and SHA-256 of its values, or the error.
+Usage: python read_with.py READER STORE. Imports nothing of heatpool. For each array a line of JSON: its name,
+and dtype, shape and SHA-256 of its values, or the error.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def by_virtualizarr(store: Path) -> Reads:
     place = f"file://{store}/"
     virtual = open_virtual_dataset(
         url=f"file://{store}", registry=ObjectStoreRegistry({"file://": LocalStore()}), parser=ZarrParser()
-    )
+    ).vz.rename_paths(lambda path: path.replace("file:/", "file:///", 1))
     config = icechunk.RepositoryConfig.default()
     config.set_virtual_chunk_container(
         icechunk.VirtualChunkContainer(place, icechunk.local_filesystem_store(str(store)))

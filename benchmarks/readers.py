@@ -1,9 +1,8 @@
-"""Which programs read a store: each in an environment of its own, every array compared with our own reader's values.
+"""Which programs read a store: each in an environment of its own, every array compared with our own reader.
 
 Usage: python -m benchmarks.readers [--only xarray,tensorstore] [--environments .venv-readers]
 
-Prints a Markdown table (docs/format.md). Needs a package index, and npm for zarrita; environments are kept. `old` ones
-have the least versions that are known to read a store.
+Prints a Markdown table (docs/format.md). Needs a package index, and npm for zarrita; environments are kept.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ import numpy as np
 
 from benchmarks.read_with import describe
 from heatpool.pool.exchange.hdf5 import export_hdf5
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 HERE = Path(__file__).parent
@@ -72,8 +72,9 @@ def make_store(path: Path, precision: str) -> FeatureStore:
     """Write 11 clips of 17 joints with every kind of array; features go up and down and may be negative."""
     rng, clips = np.random.default_rng(0), 11
     spec = StoreSpec(
-        persons=2, steps=6, joints=17, channels=5, backbone="net", tap="t", weights_sha256="ab" * 32, map_mean=True,
-        rgb=RgbSpec("clip", 2, 3, 8, "ab" * 32), skeleton="coco17", precision=precision, config={}, licence="CC0",
+        persons=2, steps=6, joints=17, channels=5, skeleton="coco17", precision=precision, map_mean=True,
+        rgb=RgbSpec("clip", 2, 3, 8, "ab" * 32), backbone="net", tap="t", weights_sha256="ab" * 32, config={},
+        licence="CC0",
     )  # fmt: skip
     number = np.arange(clips)
     index = ClipIndex(
@@ -89,8 +90,9 @@ def make_store(path: Path, precision: str) -> FeatureStore:
         return rng.normal(0, 9, shape).astype(np.float16).astype(np.float32)
 
     features = ClipFeatures(
-        pooled=values(2, 6, 17, 5), keypoints=values(2, 6, 17, 3), boxes=values(2, 6, 4), mask=np.ones((2, 6), bool),
-        time_s=np.arange(6, dtype=np.float32) / 25, rgb=values(2, 3), map_mean=values(2, 6, 5),
+        pooled=values(2, 6, 17, 5), keypoints=values(2, 6, 17, 3), boxes=values(2, 6, 4),
+        mask=np.ones((2, 6), bool), time_s=np.arange(6, dtype=np.float32) / 25, rgb=values(2, 3),
+        map_mean=values(2, 6, 5),
     )  # fmt: skip
     result = ClipResult(Status.OK, 100, 29.97, 640, 480, 2)
     failed = (None, ClipResult(Status.FAILED, reason="no video"))
@@ -107,7 +109,7 @@ def make_store(path: Path, precision: str) -> FeatureStore:
 
 
 def own_values(store: FeatureStore) -> Arrays:
-    """Return what our own reader gives: stored arrays, index, and decoded features as a reader of HDF5 has them."""
+    """Return what our own reader gives: stored arrays, index arrays, decoded features."""
     group, rows = store.clips.group, range(len(store))
     values: dict[str, Any] = {name: group[name][:] for name in group.array_keys()}
     values |= store.read_stored(rows)

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.memory import largest_resident_mb
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.journal import ShardRecord, record_key
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 SPEC = StoreSpec(2, 64, 17, 96, "hrnet-simcc", "stage4_branch1", "ab" * 32, {"detector": "yolo"})
@@ -82,7 +83,9 @@ def fill_journal(path: Path) -> None:
     layout = StoreWriter.attach(path).layout
     for shard in StoreWriter.attach(path).pending_shards(check="journal"):
         results = [ClipResult(Status.FAILED)] * len(layout.rows(shard))
-        record = ShardRecord.of(layout, shard, files={}, results=results, code_version="benchmark", versions={})
+        record = ShardRecord.of(
+            layout, shard, files={}, results=results, code_version="benchmark", versions={}
+        )
         (path / record_key(shard)).write_bytes(record.to_bytes())
 
 

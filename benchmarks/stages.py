@@ -38,7 +38,8 @@ from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.video import readahead
 from heatpool.extract.video import reader as video
 from heatpool.pipelines.process.malloc import keep_heap
-from heatpool.pool.records import ClipIndex, StoreSpec
+from heatpool.pool.records import ClipIndex
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 STAGES = ("decode", "convert", "detect", "crop", "pose", "pool", "write")

@@ -22,9 +22,10 @@ import numpy as np
 from numcodecs import Blosc, Shuffle, Zstd
 
 from heatpool.pool.derive.convert import convert_store
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.quantise import quantise
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 PRECISIONS = ("f2", "u1", "error:1%", "error:2%", "error:5%", "float16:2%")

@@ -32,7 +32,8 @@ from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.interrupt import StopRequest
-from heatpool.pool.records import ClipResult, StoreSpec
+from heatpool.pool.records import ClipResult
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 _SHARDS_WITH_CLIPS = 1_000

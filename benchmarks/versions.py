@@ -1,13 +1,13 @@
 """How far pooled features move with the versions of the packages that make them: docs/versions.md.
 
-Usage: python -m benchmarks.versions [--packages av==16.1.0 …] [--networks "--backend …" …] [--page PAGE]
+Usage: python -m benchmarks.versions --videos a.mp4 … [--packages av==17.1.0 …] [--networks "--backend …" …]
+           [--page docs/versions.md]
 
 For each version a virtual environment is made in a temporary folder, one at a time: it sees the packages that
 run this benchmark, and in their place the one version. There `heatpool extract` runs over the same clips, and
 its features are held against those of the environment of this benchmark: ‖after − before‖ / ‖before‖ over all
-of a clip, and of the joint's vector at one step that moved most. Clips: a video as it is, and the same encoded
-anew and tagged BT.709, as most cameras and sites tag HD. Versions that setup.cfg excludes are run too, as far
-as they do.
+of a clip, and of the joint's vector at one step that moved most. Clips: videos as they are, and encoded anew
+and tagged BT.709, as most cameras and sites tag HD.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ from heatpool.pool.store.reader import FeatureStore
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
-    "opencv-python==4.10.0.84", "opencv-python==4.12.0.88", "opencv-python==4.14.0.94",
-    "av==16.1.0", "av==17.1.0", "ultralytics==8.4.142", "ultralytics==8.4.160",
+    "opencv-python==4.10.0.84", "opencv-python==4.14.0.94", "av==17.1.0", "ultralytics==8.4.160",
+    "onnxruntime==1.20.0",
 )  # fmt: skip
+"""The least that setup.cfg allows of what is in every feature, and the newest OpenCV before 5."""
+
 NETWORKS = ("--backend yolo-pose --weights yolo11n-pose.pt",)
-_TAGGED = "tagged BT.709"
 _SOME_CLIPS_FAILED = 3  # exit code of `heatpool extract`
 _SPECIFIED_BY_BT709 = 1  # H.273's number of these primaries and of this transfer
 
@@ -54,9 +55,9 @@ class Change:
     joint: float
 
     @classmethod
-    def of(cls, before: FeatureStore, after: FeatureStore, row: int) -> Change | None:
+    def of(cls, before: FeatureStore, after: FeatureStore, number: int) -> Change | None:
         """Compare a clip of two stores where both saw the same persons; None if one lacks it."""
-        first, second = (store.read([row], ("pooled", "mask")) for store in (before, after))
+        first, second = (store.read([number], ("pooled", "mask")) for store in (before, after))
         seen = first["mask"] & second["mask"]
         if not seen.any():
             return None
@@ -106,24 +107,22 @@ def extract(python: Path, videos: Path, out: Path, *, network: str, threads: int
     return FeatureStore.open(out)
 
 
-def rows(package: str, before: FeatureStore, after: FeatureStore | str, *, network: str) -> list[str]:
-    """Return a row of the table for each clip."""
-    start = f"| {package} | {network}"
+def row(package: str, before: FeatureStore, after: FeatureStore | str, *, network: str) -> str:
+    """Return the row of the table, with a cell for each clip."""
     if isinstance(after, str):
-        return [f"{start} | | does not run: {after[:120]} | |"]
-    lines = []
-    for row, (clip, result) in enumerate(
-        zip(after.clips.index.clip_id, after.results(np.arange(len(after))), strict=True)
-    ):
-        change = Change.of(before, after, row)
-        figures = f"{change.clip:.2%} | {change.joint:.2%}" if change else f"{result.reason[:120]} | "
-        lines.append(f"{start} | {clip} | {figures} |")
-    return lines
+        return f"| {package} | {network} | does not run: {after[:200]} |"
+    results = after.results(np.arange(len(after)))
+    cells = [
+        f"{change.clip:.2%}, {change.joint:.1%}"
+        if (change := Change.of(before, after, at))
+        else result.reason
+        for at, result in enumerate(results)
+    ]
+    return f"| {package} | {network} | {' | '.join(cells)} |"
 
 
 def measure(packages: Sequence[str], networks: Sequence[str], videos: Path, *, threads: int) -> list[str]:
     """Return the lines of the table; what is done is said on stderr."""
-    table = ["| package | network | clip | pooled features | one joint at most |", "|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as scratch:
         now = {}
         for number, network in enumerate(networks):
@@ -132,14 +131,16 @@ def measure(packages: Sequence[str], networks: Sequence[str], videos: Path, *, t
             if isinstance(found, str):
                 raise SystemExit(f"{network}: {found}")
             now[network] = found
+        clips = found.clips.index.clip_id
+        table = [f"| package | network | {' | '.join(clips)} |", "|---" * (2 + len(clips)) + "|"]
         for package in packages:
             with tempfile.TemporaryDirectory() as folder:  # one environment at a time
                 python = make_environment(Path(folder, "env"), package)
                 for number, network in enumerate(networks):
                     out = Path(folder, f"{number}.zarr")
                     after = extract(python, videos, out, network=network, threads=threads)
-                    table += rows(package, now[network], after, network=_short(network))
-                    print(*table[-2:], sep="\n", file=sys.stderr, flush=True)
+                    table.append(row(package, now[network], after, network=_short(network)))
+                    print(table[-1], file=sys.stderr, flush=True)
     return table
 
 
@@ -153,19 +154,18 @@ def _short(network: str) -> str:
 def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "--video", type=Path, default=Path("../shared/videos/ntu/S001C001P001R001A001_rgb.avi")
-    )
+    parser.add_argument("--videos", type=Path, nargs="+", required=True, help="with people")
     parser.add_argument("--packages", nargs="+", default=PACKAGES, help="name==version, each")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="options of heatpool extract, each")
-    parser.add_argument("--frames", type=int, default=60, help="of the video")
+    parser.add_argument("--frames", type=int, default=60, help="of each tagged one")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--page", type=Path, help="write the table into this page")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         videos = Path(folder)
-        (videos / f"as it is{options.video.suffix}").symlink_to(options.video.resolve())
-        encode_tagged(options.video, videos / f"{_TAGGED}.mkv", frames=options.frames)
+        for video in options.videos:
+            (videos / video.name).symlink_to(video.resolve())
+            encode_tagged(video, videos / f"{video.stem} tagged BT.709.mkv", frames=options.frames)
         table = "\n".join(measure(options.packages, options.networks, videos, threads=options.threads))
     print(table)
     if options.page is not None:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from heatpool.extract.networks.ultralytics import load_ultralytics
+from heatpool.extract.networks.ultralytics import MAX_IOU, load_ultralytics
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Frame, FramePersons
 from heatpool.extract.video.reader import iter_frames, probe
@@ -118,19 +118,26 @@ def _spread_one(layer: torch.nn.Module, inputs: object, output: torch.Tensor) ->
     layer.weight /= output.std()
 
 
-def compare(weights: Path, images: Sequence[np.ndarray], *, image_px: int | None = None) -> Differences:
+def compare(
+    weights: Path,
+    images: Sequence[np.ndarray],
+    *,
+    image_px: int | tuple[int, int] | None = None,
+    max_iou: float = MAX_IOU,
+) -> Differences:
     """Run a checkpoint on frames (H, W, 3) uint8 RGB through heatpool and through ultralytics.
 
     Args:
         weights: pose checkpoint.
         images: frames, each of any size.
-        image_px: longer side of the input; None for the checkpoint's own.
+        image_px: longer side of the input, or its height and width; None for the checkpoint's own.
+        max_iou: of two boxes that overlap more the weaker goes.
     """
     install()  # ultralytics' predictor imports torchvision, which many builds of torch do not come with
     from ultralytics import YOLO
 
     loaded = load_ultralytics(weights)
-    ours = YoloPose(loaded, image_px=image_px)
+    ours = YoloPose(loaded, image_px=image_px, max_iou=max_iou)
     theirs = YOLO(str(weights))
     size = {} if image_px is None else {"imgsz": image_px}
     parts: list[tuple[np.ndarray, ...]] = []
@@ -138,7 +145,7 @@ def compare(weights: Path, images: Sequence[np.ndarray], *, image_px: int | None
     for image in images:
         (people,) = ours.estimate([Frame(0, 0, 0.0, image)])
         (result,) = theirs.predict(
-            image[..., ::-1], classes=list(loaded.person_classes), verbose=False, **size
+            image[..., ::-1], classes=list(loaded.person_classes), iou=max_iou, verbose=False, **size
         )
         wanted = (
             result.boxes.xyxy.numpy(),

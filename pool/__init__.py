@@ -15,7 +15,7 @@ __all__, __getattr__, __dir__ = lazy_exports(
         "Skeleton": "skeleton",
         "Split": "records",
         "Status": "records",
-        "StoreSpec": "records",
+        "StoreSpec": "store.spec",
         "StoreWriter": "store.writer",
         "append_store": "derive.remake",
         "convert_store": "derive.convert",

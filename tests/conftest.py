@@ -27,8 +27,13 @@ os.environ["PIP_NO_INDEX"] = "1"
 VideoMaker = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
+torch.set_num_threads(1)  # more would wait for each other's cores, with a process a core
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A command that ran in this process leaves its own number."""
+    yield
     torch.set_num_threads(1)
 
 

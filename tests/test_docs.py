@@ -16,7 +16,7 @@ import yaml
 
 import heatpool
 from heatpool.extract.demo.dataset import DemoSpec, render_demo
-from heatpool.pipelines.cli import main
+from heatpool.pipelines.cli import main, read_command
 from heatpool.pipelines.command_table import COMMANDS
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
@@ -120,16 +120,24 @@ def test_the_recipes_of_format_md_give_our_own_values(
 ) -> None:
     pytest.importorskip("xarray")
     full, small = (make_noise(tmp_path / name, each) for name, each in FORMAT_STORES.items())
-    own, _, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
+    own, with_xarray, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
     want = {store: np.asarray(store["pooled"]).view("u2") for store in (full, small)}
 
     def same(found: Any, expected: np.ndarray) -> bool:
         return found.dtype == np.float16 and np.array_equal(np.asarray(found).view("u2"), expected)
 
     assert same(own["pooled"], want[full][:8, 0])
+    assert own["batch"]["pooled"].shape == (2, 2, 4, 17, 5)
+    assert (own["shard_rows"].tolist(), own["few"].tolist()) == ([8, 9, 10], [1, 5])
+    np.testing.assert_array_equal(own["clip"].pooled, full["pooled"][0])
+    assert own["table"]["subject"][1] == "s1"
+    assert with_xarray["train"].sizes["clip"] == plain["train"].sizes["clip"] == 3
+    np.testing.assert_array_equal(with_xarray["noses"].values, np.asarray(full["keypoints"])[..., 0, :2])
+    assert with_xarray["seconds"].dims == ("clip", "step")
     assert same(plain["data"].pooled, want[full])
     assert plain["subjects"] == [name for name in full.clips.column("subject") if name]
     assert same(zarr_alone["first_shard"], want[full][:4])
+    assert zarr_alone["names"] == ["wave", "sit down", "stand up"]
     assert lazy["pooled"].dims == ("clip", "person", "step", "joint", "channel")
     assert lazy["pooled"].chunks is not None
     assert same(lazy["pooled"], want[small])
@@ -144,15 +152,24 @@ def test_links_lead_to_files(page: Path) -> None:
     assert not missing
 
 
+def commands_of(page: Path) -> list[str]:
+    """The lines `heatpool …` of fenced and indented blocks, without those with a gap (…) or <placeholder>."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", "")
+    fenced = "\n".join(re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+    lines = re.findall(r"^    (heatpool .*)$", text, re.MULTILINE)
+    lines += re.findall(r"^(heatpool .*)$", fenced, re.MULTILINE)
+    # What stands in a second column is said, not typed.
+    return [re.split(r"\s{3,}(?!--)", line)[0] for line in lines if not re.search(r"…|<\w", line)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_commands_named_in_the_pages_exist(page: Path) -> None:
-    """`heatpool word …` as code: in a line, an indented or a fenced block."""
-    text = page.read_text(encoding="utf-8")
-    fenced = "\n".join(re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
-    code = re.findall(r"(?:^    |`)heatpool ([a-z][a-z-]*)", text, re.MULTILINE)
-    code += re.findall(r"^heatpool ([a-z][a-z-]*)", fenced, re.MULTILINE)
-    words = {word for name in COMMANDS for word in name.split()[:1]}
-    assert set(code) <= words
+def test_commands_in_the_pages_are_understood(page: Path) -> None:
+    """Each with its options, and the commands named as code in a line."""
+    for command in commands_of(page):
+        _, *words = shlex.split(command, comments=True)
+        read_command(words)
+    named = re.findall(r"`heatpool ([a-z][a-z-]*)", page.read_text(encoding="utf-8"))
+    assert set(named) <= {word for name in COMMANDS for word in name.split()[:1]}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

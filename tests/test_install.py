@@ -15,6 +15,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from benchmarks.source_tree import PACKAGES, Tree
 from tests.paths import ROOT
@@ -171,9 +172,19 @@ def test_what_is_imported_is_asked_for() -> None:
     }  # ultralytics' tracker needs lap; the other is imported by its name
 
 
+def _pinned(name: str) -> dict[str, str]:
+    found = re.findall(r"^([\w-]+)==(\S+)$", (ROOT / name).read_text(), re.MULTILINE)
+    return {name.lower(): version for name, version in found}
+
+
+def test_the_tested_versions_are_allowed() -> None:
+    tested = _pinned("constraints.txt")
+    for name, least in _requirements().items():
+        assert Version(tested[name]) >= Version(least), f"{name} >= {least}"
+
+
 def test_the_least_versions_are_the_tested_ones() -> None:
-    pinned = re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / "constraints-min.txt").read_text(), re.MULTILINE)
-    tested = {name.lower(): version for name, version in pinned}
+    tested = _pinned("constraints-min.txt")
     for name, least in _requirements().items():
         if name != "torch":  # tested with the newest only
             assert (tested[name] + ".").startswith(least + "."), f"{name} >= {least}"

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatpool.classify.data.cache import FeatureRows, LoaderCache, Persons
+from heatpool.classify.data.cache import LoaderCache
 from heatpool.classify.data.clips import ChannelStats, ClipSet, InputName
+from heatpool.classify.data.persons import FeatureRows, Persons
 from heatpool.classify.data.rgb import RgbInput, load_rgb, rgb_source
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import StoreSpec
+from heatpool.pool.store.spec import StoreSpec
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,17 @@ import psutil
 import torch
 from torch import Tensor
 
+from heatpool.classify.data.persons import (
+    Decode,
+    FeatureRows,
+    ItemShape,
+    OnClips,
+    Persons,
+    StoreFetch,
+    count_bytes,
+    fill_features,
+    find_persons,
+)
 from heatpool.pool.disk.atomic import atomic_folder
 from heatpool.pool.disk.files import cache_folder, clean_leftovers
 from heatpool.pool.errors import HeatpoolError
@@ -26,74 +37,11 @@ from heatpool.pool.store.digests import store_digest
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore
 
-__all__ = [
-    "CacheMode",
-    "FeatureRows",
-    "LoaderCache",
-    "Persons",
-    "cached_bytes",
-    "find_persons",
-]
+__all__ = ["CacheMode", "LoaderCache", "cached_bytes"]
 
 CacheMode = Literal["ram", "disk", "none"]
-OnClips = Callable[[int], None]
-"""Called with the number of clips that were just read."""
-Decode = Callable[[np.ndarray], np.ndarray]
-"""From ascending rows of one shard (n,) to their features (n, M, T, V, C) as they are cached."""
-ItemShape = tuple[int, ...]
-"""(T, V, C)"""
-
 _VERSION = 1
 _INFO, _FEATURES = "info.json", "features.f2"
-
-
-class FeatureRows:
-    """Features of persons that are fetched when they are asked for; stands in for a tensor (P, T, V, C).
-
-    Args:
-        fetch: from person positions (Q,) int64, any order, repeats allowed, to (Q, T, V, C) float16.
-        where: (P,) int64 positions that this view shows.
-        item_shape: (T, V, C).
-    """
-
-    dtype, ndim = torch.float16, 4
-
-    def __init__(self, fetch: Callable[[Tensor], Tensor], where: Tensor, item_shape: ItemShape) -> None:
-        self._fetch, self._where = fetch, where
-        self.shape = (len(where), *item_shape)
-
-    def __len__(self) -> int:
-        return len(self._where)
-
-    def __getitem__(self, positions: Tensor) -> Tensor:
-        return self._fetch(self._where[positions])
-
-    def take(self, positions: Tensor) -> FeatureRows:
-        """The view of some of the persons; reads nothing."""
-        return FeatureRows(self._fetch, self._where[positions], self.shape[1:])
-
-    def split(self, size: int) -> Iterator[Tensor]:
-        """Go through all persons in blocks of `size`."""
-        for part in self._where.split(size):
-            yield self._fetch(part)
-
-
-@dataclass(frozen=True, eq=False)
-class Persons:
-    """Which persons of a store are cached, in ascending row and slot.
-
-    Attributes:
-        row: (P,) int64, the clip's row.
-        slot: (P,) int64, the person's slot.
-        mask: (P, T) bool, the steps at which the person was seen.
-    """
-
-    row: np.ndarray
-    slot: np.ndarray
-    mask: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.row)
 
 
 @dataclass(frozen=True)
@@ -135,15 +83,17 @@ class LoaderCache:
             return self._open_disk(store, kind, item_shape, decode)
         persons = find_persons(store, rows)
         if self.mode == "none":
-            fetch = _StoreReader(persons, decode, store.layout.shard_clips)
+            fetch = StoreFetch(persons, decode, store.layout.shard_clips)
             return persons, FeatureRows(fetch, torch.arange(len(persons)), item_shape)
-        needed, free = _bytes_of(persons, item_shape), psutil.virtual_memory().available
+        needed, free = count_bytes(persons, item_shape), psutil.virtual_memory().available
         if needed > free:
             raise HeatpoolError(
                 f"expected {_gb(needed)} of free memory for the features, got {_gb(free)}; use --cache disk"
             )
         features = np.empty((len(persons), *item_shape), np.float16)
-        _fill(features, persons, decode, store.layout.shard_clips, self.on_clips)
+        fill_features(
+            features, persons, decode=decode, shard_clips=store.layout.shard_clips, on_clips=self.on_clips
+        )
         return persons, torch.from_numpy(features)
 
     def _open_disk(
@@ -169,7 +119,7 @@ class LoaderCache:
     def _build(self, entry: Path, store: FeatureStore, item_shape: ItemShape, decode: Decode) -> None:
         clean_leftovers(self.folder)
         persons = find_persons(store, store.clips.rows())
-        size = _bytes_of(persons, item_shape)
+        size = count_bytes(persons, item_shape)
         self._make_room(size)
         with atomic_folder(entry) as aside:
             for name in ("row", "slot", "mask"):
@@ -178,7 +128,13 @@ class LoaderCache:
             if size:
                 shape = (len(persons), *item_shape)
                 features = np.memmap(aside / _FEATURES, np.float16, "r+", shape=shape)
-                _fill(features, persons, decode, store.layout.shard_clips, self.on_clips)
+                fill_features(
+                    features,
+                    persons,
+                    decode=decode,
+                    shard_clips=store.layout.shard_clips,
+                    on_clips=self.on_clips,
+                )
                 features.flush()
             info = {
                 "store": store.source.name,
@@ -220,67 +176,6 @@ def cached_bytes(folder: Path) -> dict[Path, int]:
     }
 
 
-def find_persons(store: FeatureStore, rows: np.ndarray) -> Persons:
-    """Who is present in some clips.
-
-    Args:
-        store: opened feature store.
-        rows: (n,) ascending rows.
-
-    Raises:
-        HeatpoolError: if a shard is damaged.
-    """
-    found: list[tuple[np.ndarray, ...]] = []
-    for part in _by_shard(rows, store.layout.shard_clips):
-        mask = store.read(part, ("mask",))["mask"]  # (n, M, T)
-        clip, slot = np.nonzero(mask.any(2))
-        found.append((part[clip], slot, mask[clip, slot]))
-    if not found:
-        return Persons(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, store.spec.steps), bool))
-    return Persons(*(np.concatenate(each) for each in zip(*found, strict=True)))
-
-
-def _by_shard(rows: np.ndarray, shard_clips: int) -> list[np.ndarray]:
-    """Ascending rows, divided by shard."""
-    if not len(rows):
-        return []
-    return np.split(rows, np.flatnonzero(np.diff(rows // shard_clips)) + 1)
-
-
-def _fill(
-    features: np.ndarray, persons: Persons, decode: Decode, shard_clips: int, on_clips: OnClips | None
-) -> None:
-    """Read every shard once, in order, into `features` (P, T, V, C)."""
-    for rows in _by_shard(np.unique(persons.row), shard_clips):
-        first, stop = np.searchsorted(persons.row, [rows[0], rows[-1] + 1])
-        clip = np.searchsorted(rows, persons.row[first:stop])
-        part = features[first:stop]
-        part[:] = decode(rows)[clip, persons.slot[first:stop]]
-        part[~persons.mask[first:stop]] = 0  # not a product: numpy's float16 arithmetic is slow
-        if on_clips:
-            on_clips(len(rows))
-
-
-@dataclass(frozen=True, eq=False)
-class _StoreReader:
-    """Fetches persons straight from the store; a class, so that it can be sent to another process."""
-
-    persons: Persons
-    decode: Decode
-    shard_clips: int
-
-    def __call__(self, positions: Tensor) -> Tensor:
-        wanted, place = np.unique(positions.numpy(), return_inverse=True)
-        row, slot, mask = (each[wanted] for each in (self.persons.row, self.persons.slot, self.persons.mask))
-        blocks = []
-        for rows in _by_shard(np.unique(row), self.shard_clips):
-            first, stop = np.searchsorted(row, [rows[0], rows[-1] + 1])
-            chosen = self.decode(rows)[np.searchsorted(rows, row[first:stop]), slot[first:stop]]
-            chosen[~mask[first:stop]] = 0
-            blocks.append(chosen)
-        return torch.from_numpy(np.concatenate(blocks).astype(np.float16)[place])
-
-
 def _open_entry(entry: Path, item_shape: ItemShape) -> tuple[Persons, Tensor] | None:
     """Open a finished cache; None when there is none, or its files do not fit together."""
     try:
@@ -290,7 +185,7 @@ def _open_entry(entry: Path, item_shape: ItemShape) -> tuple[Persons, Tensor] | 
         }
         persons = Persons(**arrays)
         intact = (
-            (entry / _FEATURES).stat().st_size == info["bytes"] == _bytes_of(persons, item_shape)
+            (entry / _FEATURES).stat().st_size == info["bytes"] == count_bytes(persons, item_shape)
             and persons.row.shape == persons.slot.shape == persons.mask.shape[:1]
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, EOFError):
@@ -304,10 +199,6 @@ def _open_entry(entry: Path, item_shape: ItemShape) -> tuple[Persons, Tensor] | 
         np.memmap(entry / _FEATURES, np.float16, "c", shape=shape) if len(persons) else np.zeros(shape, "f2")
     )
     return persons, torch.from_numpy(features)
-
-
-def _bytes_of(persons: Persons, item_shape: ItemShape) -> int:
-    return 2 * len(persons) * int(np.prod(item_shape))
 
 
 def _gb(size: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatpool.classify.data.cache import FeatureRows
+from heatpool.classify.data.persons import FeatureRows
 from heatpool.classify.data.rgb import StoredCrops
 
 __all__ = ["ChannelStats", "ClipSet", "InputName", "channel_stats"]

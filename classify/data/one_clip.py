@@ -11,9 +11,10 @@ from heatpool.classify.data.batches import feature_source
 from heatpool.classify.data.clips import ClipSet, InputName
 from heatpool.classify.data.rgb import RGB_ARRAYS, RgbInput, StoredCrops, pixel_source
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipResult, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipResult
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.shard_writer import stack_features
+from heatpool.pool.store.spec import StoreSpec
 
 __all__ = ["one_clip"]
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import RgbSpec
 from heatpool.pool.store.jpeg import unpack_jpegs
+from heatpool.pool.store.spec import RgbSpec
 
 if TYPE_CHECKING:
     from heatpool.pool.store.reader import FeatureStore

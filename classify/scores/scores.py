@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,10 +12,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from heatpool.pool.disk.atomic import atomic_file
-from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.split_findings.labels import require_labels
 
-__all__ = ["ClipScores", "ScoreKind", "align_scores", "load_scores", "log_softmax", "save_scores"]
+__all__ = [
+    "ClipScores", "ScoreKind", "align_scores", "check_finite", "check_unique", "load_scores", "log_softmax",
+    "save_scores",
+]  # fmt: skip
 
 ScoreKind = Literal["logits", "probabilities"]
 
@@ -46,8 +50,7 @@ class ClipScores:
         shape = (len(self.clip_ids), len(self.class_names))
         if self.scores.shape != shape or self.scores.dtype != np.float32:
             raise ValueError(f"expected scores {shape} float32, got {self.scores.shape} {self.scores.dtype}")
-        if not np.isfinite(self.scores).all():
-            raise ValueError("expected finite scores, got NaN or infinity")
+        check_finite(self.clip_ids, self.scores)
         if self.labels.shape != shape[:1] or self.labels.dtype != np.int64:
             got = f"{self.labels.shape} {self.labels.dtype}"
             raise ValueError(f"expected labels {shape[:1]} int64, got {got}")
@@ -57,8 +60,7 @@ class ClipScores:
             raise ValueError(f"expected kind of {get_args(ScoreKind)}, got {self.kind!r}")
         if self.kind == "probabilities" and len(self.scores) and self.scores.min() < 0:
             raise ValueError(f"expected probabilities >= 0, got {self.scores.min()}")
-        if len(set(self.clip_ids)) != shape[0]:
-            raise ValueError(f"expected unique clip ids, got {shape[0] - len(set(self.clip_ids))} repeated")
+        check_unique(self.clip_ids)
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -108,6 +110,24 @@ class ClipScores:
         """Divide the clips by a value (subject, ...) known by clip id, sorted; unknown ones are left out."""
         own = np.array([values.get(clip_id, "") for clip_id in self.clip_ids], dtype=object)
         return {value: self.take(np.flatnonzero(own == value)) for value in sorted(set(own) - {""})}
+
+
+def check_finite(clip_ids: Sequence[str], scores: np.ndarray) -> None:
+    """Raise ValueError, naming a clip, if one of the scores (N, K) is NaN or infinite."""
+    bad = np.flatnonzero(~np.isfinite(scores).all(1))
+    if len(bad):
+        row = scores[bad[0]]
+        first = f"{row[~np.isfinite(row)][0]} for clip {shorten(clip_ids[int(bad[0])])}"
+        more = f" and others for {len(bad) - 1} more clips" if len(bad) > 1 else ""
+        raise ValueError(f"expected finite scores, got {first}{more}")
+
+
+def check_unique(clip_ids: Sequence[str]) -> None:
+    """Raise ValueError, naming it, if a clip id stands twice."""
+    repeated = [clip_id for clip_id, count in Counter(clip_ids).items() if count > 1]
+    if repeated:
+        named = f"{len(repeated)} repeated, such as {shorten(repeated[0])}"
+        raise ValueError(f"expected unique clip ids, got {named}")
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from heatpool.extract.datasets.delimited import show_header
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["NUMBER_COLUMNS", "BoxColumns", "find_columns"]
@@ -25,8 +26,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "width": ("width", "w", "bb_width", "box_width"),
     "height": ("height", "h", "bb_height", "box_height"),
     "score": ("score", "conf", "confidence", "prob", "probability"),
-    "class": ("class", "class_name", "class_id", "class_label", "cls", "category", "label"),
+    "class": ("class_name", "class_label", "class", "class_id", "cls", "category", "label"),
 }  # fmt: skip
+
+_CENTRES = frozenset({"cx", "cy", "x_center", "y_center", "xcenter", "ycenter", "center_x", "x_centre", "xc"})
 
 NUMBER_COLUMNS = frozenset(
     name for meaning, names in _NAMES.items() if meaning not in ("path", "class") for name in names
@@ -71,16 +74,21 @@ def find_columns(header: Sequence[str], source: str) -> BoxColumns:
         for meaning, names in _NAMES.items()
         if any(name in plain for name in names)
     }
+    if {"name", "class"} <= set(plain) and found["class"] == plain["class"]:
+        found["class"] = plain["name"]  # of YOLOv5's tables: class 0 is called person
     sized = not {"x2", "y2"} <= set(found) and {"width", "height"} <= set(found)
     needed = ("path", "frame", "x1", "y1", *(("width", "height") if sized else ("x2", "y2")))
     missing = [name for name in needed if name not in found]
     if missing:
         why = ""
-        if {"x", "y"} & set(plain):
+        if not found and (kind := _kind_of(header)):
+            why = f": {kind}; write a table with these columns"
+        elif _CENTRES & set(plain):
+            why = ": a centre is no corner; name the corners x1, y1, x2, y2 (or x1, y1, width, height)"
+        elif {"x", "y"} & set(plain):
             why = ": x and y are a corner or the centre; name the corners x1, y1, x2, y2 (or width, height)"
         raise HeatpoolError(
-            f"expected columns path, frame, x1, y1, x2, y2, score in {source}, got "
-            f"{', '.join(header)[:200]}{why}"
+            f"expected columns path, frame, x1, y1, x2, y2, score in {source}, got {show_header(header)}{why}"
         )
     read = tuple(found[name] for name in (*needed[1:], "score", "class") if name in found)
     return BoxColumns(
@@ -93,3 +101,15 @@ def find_columns(header: Sequence[str], source: str) -> BoxColumns:
         read=read,
         unread=tuple(name for name in header if name and name not in (found["path"], *read)),
     )
+
+
+def _kind_of(header: Sequence[str]) -> str:
+    """Say what a first line of numbers is of; "" where that is not known."""
+    values = header[0].split() if len(header) == 1 else list(header)
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        return ""
+    if len(header) == 1 and len(numbers) in (5, 6) and max(numbers[1:]) <= 1:
+        return "lines of YOLO, without frames and in fractions of the picture"
+    return "lines of MOT, without a video, frames counted from 1" if len(numbers) in (6, 7, 9, 10) else ""

@@ -17,6 +17,7 @@ __all__ = ["BoxTable", "Fault", "read_box_table"]
 
 _CHUNK = 1 << 14  # rows that are text at a time: bounds memory
 _MISSING = frozenset({"", "nan", "na", "n/a", "none", "null"})  # what programs write for no number
+_MOST_SCORE = 1.001  # sums of single precision round
 _REVERSED_SHARE = 0.1  # of boxes that end before they begin: columns of another meaning, no slips
 _PERSONS = frozenset({"person", "persons", "people", "human", "pedestrian"})
 
@@ -195,7 +196,8 @@ def _parse(chunk: _Chunk, table: BoxTable, kinds: dict[str, int]) -> tuple[np.nd
         ~((frame >= 0) & (frame < 1 << 31) & (frame % 1 == 0)), columns.frame, "a frame number, from 0"
     )
     if columns.score:
-        chunk.refuse(known & ~((score >= 0) & (score <= 1)), columns.score, "a score from 0 to 1")
+        chunk.refuse(known & ~((score >= 0) & (score <= _MOST_SCORE)), columns.score, "a score from 0 to 1")
+        score = np.minimum(score, 1)
     blank = _blank(chunk, columns.box) if not known.all() else ~known
     table.empty += int(blank.sum())
     table.unread.add(~known & ~blank, lines)

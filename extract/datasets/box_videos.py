@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
 from pathlib import Path
 
+from heatpool.extract.datasets.alike_paths import most_alike
 from heatpool.extract.datasets.clips import without_suffix
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["VideoNames"]
-
-_OTHER_PLACE = re.compile(r"/|[A-Za-z]:/|\.\./")  # how a path begins that another folder or computer has
 
 
 class VideoNames:
@@ -86,17 +83,14 @@ class VideoNames:
         return None
 
     def _find_like(self, name: str, taken: set[int]) -> int | None:
-        *folders, last = _parts(name)
-        alike = {}
-        for number in self._like.get(_key(last), ()):
-            if number not in taken:
-                path = _parts(self._videos[number].absolute().as_posix())
-                alike[number] = _common_end([_plain(each) for each in path[:-1]], map(_plain, folders))
-        most = max(alike.values(), default=0)
-        posix = name.replace("\\", "/").removeprefix("./")
-        if folders and not most and not _OTHER_PLACE.match(posix):
-            return None
-        best = [number for number, count in alike.items() if count == most]
+        *folders, last = map(_plain, _parts(name))
+        folders_of = {
+            number: [_plain(each) for each in _parts(self._videos[number].absolute().as_posix())[:-1]]
+            for number in self._like.get(without_suffix(last), ())
+            if number not in taken
+        }
+        path = name.replace("\\", "/").removeprefix("./")
+        best = most_alike(folders_of, path=path, folders=folders)
         if len(best) > 1:
             raise HeatpoolError(
                 f"expected names of single videos in {self._source}, {name} may be {self._videos[best[0]]} "
@@ -115,9 +109,3 @@ def _plain(name: str) -> str:
 
 def _key(name: str) -> str:
     return _plain(without_suffix(name))
-
-
-def _common_end(names: Sequence[str], others: Iterable[str]) -> int:
-    """Return how many names at the end of both are equal."""
-    pairs = zip(reversed(names), reversed(list(others)), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -100,11 +100,15 @@ def read_boxes(path: Path, *, videos: Sequence[Path], root: Path, min_score: flo
     unnamed = [each for number, each in enumerate(distinct) if number not in set(meant.values())]
     called = [f"{name} for {distinct[number].name}" for name, number in renamed.items()]
     weak = sum(each.weak for each in by_video.values())
+    left = [video for video, each in by_video.items() if each.weak and not len(each)]
     return GivenBoxes(
         path.name,
         by_video,
         tuple(by_video[each] for each in videos),
-        wrong=tuple(_wrong(table, path.name, twice=twice, unnamed=unnamed, videos=len(distinct))),
+        wrong=(
+            *_wrong(table, path.name, twice=twice, unnamed=unnamed, videos=len(distinct)),
+            *_all_weak(path.name, left, min_score),
+        ),
         notes=tuple(_notes(table, path.name, called=called, weak=weak, min_score=min_score)),
     )
 
@@ -162,10 +166,18 @@ def _wrong(table: BoxTable, source: str, *, twice: int, unnamed: Sequence[Path],
     return lines
 
 
+def _all_weak(source: str, videos: Sequence[Path], min_score: float) -> list[str]:
+    if not videos:
+        return []
+    named = f"{len(videos)} video{'s' * (len(videos) > 1)}, such as {videos[0].name}"
+    return [f"{source}: every box of {named}, is below --min-score {min_score:g}: none is left"]
+
+
 def _notes(table: BoxTable, source: str, *, called: Sequence[str], weak: int, min_score: float) -> list[str]:
     lines = []
     if called:
-        lines.append(f"{source}: {len(called)} videos go by other names there: {_some(called)}")
+        videos = f"{len(called)} video{'s go' if len(called) > 1 else ' goes'}"
+        lines.append(f"{source}: {videos} by other names there: {_some(called)}")
     if table.columns.score is None:
         lines.append(f"{source}: no column score, so each box has score 1")
     if weak:

@@ -22,8 +22,7 @@ class ClipProblem:
     """Why a clip will fail or count as truncated.
 
     Attributes:
-        kind: "" where it is whole, else that of `VideoReport`, or window = no two frames in its window,
-            damaged = decoding says so.
+        kind: "" where it is whole, else as in `VideoReport`, of its window; damaged = decoding says so.
         reason: one line.
     """
 
@@ -62,11 +61,13 @@ def _before_reading(job: ClipJob, report: VideoReport) -> ClipProblem:
     """Say what packets alone tell of a clip."""
     if not report.frames or report.problem == "damaged":
         return ClipProblem(report.problem, report.reason)
+    kind = "no_frames"
     try:
         info = probe(job.path, start_s=job.start_s, end_s=job.end_s, fps=job.fps)
+        kind = "too_short"
         check_frames(info, job.path)
     except HeatpoolError as error:
-        return ClipProblem(report.problem or "window", str(error))
+        return ClipProblem(kind, str(error))
     return ClipProblem("truncated" if info.damage else "", info.damage)
 
 

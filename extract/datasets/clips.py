@@ -26,9 +26,10 @@ _NAMED = 3  # classes that a line writes out
 
 VIDEO_SUFFIXES = frozenset(
     {
-        ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v",
-        ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm",
-        ".wmv",
+        ".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264",
+        ".h265", ".hevc", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
+        ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".tod", ".trp", ".ts",
+        ".vob", ".webm", ".wmv", ".y4m",
     }
 )  # fmt: skip
 
@@ -131,6 +132,8 @@ def window_name(name: str, start_s: float, end_s: float | None) -> str:
 
 def unique_ids(ids: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Return the ids; where several videos share one, their paths without suffix, or with it if need be."""
+    if len(set(ids)) == len(ids):  # there may be millions
+        return list(ids)
     for others in ([without_suffix(path) for path in paths], paths):
         videos: dict[str, set[str]] = defaultdict(set)
         for name, path in zip(ids, paths, strict=True):
@@ -151,8 +154,7 @@ def distinct_clips(
         windows: whether a clip is called by its window in any case; default: none is.
     """
     ids = [clip.clip_id for clip in clips]
-    if len(set(ids)) < len(ids):  # there may be millions
-        ids = unique_ids(ids, paths)
+    ids = unique_ids(ids, paths)
     times = Counter(ids)
     ids = [
         window_name(name, clip.start_s, clip.end_s)
@@ -160,10 +162,10 @@ def distinct_clips(
         else name
         for name, clip, always in zip(ids, clips, windows or [False] * len(ids), strict=True)
     ]
-    times = Counter(ids)
-    _say_two_classes(clips, ids, times, places)
+    several = _several_classes(clips, ids)
+    _say_two_classes(clips, several, places)
     ids = [
-        f"{name} {clip.class_name or clip.label}" if times[name] > 1 and clip.label >= 0 else name
+        f"{name} {clip.class_name or clip.label}" if name in several and clip.label >= 0 else name
         for name, clip in zip(ids, clips, strict=True)
     ]
     return [
@@ -183,20 +185,26 @@ def _say_nameless(name_of: Mapping[int, str], source: str, known: Sequence[str])
         )  # fmt: skip
 
 
-def _say_two_classes(
-    clips: Sequence[Clip], ids: Sequence[str], times: Mapping[str, int], places: Sequence[str]
-) -> None:
-    """Say which lines give the same piece of a video several classes: all but one may be slips."""
+def _several_classes(clips: Sequence[Clip], ids: Sequence[str]) -> dict[str, list[int]]:
+    """Return the ids of clips that differ in nothing but their class, and the rows of each."""
+    times = Counter(ids)
     rows: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(ids):
         if times[name] > 1:
             rows[name].append(row)
-    several = [each for each in rows.values() if len({clips[row].label for row in each}) > 1]
+    return {name: each for name, each in rows.items() if len({clips[row].label for row in each}) > 1}
+
+
+def _say_two_classes(
+    clips: Sequence[Clip], several: Mapping[str, Sequence[int]], places: Sequence[str]
+) -> None:
+    """Say which lines give the same piece of a video several classes: all but one may be slips."""
     if several:
-        rows_of, more = several[0], f" (and {len(several) - 1} more such clips)" if len(several) > 1 else ""
-        named = ((clips[row].class_name or clips[row].label, places[row]) for row in rows_of)
-        shown = ", ".join(f"{name} in {where}" for name, where in named)
-        _log.warning("%s has several classes: %s; each is a clip of its own%s", ids[rows_of[0]], shown, more)
+        name, rows = next(iter(several.items()))
+        more = f" (and {len(several) - 1} more such clips)" if len(several) > 1 else ""
+        named = ((clips[row].class_name or clips[row].label, places[row]) for row in rows)
+        shown = ", ".join(f"{label} in {where}" for label, where in named)
+        _log.warning("%s has several classes: %s; each is a clip of its own%s", name, shown, more)
 
 
 def _number(row: Mapping[str, str], name: str, where: str) -> float | None:

@@ -10,12 +10,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from heatpool.pool.disk.class_names import text_encoding
+from heatpool.pool.disk.class_names import plain_name
+from heatpool.pool.disk.text_files import text_encoding, undecodable
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["Rows", "open_table"]
+__all__ = ["Rows", "open_table", "show_header"]
 
 _DECIMAL_COMMA = re.compile(r"-?(\d+:){0,2}\d+,\d+")  # of a number, or of a time
+_VALUE = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?|.*\.(mp4|avi|mov|mkv|webm|jpg|png)", re.IGNORECASE)
+_SHOWN = 200  # letters of a header
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of some, for spreadsheets
 
 Rows = Iterator[tuple[int, dict[str, str]]]
@@ -44,18 +47,20 @@ def open_table(
     try:
         with path.open(newline="", encoding=text_encoding(path)) as file:
             number, first, stated = _find_header(file, needed)
+            _refuse_other_formats(first, path)
             delimiter = stated or max(",;\t", key=first.count)
             # Strict: an open quotation mark would swallow the rest of the file as one value.
             lines = csv.reader(chain([first], file), delimiter=delimiter, strict=True)
-            names = [name.strip() for name in next(lines, [])]
+            names = [plain_name(name) for name in next(lines, [])]
             header = tuple(name.casefold() if name.casefold() in known else name for name in names)
-            twice = [name for at, name in enumerate(header) if name in header[:at] and name]
+            named = [name for name in header if name and not _VALUE.fullmatch(name)]
+            twice = [name for at, name in enumerate(named) if name in named[:at]]
             if twice:
                 raise HeatpoolError(f"expected each column once in {path.name}, got {twice[0]!r} twice")
-            rows = _iter_rows(lines, header, path, number)
+            rows = _iter_rows(lines, header, path, number, delimiter)
             yield header, _with_decimal_points(rows, numbers) if delimiter == ";" else rows
     except UnicodeError as error:
-        raise HeatpoolError(f"cannot read {path}, save it as a table in UTF-8: {error}") from error
+        raise undecodable(path) from error
     except csv.Error as error:
         at = number + lines.line_num
         raise HeatpoolError(
@@ -63,6 +68,25 @@ def open_table(
         ) from error
     except OSError as error:
         raise HeatpoolError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def show_header(header: Sequence[str]) -> str:
+    """Return the names of a table's columns for a message, which says where they are none, but values."""
+    shown = ", ".join(header)
+    shown = f"{shown[:_SHOWN]}…" if len(shown) > _SHOWN else shown or "an empty file"
+    headless = any(_VALUE.fullmatch(value) for name in header for value in name.split())
+    if headless:
+        return f"{shown} (the first line must name the columns)"
+    one = len(header) == 1 and re.search(r"[\s|]", header[0])
+    return f"{shown} (between columns: commas, semicolons or tabs)" if one else shown
+
+
+def _refuse_other_formats(first: str, path: Path) -> None:
+    """Raise HeatpoolError for what is text and no table, by how it begins."""
+    begins = first.lstrip("\ufeff \t")[:1]
+    kind = {"{": "JSON", "[": "JSON", "<": "XML or a web page"}.get(begins, "")
+    if kind:
+        raise HeatpoolError(f"expected a table with a line of column names, {path} is {kind}")
 
 
 def _find_header(file: TextIO, needed: Collection[str]) -> tuple[int, str, str]:
@@ -81,14 +105,17 @@ def _find_header(file: TextIO, needed: Collection[str]) -> tuple[int, str, str]:
     return 0, first, stated
 
 
-def _iter_rows(lines: Iterator[list[str]], header: Sequence[str], path: Path, before: int) -> Rows:
+def _iter_rows(
+    lines: Iterator[list[str]], header: Sequence[str], path: Path, before: int, delimiter: str
+) -> Rows:
     rest = [""] * len(header)
     for row in lines:
         line: int = before + lines.line_num  # type: ignore[attr-defined]  # csv.reader's, which is no public type
         if len(row) > len(header) and any(row[len(header) :]):
             raise HeatpoolError(
                 f"expected as many values as columns in line {line} of {path.name}, got {len(row)} "
-                f"instead of {len(header)}; numbers have decimal points"
+                f"instead of {len(header)}; numbers have decimal points, and texts that hold {delimiter!r} "
+                "quotation marks around them"
             )
         if any(row):
             yield line, dict(zip(header, [*row, *rest], strict=False))

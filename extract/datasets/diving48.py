@@ -12,7 +12,7 @@ from typing import Any
 
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import Listing, VideoFolder, read_json
-from heatpool.extract.datasets.samples import Sample, list_samples
+from heatpool.extract.datasets.samples import Sample, add_sample, list_samples
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -38,18 +38,17 @@ def list_diving48(folder: VideoFolder) -> Listing:
         names = [" ".join(words) for words in vocabulary]
     except TypeError as error:
         raise HeatpoolError(f"expected a list of lists of words in {_VOCABULARY}") from error
-    samples = {}
+    samples: dict[str, Sample] = {}
     for name, split in _FILES.items():
         for number, entry in enumerate(_entries(source / name), start=1):
+            where = f"entry {number} of {name}"
             try:
                 video, label = str(entry["vid_name"]), entry["label"]
             except (KeyError, TypeError) as error:
-                raise HeatpoolError(f"expected vid_name and label in entry {number} of {name}") from error
+                raise HeatpoolError(f"expected vid_name and label in {where}") from error
             if type(label) is not int or not 0 <= label < len(names):
-                raise HeatpoolError(
-                    f"expected a label below {len(names)}, got {label!r} in entry {number} of {name}"
-                )
-            samples[video] = Sample(label, {SPLIT: split})
+                raise HeatpoolError(f"expected a label below {len(names)}, got {label!r} in {where}")
+            add_sample(samples, video, Sample(label, {SPLIT: split}, where))
     return list_samples(folder, samples, names, [SPLIT])
 
 

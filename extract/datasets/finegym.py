@@ -14,7 +14,7 @@ from pathlib import Path
 
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import Listing, VideoFolder, annotation_files, numbered_lines
-from heatpool.extract.datasets.samples import Sample, list_samples
+from heatpool.extract.datasets.samples import Sample, add_sample, list_samples
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -42,7 +42,7 @@ def finegym(name: str) -> Callable[[VideoFolder], Listing]:
         for path in files:
             if match := lists.fullmatch(path.name):
                 split = Split.TRAIN if match[1] == "train" else Split.TEST
-                samples |= _samples(path, split, len(class_names))
+                _add_samples(samples, path, split, len(class_names))
         if not samples:
             raise HeatpoolError(
                 f"expected {name}_train_element_v1.1.txt and {name}_val_element.txt in {folder.annotations}, "
@@ -69,13 +69,10 @@ def _categories(files: list[Path], name: str) -> list[str]:
     return class_names
 
 
-def _samples(path: Path, split: Split, classes: int) -> dict[str, Sample]:
-    samples = {}
+def _add_samples(samples: dict[str, Sample], path: Path, split: Split, classes: int) -> None:
     for line, text in numbered_lines(path):
+        where = f"line {line} of {path.name}"
         element, _, label = text.rpartition(" ")
         if not element or not label.isdecimal() or int(label) >= classes:
-            raise HeatpoolError(
-                f"expected an element and a label below {classes}, got {text!r} in line {line} of {path.name}"
-            )
-        samples[element] = Sample(int(label), {SPLIT: split})
-    return samples
+            raise HeatpoolError(f"expected an element and a label below {classes}, got {text!r} in {where}")
+        add_sample(samples, element, Sample(int(label), {SPLIT: split}, where))

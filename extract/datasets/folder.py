@@ -18,7 +18,7 @@ from heatpool.extract.datasets.listing import Listing, VideoFolder, besides, sca
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.extract.datasets.splits import split_meanings
 from heatpool.extract.video.picture_names import is_one_video, name_of_pictures
-from heatpool.pool.disk.class_names import text_encoding
+from heatpool.pool.disk.text_files import text_encoding
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from heatpool.extract.datasets.clips import unique_ids, without_suffix
-from heatpool.extract.datasets.delimited import Rows, open_table
+from heatpool.extract.datasets.delimited import Rows, open_table, show_header
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder, annotation_files
 from heatpool.extract.datasets.manifest import Manifest
@@ -22,6 +22,7 @@ __all__ = ["list_kinetics"]
 
 _VIDEO = re.compile(r"(?P<id>[\w-]{11})(?:_(?P<start>\d+)_(?P<end>\d+))?")
 _NEEDED = ("youtube_id", "split")
+_KNOWN = (*_NEEDED, "label", "time_start", "time_end")
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,19 @@ def _entries(folder: VideoFolder) -> list[_Entry]:
                     f"in line {line} of {path.name}"
                 )
             start = row.get("time_start", "").strip()
+            if start and not start.replace(".", "", 1).isdecimal():
+                raise HeatpoolError(
+                    f"expected seconds in column time_start, got {start!r} in line {line} of {path.name}"
+                )
             entries[_Entry(row.get("label", "").strip(), row["youtube_id"].strip(), start, split)] = None
     return list(entries)
 
 
 def _annotation_rows(path: Path) -> Rows:
-    with open_table(path) as (header, rows):
+    with open_table(path, known=_KNOWN) as (header, rows):
         absent = [name for name in _NEEDED if name not in header]
         if absent:
-            raise HeatpoolError(f"expected a column {absent[0]} in {path}, got {', '.join(header)}")
+            raise HeatpoolError(f"expected a column {absent[0]} in {path}, got {show_header(header)}")
         yield from rows
 
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import logging
 import re
-import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from heatpool.pool.disk.class_names import ClassNames, plain_name
+from heatpool.pool.disk.class_names import ClassNames, alike_names, plain_name
 from heatpool.pool.errors import HeatpoolError, shorten
 
 __all__ = ["Labels", "plain_names", "read_labels"]
@@ -22,12 +20,16 @@ _log = logging.getLogger(__name__)
 # 007 is a name. Programs write whole numbers as 3.0 where a value is missing (3,0 where commas are decimal),
 # or as 3.000000e+00.
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:,\d|(?:\.\d*)?(?:[eE][+-]\d\d+)?)")
-_NOTHING = re.compile(r"-1(?:[.,]0*)?|-1\.0*e\+00|", re.IGNORECASE)
-_MISSING = frozenset({"nan", "na", "n/a", "<na>", "#n/a", "none", "null"})  # what programs write for no value
+_NOTHING = re.compile(r"[-\u2212]1(?:[.,]0*)?|-1\.0*e\+00|", re.IGNORECASE)  # U+2212: the minus of texts
+# What programs write for no value; Excel where a formula found none.
+_MISSING = frozenset(
+    {"nan", "na", "n/a", "<na>", "nat", "none", "null", "#n/a", "#value!", "#ref!", "#null!"}
+)
 _SEVERAL = re.compile(r"\d+(?: \d+)+|\[.*\]")
 _DENSE_BELOW, _DENSE_TIMES = 1_000, 10
 """Each number up to the highest is a class. So the highest is below the one, or below so many times the
 different ones there are; else they are no class numbers, but the names (dates, identities) of classes."""
+_MANY_EMPTY = 10  # classes without a clip, of which a line speaks if they are more than those with one
 _NAMED = 3  # labels that a line writes out
 
 
@@ -63,17 +65,19 @@ def read_labels(first_lines: Mapping[str, str], source: str, *, classes: ClassNa
     nothing = dict.fromkeys(["", *(plain.keys() - given.keys())], (-1, ""))
     _say_minus_one(nothing, first_lines, source)
     words = [text for text, name in given.items() if not _NUMBER.fullmatch(name)]
-    if words and all(given[text].casefold() in _MISSING for text in words):
+    names = frozenset(classes.names if classes else ())
+    if words and all(given[text].casefold() in _MISSING - names for text in words):
         _log.warning("%s: %s stands for no label, as in %s", source, words[0], first_lines[words[0]])
         nothing |= dict.fromkeys(words, (-1, ""))
         given = {text: name for text, name in given.items() if name.casefold() not in _MISSING}
         words = []
-    _refuse_several(given, first_lines)
+    _refuse_several({text: name for text, name in given.items() if name not in names}, first_lines)
     if not words:
         values = {text: _whole(name, first_lines[text]) for text, name in given.items()}
         if classes is not None:
             return Labels(_numbered(values, first_lines, classes, source) | nothing)
         if not _too_high(values.values()):
+            _say_empty_classes(values, first_lines, source)
             return Labels({text: (value, "") for text, value in values.items()} | nothing)
     if classes is not None:
         return Labels(_listed(given, words, first_lines, classes) | nothing)
@@ -100,10 +104,8 @@ def plain_names(written: Iterable[str], source: str, *, known: Sequence[str] = (
     missing = sorted(name for name in kept.values() if name.casefold() in _MISSING)
     if missing:
         _log.warning("%s: %r is taken as a class name; nothing stands for no label", source, missing[0])
-    alike: dict[str, set[str]] = defaultdict(set)
-    for name in {*kept.values(), *as_known.values()}:
-        alike[re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold())].add(name)
-    doubles = sorted(sorted(names) for names in alike.values() if len(names) > 1)
+    used = set(kept.values())
+    doubles = [group for group in alike_names({*used, *as_known.values()}) if used.intersection(group)]
     if doubles:
         shown = " and ".join(map(repr, doubles[0]))
         _log.warning("%s: %s are classes of their own, as they are written%s", source, shown, _more(doubles))
@@ -151,6 +153,17 @@ def _too_high(values: Iterable[int]) -> bool:
     return highest >= max(_DENSE_BELOW, _DENSE_TIMES * len(different))
 
 
+def _say_empty_classes(values: Mapping[str, int], first_lines: Mapping[str, str], source: str) -> None:
+    """Say where most classes have no clip: 255 is what some programs write for none."""
+    different, highest = set(values.values()), max(values, key=values.__getitem__, default="")
+    empty = values.get(highest, -1) + 1 - len(different)
+    if empty >= _MANY_EMPTY and empty > len(different):
+        _log.warning(
+            "%s: labels run to %s, as in %s, so there are %d classes, %d of them without a clip",
+            source, highest, first_lines[highest], empty + len(different), empty,
+        )  # fmt: skip
+
+
 def _numbered(
     values: Mapping[str, int], first_lines: Mapping[str, str], classes: ClassNames, source: str
 ) -> dict[str, tuple[int, str]]:
@@ -165,6 +178,11 @@ def _numbered(
         _log.warning(
             "%s: labels run from %d to %d, so 1 is the first of the %d classes", source, low, count, count
         )
+    elif classes.first is None and low == 1:
+        _log.warning(
+            "%s: labels begin at 1, and 0 is the first of the %d classes: none is %s",
+            source, count, shorten(classes.names[0]),
+        )  # fmt: skip
     for text, value in values.items():
         if not first <= value < first + count:
             raise HeatpoolError(

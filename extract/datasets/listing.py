@@ -13,12 +13,13 @@ from typing import Any
 from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.picture_names import check_series, is_picture, name_test, natural_key
-from heatpool.pool.disk.class_names import ClassNames, read_text
+from heatpool.pool.disk.class_names import ClassNames
+from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
     "NO_SUCH_VIDEO", "Excluded", "IntervalRule", "Listing", "VideoFolder", "annotation_files", "besides",
-    "numbered_lines", "read_json", "read_lines", "scan",
+    "numbered_lines", "read_json", "scan",
 ]  # fmt: skip
 
 NO_SUCH_VIDEO = "listed, but there is no such video"
@@ -186,27 +187,22 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
         yield "" if inside == "." else inside, sorted(names)
 
 
-def annotation_files(path: Path | None, suffix: str) -> list[Path]:
-    """Return the file itself, or the files of a folder that end so, sorted.
+def annotation_files(path: Path | None, *suffixes: str) -> list[Path]:
+    """Return the file itself, or the files of a folder that end in the first suffix of which there are some.
 
     Raises:
         HeatpoolError: if there is none.
     """
-    files = [path] if path and path.is_file() else sorted(path.glob(f"*{suffix}")) if path else []
+    if path and path.is_file():
+        return [path]
+    of_suffix = (sorted(path.glob(f"*{suffix}")) for suffix in suffixes if path)
+    files = next(filter(None, of_suffix), [])
     if not files:
+        kinds = " or ".join(suffixes)
         raise HeatpoolError(
-            f"expected a {suffix} file, or a folder of them, in --annotations, got {path or 'none'}"
+            f"expected a {kinds} file, or a folder of them, in --annotations, got {path or 'none'}"
         )
     return files
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not empty.
-
-    Raises:
-        HeatpoolError: if it cannot be read.
-    """
-    return [text for _, text in numbered_lines(path)]
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from heatpool.extract.datasets.clips import COLUMNS, NUMBERS, Clip, distinct_clips, label_clips, make_clip
-from heatpool.extract.datasets.delimited import open_table
+from heatpool.extract.datasets.delimited import open_table, show_header
+from heatpool.extract.datasets.facts import Facts, read_facts
 from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.extract.datasets.splits import read_splits
 from heatpool.pool.disk.atomic import atomic_file
@@ -135,7 +136,7 @@ def read_manifest(path: Path, *, known: Sequence[str] = ()) -> Manifest:
     Raises:
         HeatpoolError: naming line and column of what is wrong.
     """
-    labels, splits = _read_through(path)
+    meanings = _read_through(path)
     with open_table(path, known=COLUMNS, numbers=NUMBERS) as (_, rows):
         share = cache(_mapping)
         rules: set[str] = set()
@@ -143,7 +144,7 @@ def read_manifest(path: Path, *, known: Sequence[str] = ()) -> Manifest:
         for line, row in rows:
             rules.add(row.get(_DISJOINT, ""))
             where = f"line {line} of {path.name}"
-            clips.append(_parse(row, splits, path, where, share, labels))
+            clips.append(_parse(row, meanings, path, where, share))
             paths.append(row["path"])
             places.append(where)
             own = own or bool(row.get("clip_id"))
@@ -153,16 +154,28 @@ def read_manifest(path: Path, *, known: Sequence[str] = ()) -> Manifest:
     if not own:
         clips = distinct_clips(clips, paths, places=places)
     refuse_twins(clips, places)
-    return Manifest(tuple(clips), class_names, path.parent, read_disjoint(rules, splits, path.name))
+    disjoint = read_disjoint(rules, meanings.splits, path.name)
+    return Manifest(tuple(clips), class_names, path.parent, disjoint)
 
 
-def _read_through(path: Path) -> tuple[Labels, dict[str, dict[str, Split]]]:
-    """Read through a manifest for what its labels and splits mean, which the last line may decide."""
+@dataclass(frozen=True)
+class _Meanings:
+    """What the values of a manifest's columns stand for: labels, splits by protocol, subjects and such."""
+
+    labels: Labels
+    splits: Mapping[str, Mapping[str, Split]]
+    facts: Facts
+
+
+def _read_through(path: Path) -> _Meanings:
+    """Read through a manifest for what its values mean, which the last line may decide."""
     first: dict[str, str] = {}
+    facts: dict[str, set[str]] = {name: {""} for name in FIRST_COLUMNS}
     with open_table(path, known=COLUMNS) as (header, rows):
         if "path" not in header:
-            got = ", ".join(header) or "an empty file"
-            raise HeatpoolError(f"expected a column 'path' in {path}, got {got}; {_OTHER_TABLES}")
+            raise HeatpoolError(
+                f"expected a column 'path' in {path}, got {show_header(header)}; {_OTHER_TABLES}"
+            )
         protocols: dict[str, dict[str, list[int]]] = {
             name: defaultdict(list)
             for name in header
@@ -172,13 +185,15 @@ def _read_through(path: Path) -> tuple[Labels, dict[str, dict[str, Split]]]:
             text = row.get("label", "").strip()
             if text not in first:
                 first[text] = f"line {line} of {path.name}"
+            for name, values in facts.items():
+                values.add(row.get(name, ""))
             for name, lines in protocols.items():
                 lines[row[name]].append(line)
     try:
         splits = {name: read_splits(name, lines, path.name) for name, lines in protocols.items()}
     except HeatpoolError as error:
         raise HeatpoolError(f"{error}; {_OTHER_TABLES}") from error
-    return read_labels(first, path.name), splits
+    return _Meanings(read_labels(first, path.name), splits, read_facts(facts, path.name))
 
 
 def refuse_twins(clips: Sequence[Clip], places: Sequence[str]) -> None:
@@ -226,22 +241,20 @@ def _mapping(names: tuple[str, ...], values: tuple[Any, ...]) -> Mapping[str, An
 
 def _parse(
     row: dict[str, str],
-    protocols: Mapping[str, Mapping[str, Split]],
+    meanings: _Meanings,
     manifest: Path,
     where: str,
     share: Callable[[tuple[str, ...], tuple[Any, ...]], Mapping[str, Any]],
-    labels: Labels,
 ) -> Clip:
     """Make a clip of a row; `share` lets clips with equal values have one mapping: there may be millions."""
     if not row["path"]:
         raise HeatpoolError(f"expected a path in {where}")
-    splits = tuple(protocols[name][row[name]] for name in protocols)
+    splits = tuple(meaning[row[name]] for name, meaning in meanings.splits.items())
+    columns = share(FIRST_COLUMNS, tuple(meanings.facts[name][row.get(name, "")] for name in FIRST_COLUMNS))
     row.update((name, row[name].strip()) for name in COLUMNS[2:] if name in row)  # all but clip_id and path
     row["path"] = _written(row["path"], manifest.parent)
-    columns = share(FIRST_COLUMNS, tuple(row.get(name, "") for name in FIRST_COLUMNS))
-    return make_clip(
-        row, manifest.parent / row["path"], columns, share(tuple(protocols), splits), where, labels
-    )
+    protocols = share(tuple(meanings.splits), splits)
+    return make_clip(row, manifest.parent / row["path"], columns, protocols, where, meanings.labels)
 
 
 def _written(path: str, folder: Path) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
+from heatpool.extract.datasets.alike_paths import most_alike
 from heatpool.extract.datasets.clips import without_suffix
 from heatpool.extract.datasets.listing import VideoFolder
 from heatpool.extract.video.picture_names import is_picture, is_pictures
@@ -18,8 +16,6 @@ from heatpool.pool.disk.class_names import one_form
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FoundVideo", "Media"]
-
-_OTHER_PLACE = re.compile(r"/|[A-Za-z]:/|\.\./")  # how a path begins that another folder or computer has
 
 
 @dataclass(frozen=True)
@@ -88,13 +84,8 @@ class Media:
     def _by_its_name(self, posix: str) -> FoundVideo | None:
         *folders, name = posix.rstrip("/").split("/")
         called = self._named.get(name) or self._named.get(without_suffix(name), [])
-        alike = {
-            path: _common_end([*self._parts, *one_form(path).split("/")[:-1]], folders) for path in called
-        }
-        most = max(alike.values(), default=0)
-        if not (most or self._by_name or not folders or _OTHER_PLACE.match(posix)):
-            return None
-        paths = [path for path, count in alike.items() if count == most]
+        folders_of = {path: [*self._parts, *one_form(path).split("/")[:-1]] for path in called}
+        paths = most_alike(folders_of, path=posix, folders=folders, any_folder=self._by_name)
         if len(paths) > 1:
             raise HeatpoolError(
                 f"expected one video called {name} below {self._folder.path}, got {paths[0]} and {paths[1]}"
@@ -117,9 +108,3 @@ class Media:
         pictures = is_pictures(path)
         there = path.parent if pictures and "%" in path.name else path
         return FoundVideo(plain, path, pictures) if there.exists() else None
-
-
-def _common_end(names: Sequence[str], others: Sequence[str]) -> int:
-    """Return how many names at the end of both are equal."""
-    pairs = zip(reversed(names), reversed(others), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

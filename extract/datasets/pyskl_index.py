@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from heatpool.extract.datasets import SPECS
-from heatpool.extract.datasets.carve import carve_split, group_by
-from heatpool.extract.datasets.clips import Clip
 from heatpool.extract.datasets.labels import read_labels
 from heatpool.pool.disk.class_names import ClassNames
 from heatpool.pool.exchange.pyskl_file import PysklFile
-from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, Split
+from heatpool.pool.records import FIRST_COLUMNS, ClipIndex
 
 __all__ = ["index_pyskl"]
 
 _log = logging.getLogger(__name__)
 
 
-def index_pyskl(
-    file: PysklFile, *, classes: ClassNames | None = None, val_fraction: float = 0.0
-) -> ClipIndex:
-    """Return what a store keeps of a file's clips.
+def index_pyskl(file: PysklFile, *, classes: ClassNames | None = None) -> ClipIndex:
+    """Return what a store keeps of a file's clips; their names may tell subject, camera, setup and repeat.
 
     Args:
         file: of PYSKL.
         classes: that labels name or number; without them classes are called `class 0`, ….
-        val_fraction: share of train that becomes val in each protocol without one.
 
     Raises:
         HeatpoolError: if a label is none of a class.
     """
     labels, class_names = _labels(file, classes)
-    splits = {protocol: values.copy() for protocol, values in file.table.splits.items()}
     columns = _columns(file.names)
-    if val_fraction:
-        clips = [
-            Clip(name, Path(name), label=int(label), columns=own, splits={})
-            for name, label, own in zip(file.names, labels, columns, strict=True)
-        ]
-        for protocol, values in splits.items():
-            splits[protocol] = _carved(clips, protocol, values, val_fraction, file.source)
     return ClipIndex(
         clip_id=file.names,
         path=file.names,
@@ -55,7 +40,7 @@ def index_pyskl(
             for name in FIRST_COLUMNS
             if any(each.get(name) for each in columns)
         },
-        splits=splits,
+        splits=file.table.splits,
     )
 
 
@@ -86,23 +71,3 @@ def _columns(names: Sequence[str]) -> list[Mapping[str, str]]:
         if all(fields):
             return [{name: each[name] for name in FIRST_COLUMNS if name in each} for each in fields if each]
     return [{}] * len(names)
-
-
-def _carved(
-    clips: Sequence[Clip], protocol: str, values: np.ndarray, fraction: float, source: str
-) -> np.ndarray:
-    """Take val out of train where there is none: whole subjects where every name tells its own."""
-    if not (values == Split.TRAIN).any() or (values == Split.VAL).any():
-        return values
-    split = [
-        replace(clip, splits={protocol: Split(value)})
-        for clip, value in zip(clips, values.tolist(), strict=True)
-    ]
-    by = group_by(split)
-    carved, groups = carve_split(split, protocol, into=Split.VAL, by=by, fraction=fraction)
-    found = np.array([clip.splits[protocol] for clip in carved], np.uint8)
-    if groups:
-        count = int((found == Split.VAL).sum())
-        of = f" of {len(groups)} subjects" if by == "subject" else ""
-        _log.info("%s: %s has no val; %d clips%s of train became val", source, protocol, count, of)
-    return found

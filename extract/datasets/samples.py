@@ -12,7 +12,7 @@ from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
-__all__ = ["Sample", "list_samples"]
+__all__ = ["Sample", "add_sample", "list_samples"]
 
 _UNNAMED = "the annotations do not name it"
 
@@ -24,10 +24,30 @@ class Sample:
     Attributes:
         label: class number, -1 where it is kept secret.
         splits: protocol name to split; protocols that are left out do not have it.
+        where: place in the annotations, for messages.
     """
 
     label: int
     splits: Mapping[str, Split] = field(default_factory=dict)
+    where: str = ""
+
+
+def add_sample(samples: dict[str, Sample], name: str, sample: Sample) -> None:
+    """Add what a line says of a video.
+
+    Raises:
+        HeatpoolError: if another line says another class or split.
+    """
+    known = samples.get(name, sample)
+    for protocol, split in sample.splits.items():
+        before = known.splits.get(protocol, split)
+        if before != split:
+            both = f"{before.name.lower()} in {known.where} and {split.name.lower()} in {sample.where}"
+            raise HeatpoolError(f"expected one split of {name}, got {both}")
+    if known.label != sample.label:
+        both = f"{known.label} in {known.where} and {sample.label} in {sample.where}"
+        raise HeatpoolError(f"expected one class of {name}, got {both}")
+    samples[name] = replace(known, splits={**known.splits, **sample.splits})
 
 
 def list_samples(

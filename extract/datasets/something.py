@@ -13,7 +13,7 @@ from typing import Any
 
 from heatpool.extract.datasets.folder import SPLIT
 from heatpool.extract.datasets.listing import Listing, VideoFolder, read_json
-from heatpool.extract.datasets.samples import Sample, list_samples
+from heatpool.extract.datasets.samples import Sample, add_sample, list_samples
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -34,7 +34,7 @@ def list_something(folder: VideoFolder) -> Listing:
         raise HeatpoolError(f"expected --annotations, the folder of labels.json and train.json, got {source}")
     labels = _labels(source)
     label_of = {name: label for label, name in enumerate(labels)}
-    samples = {}
+    samples: dict[str, Sample] = {}
     for part, split in _SPLITS.items():
         path = _find(source, part)
         if path is None and split == Split.TEST:
@@ -46,7 +46,7 @@ def list_something(folder: VideoFolder) -> Listing:
             template = str(entry.get("template", "")).replace("[", "").replace("]", "")
             if split != Split.TEST and template not in label_of:
                 raise HeatpoolError(f"expected a template of labels.json, got {template!r} in {where}")
-            samples[str(entry["id"])] = Sample(label_of.get(template, -1), {SPLIT: split})
+            add_sample(samples, str(entry["id"]), Sample(label_of.get(template, -1), {SPLIT: split}, where))
     return list_samples(folder, samples, labels, [SPLIT])
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from heatpool.extract.datasets.clips import COLUMNS, NUMBERS, Clip, distinct_clips, label_clips, make_clip
-from heatpool.extract.datasets.delimited import open_table
+from heatpool.extract.datasets.delimited import open_table, show_header
+from heatpool.extract.datasets.facts import Facts, read_facts
 from heatpool.extract.datasets.labels import Labels, read_labels
 from heatpool.extract.datasets.listing import NO_SUCH_VIDEO, Excluded, Listing, VideoFolder
 from heatpool.extract.datasets.manifest import Manifest, read_disjoint, refuse_twins
@@ -85,7 +86,8 @@ def read_table(
     path = folder.annotations
     if path is None or not path.is_file():
         raise HeatpoolError(f"expected a table of clips in --annotations, got {path}")
-    numbers = {columns.get(name, (aliases or {}).get(name, name)).casefold() for name in NUMBERS}
+    called_so = ({name: name for name in NUMBERS}, aliases or {}, columns)
+    numbers = {each[name].casefold() for each in called_so for name in NUMBERS if name in each}
     with open_table(path, numbers=numbers) as (header, lines):
         called = {column.casefold(): column for column in header}
         others = {name: called[column] for name, column in (aliases or {}).items() if column in called}
@@ -133,6 +135,7 @@ def list_rows(
     for row in rows:
         first.setdefault(row.values.get("label", ""), row.where)
     labels = read_labels(first, source, classes=folder.classes)
+    facts = read_facts({name: {row.values.get(name, "") for row in rows} for name in FIRST_COLUMNS}, source)
     clips, absent, videos, own, places = [], [], [], [], []
     for row in rows:
         listed = row.values["path"]
@@ -143,7 +146,7 @@ def list_rows(
             absent.append(listed)
             continue
         videos.append(video.name)
-        clips.append(_clip(row, video, labels, folder.fps))
+        clips.append(_clip(row, video, labels, facts, folder.fps))
         own.append(row.values.get("clip_id", ""))
         places.append(row.where)
     if not clips:
@@ -164,8 +167,8 @@ def list_rows(
     return Listing(manifest, (*folder.excluded, *unnamed)).excluding(absent, NO_SUCH_VIDEO)
 
 
-def _clip(row: ClipRow, video: FoundVideo, labels: Labels, fps: float) -> Clip:
-    own = {name: row.values.get(name, "") for name in FIRST_COLUMNS}
+def _clip(row: ClipRow, video: FoundVideo, labels: Labels, facts: Facts, fps: float) -> Clip:
+    own = {name: facts[name][row.values.get(name, "")] for name in FIRST_COLUMNS}
     named = {**row.values, "clip_id": row.values.get("clip_id") or video.clip_id}
     clip = make_clip(named, video.path, own, row.splits, row.where, labels)
     if video.pictures and not (clip.fps or fps):
@@ -185,7 +188,7 @@ def _mapping(columns: Mapping[str, str], header: Sequence[str], path: Path) -> d
     if absent or "path" not in names:
         wanted = absent[0] if absent else "path"
         raise HeatpoolError(
-            f"expected a column {wanted!r} in {path}, got {', '.join(header) or 'an empty file'}; "
+            f"expected a column {wanted!r} in {path}, got {show_header(header)}; "
             "--columns path=NAME,label=NAME,… says which is which"
         )
     return names

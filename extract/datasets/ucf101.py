@@ -12,7 +12,7 @@ from heatpool.extract.datasets.listing import (
     Listing,
     VideoFolder,
     annotation_files,
-    read_lines,
+    numbered_lines,
 )
 from heatpool.extract.datasets.names import list_named
 from heatpool.extract.datasets.spec import DatasetSpec, SplitRule, lines_of, numbers
@@ -60,9 +60,15 @@ def list_ucf101(folder: VideoFolder) -> Listing:
     for path in annotation_files(folder.annotations, ".txt"):
         if match := _LIST.fullmatch(path.name):
             split = Split.TRAIN if match[1] == "train" else Split.TEST
-            # Folders and lists disagree on one name: HandstandPushups, v_HandStandPushups_….
-            names = {Path(line.split()[0]).stem.casefold(): split for line in read_lines(path)}
-            splits.setdefault(f"split{int(match[2])}", {}).update(names)
+            of_protocol = splits.setdefault(f"split{int(match[2])}", {})
+            for line, text in numbered_lines(path):
+                # Folders and lists disagree on one name: HandstandPushups, v_HandStandPushups_….
+                name = Path(text.split()[0]).stem.casefold()
+                if of_protocol.setdefault(name, split) != split:
+                    raise HeatpoolError(
+                        f"expected each video in one split, got {text} in line {line} of {path.name}, and in "
+                        "the other list"
+                    )
     if not splits:
         raise HeatpoolError(
             f"expected trainlist01.txt, testlist01.txt, … in {folder.annotations}, got none of them"

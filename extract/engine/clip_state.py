@@ -22,6 +22,11 @@ from heatpool.pool.resample import ResamplePlan
 
 __all__ = ["ClipState", "Outcome", "SeenFrame"]
 
+_NOT_FINITE = (
+    "the network gave values that are not finite: 16 bits are too narrow for it (--dtype float32), or its "
+    "weights are damaged"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -130,7 +135,9 @@ class ClipState:
             return Outcome(None, result)
         # Maps and vectors of a gap may count as zeros, as published; a keypoint at (0, 0) would be a lie.
         counted = np.ones_like(filled) if gaps == "zeros" else filled
-        pooled, map_mean, keypoints, boxes = self._gathered()
+        pooled, map_mean, keypoints, boxes = gathered = self._gathered()
+        if not all(np.isfinite(each).all() for each in gathered):
+            return Outcome.failed(_NOT_FINITE)
         features = ClipFeatures(
             pooled=_steps(plan, pooled, counted),
             keypoints=_steps(plan, keypoints, filled),
@@ -143,6 +150,13 @@ class ClipState:
         return Outcome(features, result)
 
     def _why_nobody(self) -> str:
+        """Say what was found and dropped, or why nobody was found."""
+        counts = [len(each) for each in self.detections()]
+        if found := sum(counts):
+            return (
+                f"no person kept: {found} detection{'s' * (found > 1)} in {np.count_nonzero(counts)} of "
+                f"{len(counts)} read frames dropped, as nobody is found twice"
+            )
         notes = Counter(each.note for each in self.detections() if each.note)
         return ": ".join(["no person detected in any frame", *(note for note, _ in notes.most_common(1))])
 

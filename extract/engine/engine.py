@@ -209,7 +209,8 @@ class _Engine:
             most = self._options.persons
             slots = min(most, state.job.persons or most)
             scores = partial(self._joint_scores, state)
-            chosen = self._options.selection(state.detections(), slots, scores)
+            times_s = np.array([each.time_s for each in state.frames])
+            chosen = self._options.selection(state.detections(), slots, scores, times_s=times_s)
             state.chosen = np.pad(chosen, ((0, most - slots), (0, 0)), constant_values=-1)
             self._ask(state)
 

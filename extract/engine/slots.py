@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from heatpool.extract.engine.tracking import Track, follow_persons
+from heatpool.extract.engine.track import Track
+from heatpool.extract.engine.tracking import follow_persons
 from heatpool.extract.records import Detections
 
 __all__ = ["SELECTIONS", "JointScores", "Selection", "fill_slots", "select_first", "select_tracked"]
@@ -14,6 +16,7 @@ __all__ = ["SELECTIONS", "JointScores", "Selection", "fill_slots", "select_first
 # A track must be seen in this share of the clip's frames to count as a person: shorter ones are
 # passers-by and false alarms.
 _MIN_SHARE = 0.2
+_SURE = 0.25  # score that a track's best detection should have
 _LOOKED_AT = 3  # tracks per slot whose joints are looked at, the longest, largest and surest ones
 _LOOKS = 4  # frames of a track in which they are
 # Joint scores of less than this share of the best track's: a car, a coat, a leg at the edge of the picture; a
@@ -24,17 +27,33 @@ _FULL_MOTION = 0.5  # body lengths that double a track's weight; whoever walks t
 JointScores = Callable[[Sequence[tuple[int, int]]], np.ndarray]
 """Asks the pose network: persons as (frame, number of the detection) → (persons,) mean scores of joints."""
 
-Selection = Callable[[Sequence[Detections], int, JointScores], np.ndarray]
-"""(detections of each frame, M, joint scores) → (M, frames) int64: the detection in a slot, -1 for none."""
-
 
 def all_alike(persons: Sequence[tuple[int, int]]) -> np.ndarray:
     """Answer where no pose network can be asked."""
     return np.ones(len(persons))
 
 
+class Selection(Protocol):
+    """A rule that says who fills the slots."""
+
+    def __call__(
+        self,
+        detections: Sequence[Detections],
+        persons: int,
+        joint_scores: JointScores = all_alike,
+        *,
+        times_s: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return (M, frames) int64, the detection that fills a slot in a frame, -1 for none."""
+        ...
+
+
 def select_first(
-    detections: Sequence[Detections], persons: int, joint_scores: JointScores = all_alike
+    detections: Sequence[Detections],
+    persons: int,
+    joint_scores: JointScores = all_alike,
+    *,
+    times_s: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fill slot m with the m-th most confident person of each frame: the published rule, no tracking."""
     chosen = np.full((persons, len(detections)), -1, np.int64)
@@ -45,7 +64,11 @@ def select_first(
 
 
 def select_tracked(
-    detections: Sequence[Detections], persons: int, joint_scores: JointScores = all_alike
+    detections: Sequence[Detections],
+    persons: int,
+    joint_scores: JointScores = all_alike,
+    *,
+    times_s: np.ndarray | None = None,
 ) -> np.ndarray:
     """Follow the persons of a clip and give the slots to those who act; see `fill_slots`.
 
@@ -53,12 +76,14 @@ def select_tracked(
         detections: persons of each frame, in time order.
         persons: M, slots to fill.
         joint_scores: asked about some persons, at most once.
+        times_s: (frames,) rising, in seconds; None = evenly spaced.
 
     Returns:
         (M, len(detections)) int64, the detection that fills the slot in a frame, -1 for none.
     """
     chosen = np.full((persons, len(detections)), -1, np.int64)
-    tracks = fill_slots(follow_persons(detections), persons, len(detections), joint_scores=joint_scores)
+    tracks = follow_persons(detections, times_s)
+    tracks = fill_slots(tracks, persons, len(detections), joint_scores=joint_scores)
     for slot, track in enumerate(tracks):
         chosen[slot, track.frames] = track.numbers
     return chosen
@@ -91,8 +116,11 @@ def fill_slots(
         At most M tracks, the main actor first.
     """
     present = sorted(tracks, key=lambda track: -_presence(track))
-    # A person seen now and then is still better than an empty slot.
-    main = [track for track in present if len(track) >= _MIN_SHARE * frames] or present[:1]
+    main = [track for track in present if len(track) >= _MIN_SHARE * frames]
+    # Weak detections alone are nobody, as long as somebody is surer.
+    main = [track for track in main if track.scores.max() >= _SURE] or main
+    # A person seen now and then is still better than an empty slot; what is seen once is a false alarm.
+    main = main or [track for track in present if len(track) > 1][:1]
     if len(main) < 2:
         return main
     main = main[: _LOOKED_AT * persons]

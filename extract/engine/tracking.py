@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 
+from heatpool.extract.engine.linking import link_tracks
+from heatpool.extract.engine.track import Track
 from heatpool.extract.records import Detections
 
-__all__ = ["Track", "follow_persons"]
+__all__ = ["follow_persons"]
 
 # ultralytics' defaults for BYTETrack (cfg/trackers/bytetrack.yaml), spelled out so that an update of
 # that file cannot change anybody's features.
@@ -27,64 +28,39 @@ _BYTETRACK = SimpleNamespace(
 # likely the person beside.
 _MOST_APART = 0.5
 
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """Detections of one person.
-
-    Attributes:
-        frames: (n,) int64, rising.
-        numbers: (n,) int64, of the detection in each of these frames.
-        boxes_xyxy_px: (n, 4) float32.
-        scores: (n,) float32, of the detections.
-    """
-
-    frames: np.ndarray
-    numbers: np.ndarray
-    boxes_xyxy_px: np.ndarray
-    scores: np.ndarray
-
-    @classmethod
-    def of(cls, found: Sequence[tuple[int, int]], detections: Sequence[Detections]) -> Track:
-        """Return the track of (frame, number of the detection), frames rising."""
-        frames, numbers = np.array(found, np.int64).T
-        boxes = [detections[frame].boxes_xyxy_px[number] for frame, number in found]
-        scores = [detections[frame].scores[number] for frame, number in found]
-        return cls(frames, numbers, np.array(boxes), np.array(scores))
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def joined(self, later: Track) -> Track:
-        """Return this track, continued by a later one."""
-        pairs = zip(vars(self).values(), vars(later).values(), strict=True)
-        return Track(*(np.concatenate(pair) for pair in pairs))
-
-    def motion(self) -> float:
-        """Return how far the edges of the box moved, in body lengths.
-
-        It is the distance between the 10 % and 90 % quantiles of an edge over time, mean of the four edges,
-        over the median of the box's longer side: arms that reach out and steps count, jitter hardly does.
-        """
-        low, high = np.quantile(self.boxes_xyxy_px, (0.1, 0.9), axis=0)
-        sizes_px = self.boxes_xyxy_px[:, 2:] - self.boxes_xyxy_px[:, :2]
-        return float((high - low).mean() / np.median(sizes_px.max(1)))
+# Share of its own time in which a track must be seen to be left as it is.
+_SPARSE = 0.2
 
 
-def follow_persons(detections: Sequence[Detections]) -> list[Track]:
-    """Follow the persons of a clip with BYTETrack.
-
-    A track that begins about where another one was lost continues it, after any time: an actor who was hidden
-    for a while must not count as two.
+def follow_persons(detections: Sequence[Detections], times_s: np.ndarray | None = None) -> list[Track]:
+    """Follow the persons of a clip: BYTETrack forwards, then its tracks and what it left over linked.
 
     Args:
         detections: persons of each frame, in time order.
+        times_s: (frames,) rising; None = evenly spaced.
 
     Returns:
-        Tracks, in the order of their first frames.
+        Tracks, in the order of their first frames; each detection is in one.
+    """
+    tracks = [piece for track in _continued(_tracks(detections)) for piece in _cut(track)]
+    followed = {pair for track in tracks for pair in track.detections()}
+    single = [
+        Track.of([(frame, number)], detections)
+        for frame, each in enumerate(detections)
+        for number in range(len(each))
+        if (frame, number) not in followed
+    ]
+    times = np.arange(len(detections), dtype=np.float64) if times_s is None else times_s
+    return link_tracks([*tracks, *single], times)
+
+
+def _continued(tracks: Sequence[Track]) -> list[Track]:
+    """Join a track that begins about where another one was lost to that one, after any time.
+
+    An actor who was hidden for a while must not count as two.
     """
     joined: list[Track] = []
-    for track in _tracks(detections):
+    for track in tracks:
         ended = [at for at, other in enumerate(joined) if _continues(other, track)]
         if ended:
             # Of several that fit, the one that was lost last: the shortest gap is the likeliest.
@@ -93,6 +69,15 @@ def follow_persons(detections: Sequence[Detections]) -> list[Track]:
         else:
             joined.append(track)
     return joined
+
+
+def _cut(track: Track) -> list[Track]:
+    """Cut a track that is hardly there at its long gaps: whoever came back there is as likely another one."""
+    if len(track) >= _SPARSE * (track.frames[-1] - track.frames[0] + 1):
+        return [track]
+    gaps = np.flatnonzero(np.diff(track.frames) > 1 / _SPARSE) + 1
+    fields = zip(*(np.split(values, gaps) for values in vars(track).values()), strict=True)
+    return [Track(*each) for each in fields]
 
 
 class _Boxes:

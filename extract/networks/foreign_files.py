@@ -6,9 +6,10 @@ from pathlib import Path
 
 __all__ = ["name_foreign_file"]
 
+_PAGES = (b"<!doctype", b"<html", b"<?xml")  # a safetensors file may begin with "<", too
 _STARTS = (
     (0, b"version https://git-lfs", "is the pointer of git-lfs in place of the file: git lfs pull gets it"),
-    (0, b"<", "is a web page or XML, as a proxy or OpenVINO writes it"),
+    *((0, page, "is a web page or XML, as a proxy or OpenVINO writes it") for page in _PAGES),
     (4, b"ORTM", "is onnxruntime's own format: give the .onnx that it was made from"),
     (4, b"TFL3", "is a TensorFlow Lite file: tf2onnx makes an .onnx of it, with --inputs-as-nchw"),
     (4, b"ftrt", "is a TensorRT engine: give the .onnx that it was made from"),
@@ -33,4 +34,4 @@ def name_foreign_file(path: Path, *, is_zip_foreign: bool = False) -> str:
     if not start:
         return "is empty"
     starts = (*_STARTS, _ZIP) if is_zip_foreign else _STARTS
-    return next((text for at, magic, text in starts if start[at:].startswith(magic)), "")
+    return next((text for at, magic, text in starts if start[at:].lower().startswith(magic.lower())), "")

@@ -28,9 +28,8 @@ def decode_heatmaps(heatmaps: Tensor, crop: CropSpec) -> tuple[Tensor, Tensor]:
         joints (B, V, 2) float32 in crop pixels, scores (B, V) float32, the peak in [0, 1]. Refined joints end
         one cell outside the map: on a map without a peak the parabola's may lie anywhere.
 
-    Source: `get_final_preds` of the HRNet code (quarter); `refine_keypoints_dark` and
-    `refine_keypoints_dark_udp` of mmpose (dark, dark-udp); `post_dark_unbiased_data_processing` of transformers
-    (dark-hf).
+    Source: `get_final_preds` of the HRNet code (quarter); `refine_keypoints_dark` (dark) and
+    `refine_keypoints_dark_udp` (dark-udp) of mmpose; `post_dark_unbiased_data_processing` of transformers.
     """
     height, width = heatmaps.shape[2:]
     heat = heatmaps.float()
@@ -62,7 +61,7 @@ def _step_to_peak(heat: Tensor, x: Tensor, y: Tensor, crop: CropSpec) -> Tensor:
 
 
 def _quarter_step(heat: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Step a quarter cell along both axes; HRNet takes none in the two first and the last rows and columns."""
+    """Step a quarter cell along both axes; HRNet takes none in rows and columns 0, 1 and last."""
     height, width = heat.shape[2:]
     slope_x = _at(heat, x + 1, y) - _at(heat, x - 1, y)
     slope_y = _at(heat, x, y + 1) - _at(heat, x, y - 1)
@@ -113,7 +112,7 @@ def _at(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _smooth(heat: Tensor, *, sigma_cells: float, outside: Literal["zero", "mirror"]) -> Tensor:
     """Smooth maps (B, V, h, w) along both axes.
 
-    Beyond its edges a map is zero, and then gets its old peak back, as in mmpose; or its own mirror image, as in
+    Beyond its edges a map is zero, and its peak stays as high, as in mmpose; or its own mirror image, as in
     scipy's `gaussian_filter`.
     """
     reach = torch.arange(-_RADIUS_CELLS, _RADIUS_CELLS + 1, device=heat.device)

@@ -23,6 +23,7 @@ __all__ = ["OnnxBackbone", "check_onnx_pose"]
 
 _log = logging.getLogger(__name__)
 
+_MAPS_WITH_OFFSETS = 3 * 17  # heat, and the way to the joint along x and y
 _MOST_PEAK = 2.0  # of RTMPose's vectors, which run a little over 1
 _USUAL_HW_PX = (256, 192)  # of crops
 _PALE = 0.05  # of the usual contrast
@@ -73,13 +74,19 @@ class OnnxBackbone:
         self._at_once = self._takes_batches()
         pose = self.forward(torch.zeros(1, 3, height, width))
         self.joints = pose.scores.shape[1]
+        if pose.heatmaps is not None and self.joints == _MAPS_WITH_OFFSETS and not joint_names:
+            raise HeatpoolError(
+                f"expected a heatmap a joint from {file.name}, got {self.joints}: udp-regress networks of "
+                "mmpose give three maps for each of 17 joints, and are not read; name the joints in the "
+                "file's metadata if they are 51 (docs/networks.md)"
+            )
         self.skeleton = describe_joints(self.joints, joint_names, edges)
         self.tap_channels = tuple(each.shape[1] for each in pose.maps)
         self.channels = sum(self.tap_channels)
 
     def _check_values(self) -> None:
         height, width = self._network.input_hw_px
-        found = self._run(_noise(height, width)[:1])
+        found, again = (self._run(_noise(height, width)[:1]) for _ in range(2))
         for name, values in zip((*self._joints, *self._taps), found, strict=True):
             if name in self._taps:
                 check_map(values, name, height_px=height, width_px=width, file_name=self._file_name)
@@ -88,6 +95,10 @@ class OnnxBackbone:
                     f"expected numbers from {self._file_name}, {name} gives values that are not finite on "
                     "noise: the file is damaged, or float16 is too narrow for it"
                 )
+        if not all(map(_alike, found, again)):
+            raise HeatpoolError(
+                f"expected the same answer twice from {self._file_name}, got two: export it in eval mode"
+            )
 
     def _takes_batches(self) -> bool:
         """Whether two crops at once give what each gives alone.
@@ -130,12 +141,12 @@ class OnnxBackbone:
         return PoseBatch(joints, scores, maps, heatmaps)
 
     def _check_peaks(self, found: Sequence[np.ndarray]) -> None:
-        """Say, once, that peaks are no scores: MSPN's heatmaps run to 255, and SimCC's own vectors are logits."""
+        """Say, once, that peaks are no scores: MSPN's heatmaps run to 255, SimCC's own vectors are logits."""
         peak = max(float(each.max(initial=0)) for each in found)
         if peak > _MOST_PEAK and not self._peaks_are_told:
             self._peaks_are_told = True
             _log.warning(
-                f"{self._file_name} gives peaks of {peak:.3g}, which are no scores from 0 to 1: these are cut at 1"
+                f"{self._file_name} gives peaks of {peak:.3g}, which are no scores in [0, 1]: cut at 1"
             )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
 from heatpool.extract.networks.onnx_file import OnnxFile, read_onnx
 from heatpool.extract.networks.onnx_network import OnnxNetwork
-from heatpool.extract.networks.person_classes import find_persons
+from heatpool.extract.networks.person_classes import find_person_classes
 from heatpool.extract.networks.ultralytics import MAX_IOU, pick_persons
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError, shorten
@@ -41,23 +41,38 @@ class OnnxDetector:
 
     Args:
         path: ONNX file.
+        image_hw_px: height and width that frames are fitted into, where the file leaves them open.
         min_score: persons below are left out.
+        max_iou: of two boxes that overlap more the weaker goes; None for what its authors take.
         device: cpu or cuda device that runs it.
 
     Raises:
-        HeatpoolError: if onnxruntime is not installed, or the file is no such network or knows no person.
+        HeatpoolError: if onnxruntime is not installed, or the file is no such network, knows no person or is
+            made for another size.
     """
 
-    def __init__(self, path: Path, *, min_score: float = 0.25, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        image_hw_px: tuple[int, int] | None = None,
+        min_score: float = 0.25,
+        max_iou: float | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
         file = read_onnx(path)
-        height_px, width_px = _told(file, "imgsz", _OPEN_HW_PX)
+        height_px, width_px = image_hw_px or _told(file, "imgsz", _OPEN_HW_PX)
         self._network = OnnxNetwork(file, open_hw_px=(int(height_px), int(width_px)), device=device)
+        if image_hw_px not in (None, self._network.input_hw_px):
+            made, asked = (f"{height},{width}" for height, width in (self._network.input_hw_px, image_hw_px))
+            raise HeatpoolError(f"expected no --imgsz, or {made}, for which {file.name} is made, got {asked}")
         self._stride = int(_told(file, "stride", 32)) if self._network.size_is_open else None
         self._min_score = min_score
         names: dict[int, str] = _told(file, "names", {})
         joint_values = math.prod(_told(file, "kpt_shape", [0]))
         found = self._run(np.zeros((1, 3, *self._network.input_hw_px), np.float32))
-        output = found[0] if len(found) == 1 else np.empty(0)  # two outputs are of another kind
+        is_one = len(found) == 1 and found[0].dtype == np.float32
+        output = found[0] if is_one else np.empty(0)  # two outputs, or one of 8 bits, are of another kind
         layout = _layout(output.shape, self._network.input_hw_px, len(names), joint_values)
         if layout is None or _is_normalised(output, layout):
             shapes = ", ".join(str(each.shape) for each in found) or "no output"
@@ -68,8 +83,9 @@ class OnnxDetector:
                 "are read from a file, --boxes"
             )
         self._layout: Layout = layout
+        self._max_iou = max_iou or (_FASTESTDET_IOU if layout == "fastestdet" else MAX_IOU)
         self._classes = len(names) or output.shape[1] - (5 if layout == "fastestdet" else 4)
-        self._persons = find_persons(names, file.name).numbers
+        self._persons = find_person_classes(names, file.name).numbers
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Run the network on frames, one by one: exports are made for one image."""
@@ -93,7 +109,7 @@ class OnnxDetector:
             classes=self._classes,
             min_score=self._min_score,
             end2end=self._layout == "end2end",
-            max_iou=_FASTESTDET_IOU if self._layout == "fastestdet" else MAX_IOU,
+            max_iou=self._max_iou,
         )
         return place.detections(rows[:, :6].float().numpy())[0]
 

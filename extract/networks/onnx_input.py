@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -14,6 +15,8 @@ __all__ = ["METADATA_KEY", "OnnxInput", "read_metadata"]
 
 METADATA_KEY = "heatpool"
 """Entry of a file's `metadata_props` that holds, as JSON, fields of `OnnxInput`, `joints` and `edges`."""
+
+_log = logging.getLogger(__name__)
 
 _IMAGENET = CropSpec(height_px=1, width_px=1)
 _TRANSFORMERS_INPUT = "pixel_values"  # what transformers and optimum call the image in all their exports
@@ -90,6 +93,7 @@ class OnnxInput:
         from_transformers = input_name == _TRANSFORMERS_INPUT
         alignment: Alignment = self.alignment or ("udp" if from_transformers else "corner")
         unbiased: Refinement = "dark-hf" if from_transformers else "dark-udp"
+        self._tell_what_is_taken(alignment)
         return CropSpec(
             height_px=height_px,
             width_px=width_px,
@@ -99,6 +103,24 @@ class OnnxInput:
             alignment=alignment,
             refinement=self.refinement or (unbiased if alignment == "udp" else "quarter"),
         )
+
+    def _tell_what_is_taken(self, alignment: Alignment) -> None:
+        """Say what nobody told: a wrong guess moves joints, and features, without any other sign."""
+        usual = {
+            "mean": "ImageNet's",
+            "std": "ImageNet's",
+            "colours": "rgb",
+            "padding": f"{_IMAGENET.padding:g}",
+            "alignment": alignment,
+        }
+        taken = [f"{name} {value}" for name, value in usual.items() if getattr(self, name) is None]
+        if taken:
+            _log.info(f"the ONNX network is taken for the usual in what nothing tells: {', '.join(taken)}")
+        if self.scale == "255" and self.mean is None and self.std is None:
+            _log.warning(
+                "--onnx-scale is the unit of --onnx-mean and --onnx-std and changes nothing without them; "
+                "for pixels as they are, from 0 to 255, add --onnx-mean 0,0,0 --onnx-std 1,1,1"
+            )
 
 
 def _triple(values: list[float]) -> tuple[float, float, float]:

@@ -31,16 +31,18 @@ def find_joint_outputs(
     Raises:
         HeatpoolError: if there are none, or which they are cannot be told.
     """
-    heatmaps = [name for name, output in outputs.items() if _is_heatmap(output, height_px, width_px)]
-    heatmaps = [name for name in heatmaps if name not in taps] or heatmaps
-    vectors = {name: output for name, output in outputs.items() if output.ndim == 3}
+    # a tap may be an output, and even the heatmaps, but only where nothing else could be the answer
+    answers = {name: each for name, each in outputs.items() if name not in taps and each.ndim > 1} or outputs
+    floating = {name: output for name, output in answers.items() if output.dtype == np.float32}
+    heatmaps = [name for name, output in floating.items() if _is_heatmap(output, height_px, width_px)]
+    vectors = {name: output for name, output in floating.items() if output.ndim == 3}
     if len(heatmaps) == 1:
         joints = outputs[heatmaps[0]].shape[1]
         if all(vector.shape[1] == joints for vector in vectors.values()):  # others are lists of what is found
             return tuple(heatmaps)
     if not heatmaps and len(vectors) == 2:
         return _simcc_axes(vectors, height_px, width_px, file_name)
-    shapes = ", ".join(f"{name} {output.shape}" for name, output in outputs.items()) or "no output"
+    shapes = ", ".join(f"{name} {_shape(output)}" for name, output in outputs.items()) or "no output"
     if len(heatmaps) > 1:
         raise HeatpoolError(
             f"expected one output of heatmaps from {file_name}, got {shapes}: which are the joints is not "
@@ -84,6 +86,10 @@ def _covers_crop(height: int, width: int, *, height_px: int, width_px: int) -> b
     if not (1 <= height <= height_px and 1 <= width <= width_px and height * width > 1):
         return False
     return abs(height * width_px - width * height_px) <= max(width_px, height_px)
+
+
+def _shape(output: np.ndarray) -> str:
+    return f"{output.shape}{'' if output.dtype == np.float32 else f' of {output.dtype}'}"
 
 
 def _is_heatmap(output: np.ndarray, height_px: int, width_px: int) -> bool:

@@ -15,6 +15,7 @@ __all__ = ["find_tap"]
 _log = logging.getLogger(__name__)
 
 _SHOWN = 8
+_BLOCKED = "com.microsoft.nchwc"  # operators whose channels lie in blocks, though the shape says nothing
 
 
 def find_tap(graph: onnx.GraphProto, tap: str, file_name: str) -> str:
@@ -30,13 +31,19 @@ def find_tap(graph: onnx.GraphProto, tap: str, file_name: str) -> str:
         file_name: for messages.
 
     Raises:
-        HeatpoolError: if it is neither (close names are listed).
+        HeatpoolError: if it is neither (close names are listed), or not laid out as maps are.
     """
     makers = {name: node for node in graph.node for name in node.output if name}
     outputs = {output.name for output in graph.output}
     if tap not in makers and tap not in outputs:
         raise HeatpoolError(_unknown(graph, tap, list(makers), file_name))
     readers = [node for node in graph.node if tap in node.input]
+    if tap in makers and makers[tap].domain == _BLOCKED and makers[tap].op_type != "ReorderOutput":
+        plain = next((node.output[0] for node in readers if node.op_type == "ReorderOutput"), None)
+        raise HeatpoolError(
+            f"expected a tap (B, C, H, W) of {file_name}, {tap} is laid out in blocks by onnxruntime: "
+            + (f"take {plain}" if plain else "take the network that it optimised")
+        )
     if readers and tap not in outputs and all(node.op_type == "QuantizeLinear" for node in readers):
         quantised = readers[0].output[0]
     elif tap in makers and makers[tap].op_type == "QuantizeLinear":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["PersonClasses", "find_persons"]
+__all__ = ["PersonClasses", "find_person_classes"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ class PersonClasses:
     are_persons: bool
 
 
-def find_persons(names: Mapping[int, str], file_name: str, *, has_joints: bool = False) -> PersonClasses:
+def find_person_classes(
+    names: Mapping[int, str], file_name: str, *, has_joints: bool = False
+) -> PersonClasses:
     """Return which classes count as persons.
 
     That is every class called person, whatever its number and case; where none is, every one called people,

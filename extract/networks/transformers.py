@@ -17,7 +17,8 @@ from heatpool.pool.errors import HeatpoolError
 __all__ = ["load_pretrained", "read_preprocessor", "read_settings", "state_digest"]
 
 _SETTINGS = (
-    "hidden_act", "layer_norm_eps", "num_attention_heads", "out_indices", "scale_factor", "use_simple_decoder",
+    "hidden_act", "layer_norm_eps", "num_attention_heads", "out_indices", "scale_factor",
+    "use_simple_decoder",
 )  # fmt: skip
 
 

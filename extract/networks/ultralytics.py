@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
-from heatpool.extract.networks.person_classes import find_persons
+from heatpool.extract.networks.person_classes import find_person_classes
 from heatpool.extract.records import Frame
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError, shorten
@@ -75,6 +75,11 @@ def load_ultralytics(weights: str | Path) -> LoadedModel:
     places = (Path(weights), Path(SETTINGS["weights_dir"], weights))
     official = Path(weights).name in GITHUB_ASSETS_NAMES or str(weights).startswith(("http://", "https://"))
     present = [place for place in places if place.is_file()]
+    if places[0].is_dir():
+        raise HeatpoolError(
+            f"expected an ultralytics checkpoint, cannot load {weights}: it is a folder, as of an export for "
+            "OpenVINO; give the checkpoint itself, or as --detector its export to ONNX"
+        )
     if not official and not present:  # ultralytics would ask GitHub for it
         raise HeatpoolError(
             f"expected an ultralytics checkpoint, cannot load {weights}: there is no such file, and it is "
@@ -128,7 +133,7 @@ class PersonNetwork:
 
     Args:
         model: the network.
-        image_px: longer side of its input.
+        image_px: longer side of its input, or its height and width; rounded up to multiples of its stride.
         person_classes: numbers of the classes that count as persons.
         min_score: persons below are left out.
         max_iou: of two boxes that overlap more the weaker goes.
@@ -144,7 +149,7 @@ class PersonNetwork:
         self,
         model: nn.Module,
         *,
-        image_px: int,
+        image_px: int | tuple[int, int],
         person_classes: Sequence[int] = (0,),
         min_score: float = 0.25,
         max_iou: float = MAX_IOU,
@@ -154,7 +159,9 @@ class PersonNetwork:
         _lower_precision(model, dtype)
         self.model: Any = model.to(device).eval()
         self.device, self.dtype = torch.device(device), dtype
-        self._image_px, self._stride = image_px, _stride(model)
+        self._stride = _stride(model)
+        sides = image_px if isinstance(image_px, tuple) else (image_px, image_px)
+        self._limit_hw_px = (_rounded(sides[0], self._stride), _rounded(sides[1], self._stride))
         self._persons, self._min_score, self._max_iou = tuple(person_classes), min_score, max_iou
 
     @torch.inference_mode()
@@ -173,8 +180,7 @@ class PersonNetwork:
         return [answers[at] for at in range(len(frames))]
 
     def _forward(self, images: Sequence[np.ndarray]) -> list[ImageRows]:
-        limit = (self._image_px, self._image_px)
-        fitted = [letterbox(image, limit, stride=self._stride) for image in images]
+        fitted = [letterbox(image, self._limit_hw_px, stride=self._stride) for image in images]
         boxed, places = zip(*fitted, strict=True)
         batch = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2) / 255
         rows = pick_persons(
@@ -252,7 +258,11 @@ def _image_px(train_args: Any, stride: int, weights: str | Path) -> int:
     longer = max(asked) if isinstance(asked, list | tuple) and asked else asked
     if not isinstance(longer, int) or not 32 <= longer <= 8192:
         raise HeatpoolError(f"expected imgsz of 32 to 8192 pixels in {weights}, got {shorten(asked)}")
-    return -(-longer // stride) * stride
+    return _rounded(longer, stride)
+
+
+def _rounded(side_px: int, stride: int) -> int:
+    return -(-side_px // stride) * stride
 
 
 def _describe(model: Any, image_px: int, digest: str, weights: str | Path) -> LoadedModel:
@@ -261,7 +271,7 @@ def _describe(model: Any, image_px: int, digest: str, weights: str | Path) -> Lo
     named = dict(told.items() if isinstance(told, dict) else enumerate(told))  # a list in early checkpoints
     names = {int(number): str(name) for number, name in named.items()}
     shape = getattr(model, "kpt_shape", None) or getattr(model.model[-1], "kpt_shape", None)
-    persons = find_persons(names, str(weights), has_joints=bool(shape))
+    persons = find_person_classes(names, str(weights), has_joints=bool(shape))
     skeleton = None
     if shape:
         joints = getattr(model, "kpt_names", None) or {}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from heatpool.extract.networks.taps import check_taps
-from heatpool.extract.networks.ultralytics import ImageRows, LoadedModel, PersonNetwork
+from heatpool.extract.networks.ultralytics import MAX_IOU, ImageRows, LoadedModel, PersonNetwork
 from heatpool.extract.records import Frame, FramePersons
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.pooling import box_mean, feedback_pool
@@ -29,8 +29,9 @@ class YoloPose:
     Args:
         loaded: network with a pose head.
         taps: levels to pool from, p3 of stride 8, p4 of 16, …; several are pooled at the same joints.
-        image_px: longer side of the network's input; None for what it was trained at.
+        image_px: longer side of the input, or its height and width; None for what it was trained at.
         min_score: persons below are left out.
+        max_iou: of two boxes that overlap more the weaker goes.
         device: where the network runs.
         dtype: of the layers below the head.
 
@@ -45,8 +46,9 @@ class YoloPose:
         loaded: LoadedModel,
         *,
         taps: Sequence[str] = ("p3",),
-        image_px: int | None = None,
+        image_px: int | tuple[int, int] | None = None,
         min_score: float = 0.25,
+        max_iou: float = MAX_IOU,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -57,6 +59,7 @@ class YoloPose:
             image_px=image_px or loaded.image_px,
             person_classes=loaded.person_classes,
             min_score=min_score,
+            max_iou=max_iou,
             device=device,
             dtype=dtype,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from heatpool.extract.video.display import pixel_aspect
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["MOST_PIXELS", "choose_stream", "decode_stream", "file_url", "open_video"]
+__all__ = ["MOST_PIXELS", "choose_stream", "decode_stream", "file_url", "open_video", "with_told_colours"]
 
 # Above this size one core no longer decodes faster than a network eats, so FFmpeg may use more threads.
 _THREADED_PIXELS = 1280 * 720
@@ -23,6 +23,9 @@ MOST_PIXELS = 8192 * 4096
 """8K, also as 2:1 panorama. FFmpeg itself would decode a few bytes that claim 16,000 x 16,000 pixels."""
 _LIMIT = {"max_pixels": str(MOST_PIXELS)}
 _LISTS = ("concat", "hls", "dash", "imf")  # text that names other files
+_PICTURES = {"mjpeg", "png", "bmp", "gif", "tiff", "webp"}  # codecs of covers
+_FEW = 5  # Matroska's statistics count a single picture's time from the start of the file
+_UNTOLD = {"color_trc": 2, "color_primaries": 2, "colorspace": 2, "color_range": 0}
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -41,9 +44,15 @@ def choose_stream(streams: Sequence[VideoStream]) -> VideoStream | None:
         codec = stream.codec_context
         pixels = codec.width * codec.height if codec else 0
         default = bool(stream.disposition & Disposition.default)
-        return codec is not None, _told_frames(stream) != 1, pixels, default
+        return codec is not None, not _is_still(stream), pixels, default
 
     return max((each for each in streams if not each.disposition & _STILLS), key=rank, default=None)
+
+
+def _is_still(stream: VideoStream) -> bool:
+    """Return whether a stream is one picture, as far as the header tells; a cover need not be declared."""
+    frames, codec = _told_frames(stream), stream.codec_context
+    return frames == 1 or (codec is not None and codec.name in _PICTURES and frames <= _FEW)
 
 
 def _told_frames(stream: VideoStream) -> int:
@@ -106,13 +115,30 @@ class open_video:  # noqa: N801 - reads as the verb it is at the call
 
 def decode_stream(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Decode packet by packet, so that a damaged packet costs its own frames and no others."""
-    packets = container.demux(stream)
+    packets, complete = container.demux(stream), with_told_colours(stream)
     while True:
         try:
             packet = next(packets)
         except (StopIteration, FFmpegError):
             break
         try:
-            yield from packet.decode()
+            yield from map(complete, packet.decode())
         except FFmpegError:
             continue  # the missing frame shows in the count, which the caller compares
+
+
+def with_told_colours(stream: VideoStream) -> Callable[[VideoFrame], VideoFrame]:
+    """Return a function that tags frames as the container does, where the stream itself says nothing.
+
+    To be asked for before a frame is decoded: HEVC's decoder forgets what the container told.
+    """
+    codec = stream.codec_context
+    told = {tag: getattr(codec, tag) for tag, untold in _UNTOLD.items() if getattr(codec, tag) != untold}
+
+    def complete(frame: VideoFrame) -> VideoFrame:
+        for tag, value in told.items():
+            if getattr(frame, tag) == _UNTOLD[tag]:
+                setattr(frame, tag, value)
+        return frame
+
+    return complete

@@ -7,12 +7,12 @@ from functools import cache
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, ColorTrc
+from av.video.reformatter import ColorTrc
 
 __all__ = ["hdr_kind", "sdr_pixels", "to_sdr"]
 
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED, which PyAV has no name for
-_KINDS = {ColorTrc.SMPTE2084: "pq", ColorTrc.ARIB_STD_B67: "hlg"}
+_UNSPECIFIED, _BT2020 = 2, 9  # AVCOL_SPC_…, which not every PyAV has names for
+_KINDS: dict[int, str] = {ColorTrc.SMPTE2084: "pq", ColorTrc.ARIB_STD_B67: "hlg"}
 _WHITE_NITS = 203.0  # diffuse white of HDR production (ITU-R BT.2408); the white of standard pictures
 _HLG_PEAK_NITS = 1000.0  # of the display that HLG is graded on, for which its system gamma is 1.2
 _LUMA = np.array([[0.2627, 0.6780, 0.0593]], np.float32)  # of BT.2020
@@ -29,13 +29,12 @@ def hdr_kind(frame: VideoFrame) -> str:
 
 def sdr_pixels(frame: VideoFrame, *, width_px: int, height_px: int) -> np.ndarray:
     """Return a frame of that size as (H, W, 3) uint8 RGB for a standard display."""
-    size = {"width": width_px, "height": height_px}
     kind = hdr_kind(frame)
     if not kind:
-        return np.asarray(frame.to_ndarray(format="rgb24", **size), np.uint8)
+        return np.asarray(frame.to_ndarray(format="rgb24", width=width_px, height=height_px), np.uint8)
     if frame.colorspace == _UNSPECIFIED:  # FFmpeg would take it for that of old television
-        frame.colorspace = Colorspace.BT2020
-    return to_sdr(frame.to_ndarray(format="rgb48le", **size), kind=kind)
+        frame.colorspace = _BT2020
+    return to_sdr(frame.to_ndarray(format="rgb48le", width=width_px, height=height_px), kind=kind)
 
 
 def to_sdr(rgb: np.ndarray, *, kind: str) -> np.ndarray:

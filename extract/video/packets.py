@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 
-from heatpool.extract.video.container import decode_stream, open_video
+from heatpool.extract.video.container import open_video
+from heatpool.extract.video.fields import Fields
 from heatpool.extract.video.file_end import is_cut
 
 __all__ = ["PacketTable", "read_packets"]
@@ -24,9 +27,18 @@ _LONGEST_S = 7 * 86_400.0  # stamps that span more are taken for damage; windows
 _JUMP_S = 10.0  # a clock that jumps by more has been set anew, as FFmpeg's own tools have it
 # Formats whose clock may be set anew; so it was if a key frame is stamped earlier by more, seconds, than the
 # frame before it. In program streams few frames have a stamp, and FFmpeg is a little off for the others.
-_BACK_S = {"mpegts": 0.0, "mpeg": 1.0}
+_BACK_S = {"mpegts": 0.0, "mpeg": 1.0, "ogg": 0.0}
 _UNEVEN = 1.5  # a stated rate that is off by more than this factor is no mean: screen recordings
-_Packet = tuple[int | None, int | None, bool]  # presentation and decoding stamp, whether a key frame
+_HEAD = 32  # packets behind the first key frame, among which the leading pictures of any codec lie
+
+
+class _Packet(NamedTuple):
+    """Stamps of presentation and decoding, whether it is a key frame, whether it is meant to be shown."""
+
+    pts: int | None
+    dts: int | None
+    key: bool
+    shown: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,28 +66,27 @@ class PacketTable:
 def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
     """Read all packets of a file; `state` (size, modification time) keeps changed files apart."""
     packets: list[_Packet] = []
-    damage, held = "", 0
+    damage = ""
     with open_video(path) as (container, stream):
         header, listed = stream.frames, _listed(container, stream, path)
         kind, reordered = container.format.name, bool(stream.codec_context.has_b_frames)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         size = (stream.codec_context.width, stream.codec_context.height)
         start, base = stream.start_time or 0, stream.time_base
-        hidden = _HIDDEN.get(stream.codec_context.name)
+        shows_nothing = _shows_nothing(stream)
         try:
             for packet in container.demux(stream):
                 if not packet.size:  # these only flush
                     continue
-                held += 1
                 # Discarded ones (an edit list's) are decoded but never shown.
-                if not (packet.is_discard or (hidden and hidden(packet))):
-                    packets.append((packet.pts, packet.dts, packet.is_keyframe))
+                shown = not (shows_nothing(packet) or packet.is_discard)
+                packets.append(_Packet(packet.pts, packet.dts, packet.is_keyframe, shown))
         except FFmpegError as error:
             damage = f"reading stopped after {len(packets)} frames: {error.strerror}"
-    damage = damage or _missing(path, listed=listed, held=held)
-    packets = _without_lost(path, packets)
+    damage = damage or _missing(path, listed=listed, held=len(packets))
+    packets = _without_lost(path, packets, reordered=reordered)
     # AVI has decoding stamps only; without reordered frames they are the presentation stamps.
-    stamps = [dts if pts is None else pts for pts, dts, _ in packets]
+    stamps = [each.dts if each.pts is None else each.pts for each in packets]
     joined = _joined(packets, stamps, rate, base, _BACK_S[kind]) if kind in _BACK_S and base else stamps
     known = _distinct(joined)
     times_s = np.array([float((stamp - start) * base) for stamp in known] if base else [])
@@ -97,11 +108,11 @@ def _keys(packets: list[_Packet], *, by_dts: bool) -> list[tuple[int, int]]:
     None unless each frame has a stamp of its own, to be known by after a seek. In a transport stream a seek
     goes by the stamps of decoding, elsewhere by an index.
     """
-    shown = sorted(pts for pts, _, _ in packets if pts is not None)
+    shown = sorted(each.pts for each in packets if each.pts is not None)
     if not len(set(shown)) == len(shown) == len(packets):
         return []
     numbers = {stamp: number for number, stamp in enumerate(shown)}
-    places = ((dts if by_dts else pts, pts) for pts, dts, key in packets if key)
+    places = ((each.dts if by_dts else each.pts, each.pts) for each in packets if each.key)
     return sorted((place, numbers[pts]) for place, pts in places if place is not None and pts is not None)
 
 
@@ -118,12 +129,12 @@ def _joined(
     """Let the stamps go on where the clock was set anew: behind a break, or in a recording that follows."""
     found: list[int | None] = []
     ahead, last = 0, None
-    for (pts, dts, key), stamp in zip(packets, stamps, strict=True):
-        at = pts if dts is None else dts
+    for packet, stamp in zip(packets, stamps, strict=True):
+        at = packet.pts if packet.dts is None else packet.dts
         if at is not None:
             ahead_s = 0.0 if last is None else float((at - last) * base)
             # A single stamp may be wrong, but a recording begins with a key frame.
-            if last is not None and (abs(ahead_s) > _JUMP_S or (key and ahead_s < -back_s)):
+            if last is not None and (abs(ahead_s) > _JUMP_S or (packet.key and ahead_s < -back_s)):
                 ahead += last + round(1 / (rate or 25.0) / base) - at
             last = at
         found.append(None if stamp is None else stamp + ahead)
@@ -167,41 +178,61 @@ def _missing(path: Path, *, listed: int, held: int) -> str:
     return "the file ends before its container does" if cut else ""
 
 
-def _shows_nothing_vp8(packet: av.Packet[Any]) -> bool:
-    return not memoryview(packet)[0] & 0x10  # show_frame (RFC 6386, section 9.1): alt-ref pictures lack it
+def _shows_nothing(stream: VideoStream) -> Callable[[Packet[Any]], bool]:
+    """Return a test for packets that give no frame of their own, to be asked of each in order."""
+    codec = stream.codec_context
+    if codec.name == "vp8":  # show_frame (RFC 6386, section 9.1): alt-ref pictures lack it
+        return lambda packet: not memoryview(packet)[0] & 0x10
+    if codec.name == "h264":
+        fields = Fields(codec.extradata or b"")
+        return lambda packet: fields.is_second(bytes(packet))
+    return lambda packet: False
 
 
-_HIDDEN = {"vp8": _shows_nothing_vp8}
+def _without_lost(path: Path, packets: list[_Packet], *, reordered: bool) -> list[_Packet]:
+    """Leave out what is not meant to be shown, and the pictures that refer to what was cut away in front.
 
-
-def _without_lost(path: Path, packets: list[_Packet]) -> list[_Packet]:
-    """Leave out the pictures that refer to what was cut away in front of the first key frame.
-
-    A recording that begins in the middle has such in front of that frame; a cut in an open group of pictures
-    has them behind it, shown before it. Nobody can decode them. Others lead as well but decode; only decoding
-    tells.
+    A recording that begins in the middle has such in front of its first key frame; a cut in an open group of
+    pictures has them behind it, shown before it. Nobody can decode them. Others lead as well but decode; only
+    decoding tells, as it does where stamps are those of decoding alone.
     """
-    first = next((number for number, (_, _, key) in enumerate(packets) if key), None)
-    if first is None or (key := packets[first][0]) is None:
-        return packets
-    behind = takewhile(lambda packet: packet[0] is not None and packet[0] < key, packets[first + 1 :])
-    if not packets[:first] and not any(behind):
-        return packets
-    shown = _stamps_up_to(path, key)
-    if not shown:
-        return packets
-    last = max(shown)  # of pictures that are refreshed bit by bit, later than the key frame
-    return [packet for packet in packets if packet[0] is None or packet[0] > last or packet[0] in shown]
+    first = next((number for number, packet in enumerate(packets) if packet.key), None)
+    shown = [packet for packet in packets if packet.shown]
+    if first is None or (key := packets[first].pts) is None:
+        return shown
+    behind = [packet.pts for packet in packets[first + 1 : first + _HEAD // 2]]
+    stamped = [pts for pts in behind if pts is not None]
+    leads = bool(behind) and (behind[0] is None or behind[0] <= key)
+    rising = reordered and stamped == sorted(stamped)
+    if not (first or leads or rising):
+        return shown
+    read, found = _decoded_head(path, first + _HEAD)
+    head = []
+    for packet in packets[:read]:
+        if packet.shown and found[packet.pts]:
+            found[packet.pts] -= 1
+            head.append(packet)
+    return [*head, *(packet for packet in packets[read:] if packet.shown)]
 
 
-def _stamps_up_to(path: Path, key: int) -> set[int]:
-    """Decode up to the first frame that is stamped `key` or later; return the stamps of all of them."""
-    found: set[int] = set()
-    with open_video(path) as (container, stream):
-        for frame in decode_stream(container, stream):
-            if frame.pts is None:
+def _decoded_head(path: Path, least: int) -> tuple[int, Counter[int | None]]:
+    """Decode so many packets, or more if no frame comes, and what the decoder then holds.
+
+    Returns:
+        How many were read; how many frames came of each stamp.
+    """
+    found: Counter[int | None] = Counter()
+    read = 0
+    with open_video(path) as (container, stream), suppress(FFmpegError):
+        stream.codec_context.thread_count = 1
+        packets = (packet for packet in container.demux(stream) if packet.size)
+        for read, packet in enumerate(packets, 1):
+            try:
+                found.update(frame.pts for frame in packet.decode())
+            except FFmpegError:
+                if found:  # damage, not a lack of what came before: it is to be missed
+                    found[packet.pts] += 1
+            if found and read >= least:
                 break
-            found.add(frame.pts)
-            if frame.pts >= key:
-                break
-    return found
+        found.update(frame.pts for frame in stream.codec_context.decode(None))
+    return read, found

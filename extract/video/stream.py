@@ -17,7 +17,7 @@ import numpy as np
 from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 
-from heatpool.extract.video.container import MOST_PIXELS, choose_stream, file_url
+from heatpool.extract.video.container import MOST_PIXELS, choose_stream, file_url, with_told_colours
 from heatpool.extract.video.display import Display, pixel_aspect, squared
 from heatpool.extract.video.download import public_address
 from heatpool.pool.errors import HeatpoolError
@@ -68,7 +68,8 @@ def read_stream(source: str) -> Iterator[TimedFrame]:
                 raise HeatpoolError(f"expected a video, {shown} holds no video stream")
             stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
             aspect = pixel_aspect(stream.sample_aspect_ratio)
-            frames = (squared(frame, aspect) for frame in _decode(container, stream))
+            complete = with_told_colours(stream)
+            frames = (squared(complete(frame), aspect) for frame in _decode(container, stream))
             yield from rising_times(frames, float(stream.average_rate or 25))
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -190,7 +190,7 @@ def _index_pyskl(file: PysklFile, options: archive_options.ImportOptions) -> Cli
     from heatpool.extract.datasets.pyskl_index import index_pyskl
 
     classes = read_class_names(options.class_names) if options.class_names else None
-    return index_pyskl(file, classes=classes, val_fraction=options.val_fraction)
+    return index_pyskl(file, classes=classes)
 
 
 def _read_index(manifest: Path) -> ClipIndex:

@@ -35,4 +35,4 @@ def choose_persons(
         looked_at[rows, frames] = numbers
         return np.asarray(pose(looked_at).scores[rows, frames].mean(1))
 
-    return selection(detected.detections(), persons, joint_scores)
+    return selection(detected.detections(), persons, joint_scores, times_s=detected.time_s)

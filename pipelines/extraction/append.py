@@ -13,10 +13,10 @@ from dataclasses import replace
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pipelines.extraction.places import DEMO_FOLDER, append_folder, find_places, render_demo_videos
+from heatpool.pipelines.extraction.plan import ExtractPlan
 from heatpool.pipelines.extraction.recorded import as_recorded
 from heatpool.pipelines.extraction.run import (
     Extraction,
-    ExtractPlan,
     carry_out,
     prepare,
     report_outcome,
@@ -27,7 +27,9 @@ from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.derive.merge import refuse_other_networks, refuse_pending
 from heatpool.pool.derive.remake import append_store
+from heatpool.pool.disk.class_names import plain_name
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipIndex, Split
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.versions import check_versions
 
@@ -120,4 +122,29 @@ def _new_clips(store: FeatureStore, manifest: Manifest) -> Manifest | None:
             f"{len(other)} clip ids are in {store.source.name} as other videos, such as {name!r}: {there} "
             f"there, {here} here; give these clips other ids in the column clip_id"
         )
+    _say_others(store, manifest.index())
     return replace(rooted, clips=tuple(new)) if new else None
+
+
+def _say_others(store: FeatureStore, given: ClipIndex) -> None:
+    """Say which clips that a store has already are of another class or split in the manifest: they stay."""
+    stored = store.clips.index
+    row = {name: number for number, name in enumerate(stored.clip_id)}
+    pairs = [(row[name], at) for at, name in enumerate(given.clip_id) if name in row]
+    both = set(stored.splits).intersection(given.splits)
+    others = [
+        given.clip_id[at]
+        for there, at in pairs
+        if _class_of(given, at) not in ("", _class_of(stored, there))
+        or any(given.splits[name][at] not in (Split.NONE, stored.splits[name][there]) for name in both)
+    ]
+    if others:
+        _log.warning(
+            "%d clips that %s has already are of another class or split in the manifest, such as %s: they "
+            "stay as they are; heatpool relabel changes them", len(others), store.source.name, others[0],
+        )  # fmt: skip
+
+
+def _class_of(index: ClipIndex, row: int) -> str:
+    label = int(index.label[row])
+    return plain_name(index.class_names[label]) if label >= 0 else ""

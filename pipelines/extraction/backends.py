@@ -19,7 +19,7 @@ from heatpool.extract.networks.onnx_input import OnnxInput
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, DETECTOR_MAX_IOU
 from heatpool.extract.networks.tiny.network import TINY_TAP
-from heatpool.extract.networks.ultralytics import load_ultralytics
+from heatpool.extract.networks.ultralytics import MAX_IOU, load_ultralytics
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Detector, FrameBackbone, PoseBackbone
@@ -105,7 +105,15 @@ def _load_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
         if options.pooling != "point" or options.crop_aspect != "model":
             raise HeatpoolError("expected --pooling point and no --crop-aspect with --backend yolo-pose")
         loaded = load_ultralytics(weights)
-        return YoloPose(loaded, taps=taps or ("p3",), min_score=options.min_score, device=device, dtype=dtype)
+        return YoloPose(
+            loaded,
+            taps=taps or ("p3",),
+            image_px=options.image_hw_px,
+            min_score=options.min_score,
+            max_iou=options.iou or MAX_IOU,
+            device=device,
+            dtype=dtype,
+        )
     if backend == "vitpose":
         return VitPose(weights, taps=taps or ("last",), device=device, dtype=dtype)
     return load_hrnet_backbone(
@@ -133,6 +141,9 @@ def build_detector(options: NetworkOptions, boxes: GivenBoxes | None, *, device:
     Raises:
         HeatpoolError: if an option is missing or does not fit, or weights do not load.
     """
+    if (options.imgsz or options.iou) and options.detector in ("boxes-file", "full-frame", "tiny"):
+        given = "imgsz" if options.imgsz else "iou"
+        raise HeatpoolError(f"expected --{given} with a YOLO network only, got --detector {options.detector}")
     if boxes is not None:
         return BoxesFile(boxes.clips, boxes.source)
     if options.boxes is not None:
@@ -150,11 +161,18 @@ def build_detector(options: NetworkOptions, boxes: GivenBoxes | None, *, device:
     if options.detector == "onnx":
         raise HeatpoolError("expected the file of the detector, --detector person.onnx, got --detector onnx")
     if Path(options.detector).suffix.lower() == ".onnx":
-        return OnnxDetector(Path(options.detector), min_score=options.min_score, device=device)
+        return OnnxDetector(
+            Path(options.detector),
+            image_hw_px=options.image_hw_px,
+            min_score=options.min_score,
+            max_iou=options.iou,
+            device=device,
+        )
     loaded = load_ultralytics(options.detector)
     return UltralyticsDetector(
         loaded.model,
-        image_px=loaded.image_px,
+        image_px=options.image_hw_px or loaded.image_px,
+        max_iou=options.iou or MAX_IOU,
         person_classes=loaded.person_classes,
         min_score=options.min_score,
         device=device,

@@ -7,12 +7,16 @@ from pathlib import Path
 
 from heatpool.extract.datasets.box_findings import VideoSize, check_boxes
 from heatpool.extract.datasets.boxes import GivenBoxes
+from heatpool.extract.datasets.check_videos import check_file, check_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["report_boxes", "report_table"]
+__all__ = ["report_boxes", "report_sample", "report_table"]
 
 _log = logging.getLogger(__name__)
+
+_SAMPLE, _SAMPLE_BYTES = 16, 1 << 29
+"""Videos that are looked at before a run, and at most so many bytes: a second, where the run takes hours."""
 
 
 def report_table(boxes: GivenBoxes) -> None:
@@ -21,6 +25,27 @@ def report_table(boxes: GivenBoxes) -> None:
         _log.info(line)
     for line in boxes.wrong:
         _log.warning(line)
+
+
+def report_sample(boxes: GivenBoxes, manifest: Manifest) -> None:
+    """Log which boxes cannot be those of their videos, as far as some videos tell, before the run."""
+    rate = {clip.path: clip.fps for clip in manifest.clips if len(boxes.videos[clip.path])}
+    chosen: dict[Path, float] = {}
+    held = 0
+    for video in list(rate)[:: max(1, -(-len(rate) // _SAMPLE))]:
+        held += check_file(video).size_bytes
+        if held > _SAMPLE_BYTES and chosen:
+            break
+        chosen[video] = rate[video]
+    reports = check_videos(chosen, workers=2)
+    sizes = {
+        path: VideoSize(*report.shown_px, report.frames) for path, report in reports.items() if report.frames
+    }
+    for finding in check_boxes(boxes, sizes):
+        if finding.level == "error":
+            _log.warning(
+                "looked at %d of %d videos before the run: %s", len(sizes), len(rate), finding.message
+            )
 
 
 def report_boxes(boxes: GivenBoxes, manifest: Manifest, store: FeatureStore) -> None:

@@ -11,15 +11,14 @@ from heatpool.extract.networks.onnx_file import read_onnx
 from heatpool.extract.networks.tiny.weights import DETECTOR_FILE
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER
-from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import FrameBackbone, PoseBackbone
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.rgb.networks import ImageEmbedder
 from heatpool.pipelines.extraction.versions import versions_at_work
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.disk.files import hash_file
-from heatpool.pool.records import RgbSpec, StoreSpec
 from heatpool.pool.store.resume import NETWORK
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 
 __all__ = ["describe_store"]
 
@@ -51,6 +50,8 @@ def describe_store(
             "dtype": options.dtype,
             # Only what is given: stores of before have no such entries, and are resumed all the same.
             **json.loads(json.dumps({f"onnx_{name}": value for name, value in options.onnx_input.items()})),
+            **({"imgsz": list(options.imgsz)} if options.imgsz else {}),
+            **({"iou": options.iou} if options.iou else {}),
             NETWORK: json.loads(json.dumps(_describe_network(options, backbone, rgb))),
         },
         licence=options.licence,
@@ -72,7 +73,7 @@ def _describe_network(
 ) -> dict[str, Any]:
     """Return what decides numbers beside the weights of the pose network and the options."""
     known: dict[str, Any] = {"detector_sha256": _detector_sha256(options.detector)}
-    if not isinstance(backbone, YoloPose):
+    if hasattr(backbone, "crop"):  # of a top-down network
         known["crop"] = asdict(backbone.crop)
     if isinstance(backbone, VitPose):
         known["settings"] = backbone.settings

@@ -24,9 +24,9 @@ from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.process.units import format_bytes, format_duration
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import StoreSpec
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = ["DryRun", "dry_run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.split_findings.finding import Finding
 
 __all__ = ["check_networks"]
+
+_log = logging.getLogger(__name__)
 
 
 def check_networks(
@@ -48,6 +51,8 @@ def check_networks(
 
 
 def _box_findings(boxes: GivenBoxes, manifest: Manifest, sizes: Mapping[Path, VideoSize]) -> list[Finding]:
+    for line in boxes.notes:
+        _log.info(line)
     findings = [Finding("warning", "boxes", line) for line in boxes.wrong]
     for found in check_boxes(boxes, sizes):
         rows = tuple(row for row, clip in enumerate(manifest.clips) if clip.path in found.videos)

@@ -15,13 +15,14 @@ from heatpool.pipelines.extraction.run_file import read_run_file, videos_root
 from heatpool.pipelines.options import ForecastOptions
 from heatpool.pipelines.process.units import format_bytes, format_duration
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipResult, Precision, Status
+from heatpool.pool.records import ClipResult, Status
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS, ArraySpec
 from heatpool.pool.store.attributes import code_version
 from heatpool.pool.store.journal import ShardRecord
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision
 
 __all__ = ["CHANNELS", "Estimate", "feature_bytes", "forecast", "frames_read", "journal_bytes", "store_files"]
 

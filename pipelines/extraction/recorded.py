@@ -13,7 +13,7 @@ from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.options.extract import FeatureOptions
 from heatpool.pipelines.options.fields import OptionError, option_table, read_value
-from heatpool.pipelines.options.networks import OnnxOptions, PersonOptions
+from heatpool.pipelines.options.networks import OnnxOptions, PersonOptions, YoloOptions
 from heatpool.pipelines.options.shared import WindowOptions
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
@@ -22,7 +22,7 @@ __all__ = ["as_recorded"]
 
 _log = logging.getLogger(__name__)
 
-_MADE_BY = (PersonOptions, OnnxOptions, WindowOptions, FeatureOptions)
+_MADE_BY = (PersonOptions, OnnxOptions, YoloOptions, WindowOptions, FeatureOptions)
 _MAKING = {field.name for group in _MADE_BY for field in fields(group)} - {"quiet"} | {
     "backend", "weights", "tap", "pooling", "batchnorm", "crop_aspect", "skeleton", "dtype", "steps",
     "precision", "frame_stride", "sample_fps",

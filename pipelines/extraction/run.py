@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.extract.datasets.boxes import GivenBoxes
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.windows import cut_windows
 from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, read_given_boxes
-from heatpool.pipelines.extraction.boxes_report import report_boxes, report_table
+from heatpool.pipelines.extraction.boxes_report import report_boxes, report_sample, report_table
 from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.describe import describe_store
@@ -30,6 +29,7 @@ from heatpool.pipelines.extraction.places import (
     is_demo,
     render_demo_videos,
 )
+from heatpool.pipelines.extraction.plan import ExtractPlan
 from heatpool.pipelines.extraction.run_file import add_to_run_file, write_run_file
 from heatpool.pipelines.extraction.shards import (
     Networks,
@@ -50,14 +50,13 @@ from heatpool.pipelines.process.interrupt import stop_on_interrupt
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipResult, Status, StoreSpec
+from heatpool.pool.records import ClipResult, Status
 from heatpool.pool.store.finish import FAILURES
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.versions import check_versions
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = [
-    "ExtractPlan",
     "Extraction",
     "carry_out",
     "extract",
@@ -68,25 +67,6 @@ __all__ = [
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class ExtractPlan:
-    """All that an extraction takes, before anything is written.
-
-    Attributes:
-        work: store, options with every choice made, and clips.
-        spec: what the store will say of itself.
-        networks: loaded.
-        about: a line that says what will run.
-        boxes: those of --boxes.
-    """
-
-    work: ShardWork
-    spec: StoreSpec
-    networks: Networks
-    about: str
-    boxes: GivenBoxes | None = None
 
 
 @dataclass(frozen=True)
@@ -215,6 +195,7 @@ def carry_out(plan: ExtractPlan) -> Extraction:
     _log.info(plan.about)
     if plan.boxes:
         report_table(plan.boxes)
+        report_sample(plan.boxes, manifest)
     with writer:
         pending = _find_pending(plan, writer)
         write_run_file(out, options, videos_root=manifest.root)

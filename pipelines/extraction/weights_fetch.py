@@ -167,7 +167,8 @@ def _from_hub(source: WeightSource, path: WeightsSearchPath) -> Path:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return Path(snapshot_download(source.name, allow_patterns=list(HUB_FILES), cache_dir=path.hub_cache))
+        wanted = [*HUB_FILES, "preprocessor_config.json"]  # not every model has the last
+        return Path(snapshot_download(source.name, allow_patterns=wanted, cache_dir=path.hub_cache))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise HeatpoolError(f"huggingface.co: {' '.join(str(error).split())[:200]}") from error
 

@@ -173,8 +173,6 @@ class ImportOptions(OutputOptions):
         precision: f2 = 16 bits per pooled value, u1 = 8 bits
         manifest: of npy: CSV with labels and splits; default manifest.csv in the folder, if there
         class_names: of pyskl: text file with a class name per line, in label order
-        val_fraction: of pyskl: share of train that becomes val in each protocol that has none, whole subjects
-            where names tell them (NTU, UCF101 and others); 0 = none. Exported again, it is train
         steps: of pyskl: time steps that a clip is resampled to
         persons: of pyskl: most persons per clip
         licence: of npy and pyskl: licence of the data, free text
@@ -188,7 +186,6 @@ class ImportOptions(OutputOptions):
     precision: Literal["f2", "u1"] = "f2"
     manifest: Path | None = None
     class_names: Path | None = None
-    val_fraction: float = 0.1
     steps: int = 64
     persons: int = 2
     licence: str = ""
@@ -197,6 +194,3 @@ class ImportOptions(OutputOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, 1, "steps", "persons", "shard_clips")
-        require_at_least(self, 0, "val_fraction")
-        if self.val_fraction >= 1:
-            raise OptionError("expected --val-fraction below 1")

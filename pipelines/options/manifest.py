@@ -45,8 +45,8 @@ class ManifestOptions(OutputOptions):
         columns: of csv and intervals: which column of the table is which, such as
             path=file,label=action,subject=person; columns called alike are found, further ones that hold
             train, val, test are protocols, others are left out
-        class_names: classes in label order: text file with a name per line; numbers before the names (`1 walk`)
-            are those of the labels, else the first is 0
+        class_names: classes in label order: text file with a name per line; numbers before the names (as in
+            `1 walk`) are those of the labels, else the first is 0
         fps: pictures per second; makes a video of each folder that holds several pictures (jpg, png, …)
         frames: pattern of the names of the pictures that count, such as img_%05d.jpg, where a folder also
             holds others

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from heatpool.pipelines.options.fields import require_at_least
+from heatpool.pipelines.options.fields import OptionError, require_at_least
 from heatpool.pipelines.options.shared import DeviceOptions, QuietOptions
 
 __all__ = ["Backend", "Dtype", "NetworkOptions"]
@@ -78,9 +78,9 @@ class OnnxOptions:
         onnx_alignment: where heatmap cell i of w lies in a crop of W pixels: corner = at i W / w (HRNet,
             SimplePose), centre = at (i + 1/2) W / w - 1/2, udp = at i (W - 1) / (w - 1), and crops are cut so
             too (ViTPose); else udp for what transformers exported and corner for the rest
-        onnx_refinement: where joints lie between these cells: none = nowhere (GluonCV), quarter = a quarter cell
-            to the higher neighbour (HRNet), dark = at the peak of a parabola (mmpose's *_dark), dark-udp (its
-            *_udp), dark-hf (transformers); else dark-hf or dark-udp with udp, and quarter
+        onnx_refinement: where joints lie between these cells: none = nowhere (GluonCV), quarter = a quarter
+            cell to the higher neighbour (HRNet), dark = at the peak of a parabola (mmpose's *_dark), dark-udp
+            (its *_udp), dark-hf (transformers); else dark-hf or dark-udp with udp, and quarter
         onnx_padding: boxes, grown to the crop's aspect, are enlarged by this factor; else 1.25
         onnx_size: height and width of the crop where the file leaves them open
     """
@@ -102,7 +102,34 @@ class OnnxOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions(PersonOptions, SpeedOptions, OnnxOptions):
+class YoloOptions(QuietOptions):
+    """Input of YOLO networks, as pose network or detector (what is not given is as in ultralytics' predict).
+
+    Attributes:
+        imgsz: height and width that frames are fitted into, or one number for both; else what a checkpoint
+            was trained at, or an export was made for
+        iou: of two boxes that overlap more the weaker goes; else 0.7, and of FastestDet 0.45
+    """
+
+    imgsz: tuple[int, ...] = ()
+    iou: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.imgsz) > 2 or not all(32 <= each <= 8192 for each in self.imgsz):
+            given = ",".join(map(str, self.imgsz))
+            raise OptionError(f"expected --imgsz of 32 to 8192 pixels, such as 1280 or 384,640, got {given}")
+        if self.iou is not None and not 0 < self.iou <= 1:
+            raise OptionError(f"expected --iou above 0 and up to 1, got {self.iou:g}")
+
+    @property
+    def image_hw_px(self) -> tuple[int, int] | None:
+        """Height and width that are given."""
+        return (self.imgsz[0], self.imgsz[-1]) if self.imgsz else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(PersonOptions, SpeedOptions, YoloOptions, OnnxOptions):
     """Pose network.
 
     Attributes:

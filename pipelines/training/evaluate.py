@@ -33,7 +33,8 @@ from heatpool.pipelines.training.figures import (
 from heatpool.pipelines.training.relabel import join_manifest, open_run_store
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import FeatureStore, SplitName
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.selection import SplitName
 
 if TYPE_CHECKING:
     import torch
@@ -79,8 +80,6 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     for folder, summary in zip(folders, summaries, strict=True):
         check_checkpoints(folder, summary)
     store = open_run_store(options.run, options.features)
-    if options.features is not None:
-        compare_versions(summaries[0], store.versions, name=store.source.name)
     if options.manifest is not None:
         store = store.with_index(join_manifest(store, options.manifest).index)
     require_labelled(store)
@@ -105,6 +104,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
         result, table = _write(inside, options, scores, store, chosen, protocol=protocol)
         results.append(result)
         tables.append(table if len(folders) == 1 else f"{folder.name}:\n{table}")
+    if options.features is not None:  # only now is it known that they fit the run
+        compare_versions(summaries[0], store.versions, name=store.source.name)
     if into_run:
         _write_summary(out, summaries[0], results[0], split=options.split)
     return Evaluation(

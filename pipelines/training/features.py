@@ -155,7 +155,7 @@ def compare_versions(summary: Mapping[str, Any], made: Versions, *, name: str) -
         trained_on = parse_versions(spec.get("versions", {}))
     except ValueError as error:
         raise HeatpoolError(f"damaged summary of the run: {error}") from error
-    makers = {"trained on": trained_on, name: made}
+    makers = {"the run": trained_on, name: made}
     check_versions(makers, backbone=spec.get("backbone", ""), mixed=True)
 
 

@@ -14,7 +14,7 @@ from heatpool.classify.scores.metrics import Metrics, evaluate_scores, write_con
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.classify.scores.shares import confused_pairs, correct_share
 from heatpool.pipelines.runs.columns import Columns
-from heatpool.pool.store.reader import SplitName
+from heatpool.pool.store.selection import SplitName
 
 __all__ = ["TOP_CLASSES", "Figures", "figure_lines", "figures_of", "results_table", "write_split"]
 

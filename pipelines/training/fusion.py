@@ -19,7 +19,7 @@ from heatpool.pipelines.training.figures import TOP_CLASSES, write_split
 from heatpool.pipelines.training.score_sources import find_labelling, label_scores, read_source
 from heatpool.pool.disk.atomic import refuse_existing, write_json
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import SplitName
+from heatpool.pool.store.selection import SplitName
 
 __all__ = ["Fusion", "fuse"]
 

@@ -66,7 +66,7 @@ def _rgb_input(config: TrainOptions, store: FeatureStore) -> RgbInput:
 
 
 def prepare_hpnet(
-    resolved: HPNetRecipe, store: FeatureStore, clips: Mapping[str, ClipSet], plan: RunPlan
+    resolved: HPNetRecipe, clips: Mapping[str, ClipSet], plan: RunPlan
 ) -> tuple[HPNetArchitecture, dict[str, Any], dict[str, Any]]:
     """Build the untrained network for some clips.
 
@@ -77,10 +77,10 @@ def prepare_hpnet(
     Raises:
         HeatpoolError: if the store lacks what is asked for, or weights cannot be loaded.
     """
-    text = _label_text(resolved, store.clips.class_names, plan.out / _TEXT_FILE)
+    text = _label_text(resolved, plan.store.clips.class_names, plan.out / _TEXT_FILE)
     architecture = HPNetArchitecture(resolved, plan.skeleton)
     network, shape = _network(architecture, clips["train"], text)
-    modalities = _modalities(resolved, store, clips)
+    modalities = _modalities(resolved, plan.store, clips)
     for line in modalities:
         plan.log(line)
         _log.info(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,16 @@ from heatpool.classify.scores.foreign import RawScores, read_pickled_scores, rea
 from heatpool.classify.scores.scores import ClipScores, load_scores
 from heatpool.pipelines.runs.run_dir import read_summary, score_folders
 from heatpool.pool.disk.class_names import read_class_names
-from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.store.reader import FeatureStore, SplitName
+from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.selection import SplitName
 
 if TYPE_CHECKING:
     from heatpool.extract.datasets.spec import DatasetSpec
 
 __all__ = ["Labelling", "find_labelling", "label_scores", "read_folder_scores", "read_source"]
+
+_SKELETON = ".skeleton"  # of the files of NTU, by which ST-GCN and its kin call clips
 
 
 def read_source(location: str, *, split: SplitName = "test") -> ClipScores | RawScores:
@@ -138,7 +140,7 @@ def _read_labels(labels: str) -> tuple[Sequence[str], np.ndarray, tuple[str, ...
     if labels.endswith(".npz"):
         scores = load_scores(Path(labels))
         return scores.clip_ids, scores.labels, scores.class_names
-    if labels.endswith(".csv"):
+    if labels.lower().endswith((".csv", ".tsv")):
         from heatpool.extract.datasets.manifest import read_manifest
 
         index = read_manifest(Path(labels)).index()
@@ -199,9 +201,11 @@ def _labels_of(ids: Sequence[str], labelling: Labelling, name: str) -> tuple[lis
             found = labelling.dataset.label(fields)
             clip_id, class_name = labelling.dataset.clip_id.format(**fields), found[1] if found else None
         if class_name not in number:
+            such = next(iter(labelling.of_clip), "")
+            known = f"none; labels are of clips such as {shorten(such)}" if such else "none"
             raise HeatpoolError(
                 f"{name}: expected a label for every clip, {clip_id!r} has "
-                + ("none" if class_name is None else f"class {class_name!r}, which is not scored")
+                + (known if class_name is None else f"class {class_name!r}, which is not scored")
             )
         known_ids.append(clip_id)
         labels.append(number[class_name])
@@ -209,8 +213,6 @@ def _labels_of(ids: Sequence[str], labelling: Labelling, name: str) -> tuple[lis
 
 
 def _without_suffix(clip_id: str) -> str:
+    from heatpool.extract.datasets.clips import without_suffix  # only files of others have suffixes
 
-    from heatpool.extract.datasets.clips import VIDEO_SUFFIXES  # only files of others have suffixes
-
-    stem, suffix = os.path.splitext(clip_id)
-    return stem if suffix.lower() in VIDEO_SUFFIXES else clip_id
+    return without_suffix(clip_id.removesuffix(_SKELETON))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,8 @@ from heatpool.pipelines.runs.run_dir import log_line
 from heatpool.pipelines.training.epoch_log import EpochLog, EpochsDone, progress_note, read_epochs
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
-from heatpool.pool.store.reader import FeatureStore, SplitName
+from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.selection import SplitName
 
 if TYPE_CHECKING:
     from heatpool.classify.hpnet.recipe import HPNetRecipe
@@ -145,11 +147,9 @@ def stream_source(name: str) -> tuple[InputName, StreamName]:
     Raises:
         HeatpoolError: if it is no such name.
     """
-    source, _, kind = name.partition("_")
-    for input_name in _INPUTS:
-        for stream in STREAMS:
-            if (source, kind) == (input_name, stream):
-                return input_name, stream
+    for input_name, stream in product(_INPUTS, STREAMS):
+        if name == f"{input_name}_{stream}":
+            return input_name, stream
     raise HeatpoolError(f"expected a stream such as pooled_joint, got {name!r}")
 
 
@@ -222,22 +222,18 @@ def _train_in_child(jobs: Sequence[StreamJob], threads: int) -> list[StreamResul
 
 def _train_in_turn(jobs: Sequence[StreamJob], progress: Progress | None) -> list[StreamResult]:
     results = []
-    store = jobs[0].plan.store
     held, clips, latest = dict[str, Any](), dict[str, ClipSet](), dict[str, EpochsDone]()
     for job in jobs:
+        plan = job.plan
         if job.reads != held:
             clips.clear()  # two inputs need not fit into memory at once
-            clips, held = load_splits(store, job.plan.rows, **job.reads, cache=job.plan.cache), job.reads
-        log = EpochLog(
-            job.out, epochs=job.shared.epochs, write=job.plan.log, progress=progress, latest=latest
-        )
-        results.append(_train_one(job, store, clips, log))
+            clips, held = load_splits(plan.store, plan.rows, **job.reads, cache=plan.cache), job.reads
+        log = EpochLog(job.out, epochs=job.shared.epochs, write=plan.log, progress=progress, latest=latest)
+        results.append(_train_one(job, clips, log))
     return results
 
 
-def _train_one(
-    job: StreamJob, store: FeatureStore, clips: Mapping[str, ClipSet], log: EpochLog
-) -> StreamResult:
+def _train_one(job: StreamJob, clips: Mapping[str, ClipSet], log: EpochLog) -> StreamResult:
     options: dict[str, Any] = {
         "val": clips["val"], "out_dir": job.out, "resume": job.plan.resume, "progress": log.count
     }  # fmt: skip
@@ -248,7 +244,7 @@ def _train_one(
     else:
         from heatpool.pipelines.training.hpnet import prepare_hpnet
 
-        architecture, begun, notes = prepare_hpnet(job.recipe, store, clips, job.plan)
+        architecture, begun, notes = prepare_hpnet(job.recipe, clips, job.plan)
     trained = train_network(architecture, clips["train"], **options, **begun)
     best = load_best(job.out, job.plan.device)
     scores: dict[SplitName, ClipScores] = {}

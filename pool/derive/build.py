@@ -10,10 +10,11 @@ import numpy as np
 
 from heatpool.pool.disk.atomic import atomic_folder
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult
 from heatpool.pool.store.create import replace_store
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = ["MAX_CLIP_VALUES", "OnClips", "Piece", "copy_clips", "make_features", "new_store"]

@@ -18,10 +18,11 @@ from heatpool.pool.levels import (
     parse_error,
     round_float16,
 )
-from heatpool.pool.records import Status, StoreSpec
+from heatpool.pool.records import Status
 from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.shard_writer import to_stored
+from heatpool.pool.store.spec import StoreSpec
 
 __all__ = ["choose_store_levels", "convert_store", "convert_to_levels", "count_store"]
 

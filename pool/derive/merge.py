@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.derive.build import OnClips, Piece, copy_clips, new_store
+from heatpool.pool.disk.class_names import alike_names, plain_name
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipIndex, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, Status
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.resume import find_difference
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.versions import check_versions, join_versions
 
 __all__ = [
@@ -25,10 +29,15 @@ __all__ = [
     "merge_stores",
     "refuse_other_networks",
     "refuse_pending",
+    "say_alike_classes",
     "subset_store",
 ]
 
+_log = logging.getLogger(__name__)
+
+_UNNAMED = re.compile(r"class \d+")  # what numbers are called where nothing names them
 _DERIVED = "derived_from"
+_SPLIT_NAMES = "split_names"
 _BOXES = "boxes_sha256"
 _FREE_TEXTS = ("licence", "citation", "source")
 _ALIKE = (
@@ -76,7 +85,9 @@ def merge_stores(
     config = _derived(first, {"merge": [store_digest(store.source) for store in stores]})
     spec = replace(first, config=config, versions=join_versions(*made.values()), **texts)
     everything = [(store, np.arange(len(store))) for store in stores]
-    index = join_clips([store.clips.index for store in stores])
+    indices = [store.clips.index for store in stores]
+    index = join_clips(indices)
+    say_alike_classes(indices)
     _copy_clips(everything, out, spec=spec, index=index, overwrite=overwrite, on_clips=on_clips)
 
 
@@ -143,16 +154,27 @@ def refuse_other_networks(spec: StoreSpec, first: StoreSpec, *, names: tuple[str
 
 def _alike(spec: StoreSpec) -> dict[str, Any]:
     values = {name: getattr(spec, name) for name in _ALIKE}
-    config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES)}
+    config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES, _SPLIT_NAMES)}
     return values | {"config": config, "edges": spec.graph.edges}
 
 
 def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:
-    """The configuration of the first store; with a list of hashes where boxes came from several files."""
+    """The configuration of the first store; with a list of hashes where boxes came from several files.
+
+    Of what files called their splits (PYSKL), all protocols stay, each as its first store has it.
+    """
     config = dict(specs[0].config)
+    called = {key: names for spec in specs[::-1] for key, names in _split_names(spec).items()}
+    if called:
+        config[_SPLIT_NAMES] = called
     found: list[Any] = [spec.config.get(_BOXES, "") for spec in specs]
     hashes = _in_order([each] if isinstance(each, str) else each for each in found)
     return config if len(hashes) < 2 else {**config, _BOXES: list(hashes)}
+
+
+def _split_names(spec: StoreSpec) -> Mapping[str, Any]:
+    names = spec.config.get(_SPLIT_NAMES)
+    return names if isinstance(names, Mapping) else {}
 
 
 def _derived(spec: StoreSpec, origin: Mapping[str, Any]) -> dict[str, object]:
@@ -175,11 +197,12 @@ def join_clips(indices: Sequence[ClipIndex]) -> ClipIndex:
         raise HeatpoolError(
             f"cannot merge, {len(repeated)} clip ids are in several stores, for example {repeated[0]!r}"
         )
-    names = _in_order(index.class_names for index in indices)
+    called = _class_names(indices)
+    names = _in_order(called)
     number = {name: label for label, name in enumerate(names)}
     labels = [
-        np.array([*(number[name] for name in index.class_names), -1], np.int32)[index.label]
-        for index in indices
+        np.array([*(number[name] for name in own), -1], np.int32)[index.label]
+        for own, index in zip(called, indices, strict=True)
     ]
     columns = _in_order(index.columns for index in indices)
     splits = _in_order(index.splits for index in indices)
@@ -212,6 +235,33 @@ def _join_rules(indices: Sequence[ClipIndex]) -> dict[str, str]:
                 f"{column} in another"
             )
     return rules
+
+
+def _class_names(indices: Sequence[ClipIndex]) -> list[list[str]]:
+    """Class names of each index, those that differ in their form of Unicode alone as they come first."""
+    first: dict[str, str] = {}
+    named = []
+    for index in indices:
+        own = set(index.class_names)
+        kept = {name: first.setdefault(plain_name(name), name) for name in index.class_names}
+        named.append([name if kept[name] in own else kept[name] for name in index.class_names])
+    return named
+
+
+def say_alike_classes(indices: Sequence[ClipIndex]) -> None:
+    """Say which classes of different indices are written alike; who made one knows those of its own."""
+    own = [set(each) for each in _class_names(indices)]
+    for group in alike_names(chain.from_iterable(own)):
+        if not any(each.issuperset(group) for each in own):
+            shown = " and ".join(map(repr, group))
+            _log.warning("%s are classes of their own, as the stores write them (heatpool relabel)", shown)
+    numbered = [each for each in own if each and all(map(_UNNAMED.fullmatch, each))]
+    named = [each for each in own if each and each not in numbered]
+    if numbered and named:
+        _log.warning(
+            "%r of a store that names no class and %r of another are classes of their own (heatpool relabel)",
+            min(numbered[0]), min(named[0]),
+        )  # fmt: skip
 
 
 def _in_order(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -1,27 +1,30 @@
-"""Text files that people and other programs wrote, and the class names that are in them."""
+"""Class names: the one form in which they are kept, and the lists of them that people and data sets have."""
 
 from __future__ import annotations
 
-import codecs
+import json
 import logging
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["ClassNames", "one_form", "plain_name", "read_class_names", "read_text", "text_encoding"]
+__all__ = ["ClassNames", "alike_names", "one_form", "plain_name", "read_class_names"]
 
 _log = logging.getLogger(__name__)
 
-_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx and .ods, and .xls begin
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_UTF_32 = codecs.BOM_UTF32_LE
-_START = 4096  # bytes that are looked at
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))  # byte order mark, spaces of no width
-_NUMBERED = re.compile(r"(\d{1,9})[\s,;:.)]+(\S.*)")
+_BEFORE = re.compile(r"(?P<number>\d{1,9})[\s,;:.)]+(?P<name>\S.*)")
+_BEHIND = re.compile(r"(?P<name>\S.*?)[\s,;:=]+(?P<number>\d{1,9})")
+_REMARK = re.compile(r"#(\s.*)?")
+_BULLET = "- "  # of a list in YAML or Markdown
+_HEADERS = frozenset({"label", "labels", "class", "classes", "class_name", "class_names", "name", "names"})
 
 
 @dataclass(frozen=True)
@@ -35,38 +38,6 @@ class ClassNames:
 
     names: tuple[str, ...] = ()
     first: int | None = None
-
-
-def text_encoding(path: Path) -> str:
-    """Return the encoding of a text file: UTF-8 with or without a byte order mark, or UTF-16 with one.
-
-    Raises:
-        HeatpoolError: if it is a spreadsheet, or no text.
-        OSError: if it cannot be read.
-    """
-    with path.open("rb") as file:
-        start = file.read(_START)
-    if start.startswith(_SPREADSHEETS):
-        raise HeatpoolError(f"expected text, {path} is a spreadsheet or an archive: save it as CSV (UTF-8)")
-    if start.startswith(_UTF_16) and not start.startswith(_UTF_32):
-        return "utf-16"
-    if b"\0" in start:
-        raise HeatpoolError(f"cannot read {path}, save it as text in UTF-8: it holds zero bytes")
-    return "utf-8-sig"
-
-
-def read_text(path: Path) -> str:
-    """Return what a text file holds; its lines end in a line feed each, whatever they end in there.
-
-    Raises:
-        HeatpoolError: if it cannot be read, or is no UTF-8 and no UTF-16.
-    """
-    try:
-        return path.read_text(encoding=text_encoding(path))
-    except UnicodeError as error:
-        raise HeatpoolError(f"cannot read {path}, save it as text in UTF-8: {error}") from error
-    except OSError as error:
-        raise HeatpoolError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def one_form(text: str) -> str:
@@ -84,42 +55,126 @@ def plain_name(text: str) -> str:
     return " ".join(one_form(text).translate(_INVISIBLE).split())
 
 
+def alike_names(names: Iterable[str]) -> list[list[str]]:
+    """Return groups of names that differ in capitals, hyphens, underscores or forms of letters alone."""
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        alike[re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold())].add(name)
+    return sorted(sorted(group) for group in alike.values() if len(group) > 1)
+
+
 def read_class_names(path: Path) -> ClassNames:
-    """Read class names, one a line in label order; numbers before them (`1 walk`, `0,walk`) are none of them.
+    """Read class names, one a line in label order; numbers beside them are none of them.
+
+    Numbers from 0 or 1 on may stand before the names (`1 walk`, `0,walk`) or behind them (`walk,0`). A line
+    `label` or `name` above them is a header, marks of a list (`- walk`) and quotation marks around a name
+    are none of it. JSON is a list of names, or an object from name to number or from number to name.
 
     Raises:
-        HeatpoolError: if the file cannot be read, a line is empty or a name stands twice; naming the line.
+        HeatpoolError: if the file cannot be read, a line is empty or a remark, a name stands twice, or
+            numbers have a gap; naming the line.
     """
-    lines = [plain_name(line) for line in read_text(path).split("\n")]
+    text = read_text(path)
+    if text.lstrip().startswith(("{", "[")) and (path.suffix.lower() == ".json" or _is_json(text)):
+        found, lines = _from_json(text, path), 0
+    else:
+        written = _lines(text, path)
+        found, lines = _without_numbers(written, path.name), len(written)
+    names = tuple(map(_unquoted, found.names))
+    if names != found.names:
+        _log.info("%s: quotation marks are no part of the names", path.name)
+    _refuse_twins(names, path.name, header=max(lines - len(names), 0))
+    return ClassNames(names, found.first)
+
+
+def _lines(text: str, path: Path) -> list[str]:
+    lines = [plain_name(line) for line in text.split("\n")]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
         raise HeatpoolError(f"expected a class name per line in {path}, it is empty")
-    if "" in lines:
-        raise HeatpoolError(
-            f"expected a class name in every line of {path.name}, line {lines.index('') + 1} is empty"
-        )
-    found = _without_numbers(lines, path.name)
-    line_of: dict[str, int] = {}
-    for line, name in enumerate(found.names, start=1 + len(lines) - len(found.names)):
-        if name in line_of:
+    for number, line in enumerate(lines, start=1):
+        if not line or _REMARK.fullmatch(line):
+            what = f"a remark: {shorten(line)}" if line else "empty"
             raise HeatpoolError(
-                f"expected each class once in {path.name}, got {shorten(name)} in lines {line_of[name]} "
-                f"and {line}"
+                f"expected a class name in every line of {path.name}, line {number} is {what}"
             )
-        line_of[name] = line
-    return found
+    if all(line.startswith(_BULLET) for line in lines):
+        _log.info("%s: the marks %r of a list are no part of the names", path.name, _BULLET)
+        lines = [line.removeprefix(_BULLET) for line in lines]
+    return lines
 
 
 def _without_numbers(lines: Sequence[str], source: str) -> ClassNames:
     """Take the numbers off a list that counts its classes from 0 or 1, perhaps below a header."""
-    for header, above in ((0, ""), (1, lines[0])):
-        matches = [_NUMBERED.fullmatch(line) for line in lines[header:]]
-        numbers = [int(match[1]) for match in matches if match]
-        if not numbers or len(numbers) < len(matches) or numbers[0] > 1 or _NUMBERED.fullmatch(above):
-            continue
-        if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-            below = f" below {shorten(above)}" if above else ""
-            _log.info("%s: classes are numbered from %d%s, names follow", source, numbers[0], below)
-            return ClassNames(tuple(match[2] for match in matches if match), numbers[0])
+    for pattern in (_BEFORE, _BEHIND):
+        for header in (0, 1):
+            matches = [match for line in lines[header:] if (match := pattern.fullmatch(line))]
+            named = {int(match["number"]): match["name"] for match in matches}
+            complete = len(lines) - header == len(matches) == len(named) > 0
+            if not complete or min(named) > 1 or (header and pattern.fullmatch(lines[0])):
+                continue
+            numbers = list(named)
+            gap = next((at for at, number in enumerate(numbers) if number != numbers[0] + at), None)
+            if gap is None and (pattern is _BEFORE or len(set(named.values())) == len(named)):
+                below = f" below {shorten(lines[0])}" if header else ""
+                where = "names follow" if pattern is _BEFORE else "behind the names"
+                _log.info("%s: classes are numbered from %d%s, %s", source, numbers[0], below, where)
+                return ClassNames(tuple(named.values()), numbers[0])
+            if gap is not None and pattern is _BEFORE and numbers == sorted(numbers) and numbers[0] < 2:
+                raise HeatpoolError(
+                    f"expected classes numbered without a gap in {source}, got {numbers[gap]} after "
+                    f"{numbers[gap - 1]} in line {1 + header + gap}; name those between, or number none"
+                )
+    if len(lines) > 1 and lines[0].casefold() in _HEADERS:
+        _log.warning("%s: its first line, %s, is taken for a header", source, shorten(lines[0]))
+        lines = lines[1:]
     return ClassNames(tuple(lines))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _from_json(text: str, path: Path) -> ClassNames:
+    """Read a list of names, or an object that numbers them from 0 or 1."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HeatpoolError(f"expected JSON in {path}: {error}") from error
+    if isinstance(content, list) and content and all(isinstance(name, str) for name in content):
+        return ClassNames(tuple(map(plain_name, content)))
+    named = _numbered_in(content) if isinstance(content, dict) else {}
+    numbers = sorted(named)
+    if not named or numbers[0] > 1 or numbers != list(range(numbers[0], numbers[0] + len(content))):
+        raise HeatpoolError(
+            f"expected a list of class names in {path.name}, or an object that numbers each from 0 or 1"
+        )
+    return ClassNames(tuple(plain_name(named[number]) for number in numbers), numbers[0])
+
+
+def _numbered_in(content: Mapping[str, Any]) -> dict[int, str]:
+    """Return number to name of an object, whichever of both its keys are."""
+    if all(key.isdecimal() and isinstance(value, str) for key, value in content.items()):
+        return {int(key): value for key, value in content.items()}
+    return {int(value): key for key, value in content.items() if str(value).isdecimal()}
+
+
+def _unquoted(name: str) -> str:
+    quoted = len(name) > 2 and name[0] == name[-1] == '"'
+    return name[1:-1].replace('""', '"').strip() if quoted else name
+
+
+def _refuse_twins(names: Sequence[str], source: str, *, header: int) -> None:
+    line_of: dict[str, int] = {}
+    for line, name in enumerate(names, start=1 + header):
+        if name in line_of:
+            raise HeatpoolError(
+                f"expected each class once in {source}, got {shorten(name)} in lines {line_of[name]} "
+                f"and {line}"
+            )
+        line_of[name] = line

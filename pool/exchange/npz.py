@@ -14,8 +14,8 @@ from heatpool.pool.derive.build import OnClips
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.tables import index_tables, read_description, restore_store, store_description
-from heatpool.pool.records import Precision
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision
 
 __all__ = ["export_npz", "import_npz"]
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from heatpool.pool.disk.text_files import kind_of_file
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["dump_plain_pickle", "load_plain_pickle", "plain_array"]
@@ -42,21 +43,32 @@ def load_plain_pickle(path: str | Path) -> Any:
             f"{path}: refused, this pickle wants {error}; only plain containers and numpy arrays are read"
         ) from error
     except Exception as error:  # a damaged pickle may raise anything at all
-        raise HeatpoolError(f"{path}: expected a pickle of plain data, got {type(error).__name__}") from error
+        with open(path, "rb") as file:
+            start = file.read(16)
+        kind = kind_of_file(start) if start else "an empty file"
+        got = f"a damaged one ({type(error).__name__})" if kind in ("", "a pickle") else kind
+        raise HeatpoolError(f"{path}: expected a pickle of plain data, got {got}") from error
 
 
 def plain_array(value: Any) -> np.ndarray:
-    """An array of a loaded pickle, or the array that a plain list or number makes.
+    """An array of a loaded pickle, or the array that a list of arrays, a plain list or number makes.
 
     Raises:
         ValueError: if it is not made of numbers or texts alone.
     """
-    if isinstance(value, _Array):
-        return value.array
-    array = np.asarray(value)
+    try:
+        array = np.asarray(_unwrapped(value))
+    except RecursionError:  # a list may hold itself
+        raise ValueError("expected numbers, got lists without end") from None
     if array.dtype.kind not in "biufU":
         raise ValueError(f"expected numbers, got {type(value).__name__}")
     return array
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, list | tuple) and any(isinstance(each, _Array | list | tuple) for each in value):
+        return [_unwrapped(each) for each in value]
+    return value.array if isinstance(value, _Array) else value
 
 
 def dump_plain_pickle(value: Any, path: Path) -> None:

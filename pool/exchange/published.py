@@ -12,9 +12,10 @@ import numpy as np
 from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
 from heatpool.pool.disk.atomic import atomic_folder, refuse_existing
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Precision, Split, Status, StoreSpec
+from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Split, Status
 from heatpool.pool.skeleton import guess_skeleton
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision, StoreSpec
 
 __all__ = ["MANIFEST_NAME", "export_published", "import_published"]
 
@@ -22,6 +23,9 @@ MANIFEST_NAME = "manifest.csv"
 
 _PLAIN_NAME = re.compile(r"[\w()+=@,~-][\w .()+=@,~-]*")
 _MAX_NAME_BYTES = 200
+_SUCH_AS = (64, 2, 17, 96)
+_MOST_PERSONS, _MANY_PERSONS = 255, 8
+_JOINTS = (17, 25)  # of COCO and of Kinect: numbers that persons and channels do not have
 
 
 def export_published(
@@ -152,7 +156,8 @@ def import_published(
     ]
     if not paths:
         raise HeatpoolError(f"{root}: expected at least one clip, got none")
-    steps, persons, joints, channels = _load(paths[0], None).shape
+    steps, persons, joints, channels = shape = _load(paths[0], None).shape
+    _check_axes(shape, paths[0])
     skeleton = guess_skeleton(joints, index.clip_id)
     spec = StoreSpec(
         persons=persons, steps=steps, joints=joints, channels=channels,
@@ -174,17 +179,34 @@ def import_published(
             on_clips(len(rows))
 
 
+def _check_axes(shape: tuple[int, ...], path: Path) -> None:
+    """Refuse what has more persons than a clip can have, or V where persons or channels are.
+
+    ST-GCN and its kin keep (C, T, V, M): many persons with two or so channels.
+    """
+    steps, persons, joints, channels = shape
+    crowd = persons > _MOST_PERSONS or (persons > min(steps, channels) and persons > _MANY_PERSONS)
+    if crowd or (joints not in _JOINTS and (persons in _JOINTS or channels in _JOINTS)):
+        raise HeatpoolError(
+            f"{path}: expected floats (T, M, V, C), such as {_SUCH_AS}, got {shape}: its axes seem to be in "
+            "another order"
+        )
+
+
 def _load(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
     """A clip's file as it is, (T, M, V, C) floats of the expected shape."""
     try:
         clip: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+        if "allow_pickle" in str(error) and "object" in str(error):
+            reason = "by its first bytes it is none"  # numpy advises to unpickle it
         raise HeatpoolError(f"{path}: cannot be read as an .npy array ({reason})") from error
     fits = isinstance(clip, np.ndarray) and clip.ndim == 4 and clip.dtype.kind == "f"
     if not fits or 0 in clip.shape or clip.size > MAX_CLIP_VALUES or shape not in (None, clip.shape):
         got = f"{getattr(clip, 'dtype', 'no')} {getattr(clip, 'shape', 'array')}"
-        raise HeatpoolError(f"{path}: expected floats (T, M, V, C) = {shape or 'of any size'}, got {got}")
+        wanted = f"of {shape} as in the first file" if shape else f"such as {_SUCH_AS}"
+        raise HeatpoolError(f"{path}: expected floats (T, M, V, C) {wanted}, got {got}")
     return clip
 
 

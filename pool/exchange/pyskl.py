@@ -17,11 +17,12 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle
 from heatpool.pool.exchange.pyskl_file import PysklFile
 from heatpool.pool.exchange.pyskl_splits import name_splits
-from heatpool.pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.skeleton import NTU25_SKELETON, Skeleton, guess_skeleton
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision, StoreSpec
 
 __all__ = ["export_pyskl", "import_pyskl"]
 
@@ -121,12 +122,11 @@ def import_pyskl(
         HeatpoolError: if a clip cannot be stored, or `out` exists.
     """
     skeleton = _skeleton(file)
-    config = {
-        "imported_from": "PYSKL pickle",
-        "arrays": ["keypoints"],
-        "keypoint_axes": _SPATIAL if file.spatial else "x y score",
-        "split_names": {protocol: dict(names) for protocol, names in file.table.names.items()},
-    }
+    config: dict[str, object] = {"imported_from": "PYSKL pickle", "arrays": ["keypoints"]}
+    if file.spatial:
+        config["keypoint_axes"] = _SPATIAL
+    if file.table.names:
+        config["split_names"] = {protocol: dict(names) for protocol, names in file.table.names.items()}
     spec = StoreSpec(
         persons=persons, steps=steps, joints=file.joints, channels=1,
         skeleton=skeleton.name, joint_names=skeleton.joint_names, edges=skeleton.edges,

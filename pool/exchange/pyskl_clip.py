@@ -19,6 +19,7 @@ _MOST_SCORE = 1.01  # a third coordinate up to here is a score; half precision r
 _LEAST_PIXELS, _MOST_UNBOUNDED_SCORE = 50, 20
 _NOTHING = 1e-5  # of coordinates: as in PYSKL, nobody is there
 _MOST_VALUES = 1 << 28  # of a clip that a compact layout unfolds to
+_ELSEWHERE = ("raw_file", "filename", "frame_inds", "box_score")  # of annotations without keypoints
 _LAYOUT = "(M, T, V, 2), or 3, with M persons, T frames, V joints"
 
 
@@ -97,6 +98,12 @@ class PysklEntry:
         most = _MOST_UNBOUNDED_SCORE if in_pixels else _MOST_SCORE
         return not 0 <= values[:, 2].min() <= values[:, 2].max() <= most
 
+    def reach_px(self) -> tuple[float, float]:
+        """Return the largest finite x and y of its joints."""
+        points = self.keypoint[..., :2].astype(np.float32).reshape(-1, 2)
+        x, y = points[np.isfinite(points).all(1)].max(0, initial=0).tolist()
+        return x, y
+
     def clip(self, *, spatial: bool, remarks: Counter[str]) -> PysklClip:
         """Return the clip; `remarks` counts what is no number, and scores beyond 1."""
         axes = 3 if spatial else 2
@@ -132,7 +139,7 @@ def _name(entry: Mapping[Any, Any]) -> str:
 def _keypoints(entry: Mapping[Any, Any]) -> np.ndarray:
     key = next((key for key in ("keypoint", "kp", "keypoints") if entry.get(key) is not None), None)
     if key is None:
-        elsewhere = next((key for key in ("raw_file", "filename") if key in entry), None)
+        elsewhere = next((key for key in _ELSEWHERE if key in entry), None)
         if elsewhere:
             raise ValueError(
                 f"it is a list of clips whose keypoints lie in other files, as of Kinetics ({elsewhere} "
@@ -192,7 +199,7 @@ def _label(label: Any) -> str:
         return label
     values = plain_array(label).reshape(-1).tolist()
     if len(values) != 1 or isinstance(values[0], bool):
-        raise ValueError(f"expected one label, got {shorten(label)}")
+        raise ValueError(f"expected one label, got {shorten(values)}")
     return str(values[0])
 
 

@@ -33,7 +33,10 @@ _log = logging.getLogger(__name__)
 
 _DEFAULT_SIZE_PX = (1080, 1920)  # what PYSKL's PreNormalize2D takes where a clip has no img_shape
 _MOST_NORMALISED = 2.0  # coordinates of a whole file that reach no farther are no pixels
-_LOOKED_AT = 64  # clips whose coordinates tell their unit
+_LOOKED_AT = (
+    64  # clips whose coordinates tell their unit, and whether height and width are what they are called
+)
+_INSIDE, _OUTSIDE = 1.02, 1.1  # of a side: joints reach so far over the edge, and so far none does
 
 
 @dataclass(eq=False)
@@ -90,6 +93,9 @@ def read_pyskl(path: str | Path) -> PysklFile:
     _check(entries, source)
     spatial = any(entry.is_spatial for entry in entries)
     _check_unit(entries, source, spatial=spatial)
+    _check_sizes(entries, source, spatial=spatial)
+    if not lists:
+        _log.warning("%s: has no splits; heatpool relabel STORE MANIFEST gives the store some", source)
     table = parse_splits(listed, [entry.name for entry in entries], source)
     return PysklFile(source, entries, table, spatial)
 
@@ -110,8 +116,6 @@ def _content(content: Any, source: str) -> tuple[Sequence[Any], Mapping[Any, Any
         )
     if not annotations:
         raise HeatpoolError(f"{source}: expected annotations, got none")
-    if not lists:
-        _log.warning("%s: has no splits; heatpool relabel STORE MANIFEST gives the store some", source)
     return annotations, lists
 
 
@@ -134,12 +138,15 @@ def _is_vector(value: Any) -> bool:
         array = plain_array(value)
     except ValueError:
         return False
-    return array.dtype.kind == "f" and array.size == max(array.shape, default=0)
+    return array.dtype.kind == "f" and 0 < array.size == max(array.shape)
 
 
 def _names(clips: Any) -> list[str]:
-    listed = list(clips) if isinstance(clips, set | frozenset | tuple) else clips
-    names: list[Any] = plain_array(listed).reshape(-1).tolist() if len(listed) else []
+    listed = list(clips) if isinstance(clips, set | frozenset | tuple | dict) else clips
+    try:
+        names: list[Any] = plain_array(listed).reshape(-1).tolist()
+    except ValueError:
+        names = [clips]
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"expected clip names in its splits, got {shorten(names)}")
     return names
@@ -167,9 +174,11 @@ def _check_unit(entries: Sequence[PysklEntry], source: str, *, spatial: bool) ->
             some = f"{flat} of {len(entries)} in 2-D"
             raise HeatpoolError(f"{source}: expected all clips in 2-D or all in 3-D, got {some}")
         return
-    looked = [np.abs(entry.keypoint[..., :2].astype(np.float32)) for entry in entries[:_LOOKED_AT]]
-    reach = max((float(each[np.isfinite(each)].max(initial=0)) for each in looked), default=0.0)
-    if 0 < reach <= _MOST_NORMALISED:
+    looked = [entry.keypoint[..., :2].astype(np.float32).reshape(-1) for entry in entries[:_LOOKED_AT]]
+    values = np.concatenate(looked)
+    values = np.abs(values[np.isfinite(values)])
+    reach = values.max(initial=0)
+    if reach <= _MOST_NORMALISED and (values % 1).any():
         raise HeatpoolError(
             f"{source}: expected keypoints in pixels, got none beyond {reach:g}: fractions of the frame, by "
             "their size; multiply x by its width and y by its height"
@@ -179,3 +188,24 @@ def _check_unit(entries: Sequence[PysklEntry], source: str, *, spatial: bool) ->
         height, width = _DEFAULT_SIZE_PX
         what = f"{unsized} clips have no img_shape, and count as {width} x {height} pixels as in PYSKL"
         _log.warning("%s: %s", source, what)
+
+
+def _check_sizes(entries: Sequence[PysklEntry], source: str, *, spatial: bool) -> None:
+    """Refuse frame sizes (width, height): joints of most clips lie outside, those of all within it turned."""
+    looked = [entry for entry in entries[:_LOOKED_AT] if entry.size_px and len(set(entry.size_px)) > 1]
+    reaches = [entry.reach_px() for entry in looked]
+    if spatial or not looked:
+        return
+    outside = []
+    for entry, (x, y) in zip(looked, reaches, strict=True):
+        height, width = entry.size_px or _DEFAULT_SIZE_PX
+        if x > height * _INSIDE or y > width * _INSIDE:
+            return
+        if x > width * _OUTSIDE or y > height * _OUTSIDE:
+            outside.append((entry, x, y))
+    if 2 * len(outside) > len(looked):
+        entry, x, y = outside[0]
+        raise HeatpoolError(
+            f"{source}: clip {shorten(entry.name)}: expected img_shape (height, width), got {entry.size_px}, "
+            f"but joints reach to x = {x:.0f}, y = {y:.0f}: it seems to be (width, height); turn it round"
+        )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from heatpool.pool.disk.class_names import one_form
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split
 
@@ -20,7 +21,8 @@ _log = logging.getLogger(__name__)
 _WORD = re.compile(r"(?<![a-z])(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE)
 _SPLITS = {"tr": Split.TRAIN, "va": Split.VAL, "de": Split.VAL, "te": Split.TEST}
 _ONLY = "split"  # the protocol of a file that has one
-_APART = "_-. "
+_APART = "_-./: "
+_UNSTORABLE = re.compile(r"[^A-Za-z0-9_-]+")  # in the name of a protocol
 
 Names = Mapping[str, Mapping[str, str]]
 """By protocol and split (train, val, test), what a file calls it."""
@@ -47,6 +49,7 @@ def _parse_name(name: str) -> tuple[str, Split] | None:
     word = words[0]
     rest = [name[: word.start()].strip(_APART), name[word.end() :].strip(_APART)]
     protocol = "_".join(part for part in rest if part)
+    protocol = _UNSTORABLE.sub("_", protocol).strip("_")
     if protocol.isdecimal():
         protocol = f"{_ONLY}{int(protocol)}"
     return protocol or _ONLY, _SPLITS[word[0][:2].lower()]
@@ -66,6 +69,8 @@ def parse_splits(lists: Mapping[str, Sequence[str]], clip_names: Sequence[str], 
         HeatpoolError: if two lists of a protocol share a clip or mean the same, or no list names a clip.
     """
     row = {name: number for number, name in enumerate(clip_names)}
+    form = {one_form(name): name for name in clip_names}  # macOS writes accents in another one
+    lists = {name: [form.get(one_form(clip), clip) for clip in clips] for name, clips in lists.items()}
     meant: dict[str, dict[Split, str]] = defaultdict(dict)
     for name in lists:
         parsed = _parse_name(name)
@@ -81,6 +86,7 @@ def parse_splits(lists: Mapping[str, Sequence[str]], clip_names: Sequence[str], 
     for protocol, named in meant.items():
         if Split.VAL in named and Split.TEST not in named:
             named[Split.TEST] = named.pop(Split.VAL)
+            _log.info("%s: %s is test, on which PYSKL reports", source, named[Split.TEST])
         elif Split.VAL in named and set(lists[named[Split.VAL]]) == set(lists[named[Split.TEST]]):
             _log.warning(
                 "%s: %s and %s are the same clips, which are test",
@@ -123,12 +129,9 @@ def _check_names(lists: Mapping[str, Sequence[str]], row: Mapping[str, int], sou
     if missing:
         name = next(name for name, clips in absent.items() if clips)
         _log.warning(
-            "%s: %d names of its splits have no annotation, such as %r of %s",
-            source,
-            missing,
-            absent[name][0],
-            name,
-        )
+            "%s: %d name%s of its splits without annotation, such as %r of %s",
+            source, missing, "s" * (missing > 1), absent[name][0], name,
+        )  # fmt: skip
 
 
 def name_splits(index: ClipIndex, names: Names) -> dict[str, list[str]]:

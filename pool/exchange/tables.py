@@ -16,21 +16,15 @@ import numpy as np
 
 from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.records import ClipIndex, ClipResult, Precision, Status, StoreSpec
+from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.store.attributes import FORMAT, VERSION, layout_from_attributes, spec_from_attributes
 from heatpool.pool.store.layout import RESULT_DTYPES, Layout
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision, StoreSpec
 
-__all__ = [
-    "RESULT_NAMES",
-    "Description",
-    "index_tables",
-    "read_description",
-    "restore_store",
-    "store_description",
-]
+__all__ = ["Description", "index_tables", "read_description", "restore_store", "store_description"]
 
-RESULT_NAMES = (*RESULT_DTYPES, "message")
+_DTYPES = {**RESULT_DTYPES, "fps": "f8"}  # the journal keeps the rate in double precision
 
 Table = np.ndarray | Sequence[str]
 Read = Callable[[str, range], np.ndarray]
@@ -41,6 +35,8 @@ def store_description(store: FeatureStore) -> str:
     """Root attributes and class names as JSON."""
     skipped = ("columns", "splits")  # the names of the tables tell them
     attributes = {name: value for name, value in store.attributes.items() if name not in skipped}
+    if store.versions:  # of the journal too, which stays behind
+        attributes["versions"] = store.versions
     return json.dumps(
         {"attributes": attributes, "class_names": list(store.clips.class_names)}, ensure_ascii=False
     )
@@ -52,10 +48,8 @@ def index_tables(store: FeatureStore) -> dict[str, Table]:
     tables: dict[str, Table] = {"clip_id": index.clip_id, "path": index.path, "label": index.label}
     tables |= {f"columns/{name}": values for name, values in index.columns.items()}
     tables |= {f"splits/{name}": values for name, values in index.splits.items()}
-    for name, dtype in RESULT_DTYPES.items():
-        # The journal keeps the rate in double precision.
-        exact = "f8" if name == "fps" else dtype
-        tables[name] = np.array([getattr(result, name) for result in results], exact)
+    for name, dtype in _DTYPES.items():
+        tables[name] = np.array([getattr(result, name) for result in results], dtype)
     tables["message"] = tuple(result.reason for result in results)
     for name, table in tables.items():
         if not isinstance(table, np.ndarray) and any("\0" in text for text in table):
@@ -137,18 +131,17 @@ def restore_store(
         HeatpoolError: if a table is missing, does not fit, or the store cannot be written.
     """
     try:
+        ids = _texts(tables, "clip_id")
         index = ClipIndex(
-            clip_id=tuple(tables["clip_id"]),
-            path=tuple(tables["path"]),
-            label=np.asarray(tables["label"], np.int32),
+            clip_id=ids,
+            path=_texts(tables, "path"),
+            label=_numbers(tables, "label", "i4", ids),
             class_names=description.class_names,
-            columns={key[8:]: tuple(tables[key]) for key in tables if key.startswith("columns/")},
-            splits={
-                key[7:]: np.asarray(tables[key], np.uint8) for key in tables if key.startswith("splits/")
-            },
+            columns={key[8:]: _texts(tables, key) for key in tables if key.startswith("columns/")},
+            splits={key[7:]: _numbers(tables, key, "u1", ids) for key in tables if key.startswith("splits/")},
             disjoint=description.disjoint,
         )
-        results = _results(tables, len(index))
+        results = _results(tables, ids)
     except KeyError as error:
         raise HeatpoolError(f"{name}: expected a table {error.args[0]}, got none") from error
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
@@ -173,8 +166,28 @@ def restore_store(
             on_clips(len(rows))
 
 
-def _results(tables: Mapping[str, Table], clips: int) -> list[ClipResult]:
-    columns = [np.asarray(tables[name]).tolist() for name in RESULT_DTYPES] + [list(tables["message"])]
-    if any(len(column) != clips for column in columns):
-        raise ValueError(f"expected {clips} values in each table, got {[len(column) for column in columns]}")
+def _texts(tables: Mapping[str, Table], name: str) -> tuple[str, ...]:
+    values = tables[name]
+    if isinstance(values, np.ndarray):
+        raise ValueError(f"expected texts in {name}, got {values.dtype}")
+    return tuple(values)
+
+
+def _numbers(tables: Mapping[str, Table], name: str, dtype: str, ids: Sequence[str]) -> np.ndarray:
+    """Values of a table as numbers of a type, which none of them may change to become."""
+    values = np.asarray(tables[name])
+    if values.dtype.kind not in "biuf" or values.shape != (len(ids),):
+        raise ValueError(f"expected {len(ids)} numbers in {name}, got {values.dtype} {values.shape}")
+    with np.errstate(invalid="ignore", over="ignore"):
+        exact = values.astype(dtype)
+    changed = np.flatnonzero((exact != values) & ~(np.isnan(exact) & np.isnan(values)))
+    if len(changed):
+        at = int(changed[0])
+        raise ValueError(f"expected {exact.dtype} in {name}, got {values[at]} for clip {shorten(ids[at])}")
+    return exact
+
+
+def _results(tables: Mapping[str, Table], ids: Sequence[str]) -> list[ClipResult]:
+    numbers = [_numbers(tables, name, dtype, ids).tolist() for name, dtype in _DTYPES.items()]
+    columns = [*numbers, _texts(tables, "message")]
     return [ClipResult(Status(status), *rest) for status, *rest in zip(*columns, strict=True)]

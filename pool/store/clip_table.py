@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import zarr
 
-from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.records import ClipIndex, Split, Status, StoreSpec
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root, spec_from_attributes
 from heatpool.pool.store.index import IndexReader, split_array
 from heatpool.pool.store.index_overlay import IndexOverlay
 from heatpool.pool.store.journal import JournalResults, merge_results
 from heatpool.pool.store.layout import FINISHED, RESULT_DTYPES, Layout
+from heatpool.pool.store.selection import SplitName, Wanted, as_split, in_classes, in_column
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.versions import Versions, join_versions, parse_versions
 
-__all__ = ["ClipTable", "Rows", "SplitName", "Wanted"]
+__all__ = ["ClipTable", "Rows"]
 
 Rows = Sequence[int] | np.ndarray
-SplitName = Literal["train", "val", "test"]
-Wanted = str | Sequence[str]
-"""A text, or several of which any will do."""
 
 
 class ClipTable:
@@ -196,13 +195,13 @@ class ClipTable:
         keep = np.ones(len(self), bool)
         if protocol is not None:
             splits = self.split(protocol)
-            keep &= splits != Split.NONE if split is None else splits == _as_split(split)
+            keep &= splits != Split.NONE if split is None else splits == as_split(split)
         elif split is not None:
             raise HeatpoolError(f"expected a split protocol with split {split!r}, got none")
         for column, wanted in (where or {}).items():
-            keep &= _in_column(self._index, self._known("column", column, self.columns), wanted)
+            keep &= in_column(self._index, self._known("column", column, self.columns), wanted)
         if classes is not None:
-            keep &= _in_classes(self.label, self.class_names, classes)
+            keep &= in_classes(self.label, self.class_names, classes)
         if usable:
             keep &= (self.status == Status.OK) | (self.status == Status.TRUNCATED)
         return np.flatnonzero(keep).astype(np.int64)
@@ -257,57 +256,3 @@ class ClipTable:
 
 def _words(texts: Sequence[str]) -> np.ndarray:
     return np.array(texts, np.dtypes.StringDType())
-
-
-def _as_split(split: Split | SplitName) -> Split:
-    """The code of a split's name. Raises HeatpoolError for another word."""
-    try:
-        return split if isinstance(split, Split) else Split[split.upper()]
-    except KeyError:
-        raise HeatpoolError(f"expected split train, val or test, got {split!r}") from None
-
-
-def _in_classes(labels: np.ndarray, class_names: Sequence[str], wanted: Sequence[str | int]) -> np.ndarray:
-    """(N,) bool, clips of the wanted classes.
-
-    Args:
-        labels: (N,) int32.
-        class_names: names in label order.
-        wanted: class names or numbers.
-
-    Raises:
-        HeatpoolError: if there is no such class.
-    """
-    numbers = []
-    for each in (wanted,) if isinstance(wanted, str) else wanted:
-        number = class_names.index(each) if isinstance(each, str) and each in class_names else each
-        if not isinstance(number, int | np.integer) or not 0 <= number < len(class_names):
-            raise HeatpoolError(
-                f"expected classes among {shorten(list(class_names), limit=200)}, got {each!r}"
-            )
-        numbers.append(int(number))
-    return np.isin(labels, numbers)
-
-
-def _in_column(index: IndexReader, name: str, wanted: Wanted) -> np.ndarray:
-    """(N,) bool, clips whose manifest column has one of the wanted texts ("" = unknown).
-
-    Raises:
-        HeatpoolError: if no clip of the store has one of the texts.
-    """
-    texts = [wanted] if isinstance(wanted, str) else list(wanted)
-    values, categories = index.array(name), index.categories(name)
-    if categories is None:
-        chosen = set(texts)
-        found = np.fromiter((text in chosen for text in values), bool, len(values))
-        unknown = chosen - set(values[found].tolist())
-    else:
-        code = {text: number for number, text in enumerate(categories)} | {"": -1}
-        unknown = set(texts) - set(code)
-        found = np.isin(values, [code[text] for text in texts if text in code])
-    if unknown:
-        known = "" if categories is None else f" among {shorten(list(categories), limit=200)}"
-        raise HeatpoolError(
-            f"{index.source.name}: expected values of {name}{known}, got {shorten(sorted(unknown))}"
-        )
-    return found

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from heatpool.pool.levels import Levels
-from heatpool.pool.records import Precision, RgbSpec, StoreSpec
 from heatpool.pool.store.arrays import ArraySpec
+from heatpool.pool.store.spec import Precision, RgbSpec, StoreSpec
 
 __all__ = [
     "FEATURE_NAMES",

@@ -15,7 +15,7 @@ from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
 from heatpool.pool.store.array_view import FeatureArray, to_xarray
 from heatpool.pool.store.arrays import ArraySpec
-from heatpool.pool.store.clip_table import ClipTable, Rows, SplitName
+from heatpool.pool.store.clip_table import ClipTable, Rows
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
@@ -24,7 +24,7 @@ from heatpool.pool.store.versions import Versions
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["FeatureArray", "FeatureStore", "SplitName", "open_store"]
+__all__ = ["FeatureArray", "FeatureStore", "open_store"]
 
 
 def open_store(location: str | Path | Source) -> FeatureStore:

@@ -10,12 +10,13 @@ from typing import Any
 
 from heatpool.pool.disk.files import scratch_folder, write_atomic
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.records import ClipIndex, StoreSpec
+from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.attributes import layout_from_attributes, read_root, root_attributes
 from heatpool.pool.store.create import CREATION, CreationRecord, digest_index, fill_new
 from heatpool.pool.store.index import IndexReader
 from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.verify import Check, damaged_creation
 
 __all__ = ["NETWORK", "FoundStore", "compare_input", "find_difference", "remake_files"]

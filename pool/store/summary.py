@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heatpool.pool.records import RgbSpec, Split, Status, StoreSpec
+from heatpool.pool.records import Split, Status
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.resume import NETWORK
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.versions import describe_versions
 
 __all__ = ["StoreSummary", "summarise_store"]

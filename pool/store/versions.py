@@ -54,12 +54,12 @@ KNOWN_CHANGES = (
     KnownChange(
         "opencv",
         (5,),
-        "crops are no longer read at whole 32nds of a pixel: pooled features move by up to 3 %",
+        "crops are no longer read at whole 32nds of a pixel: pooled features move by 1 to 5 %",
         spares=frozenset({"yolo-pose"}),
     ),
 )
 """By `python -m benchmarks.versions`, run whenever the versions in setup.cfg or constraints.txt change. What
-setup.cfg excludes needs no entry."""
+setup.cfg excludes has no place here."""
 
 
 def join_versions(*parts: Versions) -> Versions:
@@ -103,7 +103,7 @@ def check_versions(makers: Mapping[str, Versions], *, backbone: str, mixed: bool
     """
     unknown = [name for name, versions in makers.items() if not versions]
     if unknown and len(makers) > 1:
-        _log.info("%s: records no versions of packages, so they are not compared", unknown[0])
+        _log.info("%s records no versions of packages, so they are not compared", unknown[0])
         return
     joined = join_versions(*makers.values())
     shared = [name for name in joined if all(name in versions for versions in makers.values())]

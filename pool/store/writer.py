@@ -17,7 +17,7 @@ from heatpool.pool.disk.atomic import OnStep, atomic_folder
 from heatpool.pool.disk.files import clean_leftovers
 from heatpool.pool.disk.locks import Lock, clear_dead_locks
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.attributes import (
     layout_from_attributes,
@@ -31,6 +31,7 @@ from heatpool.pool.store.journal import ShardRecord
 from heatpool.pool.store.layout import JOURNAL, Layout
 from heatpool.pool.store.resume import compare_input, remake_files
 from heatpool.pool.store.shard_writer import ShardWriter, stack_features, to_stored
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.verify import Check, incomplete_shards
 from heatpool.pool.store.versions import Versions, parse_versions
 

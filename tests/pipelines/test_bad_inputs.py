@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +12,9 @@ import pytest
 from heatpool.pipelines.cli import main
 from tests.fixtures.onnx_networks import heatmap_network
 from tests.pipelines.commands.prediction_cases import extract, make_manifest, make_run, train
+from tests.pipelines.program import run_program
 
 Fails = Callable[..., str]
-
-PROGRAM = [sys.executable, "-c", "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def test_the_program_itself_says_one_line_and_exits_with_one(made: Path, tmp_path: Path) -> None:
     words = ["predict", str(tmp_path), str(made / "videos"), "--out", str(tmp_path / "a.csv")]
-    done = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, check=False)
+    done = run_program(*words)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"heatpool predict: expected a finished run in {tmp_path}, summary.json is missing; train it first\n"

@@ -13,16 +13,7 @@ import heatpool
 from heatpool.pipelines import cli
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.command_table import COMMANDS, GROUPS, SECTIONS
-from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
-
-PROGRAM = [sys.executable, "-c", "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"]
-
-
-def only_line(capsys: pytest.CaptureFixture[str]) -> str:
-    """What a failing command says on stderr: exactly one line."""
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
+from tests.pipelines.program import PROGRAM, run_program, said
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -65,62 +56,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"heatpool {heatpool.__version__}\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "heatpool: expected a command: demo, "),
-        (["fly"], "heatpool: unknown command 'fly'; see --help"),
-        (["trian"], "heatpool: unknown command 'trian'; did you mean train?"),
-        (["--quiet", "train"], "expected a command before --quiet"),
-        (["archive"], "heatpool archive: expected a command: pack, verify, "),
-        (["archive", "pac"], "heatpool archive: unknown command 'pac'; did you mean pack?"),
-        (["extract", "--zzz", "3"], "heatpool extract: unknown option --zzz; see --help"),
-        (["extract", "--person", "3"], "unknown option --person; did you mean --persons?"),
-        (["extract", "--over"], "unknown option --over; did you mean --overwrite?"),
-        (["extract", "--persons", "two"], "expected --persons to be a whole number, got 'two'"),
-        (["extract", "--persons", "0"], "expected --persons of at least 1, got 0"),
-        (["extract", "--persons"], "--persons: expected one argument"),
-        (["extract", "--min-score", "nan"], "expected --min-score to be a number, got 'nan'"),
-        (
-            ["train", "--model", "ctr"],
-            "expected --model to be one of auto, ctrgcn, linear, mlp, tcn, hpnet, got 'ctr'; did you mean "
-            "ctrgcn?",
-        ),
-        (["train", "--milestones", "3,x"], "expected --milestones to be whole numbers with commas between"),
-        (["train", "--p-interval", "0.5"], "expected --p-interval to be 2 numbers with commas between"),
-        (["train", "--layers", "1"], "expected --layers to be lists of numbers such as [[1,1],[2,2]]"),
-        (["train", "--quiet=maybe"], "expected --quiet to be true or false, got 'maybe'"),
-        (["extract", "--resume", "--overwrite"], "expected --resume or --overwrite, got both"),
-        (["extract", "--sample-fps", "5", "--frame-stride", "2"], "--frame-stride or --sample-fps, got both"),
-        (["extract", "--stride-s", "1"], "expected --window-s with --stride-s"),
-        (["extract", "--disjoint", "xsub"], "expected --disjoint such as my_split=subject"),
-        (["train", "--streams", "[pooled_joint,pooled_joint]"], "each once"),
-        (["train", "--mixup", "0.1"], "expected --mixup with --model hpnet only"),
-        (["info"], "heatpool info: expected STORE or --store STORE; see --help"),
-        (["convert", "a", "b"], "expected --precision {f2,u1}"),
-        (["info", "a", "b"], "expected an option before 'b'"),
-        (["extract", "--config", "nowhere.yaml"], "cannot read nowhere.yaml: No such file"),
-        (["train", "--split", "xsub"], "unknown option --split; it is now --protocol"),
-        (["ablate", "f.zarr", "--by", "subject"], "unknown option --by; it is now --group-by"),
-        (["archive", "subset", "a", "b", "--split", "xsub"], "--split xsub is now --protocol xsub"),
-        (["archive", "subset", "a", "b", "--part", "val"], "unknown option --part; it is now --split"),
-        (["evaluate", "run", "--part", "val"], "unknown option --part; it is now --split"),
-        (["compare", "a", "b", "--draws", "9"], "unknown option --draws; it is now --n-bootstrap"),
-        (["predict", "a", "b", "--film", "c"], "unknown option --film; it is now --annotate"),
-    ],
-)
-def test_bad_usage_is_one_line_and_exit_code_2(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main(arguments)
-    assert exit_.value.code == 2
-    line = only_line(capsys)
-    assert message in line
-    assert line.startswith("heatpool")
-    assert line.endswith("; see --help")
-
-
 def test_printed_options_are_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "train",
@@ -141,67 +76,6 @@ def test_printed_options_are_read_again(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == printed
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["extract", "--videos", "nowhere"], "nowhere does not exist"),
-        (["extract", "--videos", "empty"], "expected videos"),
-        (["extract", "--videos", "videos", "--fetch", "false"], "expected --weights: none"),
-        (["extract", "--videos", "videos", "--backend", "onnx", "--no-fetch"], "expected --detector"),
-        (
-            ["extract", "--videos", "videos", "--backend", "onnx", "--detector", "full-frame"],
-            "expected --weights pose.onnx and --tap NAME with --backend onnx",
-        ),
-        (
-            ["extract", "--videos", "videos", "--backend", "yolo-pose", "--detector", "full-frame"],
-            "expected no --detector with --backend yolo-pose",
-        ),
-        (
-            ["extract", "--videos", "videos", "--backend", "yolo-pose", "--fetch", "false"],
-            "expected --weights of yolo-pose: none are available locally",
-        ),
-        (
-            ["extract", "--videos", "videos", "--backend", "yolo-pose", "--weights", "nowhere.pt"],
-            "cannot load nowhere.pt",
-        ),
-        (["extract", "videos", "--device", "tpu"], "expected --device auto, cpu, cuda"),
-        (
-            ["extract", "videos", "--backend", "tiny", "--detector", "boxes-file"],
-            "expected --boxes boxes.csv",
-        ),
-        (
-            ["extract", "--videos", "videos", "--backend", "tiny", "--detector", "full-frame", "--tap", "x"],
-            "expected --tap out of stages.0.branches.0,",
-        ),
-        (["info", "nowhere"], "nowhere"),
-        (["info", "--store", "nowhere"], "nowhere"),
-        (["train", "--features", "nowhere"], "nowhere"),
-        (["train", "nowhere"], "nowhere"),
-        (["evaluate", "--run", "nowhere"], "expected a finished run in nowhere"),
-        (["manifest", "--videos", "nowhere", "--out", "x.csv"], "expected a folder of videos"),
-        (["manifest", "nowhere", "x.csv"], "expected a folder of videos"),
-    ],
-)
-def test_what_a_user_can_repair_is_one_line_and_exit_code_1(
-    arguments: list[str],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        WeightsSearchPath, "of_machine", classmethod(lambda cls: WeightsSearchPath((tmp_path,)))
-    )
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "videos").mkdir()
-    (tmp_path / "videos" / "a.mp4").write_text("not a video")
-    if "tpu" in arguments:
-        arguments = [*arguments, "--backend", "tiny", "--detector", "full-frame"]
-    assert main(arguments) == 1
-    assert message in only_line(capsys)
-
-
 def test_a_manifest_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     videos = tmp_path / "videos"
     for name in ("wave/a.mp4", "clap/b.mp4"):
@@ -209,16 +83,14 @@ def test_a_manifest_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixtur
         (videos / name).touch()
     out = tmp_path / "clips.csv"
     assert main(["manifest", str(videos), str(out)]) == 0
-    assert "2 clips, 2 classes" in only_line(capsys)
+    assert "2 clips, 2 classes" in said(capsys)
     assert out.read_text().splitlines()[1].startswith("clap/b,videos/clap/b.mp4,,,0,clap,")
     assert main(["manifest", str(videos), str(out)]) == 1
-    assert "--overwrite" in only_line(capsys)
+    assert "--overwrite" in said(capsys)
 
 
 def test_the_program_runs_as_a_module_of_its_own() -> None:
-    done = subprocess.run(
-        [*PROGRAM, "info", "--store", "nowhere"], capture_output=True, text=True, check=False
-    )
+    done = run_program("info", "--store", "nowhere")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
@@ -276,7 +148,7 @@ def test_what_an_extra_brings_is_named(
 
     monkeypatch.setattr(verify, "run", work)
     assert main(["verify", "store"]) == 1
-    assert only_line(capsys).endswith("is not installed: pip install 'heatpool[hf]'")
+    assert said(capsys).endswith("is not installed: pip install 'heatpool[hf]'")
 
 
 def test_an_interrupt_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,7 +159,7 @@ def test_an_interrupt_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
     monkeypatch.setattr(verify, "run", work)
     assert main(["verify", "store"]) == 130
-    assert only_line(capsys) == "heatpool verify: interrupted; what was finished is kept"
+    assert said(capsys) == "heatpool verify: interrupted; what was finished is kept"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"], ["extract", "--bogus"]])

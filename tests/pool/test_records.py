@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
+from heatpool.pool.store.spec import StoreSpec
 
 
 def features(**changes: np.ndarray) -> ClipFeatures:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import StoreSpec
 from heatpool.pool.skeleton import (
     COCO17_SKELETON,
     NTU25_SKELETON,
@@ -14,6 +13,7 @@ from heatpool.pool.skeleton import (
     read_skeleton,
 )
 from heatpool.pool.store.attributes import root_attributes, spec_from_attributes
+from heatpool.pool.store.spec import StoreSpec
 
 HAND = """
 name: three fingers

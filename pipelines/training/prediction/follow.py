@@ -14,7 +14,7 @@ from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.engine.live import LiveWindow, extract_live
 from heatpool.extract.video.download import public_address
 from heatpool.extract.video.stream import Backlog, TimedFrame, as_rgb, is_real_time, read_stream
-from heatpool.pipelines.extraction.run import ExtractPlan
+from heatpool.pipelines.extraction.plan import ExtractPlan
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.process.interrupt import StopRequest, stop_on_interrupt
 from heatpool.pipelines.training.prediction.networks import plan_extraction

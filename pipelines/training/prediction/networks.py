@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from heatpool.extract.datasets.manifest import Manifest
-from heatpool.pipelines.extraction.run import ExtractPlan, prepare
+from heatpool.pipelines.extraction.plan import ExtractPlan
+from heatpool.pipelines.extraction.run import prepare
 from heatpool.pipelines.extraction.weights_search import recorded_weights
 from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pipelines.options.predict import PredictOptions

@@ -97,10 +97,10 @@ def _predict_stored(
     options: PredictOptions, run: TrainedRun, features: str, on_answers: Callable[[Answers], None]
 ) -> Answers:
     store = FeatureStore.open(features)
-    compare_versions(run.summary, store.versions, name=store.source.name)
     asked = _stored_clips(store)
     files = segment_files(options, asked, root=".")
     answers = _answer(asked, store, run.scorer(options), top=options.top)
+    compare_versions(run.summary, store.versions, name=store.source.name)  # they do fit the run
     write_answers(options, answers, files)
     on_answers(answers)
     return answers

@@ -16,8 +16,9 @@ from heatpool.classify.data.one_clip import one_clip
 from heatpool.classify.scores.fuse import fuse_scores
 from heatpool.classify.training.predict import predict_scores
 from heatpool.pipelines.training.streams import load_best, stream_reads
-from heatpool.pool.records import ClipFeatures, ClipResult, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipResult
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 
 __all__ = ["RunScorer"]
 

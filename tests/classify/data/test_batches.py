@@ -10,8 +10,9 @@ from heatpool.classify.data.batches import batches, clip_batch, load_clips, samp
 from heatpool.classify.data.clips import ChannelStats, ClipSet, channel_stats
 from heatpool.classify.data.splits import split_rows
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 STEPS, JOINTS, CHANNELS = 4, 17, 3

@@ -16,8 +16,9 @@ import torch
 
 from heatpool.classify.data import cache as cache_module
 from heatpool.classify.data.batches import clip_batch, load_clips, load_splits
-from heatpool.classify.data.cache import FeatureRows, LoaderCache, cached_bytes
+from heatpool.classify.data.cache import LoaderCache, cached_bytes
 from heatpool.classify.data.clips import ClipSet, channel_stats
+from heatpool.classify.data.persons import FeatureRows
 from heatpool.pool.disk.files import cache_folder
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore

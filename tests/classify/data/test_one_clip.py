@@ -13,8 +13,9 @@ from heatpool.classify.data.batches import load_clips
 from heatpool.classify.data.clips import InputName
 from heatpool.classify.data.one_clip import one_clip
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 SPEC = StoreSpec(

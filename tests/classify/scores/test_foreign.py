@@ -65,12 +65,17 @@ def test_a_pickle_that_wants_more_is_refused_and_runs_nothing(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "expected a dict from clip name to scores, got a list"),
+        ([np.ones(2), np.ones(2)], "got a list of 2 without clip names, as MMAction2 and PYSKL write them"),
         ({}, "without entries"),
-        ({3: np.zeros(2)}, "other keys"),
-        ({"a": np.zeros(2), "b": np.zeros(3)}, "same shape"),
-        ({"a": "text"}, "could not convert"),
-        ({"a": np.array([1.0, np.nan])}, "finite"),
+        ({3: np.zeros(2)}, "a dict with 3"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, "got 2 for the first and 3 for clip 'b'"),
+        ({"a": np.zeros((10, 2))}, r"one score per class for clip 'a', got float64 \(10, 2\)"),
+        ({"a": "text"}, "one score per class for clip 'a'"),
+        ({"a": np.ones(2), "b": np.array([1.0, np.nan])}, "finite scores, got nan for clip 'b'"),
+        (
+            {"a": np.array([1.0, 1e300]), "b": np.array([1, -np.inf])},
+            "inf for clip .a. and others for 1",
+        ),
     ],
 )
 def test_other_pickles_are_refused(tmp_path: Path, content: object, message: str) -> None:
@@ -80,10 +85,32 @@ def test_other_pickles_are_refused(tmp_path: Path, content: object, message: str
         read_pickled_scores(path)
 
 
-def test_a_clip_in_two_parts_is_an_error(tmp_path: Path) -> None:
+def test_a_clip_in_two_parts_counts_once_if_its_scores_agree(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A distributed test deals some clips twice, so that every process has as many."""
+    write_parts(tmp_path, [*NAMES, NAMES[0]], np.concatenate([SCORES, SCORES[:1]]))
+    read = read_score_parts(parts(tmp_path))
+    assert sorted(read.clip_ids) == sorted(NAMES)
+    assert "1 clips stand twice with the same scores" in caplog.text
     write_parts(tmp_path, [*NAMES[:5], NAMES[0]], SCORES)
-    with pytest.raises(HeatpoolError, match=f"every clip once, got '{NAMES[0]}' twice"):
+    with pytest.raises(HeatpoolError, match=f"every clip once, got '{NAMES[0]}' twice, with other scores"):
         read_score_parts(parts(tmp_path))
+
+
+def test_a_score_that_is_no_number_names_its_clip(tmp_path: Path) -> None:
+    scores = SCORES.copy()
+    scores[3, 2] = np.nan
+    write_parts(tmp_path, NAMES, scores)
+    with pytest.raises(HeatpoolError, match=f"expected finite scores, got nan for clip '{NAMES[3]}'"):
+        read_score_parts(parts(tmp_path))
+
+
+def test_lists_of_names_may_have_marks_and_windows_line_ends(tmp_path: Path) -> None:
+    write_parts(tmp_path, NAMES, SCORES, ranks=1)
+    text = (tmp_path / "0_best_name.txt").read_text()
+    (tmp_path / "0_best_name.txt").write_bytes(text.replace("\n", " \r\n").encode("utf-8-sig"))
+    assert read_score_parts(parts(tmp_path)).clip_ids == tuple(NAMES)
 
 
 def test_names_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
@@ -104,7 +131,7 @@ def test_arrays_of_other_shapes_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="expected a float array"):
         read_score_parts(parts(tmp_path))
     np.save(tmp_path / "0_best_score.npy", np.zeros((2, 4)))
-    with pytest.raises(HeatpoolError, match="0_best_score.npy, 1_best_score.npy.*match"):
+    with pytest.raises(HeatpoolError, match="4 in 0_best_score.npy and 19 in 1_best_score.npy"):
         read_score_parts(parts(tmp_path))
     (tmp_path / "0_best_score.npy").write_bytes(pickle.dumps([1]))
     with pytest.raises(HeatpoolError, match="cannot read scores"):

@@ -120,5 +120,13 @@ def test_align_refuses_what_does_not_match(other: ClipScores, message: str) -> N
 
 
 def test_duplicate_ids_are_refused() -> None:
-    with pytest.raises(ValueError, match="unique clip ids, got 1 repeated"):
+    with pytest.raises(ValueError, match="unique clip ids, got 1 repeated, such as 'a'"):
         make_scores("aba")
+
+
+def test_a_score_that_is_no_number_names_its_clip() -> None:
+    scores = make_scores("abc")
+    values = scores.scores.copy()
+    values[1, 0] = np.inf
+    with pytest.raises(ValueError, match="expected finite scores, got inf for clip 'b'"):
+        replace(scores, scores=values)

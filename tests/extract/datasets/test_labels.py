@@ -106,7 +106,7 @@ def test_the_table_of_the_documentation_is_what_happens(
 
 
 def test_the_table_is_read_whole() -> None:
-    assert len(documented()) == 15
+    assert len(documented()) == 16
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -121,6 +121,12 @@ def test_the_table_is_read_whole() -> None:
         ((str(2**70), "1"), ("1", str(2**70)), "is too high"),
         (("-1", "walk"), ("walk",), "label -1 stands for no label, as in line 2 of clips.csv"),
         (("0", "NA"), ("class 0",), "NA stands for no label, as in line 3 of clips.csv"),
+        (("0", "#N/A", "#VALUE!"), ("class 0",), "#N/A stands for no label, as in line 3"),  # of Excel
+        (("0", "\u22121"), ("class 0",), "label \u22121 stands for no label"),  # the minus of texts
+        (
+            ("0", "1", "255"), tuple(f"class {at}" for at in range(256)),
+            "labels run to 255, as in line 4 of clips.csv, so there are 256 classes, 253 of them without a",
+        ),
         (("none", "walk"), ("none", "walk"), "'none' is taken as a class name; nothing stands for no label"),
         (("Run", "walk", "run"), ("Run", "run", "walk"), "'Run' and 'run' are classes of their own"),
         (("shake hands", "shake_hands"), ("shake hands", "shake_hands"), "are classes of their own"),
@@ -195,7 +201,8 @@ def test_numbers_and_names_must_agree(tmp_path: Path, read: Reader) -> None:
     ("labels", "first", "numbers", "said"),
     [
         (("1", "3"), None, [0, 2], "labels run from 1 to 3, so 1 is the first of the 3 classes"),
-        (("1", "2"), None, [1, 2], ""),
+        (("1", "2"), None, [1, 2], "labels begin at 1, and 0 is the first of the 3 classes: none is 'clap'"),
+        (("2", "2"), None, [2, 2], ""),
         (("1", "2"), 1, [0, 1], ""),  # as classInd.txt of UCF101 and its lists count
         (("0", "2"), 1, [0, 2], "labels begin at 0, the list of classes at 1: 0 is its first one"),
         (("0", "2"), 0, [0, 2], ""),
@@ -214,6 +221,11 @@ def test_a_list_of_classes_says_how_it_counts(
     assert manifest.class_names == classes.names
     assert said in caplog.text
     assert bool(caplog.messages) is bool(said)
+
+
+def test_what_a_list_of_classes_names_is_a_name(tmp_path: Path) -> None:
+    manifest = of_table(write(tmp_path, "none", "a;b", "none"), ("a;b", "none"))
+    assert [clip.class_name for clip in manifest.clips] == ["none", "a;b", "none"]
 
 
 def test_classes_of_a_store_keep_their_order_and_form(

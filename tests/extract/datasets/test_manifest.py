@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heatpool.extract.datasets.listing import VideoFolder
 from heatpool.extract.datasets.manifest import Clip, Manifest, read_manifest
+from heatpool.extract.datasets.table import list_table
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import FIRST_COLUMNS, Split
 
@@ -37,6 +39,43 @@ def test_index_carries_splits_and_columns(tmp_path: Path) -> None:
     assert index.columns["subject"] == ("7", "8")
     assert index.splits["xsub"].tolist() == [Split.TRAIN, Split.NONE]
     assert index.splits["xview"].tolist() == [Split.TEST, Split.VAL]
+
+
+def test_who_a_subject_is_does_not_hang_on_the_form_of_unicode(tmp_path: Path) -> None:
+    """Else a split could share her, and nobody would say so."""
+    text = "path,subject\na.mp4,Zo\u00eb\nb.mp4,Zoe\u0308\n"
+    assert read_manifest(write(tmp_path, text)).index().columns["subject"] == ("Zo\u00eb", "Zo\u00eb")
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "said"),
+    [
+        (
+            ("1.0", "2.0", "1"),
+            ("1", "2", "1"),
+            "1.0 in column subject is 1",
+        ),  # else train and test share nobody
+        (("1.0", "nan", ""), ("1", "", ""), "nan in column subject stands for nothing"),
+        (("ada", "NaN", "nan"), ("ada", "", ""), "NaN, nan in column subject stands for nothing"),
+        (("1", "NA", "2"), ("1", "", "2"), "NA in column subject stands for nothing"),
+        (("ada", "NA", "Nan"), ("ada", "NA", "Nan"), ""),  # who may be called so
+        (("007", "7", "x"), ("007", "7", "x"), ""),
+        (("007", "7", "8"), ("007", "7", "8"), "007 and 7 in column subject are two, as they are written"),
+    ],
+)
+def test_who_somebody_is_does_not_hang_on_the_program_that_wrote_it(
+    tmp_path: Path, written: tuple[str, ...], read: tuple[str, ...], said: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
+    path = tmp_path / "clips.csv"
+    path.write_text("path,subject\n" + "".join(f"{at}.mp4,{who}\n" for at, who in enumerate(written)))
+    assert tuple(clip.columns["subject"] for clip in read_manifest(path).clips) == read
+    videos = tuple(f"{at}.mp4" for at in range(3))
+    listing = list_table(VideoFolder(tmp_path, videos, annotations=path))
+    assert tuple(clip.columns["subject"] for clip in listing.manifest.clips) == read
+    assert said in caplog.text
+    assert bool(caplog.messages) is bool(said)
 
 
 def test_split_rules_stand_in_a_column(tmp_path: Path) -> None:

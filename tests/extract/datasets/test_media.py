@@ -122,6 +122,7 @@ def test_tables_take_absolute_paths_and_pictures(tmp_path: Path) -> None:
 def test_every_container_is_a_video(tmp_path: Path) -> None:
     names = [f"a{suffix}" for suffix in sorted(VIDEO_SUFFIXES)]
     assert {".mts", ".m2ts", ".ts", ".3gp", ".gif", ".ogv", ".asf", ".vob", ".mp4"} <= VIDEO_SUFFIXES
+    assert {".m2t", ".tod", ".h264", ".mjpg", ".rmvb"} <= VIDEO_SUFFIXES  # HDV, JVC, small boards, old webs
     assert len(scan(touch(tmp_path, *names, "CLIP.MTS")).videos) == len(names) + 1
 
 

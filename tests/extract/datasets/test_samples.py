@@ -15,6 +15,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
 FOLDER = Path("videos")
+HOLDING = {"id": "7", "template": "Holding [something]"}
 
 
 def write(folder: Path, files: dict[str, Any]) -> Path:
@@ -183,3 +184,32 @@ def test_what_is_not_as_published_is_refused(
 def test_annotations_are_asked_for(dataset: str) -> None:
     with pytest.raises(HeatpoolError, match=r"expected .*--annotations.*, got [Nn]one"):
         read(dataset, None, "a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "files", "message"),
+    [
+        ("ucf101", {"trainlist01.txt": "a/v_Archery_g08_c01.avi 3\n",
+                    "testlist01.txt": "a/v_Archery_g08_c01.avi\n"},
+         "each video in one split, got a/v_Archery_g08_c01.avi 3 in line 1 of trainlist01.txt"),
+        ("ssv2", {"labels.json": {"Holding something": 0}, "train.json": [HOLDING],
+                  "validation.json": [HOLDING]},
+         "one split of 7, got train in entry 1 of train.json and val in entry 1 of validation.json"),
+        ("ssv2", {"labels.json": {"Holding something": 0, "B": 1}, "validation.json": [],
+                  "train.json": [HOLDING, {"id": "7", "template": "B"}]},
+         "one class of 7, got 0 in entry 1 of train.json and 1 in entry 2 of train.json"),
+        ("diving48", {"Diving48_vocab.json": [["a"]],
+                      "Diving48_V2_train.json": [{"vid_name": "v", "label": 0}],
+                      "Diving48_V2_test.json": [{"vid_name": "v", "label": 0}]},
+         "one split of v, got train in entry 1 of Diving48_V2_train.json and test in entry 1"),
+        ("gym99", {"gym99_categories.txt": "Clabel: 0; set: 1; Glabel: 1; (VT) a\n",
+                   "gym99_train_element_v1.1.txt": "v 0\n", "gym99_val_element.txt": "u 0\nv 0\n"},
+         "one split of v, got train in line 1 of gym99_train_.* and test in line 2 of gym99_val_element.txt"),
+    ],
+)  # fmt: skip
+def test_a_video_in_two_splits_or_classes_is_refused_with_both_places(
+    tmp_path: Path, dataset: str, files: dict[str, Any], message: str
+) -> None:
+    videos = "a/v_Archery_g08_c01.avi", "7.webm", "v.mp4", "u.mp4"
+    with pytest.raises(HeatpoolError, match=message):
+        read(dataset, write(tmp_path / "a", files), *videos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,13 @@ def test_a_column_called_split_holds_splits_and_others_are_said(
     assert splits(manifest, "mine") == [TRAIN, TEST]
     assert "clips.csv: eval in column mine is test" in caplog.messages
     assert "clips.csv: columns that hold no splits are left out: fold, remark" in caplog.messages
+
+
+def test_decimal_commas_are_those_of_numbers(tmp_path: Path) -> None:
+    folder = table(tmp_path, "path;Onset;end_s;label\n0.mp4;1,5;2,25;3,5 kg\n1.mp4;0,5;1,5;7,5\n")
+    first, second = list_table(replace(folder, columns={"start_s": "Onset"})).manifest.clips
+    assert (first.start_s, first.end_s, first.class_name) == (1.5, 2.25, "3,5 kg")
+    assert (second.start_s, second.class_name) == (0.5, "7,5")
 
 
 def test_columns_without_a_name_are_no_protocols(tmp_path: Path) -> None:

@@ -158,6 +158,13 @@ def test_bad_clips_are_recorded_and_the_rest_goes_on(make_video: VideoMaker, tmp
     assert np.array_equal(outcomes[1].features.pooled, outcomes[6].features.pooled)
 
 
+def test_the_reason_says_what_was_dropped(make_video: VideoMaker) -> None:
+    outcome = extract(make_video(walker(40, hidden=range(1, 40))), options=replace(OPTIONS, steps=40))[0]
+    assert outcome.features is None
+    assert outcome.result.status == Status.NO_PERSON
+    assert outcome.result.reason.startswith("no person kept: 1 detection in 1 of 40 read frames")
+
+
 def test_known_number_of_people_caps_the_slots(make_video: VideoMaker) -> None:
     frames = walker(10)
     for frame in frames:

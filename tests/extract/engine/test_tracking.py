@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heatpool.extract.engine.tracking import Track, follow_persons
+from heatpool.extract.engine.slots import select_tracked
+from heatpool.extract.engine.track import Track
+from heatpool.extract.engine.tracking import follow_persons
 from heatpool.extract.records import Detections
 from tests.extract.engine.test_slots import people
 
@@ -43,3 +45,46 @@ def test_motion_in_body_lengths_by_hand() -> None:
     wrong = np.tile(box, (100, 1))
     wrong[50] *= 5
     assert Track(frames, numbers, wrong, scores).motion() == 0
+
+
+def test_found_in_every_other_frame_gives_all_detections() -> None:
+    for first in (0, 1):
+        frames = [
+            people((960 + frame, 540, 120, 470, 0.6)) if frame % 2 == first else Detections.none()
+            for frame in range(103)
+        ]
+        chosen = select_tracked(frames, 2)
+        assert (chosen[0] >= 0).tolist() == [len(each) > 0 for each in frames]
+
+
+@pytest.mark.parametrize("step_px", [4, 16, 32])
+def test_a_newcomer_keeps_his_first_frame(step_px: int) -> None:
+    frames = [people((300, 100, 40, 120, 0.9)) for _ in range(20)]
+    frames += [people((300, 100, 40, 120, 0.9), (900 - step_px * at, 110, 40, 120, 0.3)) for at in range(30)]
+    assert [(len(track), track.frames[0]) for track in follow_persons(frames)] == [(50, 0), (30, 20)]
+
+
+@pytest.mark.parametrize("speed_px", [4, 8, 16, 32])
+def test_two_who_cross_in_one_line_keep_their_tracks(speed_px: int) -> None:
+    ways = [speed_px * (at - 19.7) for at in range(40)]
+    tracks = follow_persons([people((x, 100, 40, 120, 0.9), (-x, 104, 40, 120, 0.8)) for x in ways])
+    assert [len(track) for track in tracks] == [40, 40]
+    for track in tracks:
+        assert len(set(np.sign(np.diff(track.boxes_xyxy_px[:, 0])))) == 1
+
+
+def test_motion_is_reckoned_with_real_time() -> None:
+    """Six frame times pass unseen: he is where he would be, and somebody stands where one would have led."""
+    times_s = np.append(np.arange(10), np.arange(16, 26)) / 25
+    ways_px = 100 + 1000 * times_s
+    frames = [people((way_px, 100, 40, 120, 0.9)) for way_px in ways_px]
+    frames[10] = people((ways_px[10], 100, 40, 120, 0.9), (ways_px[9] + 40, 100, 40, 120, 0.8))
+    runner = max(follow_persons(frames, times_s), key=len)
+    assert len(runner) == 20
+    assert not runner.numbers.any()
+    assert max(len(track) for track in follow_persons(frames)) < 20  # evenly spaced, they are not one way
+
+
+def test_what_is_found_once_is_no_person() -> None:
+    frames = [Detections.none()] * 20 + [people((100, 100, 40, 120, 0.9))] + [Detections.none()] * 20
+    assert (select_tracked(frames, 2) < 0).all()

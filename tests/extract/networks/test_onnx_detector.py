@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -47,6 +48,18 @@ def test_candidates_are_thinned_out_and_mapped_to_the_frame(tmp_path: Path) -> N
     assert found.scores.tolist() == pytest.approx([0.9, 0.5])
 
 
+def test_size_and_overlap_may_be_given(tmp_path: Path) -> None:
+    rows = [(32, 32, 20, 20, 0, 0.9), (35, 32, 20, 20, 0, 0.8)]  # they share 74 % of their area
+    network = constant_network(tmp_path / "yolo.onnx", {"output0": candidates(80, rows)})
+    for max_iou, count in ((None, 1), (0.8, 2), (0.5, 1)):
+        (found,) = OnnxDetector(network, max_iou=max_iou, image_hw_px=(64, 64)).detect([frame(64, 64)])
+        assert len(found) == count
+    with pytest.raises(
+        HeatpoolError, match=r"expected no --imgsz, or 64,64, for which yolo\.onnx is made, got 640,640"
+    ):
+        OnnxDetector(network, image_hw_px=(640, 640))
+
+
 def test_the_class_called_person_is_found_by_the_names_in_the_metadata(tmp_path: Path) -> None:
     rows = [(20, 20, 8, 8, 0, 0.9), (40, 40, 10, 10, 2, 0.8)]
     metadata = {"names": "{0: 'car', 1: 'dog', 2: 'Person'}"}
@@ -63,6 +76,18 @@ def test_end_to_end_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     path = constant_network(tmp_path / "yolo.onnx", {"output0": rows}, metadata={"names": COCO})
     (found,) = OnnxDetector(path).detect([frame(64, 64)])
     assert found.boxes_xyxy_px.tolist() == [[10, 10, 30, 30], [11, 10, 31, 30]]
+
+
+def test_a_detector_of_16_bits_finds_the_same(tmp_path: Path) -> None:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    path = constant_network(
+        tmp_path / "half.onnx", {"output0": candidates(1, [(32, 32, 20, 20, 0, 0.9)])}, input_hw_px=(64, 64)
+    )
+    onnx.save(convert_float_to_float16(onnx.load(path)), path)
+    (found,) = OnnxDetector(path).detect([frame(64, 64)])
+    assert found.boxes_xyxy_px.tolist() == [[22, 22, 42, 42]]
+    assert found.scores.tolist() == pytest.approx([0.9], abs=1e-3)
 
 
 @pytest.mark.parametrize(("red", "score"), [(255, 0.8), (153, 0.6)])
@@ -95,6 +120,17 @@ def test_fastestdet_by_hand(tmp_path: Path) -> None:
         ({"boxes": np.zeros((1, 10, 4)), "labels": np.zeros((1, 10))}, {}, r"got \(1, 10, 4\), \(1, 10\)"),
         ({"output": np.zeros((1, 25200, 85))}, {}, r"got \(1, 25200, 85\)"),  # YOLOv5
         ({"output": np.zeros((1, 17, 16, 16))}, {}, r"got \(1, 17, 16, 16\)"),  # heatmaps
+        (
+            {"output": np.full((1, 300, 6), 0.5)},
+            {},
+            r"got \(1, 300, 6\) with boxes from 0 to 1, as RT-DETR gives",
+        ),
+        ({"output": np.full((1, 5, 300), 0.5)}, {}, r"got \(1, 5, 300\) with boxes from 0 to 1"),
+        (
+            {"o": np.zeros((1, 38, 84)), "proto": np.zeros((1, 32, 16, 16))},
+            {},
+            r"\(1, 38, 84\), \(1, 32, 16, 16\)",
+        ),
         ({"output": np.zeros((1, 10, 200))}, {"names": COCO}, r"got \(1, 10, 200\)"),
         (
             {"output": np.zeros((1, 6, 200))},
@@ -130,8 +166,6 @@ def test_an_export_finds_what_its_checkpoint_finds(
         loaded.model, (torch.zeros(1, 3, 96, 128),), str(path), dynamo=False, output_names=["output0"]
     )
     monkeypatch.undo()
-    import onnx
-
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {"names": "{0: 'person'}", "kpt_shape": "[17, 3]"})
     onnx.save(model, path)

@@ -19,7 +19,7 @@ from heatpool.extract.records import CropSpec
 from heatpool.pipelines.cli import read_command
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton, read_skeleton
-from tests.fixtures.onnx_networks import changed, heatmap_network
+from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network
 from tests.paths import ROOT
 
 
@@ -30,15 +30,79 @@ def crop_of(given: OnnxInput, input_name: str = "input") -> CropSpec:
 def test_what_nobody_tells_is_as_rtmpose_and_hrnet_were_trained() -> None:
     usual = crop_of(OnnxInput())
     assert usual == CropSpec(height_px=256, width_px=192)
-    assert (usual.alignment, usual.padding) == ("corner", 1.25)
+    assert (usual.alignment, usual.refinement, usual.padding) == ("corner", "quarter", 1.25)
     rtmpose = OnnxInput(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), scale="255")
     np.testing.assert_allclose(crop_of(rtmpose).mean, usual.mean, rtol=1e-6)
     np.testing.assert_allclose(crop_of(rtmpose).std, usual.std, rtol=1e-6)
 
 
-def test_what_transformers_exported_is_aligned_as_vitpose() -> None:
-    assert crop_of(OnnxInput(), "pixel_values").alignment == "udp"
-    assert crop_of(OnnxInput(alignment="corner"), "pixel_values").alignment == "corner"
+@pytest.mark.parametrize(
+    ("input_name", "given", "alignment", "refinement"),
+    [
+        ("pixel_values", OnnxInput(), "udp", "dark-hf"),
+        ("pixel_values", OnnxInput(alignment="corner"), "corner", "quarter"),
+        ("input", OnnxInput(alignment="udp"), "udp", "dark-udp"),
+        ("input", OnnxInput(alignment="centre"), "centre", "quarter"),
+        ("input", OnnxInput(refinement="dark"), "corner", "dark"),
+        ("pixel_values", OnnxInput(refinement="none"), "udp", "none"),
+    ],
+)
+def test_alignment_and_refinement_are_those_of_whoever_exports_so(
+    input_name: str, given: OnnxInput, alignment: str, refinement: str
+) -> None:
+    crop = crop_of(given, input_name)
+    assert (crop.alignment, crop.refinement) == (alignment, refinement)
+
+
+def test_what_nobody_tells_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="heatpool")
+    crop_of(OnnxInput(mean=(0, 0, 0), padding=1.0))
+    (record,) = caplog.records
+    assert record.message.endswith("tells: std ImageNet's, colours rgb, alignment corner")
+    caplog.clear()
+    crop_of(OnnxInput(mean=(0, 0, 0), std=(1, 1, 1), padding=1.0, colours="rgb", alignment="udp"))
+    assert not caplog.records
+
+
+def test_a_scale_without_mean_and_deviation_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    assert crop_of(OnnxInput(scale="255")) == crop_of(OnnxInput())
+    assert "add --onnx-mean 0,0,0 --onnx-std 1,1,1" in caplog.text
+
+
+def test_peaks_that_are_no_scores_are_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    maps = np.zeros((1, 2, 16, 12), np.float32)
+    maps[0, :, 5, 5] = 200
+    path = constant_network(tmp_path / "mspn.onnx", {"heatmaps": maps}, input_hw_px=(64, 48))
+    backbone = OnnxBackbone(path, ("heatmaps",))
+    for _ in range(2):
+        assert (backbone.forward(torch.zeros(1, 3, 64, 48)).scores == 1).all()
+    (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert record.message.startswith("mspn.onnx gives peaks of 200, which are no scores")
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"xy": (1, 17, 2)},  # regression
+        {"xy": (1, 34)},
+        {"xyz": (1, 195), "visible": (1, 1)},
+        {"heatmaps": (1, 16, 12, 17)},  # channels last
+        {"simcc_x": (1, 17, 96), "simcc_y": (1, 17, 128), "simcc_z": (1, 17, 96)},
+        {"heatmaps": (1, 19, 16, 12), "affinities": (1, 38, 16, 12)},
+        {"offsets": (1, 51, 16, 12)},  # mmpose's udp-regress
+    ],
+    ids=lambda outputs: "+".join(outputs),
+)
+def test_other_kinds_of_answers_are_refused_though_the_tap_looks_like_heatmaps(
+    tmp_path: Path, outputs: dict[str, tuple[int, ...]]
+) -> None:
+    base = {name: np.zeros(shape, np.float32) for name, shape in {**outputs, "tap": (1, 8, 16, 12)}.items()}
+    path = constant_network(tmp_path / "pose.onnx", base, input_hw_px=(64, 48))
+    with pytest.raises(HeatpoolError, match=r"expected (one output of |a )?heatmap") as caught:
+        OnnxBackbone(path, ("tap",))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("colours", ["rgb", "bgr"])
@@ -123,6 +187,7 @@ def test_a_size_that_the_file_leaves_open_must_be_told(tmp_path: Path) -> None:
         ('{"mean": 5}', "metadata 'heatpool'"),
         ('{"std": [1, 0, 1]}', "expected std of 3 numbers"),
         ('{"colours": "bgrx"}', "expected colours out of rgb, bgr, got 'bgrx'"),
+        ('{"refinement": "half"}', "expected refinement out of none, quarter, dark, dark-udp, dark-hf"),
         ('{"mean": [123, 116, 103]}', "expected a mean of at most 1, or a scale of 255"),
         ('{"padding": 0}', "expected padding of 0.1 to 10"),
         ('{"size": ["a", "b"]}', "metadata 'heatpool'"),
@@ -146,7 +211,8 @@ def test_what_the_page_writes_into_a_file_is_read_from_it(
     exec(block, {})
     backbone = OnnxBackbone(tmp_path / "pose.onnx", ("brightness",))
     np.testing.assert_allclose(backbone.crop.mean, np.array([103.53, 116.28, 123.675]) / 255)
-    assert (backbone.crop.alignment, backbone.crop.padding) == ("centre", 1.1)
+    crop = backbone.crop
+    assert (crop.alignment, crop.refinement, crop.padding) == ("centre", "quarter", 1.1)
     assert backbone.skeleton == Skeleton("joints2", ("nose", "tail"), ((0, 1),))
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,8 @@ from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Frame
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
-from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 from tests.conftest import VideoMaker, gray_frames
-
-NARROW = {"scales": {"n": [0.33, 0.125, 256]}}  # depth, width and most channels: a fraction of the official
-
+from tests.fixtures.small_weights import NARROW_YOLO
 
 HEADS = ["yolo11n-pose.yaml", "yolo26n-pose.yaml", "yolo26n-pose.yaml, end to end"]
 
@@ -29,7 +25,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """A narrow pose network of each generation and head with random weights, saved as ultralytics' own."""
     config, _, head = request.param.partition(", ")
     path = tmp_path_factory.mktemp("yolo") / "pose.pt"
-    return random_network(config, path, raised=-1, end2end=bool(head), **NARROW)
+    return random_network(config, path, raised=-1, end2end=bool(head), **NARROW_YOLO)
 
 
 def frame(seed: int = 0, *, height: int = 96, width: int = 128) -> Frame:
@@ -163,6 +159,20 @@ def test_boxes_joints_and_scores_are_those_of_ultralytics_own_predict(checkpoint
         assert max(seen.scores.max(), seen.joint_scores.max()) < 1e-4
 
 
+def test_size_and_overlap_that_are_given_are_those_of_predict(tmp_path: Path) -> None:
+    """A rectangle is filled as `imgsz=(height, width)` is; sides that are no multiples of the stride grow."""
+    checkpoint = random_network(HEADS[0], tmp_path / "pose.pt", raised=-1, **NARROW_YOLO)
+    image = frame(height=97, width=131).rgb
+    found = []
+    for image_px, max_iou in (((64, 160), 0.9), ((70, 100), 0.5), (96, 0.1)):
+        seen = compare(checkpoint, [image], image_px=image_px, max_iou=max_iou)
+        found.append(len(seen.scores))
+        assert seen.unmatched == 0
+        assert max(seen.joints_px.max(), seen.boxes_px.max()) < rounding_px()
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 2 * found[2] > 5
+
+
 def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predict(tmp_path: Path) -> None:
     narrow = {"scales": {"n": [0.33, 0.0625, 128]}}
     path = random_network("yolov8n-pose-p6.yaml", tmp_path / "p6.pt", raised=0.5, **narrow)
@@ -178,60 +188,7 @@ def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predic
 @pytest.fixture(scope="module")
 def one_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One of them, for what all have in common."""
-    return random_network(HEADS[0], tmp_path_factory.mktemp("yolo") / "pose.pt", **NARROW)
-
-
-def test_the_input_is_as_large_as_in_training(one_checkpoint: Path, tmp_path: Path) -> None:
-    """As in `YOLO.predict`: the official P6 networks are of 1280 pixels."""
-    assert load_ultralytics(one_checkpoint).image_px == 640
-    content = torch.load(one_checkpoint, weights_only=False)
-    for asked, taken in ((1280, 1280), (70, 96), ([384, 640], 640)):
-        torch.save({**content, "train_args": {"imgsz": asked}}, tmp_path / "sized.pt")
-        assert load_ultralytics(tmp_path / "sized.pt").image_px == taken
-    torch.save({**content, "train_args": {"imgsz": 10**6}}, tmp_path / "sized.pt")
-    with pytest.raises(HeatpoolError, match="expected imgsz of 32 to 8192 pixels"):
-        load_ultralytics(tmp_path / "sized.pt")
-
-
-@pytest.mark.parametrize(
-    ("names", "kpt_shape", "persons", "skeleton"),
-    [
-        ({0: "person"}, (17, 3), (0,), COCO17_SKELETON),
-        ({0: "car", 1: "Person"}, (17, 3), (1,), COCO17_SKELETON),
-        ({0: "dog", 1: "person", 2: " PERSON "}, (17, 2), (1, 2), COCO17_SKELETON),
-        ({0: "racket"}, (4, 3), (0,), Skeleton.unnamed(4)),
-        ({0: "cat", 1: "dog"}, (17, 3), (0, 1), Skeleton.unnamed(17)),
-    ],
-)
-def test_classes_and_joints_are_as_they_are(
-    tmp_path: Path,
-    names: dict[int, str],
-    kpt_shape: tuple[int, int],
-    persons: tuple[int, ...],
-    skeleton: Skeleton,
-) -> None:
-    changes = {"names": names, "kpt_shape": list(kpt_shape), **NARROW}
-    raised = [2.0 * (number in persons) for number in names]
-    path = random_network("yolo11n-pose.yaml", tmp_path / "pose.pt", raised=raised, **changes)
-    loaded = load_ultralytics(path)
-    assert (loaded.person_classes, loaded.skeleton) == (persons, skeleton)
-    backbone = YoloPose(loaded, image_px=64)
-    (people,) = backbone.estimate([frame(height=64, width=64)])
-    assert backbone.skeleton == skeleton
-    assert len(people.detections)
-    assert people.joints_xy_px.shape[1:] == (kpt_shape[0], 2)
-    if kpt_shape[1] == 2:  # such networks say nothing of their joints' certainty
-        assert (people.scores == 1).all()
-    else:
-        assert len(np.unique(people.scores)) > 1
-
-
-def test_the_names_of_the_joints_are_the_networks(one_checkpoint: Path, tmp_path: Path) -> None:
-    content = torch.load(one_checkpoint, weights_only=False)
-    content["model"].kpt_names = {0: [f"point {number}" for number in range(17)]}
-    torch.save(content, tmp_path / "named.pt")
-    skeleton = load_ultralytics(tmp_path / "named.pt").skeleton
-    assert skeleton == Skeleton("joints17", tuple(f"point_{number}" for number in range(17)))
+    return random_network(HEADS[0], tmp_path_factory.mktemp("yolo") / "pose.pt", **NARROW_YOLO)
 
 
 def test_a_clip_goes_through_the_engine(checkpoint: Path, make_video: VideoMaker) -> None:
@@ -246,42 +203,22 @@ def test_a_clip_goes_through_the_engine(checkpoint: Path, make_video: VideoMaker
             assert outcome.features.pooled.shape == (2, 4, 17, backbone.channels)
 
 
+def test_a_map_that_overflows_fails_its_clip_and_no_other(
+    one_checkpoint: Path, make_video: VideoMaker
+) -> None:
+    backbone = build(one_checkpoint)
+
+    def overflow(module: object, inputs: object, output: torch.Tensor) -> None:
+        backbone._maps[backbone._layers[0]] = output.masked_fill(output == output.max(), torch.inf)
+
+    backbone._network.model.model[backbone._layers[0]].register_forward_hook(overflow)
+    frames = [np.random.default_rng(at).integers(0, 255, (96, 128, 3), dtype=np.uint8) for at in range(4)]
+    options = EngineOptions(persons=1, steps=4)
+    (outcome,) = extract_clips([ClipJob(0, make_video(frames))], options, estimator=OneStage(backbone))
+    assert outcome.result.status == Status.FAILED
+    assert "values that are not finite" in outcome.result.reason
+
+
 def test_an_unknown_level_is_named(one_checkpoint: Path) -> None:
     with pytest.raises(HeatpoolError, match="expected --tap out of p3, p4, p5, got p9"):
         build(one_checkpoint, taps=("p9",))
-
-
-def test_a_detector_has_no_joints(tmp_path: Path) -> None:
-    from ultralytics.nn.tasks import DetectionModel
-
-    model = DetectionModel("yolo11n.yaml", verbose=False)
-    model.names = {0: "person", 1: "bicycle"}
-    torch.save({"model": model, "train_args": {}}, tmp_path / "detect.pt")
-    loaded = load_ultralytics(tmp_path / "detect.pt")
-    assert (loaded.person_classes, loaded.joints) == ((0,), 0)
-    with pytest.raises(HeatpoolError, match="has no joints"):
-        YoloPose(loaded)
-    model.names = {0: "cat", 1: "dog"}
-    torch.save({"model": model, "train_args": {}}, tmp_path / "cats.pt")
-    with pytest.raises(HeatpoolError, match="expected a class 'person' in .*, got cat, dog"):
-        load_ultralytics(tmp_path / "cats.pt")
-
-
-class Evil:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return (print, ("this must never run",))
-
-
-@pytest.mark.parametrize("kind", ["missing", "text", "evil"])
-def test_what_is_no_checkpoint_is_refused_and_never_run(
-    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "model.pt"
-    if kind == "text":
-        path.write_text("no checkpoint")
-    if kind == "evil":
-        path.write_bytes(pickle.dumps({"model": Evil()}))
-    with pytest.raises(HeatpoolError, match="cannot load") as caught:
-        load_ultralytics(path)
-    assert "\n" not in str(caught.value)
-    assert "never run" not in capsys.readouterr().out

@@ -39,6 +39,7 @@ CASES = {
     "cover": ("mp4", ("png", 1, 320, 320, Disposition.attached_pic)),
     "unmarked still": ("mp4", ("png", 1, 320, 320, NONE)),
     "unmarked still of matroska": ("mkv", ("libx264", 1, 320, 320, NONE)),
+    "unmarked cover of which nothing is told": ("nut", ("png", 1, 320, 320, NONE)),
     "preview": ("mp4", ("libx264", 20, 32, 32, Disposition.default)),
     "preview of matroska": ("mkv", ("libx264", 20, 32, 32, Disposition.default)),
 }

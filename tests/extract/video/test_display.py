@@ -29,9 +29,15 @@ MATRICES = [
 ]
 
 
-def make(path: Path, *, matrix: tuple[int, ...] = (), aspect: Fraction = Fraction(1)) -> Path:
+def make(
+    path: Path,
+    *,
+    matrix: tuple[int, ...] = (),
+    aspect: Fraction = Fraction(1),
+    size_px: tuple[int, int] = (64, 48),
+) -> Path:
     """Write four pictures, each quarter of which is of another colour."""
-    width, height = 64, 48
+    width, height = size_px
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: height // 2, : width // 2] = 255, 0, 0
     picture[: height // 2, width // 2 :] = 0, 255, 0

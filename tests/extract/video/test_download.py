@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from heatpool.extract.video.download import download_video, public_address
 from heatpool.pool.errors import HeatpoolError
+from tests.fixtures.web_server import serving
 
 QUOTED = "/%D0%B2%20%2B.mp4"
 BODY = bytes(range(256)) * 40
@@ -41,17 +41,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(404)
 
-    def log_message(self, *words: object) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        patch.setenv("no_proxy", "*")
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(_Handler) as address:
+        yield address
 
 
 @pytest.mark.parametrize("path", ["/video.mp4", "/video.mp4?key=secret", "/to/video.mp4"])

@@ -12,7 +12,14 @@ from tests.conftest import VideoMaker, gray_frames
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"), [("a.avi", "mpeg4"), ("a.mkv", "libx264"), ("a.webm", "libvpx-vp9")]
+    ("name", "codec"),
+    [
+        ("a.avi", "mpeg4"),
+        ("a.mkv", "libx264"),
+        ("a.webm", "libvpx-vp9"),
+        ("a.wmv", "wmv2"),
+        ("a.flv", "flv"),
+    ],
 )
 def test_a_file_of_half_its_size_is_cut_for_extract_and_doctor(
     make_video: VideoMaker, name: str, codec: str
@@ -31,6 +38,12 @@ def test_a_file_of_half_its_size_is_cut_for_extract_and_doctor(
 
 def test_whatever_says_nothing_of_its_size_is_not_judged(make_video: VideoMaker, tmp_path: Path) -> None:
     assert is_cut(make_video(gray_frames(5), "a.mp4")) is None
+    properties = bytes.fromhex("3026b275 a1dcab8c47a9cf118ee400c00c205365")
+    broadcast = properties + bytes(24) + b"\xff" * 48 + b"\1\0\0\0"
+    for content in (properties, broadcast, b"FLV\1", b"FLV\0\x08filesize\0" + bytes(8)):
+        path = tmp_path / "some"
+        path.write_bytes(content)
+        assert is_cut(path) is None, content
     for content in (b"", b"RIFF", b"RIFF\0\0\0\0AVI ", b"\x1a\x45\xdf\xa3", b"\x1a\x45\xdf\xa3\x84four"):
         path = tmp_path / "some"
         path.write_bytes(content)

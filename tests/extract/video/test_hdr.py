@@ -39,8 +39,8 @@ def hdr_frame(kind: str, *, matrix: int = BT2020) -> VideoFrame:
     y, x = np.mgrid[0:48, 0:64]
     planes = (
         64 + 876 * (x / 64) * (0.6 if kind == "pq" else 0.8),
-        512 + 150 * np.sin(y[:24, :32] / 10),
-        512 + 150 * np.cos(x[:24, :32] / 12),
+        512 + 2 * x[:24, :32] * np.sin(y[:24, :32] / 10),
+        512 + 2 * x[:24, :32] * np.cos(x[:24, :32] / 12),
     )
     frame = VideoFrame(64, 48, "yuv420p10le")
     for plane, values in zip(frame.planes, planes, strict=True):
@@ -52,11 +52,15 @@ def hdr_frame(kind: str, *, matrix: int = BT2020) -> VideoFrame:
     return frame
 
 
-def make(path: Path, kind: str, *, matrix: int = BT2020) -> Path:
+_UNTOLD = ":colorprim=unknown:transfer=unknown:colormatrix=unknown"
+
+
+def make(path: Path, kind: str, *, matrix: int = BT2020, stream_tags: bool = True) -> Path:
+    """Write a video that is tagged by its container and, with `stream_tags`, within the stream, too."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx265", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
-        stream.options = {"x265-params": "log-level=none:pools=none:lossless=1"}
+        stream.options = {"x265-params": "log-level=none:pools=none:lossless=1" + _UNTOLD * (not stream_tags)}
         codec = stream.codec_context
         codec.colorspace, codec.color_primaries, codec.color_range = matrix, BT2020, LIMITED
         codec.color_trc = TRANSFER[kind]
@@ -85,6 +89,18 @@ def test_a_video_of_high_dynamic_range_is_read_as_a_standard_one(tmp_path: Path,
     assert check_videos({path: 0.0}, workers=1)[path].hdr == kind
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_tags_of_the_container_count_where_the_stream_has_none(tmp_path: Path, suffix: str) -> None:
+    path = make(tmp_path / f"a.{suffix}", "pq", stream_tags=False)
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).color_trc == UNSPECIFIED
+    wanted = first_picture(make(tmp_path / "b.mp4", "pq"))
+    np.testing.assert_array_equal(first_picture(path), wanted)
+    frame = next(read_stream(str(path)))[1]
+    np.testing.assert_array_equal(as_rgb(frame, like=frame), wanted)
+    assert check_videos({path: 0.0}, workers=1)[path].hdr == "pq"
+
+
 def test_a_frame_keeps_its_transfer_function_when_it_is_scaled() -> None:
     assert hdr_kind(hdr_frame("hlg").reformat(width=85, height=48)) == "hlg"
     assert hdr_kind(VideoFrame(64, 48, "yuv420p")) == ""
@@ -106,6 +122,8 @@ def test_it_is_what_ffmpeg_converts_to(kind: str) -> None:
     graph.push(frame)
     theirs = graph.pull().to_ndarray(format="rgb24").astype(int)
     ours = to_sdr(frame.to_ndarray(format="rgb48le"), kind=kind)
-    off = np.abs(ours - theirs)
+    shown = ((ours > 8) & (ours < 247)).all(2)  # FFmpeg bends colours that no standard display has
+    off = np.abs(ours - theirs)[shown]
+    assert shown.mean() > 0.3
     assert off.mean() < 1
-    assert np.quantile(off, 0.99) <= 6
+    assert np.quantile(off, 0.99) <= 4

@@ -125,6 +125,63 @@ def test_leading_pictures_of_an_open_cut_are_no_frames(
     assert_good(path, list(range(60 - frames, 60)))
 
 
+def _by_decoding(_: int, packet: av.Packet[Any]) -> av.Packet[Any]:
+    """Stamp a picture as `-c copy` does where a program stream or an AVI has no stamp for it."""
+    packet.pts = packet.dts
+    return packet
+
+
+def _from_second_key_at_0() -> _Change:
+    """Begin at the second key frame as `-ss … -c copy` does: what is shown before it would be before 0."""
+    cut, begun = _from_second_key(), None
+
+    def change(number: int, packet: av.Packet[Any]) -> av.Packet[Any] | None:
+        nonlocal begun
+        if cut(number, packet) is None:
+            return None
+        assert packet.pts is not None
+        assert packet.dts is not None
+        begun = packet.pts if begun is None else begun
+        packet.pts, packet.dts = packet.pts - begun, packet.dts - begun
+        return packet
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("mpeg2.mp4", "mpeg2video", {"bf": "2", "b": "20M"}),
+        ("mpeg4.mp4", "mpeg4", {"bf": "2", "b": "20M"}),
+    ],
+)
+def test_leading_pictures_are_no_frames_where_stamps_are_of_decoding(
+    make_video: VideoMaker, name: str, codec: str, options: dict[str, str]
+) -> None:
+    source = make_video(gray_frames(60), "whole.mkv", codec=codec, options=options)
+    cut = remux(source, "cut.mkv", _from_second_key())
+    path = remux(cut, name, _by_decoding)
+    assert_good(path, list(range(60 - probe(cut).frames, 60)))
+    assert probe(cut).frames >= 44
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx265", {"x265-params": f"log-level=none:pools=none:{_OPEN}"}),
+        ("mpeg2video", {"bf": "2", "b": "20M"}),
+    ],
+)
+def test_leading_pictures_that_matroska_cannot_stamp_are_no_frames(
+    make_video: VideoMaker, codec: str, options: dict[str, str]
+) -> None:
+    source = make_video(gray_frames(60), "whole.mkv", codec=codec, options=options)
+    path = remux(source, "cut.mkv", _from_second_key_at_0(), avoid_negative_ts="disabled")
+    frames = probe(path).frames
+    assert 50 <= frames < 58  # of a key frame at 3 or 10
+    assert_good(path, list(range(60 - frames, 60)))
+
+
 def test_leading_pictures_that_decode_are_frames(make_video: VideoMaker) -> None:
     """Those of a closed group do (RADL pictures of HEVC), and a cut loses none of them."""
     options = {"x265-params": f"log-level=none:pools=none:{_OPEN}:open-gop=0:radl=2"}

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +27,7 @@ from heatpool.extract.video.stream import (
 )
 from heatpool.pool.errors import HeatpoolError
 from tests.conftest import VideoMaker, gray_frames
+from tests.fixtures.web_server import serving
 
 
 @pytest.fixture
@@ -77,9 +78,6 @@ class _Server(BaseHTTPRequestHandler):
         for chunk in (*(data[at : at + 2000] for at in range(0, len(data), 2000)), b""):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
 
-    def log_message(self, *words: object) -> None:
-        pass
-
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
 
@@ -87,11 +85,8 @@ PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\
 @pytest.fixture
 def address(transport_stream: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(_Server, "data", transport_stream.read_bytes())
-    monkeypatch.setenv("no_proxy", "*")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(_Server) as address:
+        yield address
 
 
 def test_an_address_gives_what_the_file_holds(address: str) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from heatpool.pipelines.cli import main
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 CLIPS, STEPS = 240, 4

@@ -13,6 +13,7 @@ from heatpool.classify.scores.scores import load_scores
 from heatpool.pipelines.cli import main
 from heatpool.pool.store.reader import FeatureStore
 from tests.pipelines.commands.ablate_cases import ablate, make_store
+from tests.pipelines.program import said
 
 _ROWS_OF_ONE_TAP = ("pooled", "map_mean", "keypoints")
 ROWS = ["pooled", "pooled_1", "pooled_2", "map_mean", "map_mean_1", "map_mean_2", "keypoints"]
@@ -144,12 +145,6 @@ def test_resume_trains_only_what_is_missing(
     before = (out / "ablation.json").read_bytes()
     assert ablate(store, out, *few, "--overwrite") == 0
     assert (out / "ablation.json").read_bytes() == before
-
-
-def said(capsys: pytest.CaptureFixture[str]) -> str:
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,6 +138,17 @@ def test_import_takes_labels_from_a_manifest_and_names_from_a_file(tmp_path: Pat
     assert (store.clips.class_names, store.spec.licence) == (("sit", "stand"), "CC0")
 
 
+def test_options_of_another_format_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "k.pkl").touch()
+    (tmp_path / "k.npz").touch()
+    for name, option, message in (
+        ("k.pkl", "--manifest", "--manifest with --format npy only, got pyskl; heatpool relabel STORE"),
+        ("k.npz", "--class-names", "--class-names with --format pyskl only, got npz"),
+    ):
+        assert run("archive", "import", tmp_path / name, tmp_path / "k.zarr", option, "x") == 1
+        assert message in error_line(capsys)
+
+
 def test_import_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Evil:
         def __reduce__(self) -> tuple:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,11 @@ import numpy as np
 from heatpool.classify.scores.scores import load_scores
 from heatpool.pool.records import Status
 from heatpool.pool.store.reader import FeatureStore
-
-PROGRAM = [sys.executable, "-c", "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"]
+from tests.pipelines.program import run_program
 
 
 def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, "demo", "--small", "--out", "out", *options],
-        capture_output=True, text=True, check=False, cwd=folder, timeout=280,
-    )  # fmt: skip
+    return run_program("demo", "--small", "--out", "out", *options, cwd=folder)
 
 
 def test_videos_become_a_report(tmp_path: Path) -> None:
@@ -59,7 +54,7 @@ def assert_predictions_are_the_runs_own(folder: Path) -> None:
         shutil.copy(folder / "out" / "dataset" / "videos" / f"{clip}.mp4", videos / f"{Path(clip).name}.mp4")
     (videos / "text.mp4").write_text("no video")
     command = ["predict", "--run", "out/run", "new", "--out", "answers.json", "--top", "2"]
-    done = subprocess.run([*PROGRAM, *command], capture_output=True, text=True, check=False, cwd=folder)
+    done = run_program(*command, cwd=folder)
     assert done.returncode == 3, done.stderr  # the text file
     answers = {Path(each["path"]).stem: each for each in json.loads((folder / "answers.json").read_text())}
     assert answers["text"]["status"] == "failed"
@@ -70,7 +65,7 @@ def assert_predictions_are_the_runs_own(folder: Path) -> None:
         best = np.argsort(-scores)[:2]
         assert answer["labels"] == [known.class_names[label] for label in best]
         np.testing.assert_allclose(answer["probabilities"], np.exp(scores[best]), atol=0.01)
-    again = subprocess.run([*PROGRAM, *command], capture_output=True, text=True, check=False, cwd=folder)
+    again = run_program(*command, cwd=folder)
     assert again.returncode == 1
     assert again.stderr.endswith(
         "answers.json already exists; choose another or replace it with --overwrite\n"

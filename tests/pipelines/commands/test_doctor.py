@@ -15,9 +15,13 @@ from heatpool.extract.datasets.check_clips import ClipProblem, check_clips
 from heatpool.extract.datasets.check_videos import check_videos
 from heatpool.extract.video.clip_events import ClipJob
 from heatpool.pipelines import cli
+from heatpool.pool.records import Status
+from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker, gray_frames
+from tests.extract.datasets.test_windows import with_gap
 from tests.extract.video.test_pictures import write_pictures
 from tests.extract.video.test_reader import rotate_in_header
+from tests.fixtures.onnx_networks import heatmap_network
 
 
 @pytest.fixture
@@ -102,6 +106,59 @@ def test_decoding_finds_damage_inside(ward: Path) -> None:
     quick, whole = (check_clips(jobs, reports, decode=each, workers=1) for each in (False, True))
     assert quick == [ClipProblem()] * 3
     assert [problem.kind for problem in whole] == ["damaged", "", ""]
+
+
+def test_doctor_and_extract_come_to_the_same_verdict(ward: Path, tmp_path: Path) -> None:
+    """Of whole videos, and of windows: before, in and behind a gap, of one frame, over and behind the end."""
+    with_gap(ward / "gap.mp4")
+    windows = ["0,1", "1.2,2", "2.4,2.6", "4,9", "9,12", "3,2"]
+    names = sorted(path.name for path in ward.iterdir())
+    lines = ['"{}",,'.format(name.replace('"', '""')) for name in names]
+    lines += [f"gap.mp4,{window}" for window in windows] + ["gone.mp4,,"]
+    clips = ward / "clips.csv"
+    clips.write_text(
+        "\n".join(["clip_id,path,start_s,end_s", *(f"{at},{each}" for at, each in enumerate(lines))])
+    )
+    network = ["--backend", "tiny", "--detector", "full-frame", "--device", "cpu", "--threads", "1"]
+    assert cli.main(["extract", str(clips), str(tmp_path / "a.zarr"), "--steps", "8", *network]) == 3
+    assert cli.main(["doctor", str(clips), "--decode", *network]) == 3
+    store = FeatureStore.open(tmp_path / "a.zarr")
+    results = store.results(range(len(store)))
+    bad = {str(at) for at, each in enumerate(results) if each.status in (Status.FAILED, Status.TRUNCATED)}
+    kinds = {"missing", "empty", "unreadable", "no_frames", "truncated", "damaged", "too_short"}
+    rows = read(ward / "doctor.csv")
+    assert {name for name, row in rows.items() if kinds & set(row["findings"].split(";"))} == bad
+    of_windows = {lines[int(name)]: row["findings"].split(";")[0] for name, row in rows.items()}
+    assert [of_windows[f"gap.mp4,{window}"] for window in windows] == [
+        "unlabelled", "no_frames", "too_short", "window", "no_frames", "no_frames"
+    ]  # fmt: skip
+    assert 0 < len(bad) < len(rows)
+
+
+def test_boxes_and_networks_are_looked_at_as_extract_does(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = make_video(gray_frames(12), "a.mp4")
+    boxes = tmp_path / "boxes.csv"
+    network = heatmap_network(tmp_path / "pose.onnx")
+    out = ["--out", str(tmp_path / "doctor.csv")]
+    onnx = ["--backend", "onnx", "--weights", str(network), "--device", "cpu", "--tap"]
+    boxed = ["--boxes", str(boxes)]
+
+    def say(text: str, *options: str) -> tuple[int, str]:
+        boxes.write_text("path,frame,x1,y1,x2,y2,score\n" + text)
+        code = cli.main(["doctor", str(video), *out, *boxed, *options])
+        return code, capsys.readouterr().out
+
+    assert say("a.mp4,0,3,4,30,40,1\n", *onnx, "brightness")[0] == 0
+    code, said = say("a.mp4,0,0.3,0.1,0.6,0.9,1\n", *onnx, "brightness")
+    assert (code, said.count("fractions of the picture")) == (3, 1)
+    code, said = say("a.mp4,40,3,4,30,40,1\n")
+    assert (code, said.count("are of frames that the video does not have")) == (3, 1)
+    code, said = say("a.mp4,0,3,4,30,40,1\na.mp4,1,nan,4,30,40,1\n")
+    assert (code, said.count("missing or not finite are left out")) == (0, 1)
+    code, said = say("a.mp4,0,3,4,30,40,1\n", *onnx, "no such tensor")
+    assert (code, "error: " in said, "no such tensor" in said) == (3, True, True)
 
 
 def manifest(folder: Path, *rows: str, disjoint: str = "") -> Path:

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,14 +21,12 @@ from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker
 from tests.fixtures.onnx_networks import heatmap_network
 from tests.paths import SHARED
+from tests.pipelines.program import PROGRAM, run_program, said
 
-PROGRAM = [sys.executable, "-c", "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"]
 
-
-def heatpool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=250
-    )
+def extract(*words: str | Path) -> int:
+    """The exit code of the command in this process."""
+    return cli.main(["extract", *map(str, words)])
 
 
 def moving_block(count: int, step: int) -> list[np.ndarray]:
@@ -70,9 +67,11 @@ def array_bytes(store: Path) -> dict[str, str]:
     }
 
 
-def test_a_folder_becomes_a_store(videos: Path, options: list[str | Path], tmp_path: Path) -> None:
+def test_a_folder_becomes_a_store(
+    videos: Path, options: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "features.zarr"
-    done = heatpool("extract", "--videos", videos, "--out", out, *options)
+    done = run_program("extract", "--videos", videos, "--out", out, *options)
     assert done.returncode == 3, done.stderr  # finished, but one clip failed
     assert "5 ok, 1 failed" in done.stderr
     assert "Traceback" not in done.stderr
@@ -98,29 +97,28 @@ def test_a_folder_becomes_a_store(videos: Path, options: list[str | Path], tmp_p
     )  # as the network has it
     assert not pooled[failed].any()
 
-    info = heatpool("info", "--store", out)
-    assert info.returncode == 0
-    assert "(N, M, T, V, C) = (6, 2, 8, 17, 4)" in info.stdout
-    assert "6: 5 ok, 1 failed" in info.stdout
+    assert cli.main(["info", "--store", str(out)]) == 0
+    info = capsys.readouterr().out
+    assert "(N, M, T, V, C) = (6, 2, 8, 17, 4)" in info
+    assert "6: 5 ok, 1 failed" in info
 
 
-def test_an_existing_store_is_not_touched(videos: Path, options: list[str | Path], tmp_path: Path) -> None:
-    out = tmp_path / "features.zarr"
+def test_an_existing_store_is_not_touched(
+    videos: Path, options: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--videos", videos, "--out", out := tmp_path / "features.zarr", *options]
     shutil.rmtree(videos / "b")
     (videos / "a" / "text.mp4").unlink()
-    assert heatpool("extract", "--videos", videos, "--out", out, *options).returncode == 0
+    assert extract(*arguments) == 0
     before = array_bytes(out)
-    again = heatpool("extract", "--videos", videos, "--out", out, *options)
-    assert again.returncode == 1
-    assert again.stderr.splitlines()[-1].endswith(
-        "choose another, resume it with --resume or replace it with --overwrite"
-    )
-    other = heatpool("extract", "--videos", videos, "--out", out, *options, "--resume", "--steps", "9")
-    assert other.returncode == 1
-    assert "steps" in other.stderr
+    capsys.readouterr()
+    assert extract(*arguments, "--quiet") == 1
+    assert said(capsys).endswith("choose another, resume it with --resume or replace it with --overwrite")
+    assert extract(*arguments, "--resume", "--steps", "9") == 1
+    assert "steps" in capsys.readouterr().err
     assert array_bytes(out) == before
-    assert heatpool("extract", "--videos", videos, "--out", out, *options, "--resume").returncode == 0
-    assert heatpool("extract", "--videos", videos, "--out", out, *options, "--overwrite").returncode == 0
+    assert extract(*arguments, "--resume") == 0
+    assert extract(*arguments, "--overwrite") == 0
     assert array_bytes(out) == before
 
 
@@ -128,7 +126,7 @@ def test_a_killed_run_resumed_has_the_same_bytes(
     videos: Path, options: list[str | Path], tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole.zarr", tmp_path / "broken.zarr"
-    assert heatpool("extract", "--videos", videos, "--out", whole, *options).returncode == 3
+    assert extract("--videos", videos, "--out", whole, *options) == 3
     command = [*PROGRAM, "extract", "--videos", videos, "--out", broken, *options]
     process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
     end = time.monotonic() + 120
@@ -138,29 +136,28 @@ def test_a_killed_run_resumed_has_the_same_bytes(
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     done = sum(1 for _ in broken.glob("journal/**/*.json"))
     assert 2 <= done < 6, f"killed after {done} of 6 shards: not in the middle"
-    resumed = heatpool("extract", "--videos", videos, "--out", broken, *options, "--resume")
-    assert resumed.returncode == 3, resumed.stderr
+    assert extract("--videos", videos, "--out", broken, *options, "--resume") == 3
     assert array_bytes(broken) == array_bytes(whole)
     assert (broken / "failures.csv").read_bytes() == (whole / "failures.csv").read_bytes()
 
 
 def test_a_second_run_is_one_clear_line_and_harms_nothing(
-    videos: Path, options: list[str | Path], tmp_path: Path
+    videos: Path, options: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, twice = tmp_path / "whole.zarr", tmp_path / "twice.zarr"
-    assert heatpool("extract", "--videos", videos, "--out", whole, *options).returncode == 3
-    arguments = ["extract", "--videos", videos, "--out", twice, *options]
-    first = subprocess.Popen([*PROGRAM, *map(str, arguments)], stderr=subprocess.DEVNULL)
+    assert extract("--videos", videos, "--out", whole, *options) == 3
+    arguments = ["--videos", videos, "--out", twice, *options]
+    first = subprocess.Popen([*PROGRAM, "extract", *map(str, arguments)], stderr=subprocess.DEVNULL)
     while not (twice / ".lock-writer").exists():
         assert first.poll() is None
         time.sleep(0.01)
     first.send_signal(signal.SIGSTOP)
     for more in ("--resume", "--overwrite"):
-        second = heatpool(*arguments, more)
-        assert second.returncode == 1
-        last = second.stderr.splitlines()[-1]
-        assert last.startswith(f"heatpool extract: {twice} is being written by process {first.pid} on ")
-        assert "Traceback" not in second.stderr
+        capsys.readouterr()
+        assert extract(*arguments, more, "--quiet") == 1
+        assert said(capsys).startswith(
+            f"heatpool extract: {twice} is being written by process {first.pid} on "
+        )
     first.send_signal(signal.SIGCONT)
     assert first.wait() == 3
     assert array_bytes(twice) == array_bytes(whole)
@@ -170,41 +167,39 @@ def test_extraction_in_one_byte_a_value_equals_conversion(
     videos: Path, options: list[str | Path], tmp_path: Path
 ) -> None:
     f2, u1, converted = (tmp_path / f"{name}.zarr" for name in ("f2", "u1", "converted"))
-    words = list(map(str, options))
-    assert cli.main(["extract", "--videos", str(videos), "--out", str(f2), *words]) == 3
-    assert cli.main(["extract", "--videos", str(videos), "--out", str(u1), *words, "--precision", "u1"]) == 3
+    assert extract("--videos", videos, "--out", f2, *options) == 3
+    assert extract("--videos", videos, "--out", u1, *options, "--precision", "u1") == 3
     assert cli.main(["convert", str(f2), str(converted), "--precision", "u1"]) == 0
     assert array_bytes(u1) == array_bytes(converted)
 
 
 def test_an_output_that_cannot_be_written_is_said(
-    videos: Path, options: list[str | Path], tmp_path: Path
+    videos: Path, options: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    done = heatpool("extract", "--videos", videos, "--out", tmp_path / "file" / "x.zarr", *options)
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert "x.zarr" in done.stderr
+    assert extract("--videos", videos, "--out", tmp_path / "file" / "x.zarr", *options, "--quiet") == 1
+    assert "x.zarr" in said(capsys)
 
 
-def test_nothing_but_bad_clips_is_an_error(options: list[str | Path], tmp_path: Path) -> None:
+def test_nothing_but_bad_clips_is_an_error(
+    options: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("no video")
-    done = heatpool("extract", "--videos", tmp_path / "videos", "--out", tmp_path / "x.zarr", *options)
-    assert done.returncode == 1
-    assert "no clip gave features" in done.stderr
+    assert extract("--videos", tmp_path / "videos", "--out", tmp_path / "x.zarr", *options) == 1
+    assert "no clip gave features" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="real clips are not here")
 def test_real_people_through_a_real_network(tmp_path: Path) -> None:
     out = tmp_path / "ntu.zarr"
-    done = heatpool(
-        "extract", "--videos", SHARED / "videos/ntu", "--out", out, "--backend", "onnx",
+    code = extract(
+        "--videos", SHARED / "videos/ntu", "--out", out, "--backend", "onnx",
         "--weights", SHARED / "weights/simplepose_mobilenetv2_256x192.onnx",
         "--tap", "hybridsequential0_relu4_fwd",
         "--detector", "boxes-file", "--boxes", SHARED / "videos/boxes.csv",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert code == 0
     store = FeatureStore.open(out)
     spec = store.spec
     assert (len(store), spec.persons, spec.steps, spec.joints, spec.channels) == (2, 2, 64, 17, 128)
@@ -221,17 +216,19 @@ def test_real_people_through_a_real_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="real clips are not here")
-def test_a_truncated_real_video_gives_what_is_there(tmp_path: Path) -> None:
+def test_a_truncated_real_video_gives_what_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     video, out = SHARED / "videos/ntu/S001C001P001R001A050_rgb.avi", tmp_path / "x.zarr"
     content = video.read_bytes()
     (tmp_path / video.name).write_bytes(content[: len(content) * 6 // 10])
-    done = heatpool(
-        "extract", "--videos", tmp_path / video.name, "--out", out, "--backend", "onnx",
+    code = extract(
+        "--videos", tmp_path / video.name, "--out", out, "--backend", "onnx",
         "--weights", SHARED / "weights/simplepose_mobilenetv2_256x192.onnx",
         "--tap", "hybridsequential0_relu4_fwd", "--detector", "full-frame", "--steps", "8",
     )  # fmt: skip
-    assert done.returncode == 3, done.stderr
-    assert "1 truncated" in done.stderr
+    assert code == 3
+    assert "1 truncated" in capsys.readouterr().err
     store = FeatureStore.open(out)
     assert store.clips.status.tolist() == [Status.TRUNCATED]
     assert 30 < store.clips.frames[0] < 74  # of 74

@@ -22,9 +22,10 @@ from heatpool.pipelines.extraction.forecast import (
 )
 from heatpool.pipelines.options import ForecastOptions
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 from tests.paths import ROOT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from heatpool.classify.scores.scores import ClipScores, load_scores, save_scores
 from heatpool.pipelines.cli import main
 from tests.fixtures.score_files import CLASSES, clip_names, write_parts, write_pickle
 from tests.paths import SHARED
+from tests.pipelines.program import said
 
 LABELS = np.random.default_rng(5).integers(0, 19, 60)
 NAMES = clip_names(LABELS.tolist())
@@ -70,6 +72,26 @@ def test_published_files_are_added_as_they_are(published: Path, capsys: pytest.C
     assert rows["fused"][-1] == f"{100 * mean_class(fused):.2f}%"
 
 
+def test_files_that_others_name_clips_by_are_no_part_of_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ST-GCN and 2s-AGCN call clips by NTU's files of skeletons."""
+    ids = [f"S001C001P001R001A{action:03d}" for action in range(1, 61)]
+    write_pickle(
+        tmp_path / "x.pkl", {f"{name}.skeleton": row for name, row in zip(ids, np.eye(60), strict=True)}
+    )
+    assert fuse(f"x={tmp_path / 'x.pkl'}", "--weights", "1", "--labels", "ntu60") == 0
+    assert figures(capsys.readouterr().out)["x"][3] == "60"
+    (tmp_path / "clips.csv").write_text(
+        "path,label\n" + "".join(f"a/{name}.avi,{at}\n" for at, name in enumerate(ids))
+    )
+    assert fuse(f"x={tmp_path / 'x.pkl'}", "--weights", "1", "--labels", tmp_path / "clips.csv") == 1
+    assert f"{ids[0]!r} has none; labels are of clips such as 'a/{ids[0]}'" in capsys.readouterr().err
+    (tmp_path / "y.pkl").write_bytes(pickle.dumps({"split": {}, "annotations": []}))
+    assert fuse(f"y={tmp_path / 'y.pkl'}", "--weights", "1", "--labels", "ntu60") == 1
+    assert "expected scores, got annotations of PYSKL" in capsys.readouterr().err
+
+
 def test_log_probabilities_are_the_default(published: Path, tmp_path: Path) -> None:
     sources = (f"a={published}/*_best_score.npy", f"b={published / 'J.pkl'}")
     assert fuse(*sources, "--weights", "1,2", "--labels", "smarthome", "--out", tmp_path / "x") == 0
@@ -120,12 +142,6 @@ def test_weights_are_fitted_on_the_val_scores_of_runs(
     test = ",".join(files)
     assert fuse(*files, "--val", test) == 1
     assert "60 are in both" in capsys.readouterr().err
-
-
-def said(capsys: pytest.CaptureFixture[str]) -> str:
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 def test_missing_and_repeated_clips_are_errors(

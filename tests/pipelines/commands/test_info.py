@@ -12,7 +12,8 @@ from tests.pool.store.store_cases import make_spec, make_store
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    make_store(tmp_path / "s.zarr", clips=11, spec=make_spec(citation="")).close()
+    spec = make_spec(citation="", versions={"av": ("18.1.0",), "opencv": ("4.14.0", "5.0.0")})
+    make_store(tmp_path / "s.zarr", clips=11, spec=spec).close()
     return tmp_path / "s.zarr"
 
 
@@ -26,6 +27,7 @@ def test_a_store_is_described(store: Path, capsys: pytest.CaptureFixture[str]) -
         "classes 3: wave, sit down, stand up",
         "unlabelled 3 clips",
         "weights sha256 " + "ab" * 32,
+        "versions av 18.1.0, opencv 4.14.0 and 5.0.0",
         "licence CC BY 4.0",
         "citation not stated",
     ):
@@ -44,6 +46,7 @@ def test_the_card_says_the_same(store: Path) -> None:
         "- 3 classes: wave, sit down, stand up",
         "- protocol xsub: 3 train, 3 val, 2 test, 3 none",
         "- network: tiny, tap stage2",
+        "- versions: av 18.1.0, opencv 4.14.0 and 5.0.0",
     ):
         assert expected in card
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +10,13 @@ import pytest
 from heatpool.extract.demo.dataset import DemoSpec, render_demo
 from heatpool.extract.rgb.networks import ImageEmbedder
 from heatpool.pipelines.cli import main
-from heatpool.pool.records import RgbSpec, Status
+from heatpool.pool.records import Status
 from heatpool.pool.store.jpeg import unpack_jpegs
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec
 from tests.fixtures.clip_networks import CROP_PX, WIDTH, XCLIP_FRAMES, save_clip, save_xclip
+from tests.pipelines.program import run_program
 
-PROGRAM = [sys.executable, "-c", "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"]
 COMMON = ["--steps", "8", "--device", "cpu", "--threads", "1", "--shard-clips", "1", "--quiet"]
 
 
@@ -37,8 +36,7 @@ def extract(videos: Path, out: Path, *options: str | Path) -> int:
 @pytest.fixture(scope="module")
 def crops(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("crops") / "features.zarr"
-    command = ["extract", "--videos", str(videos), "--out", str(out), *COMMON, "--rgb", "crops"]
-    done = subprocess.run([*PROGRAM, *command], capture_output=True, text=True, check=False)
+    done = run_program("extract", "--videos", videos, "--out", out, *COMMON, "--rgb", "crops")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return out
@@ -107,21 +105,8 @@ def test_a_store_goes_on_with_its_own_rgb_only(
 @pytest.mark.slow
 def test_workers_give_the_same_crops(videos: Path, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "workers.zarr"
-    command = [
-        "extract",
-        "--videos",
-        str(videos),
-        "--out",
-        str(out),
-        *COMMON,
-        "--rgb",
-        "crops",
-        "--workers",
-        "2",
-    ]
-    done = subprocess.run(
-        [*PROGRAM, *command, "--workers", "2"], capture_output=True, text=True, check=False, timeout=250
-    )
+    more = ["--rgb", "crops", "--workers", "2"]
+    done = run_program("extract", "--videos", videos, "--out", out, *COMMON, *more)
     assert done.returncode == 0, done.stderr
     for shard in range(2):
         name = f"rgb_jpeg/c.{shard}.0.0"

@@ -15,6 +15,7 @@ import pytest
 
 from heatpool.classify.scores.scores import load_scores
 from heatpool.pipelines.cli import main
+from tests.pipelines.program import said
 from tests.pipelines.training.train_cases import CLIPS, make_store, train
 
 
@@ -103,12 +104,6 @@ def test_the_runs_own_config_trains_it_again(store: Path, finished: Path, tmp_pa
     for name in ("pooled_joint", "keypoints_joint"):
         one, two = (load_scores(run / name / "scores_test.npz") for run in (finished, out))
         assert np.array_equal(one.scores, two.scores)
-
-
-def said(capsys: pytest.CaptureFixture[str]) -> str:
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 def test_an_existing_run_is_not_touched(

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from heatpool.extract.networks.tiny.weights import POSE_FILE
@@ -11,7 +12,7 @@ from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, WEIGHTS, kn
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
 from heatpool.pool.disk.files import hash_file
-from tests.fixtures.onnx_networks import heatmap_network
+from tests.fixtures.onnx_networks import constant_network, heatmap_network
 from tests.fixtures.small_weights import save_hrnet, save_vitpose, save_yolo_detector, save_yolo_pose
 from tests.fixtures.wheels import save_wheel
 
@@ -114,6 +115,30 @@ def test_files_of_every_backend_are_loaded_for_real(folder: Path, capsys: pytest
         said = capsys.readouterr().out
         assert f"loads as {backend}" in said
         assert "no digest is known to compare with" in said
+
+
+def test_onnx_files_are_told_apart_by_what_they_give(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A detector is one, a suffix in capitals is a suffix, and what is refused says what it is."""
+    constant_network(folder / "person.onnx", {"output0": np.zeros((1, 84, 200))})
+    constant_network(
+        folder / "rtmo.onnx", {"dets": np.zeros((1, 9, 5)), "keypoints": np.zeros((1, 9, 17, 3))}
+    )
+    heatmap_network(folder / "pose.onnx").rename(folder / "POSE.ONNX")
+    (folder / "pose.ort").write_bytes(b"\x18\0\0\0ORTM")
+    (folder / "exported").mkdir()
+    heatmap_network(folder / "exported" / "model.onnx")
+    said = {
+        "person.onnx": "loads as onnx, for --detector",
+        "POSE.ONNX": "loads as onnx",
+        "rtmo.onnx": "DOES NOT LOAD: expected heatmaps",
+        "pose.ort": "which is onnxruntime's own format",
+        "exported": f"give {folder / 'exported' / 'model.onnx'}",
+    }
+    for name, what in said.items():
+        assert main(["weights", "verify", str(folder / name)]) == ("loads as" not in what)
+        assert what in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.onnx", "a.bin", "folder"])

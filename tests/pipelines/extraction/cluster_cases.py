@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,7 @@ import numpy as np
 
 from tests.conftest import VideoMaker
 from tests.fixtures.onnx_networks import heatmap_network
-
-# SIGINT is answered also where the tests run in the background of a shell, which ignores it.
-PROGRAM = [
-    sys.executable,
-    "-c",
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from heatpool.pipelines.cli import main; sys.exit(main())",
-]
+from tests.pipelines.program import PROGRAM
 
 
 def make_clips(make_video: VideoMaker, folder: Path, *, clips: int, frames: int = 40) -> Path:

@@ -115,6 +115,24 @@ def test_classes_are_merged_by_name_and_paths_are_those_below_the_first_root(
     assert clips.index.path == tuple(f"videos/{name}.mp4" for name in "acbd")
 
 
+def test_other_labels_of_clips_that_are_there_are_said(
+    run: Extract, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run("ac")
+    manifest = tmp_path / "more.csv"
+    rows = "videos/a.mp4,a,wave,train\nvideos/c.mp4,c,sit,\nvideos/b.mp4,b,wave,test\n"
+    manifest.write_text(f"path,clip_id,class_name,xsub\n{rows}")
+    extract(
+        manifest, tmp_path / "x.zarr", append=True, **OPTIONS, weights=str(tmp_path / "pose.onnx"), quiet=True
+    )
+    clips = FeatureStore.open(tmp_path / "x.zarr").clips
+    assert [clips.class_names[label] for label in clips.label] == ["sit", "sit", "wave"]
+    assert [line for line in caplog.messages if "another class or split" in line] == [
+        f"1 clips that {tmp_path / 'x.zarr'} has already are of another class or split in the manifest, "
+        "such as a: they stay as they are; heatpool relabel changes them"
+    ]
+
+
 def test_what_cannot_be_appended_is_refused_in_one_line(
     run: Extract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

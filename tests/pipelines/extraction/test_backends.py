@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -22,7 +23,8 @@ from heatpool.pool.records import Status
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker
-from tests.fixtures.onnx_networks import constant_network, heatmap_network
+from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network
+from tests.fixtures.small_weights import NARROW_YOLO
 from tests.fixtures.torchvision_shim import install
 
 
@@ -49,14 +51,28 @@ def videos(make_video: VideoMaker, tmp_path: Path) -> Path:
 
 
 def test_yolo_pose(videos: Path, tmp_path: Path) -> None:
-    narrow = {"scales": {"n": [0.33, 0.125, 256]}}
-    path = random_network("yolo11n-pose.yaml", tmp_path / "pose.pt", raised=1, image_px=128, **narrow)
+    path = random_network("yolo11n-pose.yaml", tmp_path / "pose.pt", raised=1, image_px=128, **NARROW_YOLO)
     weights = ["--weights", path, "--person-selection", "first"]
     store = extract(tmp_path, "--backend", "yolo-pose", *weights, "--tap", "p3,p4")
     assert (store.spec.backbone, store.spec.tap, store.spec.channels) == ("yolo-pose", "p3+p4", 32 + 32)
     assert store.spec.weights_sha256 == hashlib.sha256((tmp_path / "pose.pt").read_bytes()).hexdigest()
     assert (store.clips.status == Status.OK).all()
-    assert np.abs(store.read(np.arange(4))["pooled"]).max() > 0
+    pooled = store.read(np.arange(4))["pooled"]
+    assert np.abs(pooled).max() > 0
+    assert not {"imgsz", "iou"} & set(store.spec.config)  # a store of before has none of them
+    given = ["--imgsz", "64,96", "--iou", "0.6"]
+    other = extract(tmp_path, "--backend", "yolo-pose", *weights, "--tap", "p3,p4", *given, out="other.zarr")
+    assert (other.spec.config["imgsz"], other.spec.config["iou"]) == ([64, 96], 0.6)
+    assert np.abs(other.read(np.arange(4))["pooled"] - pooled).max() > 0
+
+
+@pytest.mark.parametrize("detector", ["full-frame", "tiny"])
+def test_only_yolo_networks_have_a_size_to_give(detector: str) -> None:
+    options = NetworkOptions(detector=detector, imgsz=(640,))
+    with pytest.raises(
+        HeatpoolError, match=f"expected --imgsz with a YOLO network only, got --detector {detector}"
+    ):
+        build_detector(options, None, device=torch.device("cpu"))
 
 
 def test_taps_of_the_tiny_network_and_the_means_of_their_maps(
@@ -161,6 +177,28 @@ def test_other_frames_need_another_store(
     options = [*places, "--steps", "4", *plain, "--device", "cpu", "--resume"]
     assert main(["extract", *map(str, options)]) == 1
     assert "frame_stride" in capsys.readouterr().err
+
+
+def test_a_clip_that_overflows_the_network_fails_alone(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """White is 2.4 to the network, four times that in the last channel of its map."""
+
+    def lose_large_values(model: onnx.ModelProto) -> None:
+        for name, value in (("most", 5), ("lost", np.nan)):
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32([value]), name))
+        model.graph.node.append(onnx.helper.make_node("Greater", ["brightness", "most"], ["is_large"]))
+        model.graph.node.append(onnx.helper.make_node("Where", ["is_large", "lost", "brightness"], ["map"]))
+
+    network = changed(heatmap_network(tmp_path / "pose.onnx"), lose_large_values)
+    for name, grey in (("grey", 110), ("white", 255)):
+        make_video([np.full((96, 128, 3), grey, np.uint8)] * 4, f"videos/{name}.mp4")
+    options = f"--backend onnx --weights {network} --tap map --detector full-frame --steps 4 --threads 1"
+    arguments = ["extract", tmp_path / "videos", tmp_path / "x.zarr", *options.split(), "--device", "cpu"]
+    assert main([str(each) for each in arguments]) == 3
+    store = FeatureStore.open(tmp_path / "x.zarr")
+    assert [Status(each) for each in store.clips.status] == [Status.OK, Status.FAILED]
+    assert "values that are not finite" in store.results(np.array([1]))[0].reason
 
 
 @pytest.mark.parametrize("pooling", ["gaussian", "heatmap"])

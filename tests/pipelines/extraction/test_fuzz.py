@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from heatpool.pool.records import Status
 from heatpool.pool.store.reader import FeatureStore
 from tests.fixtures.video_mutations import FILMS, make_films, mutate
-from tests.pipelines.extraction.cluster_cases import PROGRAM
+from tests.pipelines.program import run_program
 
 MUTANTS = 320
 SHARD = len(FILMS)
@@ -44,12 +43,6 @@ def write_manifest(path: Path, clips: dict[str, Path]) -> Path:
     return path
 
 
-def heatpool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=550
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_three_hundred_damaged_videos(tmp_path: Path) -> None:
@@ -75,12 +68,11 @@ def test_three_hundred_damaged_videos(tmp_path: Path) -> None:
         **whole("last"),
     }
     out, plain = tmp_path / "all.zarr", tmp_path / "plain.zarr"
-    done = heatpool(
-        "extract", "--videos", write_manifest(tmp_path / "all.csv", clips), "--out", out, *OPTIONS
-    )
+    listed = write_manifest(tmp_path / "all.csv", clips)
+    done = run_program("extract", "--videos", listed, "--out", out, *OPTIONS, timeout_s=550)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
-    assert heatpool("verify", out).returncode == 0
+    assert run_program("verify", out).returncode == 0
     store = FeatureStore.open(out)
     assert len(store) == MUTANTS + 7 + 3 * len(films)
     results = dict(zip(store.clips.index.clip_id, store.results(range(len(store))), strict=True))
@@ -95,7 +87,7 @@ def test_three_hundred_damaged_videos(tmp_path: Path) -> None:
     assert min(counts[status] for status in Status if status != Status.PENDING) > 5, counts
 
     alone = write_manifest(tmp_path / "alone.csv", whole("first"))
-    assert heatpool("extract", "--videos", alone, "--out", plain, *OPTIONS).returncode == 0
+    assert run_program("extract", "--videos", alone, "--out", plain, *OPTIONS).returncode == 0
     expected = FeatureStore.open(plain).read(range(len(films)), ARRAYS)
     for turn in ("first", "middle", "last"):
         found = store.read([store.clips.index.clip_id.index(name) for name in whole(turn)], ARRAYS)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from heatpool.extract.networks.weight_sources import PackageMember, WeightSource
 from heatpool.pipelines.extraction.weights_fetch import fetch_first, fetch_weights, has_connection
 from heatpool.pipelines.extraction.weights_search import FOLDER_VARIABLE, WeightsSearchPath
 from heatpool.pool.errors import HeatpoolError
+from tests.fixtures.web_server import serving
 from tests.fixtures.wheels import save_wheel
 
 DATA = b"weights" * 300_000 + b"PK\x05\x06" + bytes(18)  # more than one piece; torch's files are zips
@@ -49,13 +49,8 @@ def host() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(data[: len(data) // 2] if self.path.startswith("/cut") else data)
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
+    with serving(Handler) as address:
+        yield address
 
 
 @pytest.fixture

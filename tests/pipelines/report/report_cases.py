@@ -17,9 +17,10 @@ import torch
 
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.extract.records import CropSpec, PoseBatch
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
 from heatpool.pool.skeleton import COCO17_SKELETON
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 CLASSES = ("wave", "sit & stand", "<b>jump</b>")

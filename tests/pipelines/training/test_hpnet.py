@@ -12,9 +12,10 @@ import yaml
 
 from heatpool.classify.scores.scores import load_scores
 from heatpool.pipelines.cli import main
-from heatpool.pool.records import ClipFeatures, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.store.jpeg import SLOT_BYTES, pack_jpegs
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 from tests.fixtures.clip_networks import CROP_PX, WIDTH, XCLIP_FRAMES, save_clip, save_xclip
 from tests.pipelines.training.train_cases import CHANNELS, CLIPS, STEPS, clip, make_store, rising, train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -61,7 +62,8 @@ def test_without_a_val_split_some_of_train_is_val_for_good(
     said = capsys.readouterr().err
     assert "mine: 2 of 36 clips have no label: left out" in said
     assert "mine has no val clip: 2 of 22 train clips, all of subject p7, are val in this run" in said
-    assert "mine has no val clip: 2 of 22" in (run / "log.txt").read_text()
+    for file in ("log.txt", "report.html"):
+        assert "mine has no val clip: 2 of 22" in (run / file).read_text()
     val = load_scores(run / "scores_val.npz")
     assert len(val) == 2
     assert (
@@ -74,21 +76,25 @@ def test_without_a_val_split_some_of_train_is_val_for_good(
 def test_without_a_test_split_val_is_tested_on_and_the_report_says_so(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = [
-        f"{row}.mp4,{'up' if rising(row) else 'down'},,{'val' if row >= 24 else 'train'}"
-        for row in range(CLIPS)
-    ]
+    up, down = 'up, "high"', "<b>caf\u00e9</b>"  # names come back as they went
+    quoted = {True: '"up, ""high"""', False: down}
+    lines = [f"{row}.mp4,{quoted[rising(row)]},,{'val' if row >= 24 else 'train'}" for row in range(CLIPS)]
     manifest, run = write(tmp_path / "new.csv", lines), tmp_path / "run"
     both = ("--streams", "pooled_joint,keypoints_joint", *FAST[:2], *FAST[4:])
     assert train(store, run, "--manifest", str(manifest), *both) == 0
     said = capsys.readouterr().err
     note = "mine has no test clip: its 12 val clips are tested on in this run, and "
-    few = "fusion weights are equal: 2 val clips are too few to fit any on (10)"
+    few = "fusion weights are equal: 2 val clips are too few to fit any on (8)"
     report = (run / "report.html").read_text()
     for text in (said, (run / "log.txt").read_text(), report):
         assert note in text
         assert few in text
-    assert len(load_scores(run / "scores_test.npz")) == 12
+    scores = load_scores(run / "scores_test.npz")
+    assert (len(scores), scores.class_names) == (12, (down, up))
+    with (run / "confusion_test.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.reader(file))[1:] == [down, up]
+    assert down not in report
+    assert "&lt;b&gt;caf\u00e9&lt;/b&gt;" in report
     fusion = json.loads((run / "fusion.json").read_text())
     assert fusion == {"weights": {"pooled_joint": 0.5, "keypoints_joint": 0.5}, "fitted_on": ""}
 
@@ -138,7 +144,9 @@ def test_classes_that_keep_their_names_keep_their_order(store: Path, tmp_path: P
     names = ("fall", "jump", "rise")
     manifest = write(tmp_path / "new.csv", rows(lambda row: names[row % 3]))
     assert main(["relabel", str(store), str(manifest), "--out", str(tmp_path / "x.zarr"), "--quiet"]) == 0
-    assert FeatureStore.open(tmp_path / "x.zarr").clips.class_names == ("rise", "fall", "jump")
+    assert FeatureStore.open(tmp_path / "x.zarr").clips.class_names == (
+        "rise", "fall", "jump", "up",
+    )  # fmt: skip
 
 
 def test_evaluating_and_resuming_take_the_labels_of_the_run(

@@ -28,9 +28,10 @@ from heatpool.classify.training.stream import load_model
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.training.hpnet import load_tokenizer
 from heatpool.pipelines.training.trained_run import load_run
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, RgbSpec, Split, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
 from heatpool.pool.store.jpeg import SLOT_BYTES, pack_jpegs, unpack_jpegs
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 from tests.classify.deterministic_weights import array, fill_
 from tests.classify.hpnet.published_names import to_published

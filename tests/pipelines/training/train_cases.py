@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from heatpool.pipelines.cli import main
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 STEPS, CHANNELS, CLIPS = 16, 6, 36

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 from heatpool.pool.archive.card import store_card
 from heatpool.pool.archive.pack import Packed, pack
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
+from tests.fixtures.web_server import serving
 
 
 class MemoryFile:
@@ -68,12 +68,5 @@ def serve(folder: Path, *, ranges: bool = True) -> Iterator[tuple[str, list]]:
     """A web server of a folder on the loopback: its address, and the requests it gets."""
     requests: list = []
     handler = partial(_Handler, requests=requests, ranges=ranges, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", requests
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(handler) as address:
+        yield address, requests

@@ -279,8 +279,7 @@ def test_pack_takes_sound_finished_stores_only(tmp_path: Path) -> None:
 
 
 def test_the_card_is_kept_and_comes_back(folder: Path, tmp_path: Path) -> None:
-    store = FeatureStore.open(folder / "s.zarr")
-    draft = store_card(store)
+    draft = store_card(FeatureStore.open(folder / "s.zarr"))
     for text in ("11 clips, 9 of them", "wave, sit down", "CC BY 4.0", "Someone 2025", "tiny", "ab" * 32):
         assert text in draft
     (tmp_path / "card.md").write_text("# Mine\nEdited: ü\n", encoding="utf-8")

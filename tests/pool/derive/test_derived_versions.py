@@ -18,6 +18,12 @@ from tests.pool.store.store_cases import make_spec, make_store
 BOTH = {"opencv": ("4.14.0", "5.0.0")}
 
 
+@pytest.fixture
+def tmp_path(memory_folder: Path) -> Path:
+    """In memory: these tests flush hundreds of files."""
+    return memory_folder
+
+
 def test_versions_go_with_the_features(tmp_path: Path) -> None:
     make_store(tmp_path / "old.zarr", spec=make_spec(versions={"opencv": ("4.14.0",)})).close()
     old = FeatureStore.open(tmp_path / "old.zarr")

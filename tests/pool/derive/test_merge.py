@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heatpool.pool.derive.merge import join_config, merge_stores, subset_store
+from heatpool.pool.derive.merge import (
+    join_clips,
+    join_config,
+    merge_stores,
+    refuse_other_networks,
+    say_alike_classes,
+    subset_store,
+)
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.store.digests import store_digest
@@ -54,6 +61,34 @@ def test_a_merged_store_holds_every_clip_as_stored(tmp_path: Path, precision: st
         np.testing.assert_array_equal(values[11:], b.read_stored(np.arange(5))[name])
 
 
+def index(clip: str, *names: str) -> ClipIndex:
+    """A clip of each class."""
+    labels = np.arange(len(names), dtype=np.int32)
+    ids = tuple(f"{clip} {name}" for name in names)
+    return ClipIndex(clip_id=ids, path=ids, label=labels, class_names=names)
+
+
+def test_classes_of_stores_that_are_written_alike_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    say_alike_classes([index("a", "Run", "sit"), index("b", "run", "sit")])
+    say_alike_classes([index("a", "Run", "run"), index("b", "run")])  # who made a was told when it was made
+    say_alike_classes([index("a", "class 0", "class 1"), index("b", "class 2"), index("c", "run", "sit")])
+    tail = "classes of their own"
+    assert [line.partition(tail)[0] for line in caplog.messages] == [
+        "'Run' and 'run' are ",
+        "'class 0' of a store that names no class and 'run' of another are ",
+    ]
+
+
+def test_class_names_are_equal_in_whatever_form_of_unicode() -> None:
+    """Stores of older builds keep the names of folders as macOS wrote them."""
+    joined = join_clips([index("a", "sit", "cafe\u0301"), index("b", "caf\u00e9", "sit", "run")])
+    assert joined.class_names == ("sit", "cafe\u0301", "run")
+    assert joined.label.tolist() == [0, 1, 1, 0, 2]
+    apart = join_clips([index("a", "cafe\u0301"), index("b", "caf\u00e9", "cafe\u0301")])  # two classes there
+    assert apart.class_names == ("cafe\u0301", "caf\u00e9")
+    assert apart.label.tolist() == [0, 1, 0]
+
+
 def test_merging_in_steps_is_merging_at_once(tmp_path: Path) -> None:
     make_store(tmp_path / "a.zarr").close()
     stores = [FeatureStore.open(tmp_path / "a.zarr"), other_store(tmp_path / "b.zarr")]
@@ -93,6 +128,18 @@ def test_stores_of_different_boxes_are_merged_and_name_all_of_them(tmp_path: Pat
     other = other_store(tmp_path / "e.zarr", config=config | {"detector": "yolo26s.pt"})
     with pytest.raises(HeatpoolError, match=r"config\.detector: 'boxes-file' in the store"):
         merge_stores([a, other], tmp_path / "ae.zarr")
+
+
+def test_what_files_called_their_splits_is_joined() -> None:
+    first, second = (
+        {"split1": {"train": "train1"}},
+        {"split1": {"train": "other"}, "xsub": {"test": "xsub_val"}},
+    )
+    specs = [make_spec(config={"split_names": names}) for names in (first, second)]
+    assert join_config(specs) == {
+        "split_names": {"split1": {"train": "train1"}, "xsub": {"test": "xsub_val"}}
+    }
+    refuse_other_networks(specs[0], specs[1], names=("a", "b"))
 
 
 def test_an_unfinished_store_is_not_merged(tmp_path: Path) -> None:

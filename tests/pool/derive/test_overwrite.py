@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heatpool.extract.datasets.pyskl_index import index_pyskl
 from heatpool.pool.archive.pack import pack, unpack
 from heatpool.pool.derive.convert import convert_store
 from heatpool.pool.derive.merge import merge_stores, subset_store
@@ -16,6 +17,7 @@ from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
 from heatpool.pool.exchange.npz import export_npz, import_npz
 from heatpool.pool.exchange.published import export_published, import_published
 from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
+from heatpool.pool.exchange.pyskl_file import read_pyskl
 from heatpool.pool.sources.archive import ArchiveSource, DiskFile
 from heatpool.pool.store.create import lock_store
 from heatpool.pool.store.reader import FeatureStore
@@ -48,7 +50,11 @@ MAKE_STORE: dict[str, Callable[[Path], Make]] = {
     "unpack": lambda at: lambda out, **more: unpack(ArchiveSource(DiskFile(at / "s.hpz")), out, **more),
     "hdf5": lambda at: lambda out, **more: import_hdf5(at / "s.h5", out, **more),
     "npz": lambda at: lambda out, **more: import_npz(at / "s.npz", out, **more),
-    "pyskl": lambda at: lambda out, **more: import_pyskl(at / "s.pkl", out, **more),
+    "pyskl": lambda at: (
+        lambda out, **more: import_pyskl(
+            file := read_pyskl(at / "s.pkl"), out, index=index_pyskl(file), **more
+        )
+    ),
     "npy": lambda at: lambda out, **more: import_published(at / "npy", out, **more),
 }
 

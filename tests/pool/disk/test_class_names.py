@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from heatpool.pool.disk.class_names import ClassNames, plain_name, read_class_names, read_text
+from heatpool.pool.disk.class_names import ClassNames, plain_name, read_class_names
+from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError
 
 
@@ -51,7 +52,8 @@ def test_numbers_before_names_are_none_of_them(
 
 
 @pytest.mark.parametrize(
-    "content", ["3 steps\n2 steps\n", "100 m\n200 m\n", "1 walk\n1 run\n", "1 walk\nrun\n"]
+    "content",
+    ["3 steps\n2 steps\n", "step 1\nstep 2\n", "100 m\n200 m\n", "1 walk\n1 run\n", "1 walk\nrun\n"],
 )
 def test_other_numbers_are_part_of_a_name(tmp_path: Path, content: str) -> None:
     assert read_class_names(write(tmp_path, content)) == ClassNames(tuple(content.splitlines()))
@@ -65,7 +67,13 @@ def test_other_numbers_are_part_of_a_name(tmp_path: Path, content: str) -> None:
         ("walk\nrun\n walk", "each class once in names.txt, got 'walk' in lines 1 and 3"),
         ("caf\u00e9\ncafe\u0301\n", "each class once .* in lines 1 and 2"),
         ("id,name\n0,walk\n1,walk\n", "each class once .* in lines 2 and 3"),
-        ("café".encode("latin-1"), "save it as text in UTF-8"),
+        ("# classes\nwalk\nrun\n", "line 1 is a remark: '# classes'"),
+        ("1 walk\n3 run\n4 jump\n", "without a gap in names.txt, got 3 after 1 in line 2"),  # as of AVA
+        (
+            "walk\ncafé".encode("latin-1"),
+            "in UTF-8: line 2 .*, perhaps 'café' in Windows-1252",
+        ),
+        (b"\x93NUMPY\x01\x00", "is a NumPy array"),
         ("walk".encode("utf-16-le"), "save it as text in UTF-8: it holds zero bytes"),
         ("walk".encode("utf-32"), "it holds zero bytes"),
         (b"PK\x03\x04\x14", "is a spreadsheet or an archive: save it as CSV"),
@@ -75,6 +83,52 @@ def test_what_is_no_list_is_refused_in_one_line(tmp_path: Path, content: str | b
     with pytest.raises(HeatpoolError, match=message) as caught:
         read_class_names(write(tmp_path, content))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "first"),
+    [
+        ("adult+female, singing,0\nwalk,1\n", 0),  # moments_categories.txt of Moments in Time
+        ("name,id\nadult+female, singing,0\nwalk,1\n", 0),
+        ("adult+female, singing\t1\nwalk\t2\n", 1),
+        ('"adult+female, singing",1\n"walk",2\n', 1),
+    ],
+)
+def test_numbers_behind_names_are_none_of_them(tmp_path: Path, content: str, first: int) -> None:
+    assert read_class_names(write(tmp_path, content)) == ClassNames(("adult+female, singing", "walk"), first)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("label\nwalk\nrun\n", "its first line, 'label', is taken for a header"),
+        ("- walk\n- run\n", "the marks '- ' of a list"),
+        ('"walk"\n"run"\n', "quotation marks are no part of the names"),
+        ('["walk", "run"]', ""),
+    ],
+)
+def test_what_stands_around_names_is_no_class(
+    tmp_path: Path, content: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert read_class_names(write(tmp_path, content)) == ClassNames(("walk", "run"))
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize("content", ['{"run": 1,\n"walk": "0"}', '{\n"0": "walk",\n"1": "run"\n}'])
+@pytest.mark.parametrize("name", ["labels.json", "labels.txt"])
+def test_json_that_numbers_names_is_read(tmp_path: Path, content: str, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    assert read_class_names(path) == ClassNames(("walk", "run"), 0)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"walk": 0, "run": 2}', '[{"id": 0, "name": "walk"}]', '{"walk": [0]}', "{}", "[]"]
+)
+def test_other_json_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(HeatpoolError, match=r"expected a list of class names in names.txt, or an object"):
+        read_class_names(write(tmp_path, content))
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:

@@ -32,6 +32,21 @@ def load(tmp_path: Path, data: bytes) -> Any:
     return load_plain_pickle(tmp_path / "x.pkl")
 
 
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        (b"", "an empty file"),
+        (b"\x1f\x8b\x08", "a gzip file"),
+        (b"\x93NUMPY\x01", "a NumPy array"),
+        (b"PK\x03\x04", "a spreadsheet or an archive"),
+        (b"\x80\x04\x95", r"a damaged one \("),
+    ],
+)
+def test_what_is_no_pickle_is_said(tmp_path: Path, data: bytes, got: str) -> None:
+    with pytest.raises(HeatpoolError, match=f"expected a pickle of plain data, got {got}"):
+        load(tmp_path, data)
+
+
 @given(value=CONTAINERS, array=ARRAYS, protocol=st.integers(0, pickle.HIGHEST_PROTOCOL))
 def test_plain_data_comes_back_from_every_protocol(tmp_path_factory, value, array, protocol) -> None:
     folder = tmp_path_factory.mktemp("pickle")

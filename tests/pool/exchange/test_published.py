@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
     cases = {
         "dtype": (good.astype(np.int32), "expected floats"),
         "axes": (good[0], "expected floats"),
-        "shape": (good[:2], r"expected floats \(T, M, V, C\) = \(4, 2, 3, 5\), got float32 \(2, 2, 3, 5\)"),
+        "shape": (good[:2], r"\(T, M, V, C\) of \(4, 2, 3, 5\) as in the first file, got .* \(2, 2, 3, 5\)"),
         "nan": (good * np.nan, "clip 'b' .*finite"),
         "big": (good + 1e6, "float16"),
         "pickle": (np.array([Evil()], object), "cannot be read as an .npy array"),
@@ -119,6 +120,24 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
         import_published(tmp_path / "empty", tmp_path / "s.zarr")
     assert not (tmp_path / "EVIL").exists()
     assert not (tmp_path / "s.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2, 64, 17, 8),
+        (64, 2, 8, 17),
+        (64, 17, 2, 8),
+        (8, 64, 17, 2),
+        (64, 300, 17, 8),
+        (25, 64, 2, 3),
+        (96, 64, 17, 2),
+    ],
+)
+def test_axes_in_another_order_are_refused_with_both_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    folder = write_folder(tmp_path / "npy", a=np.ones(shape, np.float32))
+    with pytest.raises(HeatpoolError, match=re.escape(f"such as (64, 2, 17, 96), got {shape}: its axes")):
+        import_published(folder, tmp_path / "s.zarr")
 
 
 def test_failed_clips_stay_behind(tmp_path: Path) -> None:

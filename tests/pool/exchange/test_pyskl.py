@@ -13,7 +13,8 @@ from heatpool.pool.disk.class_names import ClassNames
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
 from heatpool.pool.exchange.pyskl_file import read_pyskl
-from heatpool.pool.records import Split, Status
+from heatpool.pool.exchange.pyskl_splits import name_splits
+from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.skeleton import NTU25_SKELETON
 from heatpool.pool.store.reader import FeatureStore
 from tests.pool.store.store_cases import make_store
@@ -36,12 +37,10 @@ def write(path: Path, annotations: list[dict], **split: list[str]) -> Path:
     return path
 
 
-def take(
-    path: Path, out: Path, *, class_names: tuple[str, ...] = (), val: float = 0.0, **options
-) -> FeatureStore:
+def take(path: Path, out: Path, *, class_names: tuple[str, ...] = (), **options) -> FeatureStore:
     """Import a file as the command does, and open the store."""
     file = read_pyskl(path)
-    index = index_pyskl(file, classes=ClassNames(class_names) if class_names else None, val_fraction=val)
+    index = index_pyskl(file, classes=ClassNames(class_names) if class_names else None)
     import_pyskl(file, out, index=index, **options)
     return FeatureStore.open(out)
 
@@ -121,19 +120,19 @@ def test_what_goes_out_is_what_pyskl_reads(tmp_path: Path) -> None:
             "split1": ("train1", "test1"), "split2": ("train2", "test2"), "split": ("train", "val"),
             "split_01": ("split_01_training", "split_01_validation"),
         },
+        {"split_1": ("split 1/train", "split 1/val"), "pr_f": ("prüf_train", "prüf_val")},
         {"split": ("train", "test"), "gym": ("gym.train", "gym.val", "gym.test")},
     ],
 )  # fmt: skip
 def test_splits_come_back_by_the_names_they_had(tmp_path: Path, lists: dict[str, tuple[str, ...]]) -> None:
-    """UCF101's train1 is split1, NTU's xsub_val is xsub's test; val that is carved is train again."""
+    """UCF101's train1 is split1, NTU's xsub_val is xsub's test."""
     names = [f"v_{row}" for row in range(24)]
     clips = [annotation(name, label=row % 2) for row, name in enumerate(names)]
     splits = {name: names[at::3] for of_one in lists.values() for at, name in enumerate(of_one)}
-    store = take(write(tmp_path / "x.pkl", clips, **splits), tmp_path / "s.zarr", val=0.25, steps=4)
+    store = take(write(tmp_path / "x.pkl", clips, **splits), tmp_path / "s.zarr", steps=4)
     for protocol, of_one in lists.items():
-        counts = [int((store.clips.split(protocol) == split).sum()) for split in (1, 2, 3)]
-        assert sum(counts) == 8 * len(of_one)
-        assert min(counts) > 0, "val is taken out of train where there is none"
+        counts = [int((store.clips.split(protocol) == split).sum()) for split in Split if split]
+        assert counts == ([8, 0, 8] if len(of_one) == 2 else [8, 8, 8])
     export_pyskl(store, tmp_path / "y.pkl")
     back = pickle.loads((tmp_path / "y.pkl").read_bytes())
     assert {name: sorted(of_split) for name, of_split in back["split"].items()} == {
@@ -141,14 +140,34 @@ def test_splits_come_back_by_the_names_they_had(tmp_path: Path, lists: dict[str,
     }
 
 
-def test_whole_subjects_become_val_where_names_tell_them(tmp_path: Path) -> None:
-    clips = [annotation(f"S001C001P{person:03}R00{part}A001") for person in (1, 2, 3, 4) for part in (1, 2)]
-    names = [clip["frame_dir"] for clip in clips]
-    path = write(tmp_path / "x.pkl", clips, xsub_train=names[:6], xsub_val=names[6:])
-    store = take(path, tmp_path / "s.zarr", val=0.3, steps=4)
-    val = np.flatnonzero(store.clips.split("xsub") == Split.VAL)
-    assert len(val) == 2
-    assert len({name[8:12] for name in store.clips.clip_ids(val)}) == 1
+def test_names_are_equal_in_whatever_form_of_unicode(tmp_path: Path) -> None:
+    clips = [annotation("cafe\u0301"), annotation("b")]
+    store = take(
+        write(tmp_path / "x.pkl", clips, train=["caf\u00e9"], val=["b"]), tmp_path / "s.zarr", steps=4
+    )
+    assert store.clips.split("split").tolist() == [Split.TRAIN, Split.TEST]
+    export_pyskl(store, tmp_path / "y.pkl")
+    back = pickle.loads((tmp_path / "y.pkl").read_bytes())
+    assert back["annotations"][0]["frame_dir"] == "cafe\u0301"
+
+
+def test_names_of_a_known_data_set_tell_who_it_is(tmp_path: Path) -> None:
+    clips = [annotation(f"S001C00{camera}P004R002A001") for camera in (1, 2)]
+    one, two = (clip["frame_dir"] for clip in clips)
+    splits = {"xsub_train": np.array([one]), "xsub_val": {two}, "xsub_test": ()}
+    index = index_pyskl(read_pyskl(write(tmp_path / "x.pkl", clips, **splits)))
+    assert index.columns["subject"] == ("4", "4")
+    assert index.columns["camera"] == ("1", "2")
+    assert index.splits["xsub"].tolist() == [Split.TRAIN, Split.VAL]
+
+
+def test_val_that_was_taken_out_of_train_is_train_again(tmp_path: Path) -> None:
+    index = ClipIndex(
+        ("a", "b", "c"), ("", "", ""), np.zeros(3, np.int32), ("x",), splits={"xsub": np.uint8([1, 2, 3])}
+    )
+    names = {"xsub": {"train": "xsub_train", "test": "xsub_val"}}
+    assert name_splits(index, names) == {"xsub_train": ["a", "b"], "xsub_val": ["c"]}
+    assert name_splits(index, {}) == {"xsub_train": ["a"], "xsub_val": ["b"], "xsub_test": ["c"]}
 
 
 def spatial(name: str, joints: int = 25, **changes) -> dict:
@@ -214,6 +233,7 @@ SAME = annotation("a")
     [
         {"keypoint": SAME["keypoint"][0], "keypoint_score": SAME["keypoint_score"][0]},
         {"keypoint": SAME["keypoint"].astype(np.float64).tolist()},
+        {"keypoint": [list(person) for person in SAME["keypoint"]]},
         {"keypoint_score": SAME["keypoint_score"][..., None]},
         {
             "keypoint": np.concatenate([SAME["keypoint"], SAME["keypoint_score"][..., None]], -1),
@@ -225,8 +245,8 @@ SAME = annotation("a")
         {"label": np.array([0])},
         {"label": 0.0},
     ],
-    ids=["no persons' axis", "lists", "scores (M, T, V, 1)", "scores as third", "other total_frames",
-         "original_shape", "numpy label", "label array", "float label"],
+    ids=["no persons' axis", "lists", "lists of arrays", "scores (M, T, V, 1)", "scores as third",
+         "other total_frames", "original_shape", "numpy label", "label array", "float label"],
 )  # fmt: skip
 def test_layouts_that_say_the_same_give_the_same(tmp_path: Path, changes: dict) -> None:
     entry = {key: value for key, value in annotation("a", **changes).items() if value is not None}
@@ -256,7 +276,7 @@ def test_what_is_missing_or_no_number_is_counted(tmp_path: Path, caplog: pytest.
     assert [record.getMessage().removeprefix(f"{path}: ") for record in caplog.records] == [
         "1 clips have no img_shape, and count as 1920 x 1080 pixels as in PYSKL",
         "split 'all' is left out: it says neither train, val nor test",
-        "1 names of its splits have no annotation, such as 'gone' of train",
+        "1 name of its splits without annotation, such as 'gone' of train",
         "1 of 2 clips have no label",
         "4 joints are no finite numbers and count as not found",
         "1 scores are outside 0 to 1 and count as the nearer one",
@@ -278,60 +298,3 @@ def test_the_best_of_very_many_persons_stay(tmp_path: Path) -> None:
     crowd["keypoint"][280, ..., 0] = 200  # x = 0 of the frame
     store = take(write(tmp_path / "x.pkl", [crowd]), tmp_path / "s.zarr", steps=4)
     assert not store.read([0], ("keypoints",))["keypoints"][0, 1, :, :, 0].any()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"keypoint": np.zeros((4, 17))}, r"expected keypoints \(M, T, V, 2\), or 3, .*, got \(4, 17\)"),
-        ({"keypoint": np.zeros((4, 2, 17, 2))}, r"of 4 frames, got \(4, 2, 17, 2\)"),
-        ({"keypoint": np.zeros((1, 17, 4, 2))}, r"of 4 frames, got \(1, 17, 4, 2\)"),
-        ({"keypoint_score": np.zeros((1, 3, 17))}, r"score \(1, 4, 17\) beside .*, got \(1, 3, 17\)"),
-        ({"img_shape": (0, 10)}, r"expected img_shape \(height, width\), got \[0, 10\]"),
-        ({"keypoint": SAME["keypoint"] / 400}, "in pixels, got none beyond 0.29.*: fractions of the frame"),
-        ({"keypoint": {"not": "numbers"}}, "expected numbers"),
-        ({"label": 7}, "expected a label of the 1 class names, got '7' in clip 'a'"),
-        ({"label": 0.5}, "whole numbers"),
-        ({"label": [0, 1]}, "clip 'a': expected one label"),
-        ({"frame_dir": None}, "expected annotations with a frame_dir, got one with 'frame_dir, label"),
-        ({"keypoint": None, "raw_file": "k/a.pkl"}, "lie in other files, as of Kinetics .*'k/a.pkl'"),
-        ({"keypoint": None}, "expected a keypoint, got 'frame_dir, label"),
-        ({"frame_inds": np.array([0, 1, 2, 9]), "keypoint": np.zeros((4, 17, 3)), "keypoint_score": None},
-         "expected frame_inds from 0 to 3, got 0 to 9"),
-    ],
-)  # fmt: skip
-def test_bad_annotations_are_one_line_that_says_what_they_are(
-    tmp_path: Path, changes: dict, message: str
-) -> None:
-    path = write(tmp_path / "x.pkl", [annotation("a", **changes)])
-    with pytest.raises(HeatpoolError, match=message) as error:
-        take(path, tmp_path / "s.zarr", class_names=("one",))
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "s.zarr").exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([1], "a PYSKL file with annotations and split, got a list of 1"),
-        ({"a": np.ones(3, np.float32)}, "got a dict from clip name to scores, which heatpool fuse reads"),
-        ((["a"], [0]), "got names and labels, as ST-GCN keeps"),
-        ({"x": 1, "y": 2}, "got a dict with 'x, y'"),
-        (np.zeros((3, 4)), "got a array"),
-        ({"split": {}, "annotations": []}, "expected annotations, got none"),
-        ({"split": {}, "annotations": [[1]]}, "expected annotations that are dicts, got a list"),
-        ({"split": {"train": ["x"]}, "annotations": [SAME]}, "splits of its annotations, .* others: 'x'"),
-        ({"split": {"train": [0]}, "annotations": [SAME]}, "expected clip names in its splits"),
-        ({"split": {"train": ["a"], "val": ["a"], "test": ["b"]}, "annotations": [SAME, annotation("b")]},
-         "each clip in one split, got 1 in both train and val, such as 'a'"),
-        ([SAME, spatial("b", 17)], "all clips in 2-D or all in 3-D"),
-        ([SAME, SAME], "expected each clip once, got 'a' twice"),
-        ([SAME, annotation("b", keypoint=np.zeros((1, 4, 5, 2)), keypoint_score=np.ones((1, 4, 5)))],
-         "expected 17 joints as in the first clip, got 5"),
-    ],
-)  # fmt: skip
-def test_other_files_are_one_line_that_says_what_they_are(tmp_path: Path, content, message: str) -> None:
-    (tmp_path / "x.pkl").write_bytes(pickle.dumps(content))
-    with pytest.raises(HeatpoolError, match=message) as error:
-        read_pyskl(tmp_path / "x.pkl")
-    assert "\n" not in str(error.value)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
 from heatpool.pool.exchange.npz import export_npz, import_npz
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 from tests.pool.store.store_cases import make_spec, make_store
 
@@ -223,3 +224,27 @@ def test_nan_and_pickled_arrays_are_refused(store: FeatureStore, tmp_path: Path)
     with pytest.raises(HeatpoolError, match="Object arrays cannot be loaded"):
         import_npz(tmp_path / "s.npz", tmp_path / "t.zarr")
     assert not (tmp_path / "t.zarr").exists()
+
+
+def test_a_value_that_would_change_is_refused_and_names_its_clip(store: FeatureStore, tmp_path: Path) -> None:
+    for name, value, message in (
+        ("label", 2**40, "expected int32 in label, got 1099511627776 for clip 'clip_0000'"),
+        ("label", 1.7, "expected int32 in label, got 1.7 for clip"),
+        ("splits/xsub", 259, "expected uint8 in splits/xsub, got 259 for clip"),
+        ("splits/xsub", 1.5, "expected uint8 in splits/xsub, got 1.5 for clip"),
+        ("persons", 300, "expected uint8 in persons, got 300 for clip"),
+        ("frames", 2**40, "expected int32 in frames, got 1099511627776 for clip"),
+        ("clip_id", 1, "expected texts in clip_id, got int64"),
+        ("message", 1, "expected texts in message, got int64"),
+        ("pooled", np.nan, "clip 'clip_0000' .*: expected pooled to be finite"),
+    ):
+        export_hdf5(store, tmp_path / "s.h5", overwrite=True)
+        with h5py.File(tmp_path / "s.h5", "r+") as file:
+            kind = np.asarray(value).dtype
+            values = np.arange(len(store)) if value == 1 else file[name][()].astype(kind)
+            values.reshape(-1)[0] = value
+            del file[name]
+            file.create_dataset(name, data=values)
+        with pytest.raises(HeatpoolError, match=message):
+            import_hdf5(tmp_path / "s.h5", tmp_path / "t.zarr")
+        assert not (tmp_path / "t.zarr").exists()

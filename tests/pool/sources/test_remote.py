@@ -6,9 +6,8 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import obstore
@@ -21,13 +20,9 @@ from heatpool.pool.sources.locate import find_source, open_archive, store_stem
 from heatpool.pool.sources.remote import RemoteFile, RemoteFiles, RemoteFolder
 from heatpool.pool.store.digests import store_digest
 from heatpool.pool.store.reader import FeatureStore
+from tests.fixtures.web_server import serving
 from tests.pool.archive.archive_cases import pack_store, serve
 from tests.pool.store.store_cases import make_store
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
@@ -193,18 +188,8 @@ def answering(code: int) -> Iterator[tuple[str, list]]:
 
         do_GET = do_HEAD  # noqa: N815
 
-        def log_message(self, *args) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", logins
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as address:
+        yield address, logins
 
 
 def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path) -> None:

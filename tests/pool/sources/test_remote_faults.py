@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from heatpool.pipelines.cli import main
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources import remote
 from heatpool.pool.store.reader import FeatureStore
+from tests.fixtures.web_server import serving
 from tests.pool.archive.archive_cases import _Handler, pack_store, serve
 from tests.pool.store.store_cases import make_store
 
@@ -25,7 +25,6 @@ ARRAYS = ("pooled", "keypoints", "boxes", "mask", "time_s")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(remote, "_TIMEOUT_S", (1.0, 0.3))
     monkeypatch.setattr(remote, "_WAIT_S", 0.02)
 
@@ -66,15 +65,8 @@ class _Faulty(_Handler):
 def faulty(folder: Path, fault: Callable[[_Faulty, int], bool]) -> Iterator[tuple[str, list]]:
     count: list = []
     handler = partial(_Faulty, requests=[], ranges=True, directory=str(folder), fault=fault, count=count)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", count
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(handler) as address:
+        yield address, count
 
 
 def read_all(address: str) -> dict[str, np.ndarray]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.verify import Check
 from heatpool.pool.store.writer import StoreWriter
 

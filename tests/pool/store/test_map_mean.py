@@ -16,9 +16,9 @@ from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
 from heatpool.pool.exchange.npz import export_npz, import_npz
-from heatpool.pool.records import StoreSpec
 from heatpool.pool.store.layout import FEATURE_NAMES
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.verify import verify_store
 from heatpool.pool.store.writer import StoreWriter
 from tests.pool.archive.archive_cases import pack_store

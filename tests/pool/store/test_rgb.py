@@ -11,10 +11,11 @@ import pytest
 import xarray as xr
 
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipFeatures, ClipResult, RgbSpec, Status, StoreSpec
+from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.store.jpeg import SLOT_BYTES, pack_jpegs, unpack_jpegs
 from heatpool.pool.store.layout import FEATURE_NAMES
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 from tests.pool.store.store_cases import make_clip, make_index, make_spec, make_store
 

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Precision, Status
+from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.layout import FEATURE_NAMES
 from heatpool.pool.store.quantise import dequantise, quantise
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import Precision
 from heatpool.pool.store.verify import verify_store
 from heatpool.pool.store.writer import StoreWriter
 from tests.pool.store.store_cases import make_features, make_index, make_spec

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heatpool.pool.records import RgbSpec
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec
 from heatpool.pool.store.summary import summarise_store
 from heatpool.pool.store.writer import StoreWriter
 from tests.pool.store.store_cases import make_index, make_spec, make_store

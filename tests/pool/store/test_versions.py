@@ -19,6 +19,12 @@ OLD = {"numpy": ("2.3.0",), "opencv": ("4.14.0",)}
 NEW = {"numpy": ("2.4.6",), "opencv": ("5.0.0",)}
 
 
+@pytest.fixture
+def tmp_path(memory_folder: Path) -> Path:
+    """In memory: these tests flush hundreds of files."""
+    return memory_folder
+
+
 def write(writer: StoreWriter, shard: int, versions: dict[str, tuple[str, ...]]) -> None:
     clips = [make_clip(make_spec(), row) for row in writer.shard_rows(shard)]
     writer.write_shard(shard, [clip[0] for clip in clips], [clip[1] for clip in clips], versions=versions)
@@ -85,7 +91,7 @@ def test_versions_are_joined_and_said() -> None:
 def test_what_is_known_to_move_features_is_refused_or_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     makers = {"a.zarr": OLD, "now": NEW}
-    with pytest.raises(HeatpoolError, match="pooled features move by up to 3 %") as refused:
+    with pytest.raises(HeatpoolError, match="pooled features move by 1 to 5 %") as refused:
         check_versions(makers, backbone="onnx", mixed=False)
     assert "opencv 4.14.0 (a.zarr), 5.0.0 (now)" in str(refused.value)
     assert "--mixed-versions" in str(refused.value)
@@ -104,7 +110,7 @@ def test_what_is_known_to_move_features_is_refused_or_warned_of(caplog: pytest.L
         ({**NEW, "opencv": ("5.1.0-dev",)}, "onnx", "not known to move features: opencv 5.1.0-dev"),
         ({**NEW, "opencv": ("4.14.0",)}, "yolo-pose", "not known to move features: opencv 4.14.0"),
         ({**NEW, "transformers": ("5.0",)}, "onnx", ""),  # one of them alone has it
-        ({}, "onnx", "a.zarr: records no versions of packages"),
+        ({}, "onnx", "a.zarr records no versions of packages"),
     ],
 )
 def test_other_differences_are_a_line(

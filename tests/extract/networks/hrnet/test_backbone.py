@@ -71,6 +71,11 @@ def test_simcc_heatmaps_peak_with_the_score_at_the_joint(analytic: HRNetBackbone
         assert (4 * centre).tolist() == pytest.approx(joint.tolist(), abs=0.1)  # cell k lies at pixel 4 k
 
 
+def test_heatmap_networks_are_read_as_hrnet_reads_them() -> None:
+    crop = HRNetBackbone(narrow(split_ratio=None)).crop
+    assert (crop.alignment, crop.refinement, crop.padding) == ("corner", "quarter", 1.25)
+
+
 def test_heatmap_networks_give_their_heatmaps() -> None:
     network, crops = narrow(split_ratio=None), narrow_crops(2)
     with torch.no_grad():

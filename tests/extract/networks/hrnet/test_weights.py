@@ -33,12 +33,16 @@ def save(path: Path, state: State, wrapping: str) -> Path:
     elif wrapping == "old format":
         torch.save(state, path, _use_new_zipfile_serialization=False)
     else:
-        parallel = {f"module.{name}": value for name, value in state.items()}
-        torch.save({"epoch": 210, "state_dict": parallel, "optimizer": {"lr": 1e-3}}, path)
+        wrapper, prefix = wrapping.split(" and ")
+        prefixed = {f"{prefix}{name}": value for name, value in state.items()}
+        torch.save({"epoch": 210, wrapper: prefixed, "optimizer": {"lr": 1e-3}}, path)
     return path
 
 
-@pytest.mark.parametrize("wrapping", ["plain", "old format", "safetensors", "state_dict and module."])
+@pytest.mark.parametrize(
+    "wrapping",
+    ["plain", "old format", "safetensors", "state_dict and module.", "model and ", "state_dict and model."],
+)
 @pytest.mark.parametrize("split_ratio", [2.0, None])
 def test_checkpoints_load_as_they_are(tmp_path: Path, wrapping: str, split_ratio: float | None) -> None:
     saved = narrow(split_ratio=split_ratio)
@@ -124,6 +128,30 @@ def test_a_cut_file_and_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "pose.pth").write_bytes(whole[: len(whole) // 2])
     assert "cannot read pose.pth" in message(tmp_path / "pose.pth")
     assert "No such file" in message(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"backbone.patch_embed.proj.weight": torch.zeros(1)}, "a ViTPose, which --backend vitpose reads"),
+        ({"keypoint_head.final_layer.weight": torch.zeros(1)}, "of mmpose, export it by mmdeploy"),
+        (
+            {
+                f"{name}stage2.0.branches.0.0.conv1.weight": torch.zeros(1)
+                for name in ("student.", "teacher.")
+            },
+            "expected one network in pose.pth, got several: student., teacher.",
+        ),
+    ],
+)
+def test_networks_of_others_are_named(tmp_path: Path, state: State, said: str) -> None:
+    torch.save(state, tmp_path / "pose.pth")
+    assert said in message(tmp_path / "pose.pth")
+
+
+def test_objects_beside_the_tensors_are_named_and_not_made(tmp_path: Path) -> None:
+    torch.save({"meta": Path("x"), "state_dict": {}}, tmp_path / "pose.pth")
+    assert "it holds Python objects beside its tensors, save these alone" in message(tmp_path / "pose.pth")
 
 
 class Attack:

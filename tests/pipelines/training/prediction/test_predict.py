@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,17 @@ import heatpool
 from heatpool.extract.datasets.manifest import read_manifest
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.training.prediction import scoring
+from tests.fixtures.web_server import serving
 from tests.pipelines.commands.prediction_cases import make_clip
 
 UP, DOWN = np.linspace(40, 200, 13), np.linspace(200, 40, 13)
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *words: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def server(tmp_path: Path) -> Iterator[str]:
     """Serves tmp_path."""
-    monkeypatch.setenv("no_proxy", "*")
-    handler = partial(_Quiet, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as address:
+        yield address
 
 
 def predict(run: Path, *words: str | Path) -> int:

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from heatpool.extract.datasets.box_findings import VideoSize, check_boxes
+from heatpool.extract.datasets.boxes import GivenBoxes, VideoBoxes
+
+SIZE = VideoSize(640, 480, 100)
+
+
+def check(
+    *, size: VideoSize = SIZE, **videos: list[tuple[int, float, float, float, float]]
+) -> list[tuple[str, str]]:
+    """Level and message of what is found in boxes (frame, x1, y1, x2, y2), by the name of the video."""
+    given = {}
+    for name, rows in videos.items():
+        table = np.array(rows, np.float32).reshape(-1, 5)
+        given[Path(name)] = VideoBoxes(
+            table[:, 0].astype(np.int64), table[:, 1:], np.ones(len(table), np.float32)
+        )
+    found = check_boxes(GivenBoxes("b.csv", given, tuple(given.values())), dict.fromkeys(given, size))
+    return [(each.level, each.message.removeprefix("b.csv: ")) for each in found]
+
+
+BIG = (0, 10, 10, 600, 470)
+
+
+def test_boxes_that_fit_are_not_spoken_of() -> None:
+    assert check(a=[BIG, (99, -1, 0, 641, 480)], b=[]) == []
+
+
+def test_boxes_over_the_edge_and_outside_are_counted_by_video() -> None:
+    found = check(
+        a=[BIG, (1, 500, 0, 700, 480), (2, 640, 0, 700, 480)], b=[(3, -90, 0, -9, 9), (4, -90, 0, 9, 9)]
+    )
+    assert found == [
+        ("warning", "2 boxes lie outside the picture and are left out: a 1 of 3, b 1 of 2"),
+        ("warning", "2 boxes reach out of the picture and are cut at its edge: a 1 of 3, b 1 of 2"),
+    ]
+
+
+def test_boxes_of_another_video_are_an_error() -> None:
+    assert check(a=[(300, 10, 10, 600, 470), (301, 10, 10, 600, 470)], b=[BIG]) == [
+        (
+            "error",
+            "2 boxes are of frames that the video does not have: a 2 of 2; of 1 none is left: boxes of other "
+            "videos, or of a copy of another size?",
+        )
+    ]
+    assert check(a=[(0, 1700, 10, 1900, 900)])[0][0] == "error"
+    assert check(a=[BIG, (100, *BIG[1:])])[0][0] == "warning", "a frame too many, with the first one there"
+
+
+def test_frames_counted_from_one_are_told() -> None:
+    whole = [(frame, *BIG[1:]) for frame in range(1, 101)]
+    (found,) = check(a=whole, b=whole[:50])
+    assert found[0] == "error"
+    assert found[1].startswith("frames seem to be counted from 1")
+    assert "in 1 of 2 the last is behind the last frame (a: frame 100 of 100); subtract 1" in found[1]
+    assert "counted from 1" not in check(a=whole, b=[BIG])[0][1], "another video has boxes in frame 0"
+    assert check(a=whole, size=VideoSize(640, 480)) == [], "of a part of a video the frames are not known"
+
+
+def test_boxes_in_a_quarter_of_every_picture_are_told() -> None:
+    small = (5, 10, 10, 300, 230)
+    (found,) = check(a=[small], b=[small, small])
+    assert found[0] == "warning"
+    assert found[1].startswith("the boxes of all 2 videos lie in the upper left quarter of the picture")
+    assert check(a=[small], b=[BIG]) == []
