@@ -10,7 +10,9 @@ import numpy as np
 
 from heatpool.pool.derive.build import OnClips, new_store
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.levels import (
+from heatpool.pool.records import Status
+from heatpool.pool.store.journal import recorded_shards
+from heatpool.pool.store.levels import (
     Levels,
     choose_levels,
     choose_power_of_two,
@@ -18,8 +20,6 @@ from heatpool.pool.levels import (
     parse_error,
     round_float16,
 )
-from heatpool.pool.records import Status
-from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.shard_writer import to_stored
 from heatpool.pool.store.spec import StoreSpec

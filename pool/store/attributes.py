@@ -9,9 +9,9 @@ from importlib import metadata
 from typing import Any
 
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.levels import Levels
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.levels import Levels
 from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.versions import parse_versions
 

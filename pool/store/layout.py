@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from heatpool.pool.levels import Levels
 from heatpool.pool.store.arrays import ArraySpec
+from heatpool.pool.store.levels import Levels
 from heatpool.pool.store.spec import Precision, RgbSpec, StoreSpec
 
 __all__ = [

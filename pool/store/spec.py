@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from heatpool.pool.levels import Levels
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
+from heatpool.pool.store.levels import Levels
 
 __all__ = ["Precision", "RgbSpec", "StoreSpec"]
 

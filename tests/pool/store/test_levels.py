@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from heatpool.pool.levels import (
+from heatpool.pool.store.levels import (
     Levels,
     choose_levels,
     choose_power_of_two,

@@ -11,7 +11,7 @@ import zarr
 
 from heatpool.pool.archive.pack import pack
 from heatpool.pool.store.reader import FeatureStore, open_store
-from heatpool.pool.xarray_backend import HeatpoolBackend
+from heatpool.pool.store.xarray_backend import HeatpoolBackend
 from tests.pool.store.store_cases import make_spec, make_store
 
 
