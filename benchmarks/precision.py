@@ -4,8 +4,8 @@ Usage: python -m benchmarks.precision STORE [--protocol xsub] [--models linear,c
        [--precisions u1,error:2%,error:5%,error:10%,error:20%,float16:2%] [--folds 5 --fold-by subject]
 
 STORE is of precision f2. Of each model a joint and a joint motion stream of the pooled features, trained and
-tested on the converted store; mean over seeds, or over seeds and folds, and the half width of its 95 % interval
-(t distribution).
+tested on the converted store; mean over seeds, or over seeds and folds, and half the width of its 95 %
+interval (t distribution).
 """
 
 from __future__ import annotations
