@@ -26,8 +26,7 @@ os.environ["PIP_NO_INDEX"] = "1"
 
 VideoMaker = Callable[..., Path]
 
-
-torch.set_num_threads(1)  # more would wait for each other's cores, with a process a core
+torch.set_num_threads(1)  # with a process a core, more threads would wait for each other
 
 
 @pytest.fixture(autouse=True)

@@ -13,16 +13,16 @@ __all__ = ["NUMBER_COLUMNS", "BoxColumns", "find_columns"]
 # Only names that can mean one thing: x and y alone are the corner in one program, the centre in another.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "path": (
-        "path", "video", "video_path", "video_name", "file", "filename", "file_name", "filepath", "clip",
-        "clip_id",
+        "path", "video", "video_path", "video_name", "video_id", "file", "filename", "file_name", "filepath",
+        "clip", "clip_id",
     ),
     "frame": (
         "frame", "frame_number", "frame_index", "frame_idx", "frame_id", "frame_no", "frame_num", "frame_nr",
     ),
-    "x1": ("x1", "xmin", "x_min", "left", "bb_left"),
-    "y1": ("y1", "ymin", "y_min", "top", "bb_top"),
-    "x2": ("x2", "xmax", "x_max", "right"),
-    "y2": ("y2", "ymax", "y_max", "bottom"),
+    "x1": ("x1", "xmin", "x_min", "left", "bb_left", "xtl"),
+    "y1": ("y1", "ymin", "y_min", "top", "bb_top", "ytl"),
+    "x2": ("x2", "xmax", "x_max", "right", "xbr"),
+    "y2": ("y2", "ymax", "y_max", "bottom", "ybr"),
     "width": ("width", "w", "bb_width", "box_width"),
     "height": ("height", "h", "bb_height", "box_height"),
     "score": ("score", "conf", "confidence", "prob", "probability"),

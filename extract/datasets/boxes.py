@@ -85,6 +85,7 @@ def read_boxes(path: Path, *, videos: Sequence[Path], root: Path, min_score: flo
     if not meant:
         first = table.first_name or "no row at all"
         raise HeatpoolError(f"expected boxes for the videos in {path}, got none (its first path: {first})")
+    _refuse_nothing(table, path)
     # Rows of names that turned out to be of no video of ours go with the number -1.
     video = np.array([meant.get(name, -1) for name in table.names], np.int64)[table.name]
     _refuse_fractions(table, video, distinct, path)
@@ -111,6 +112,17 @@ def read_boxes(path: Path, *, videos: Sequence[Path], root: Path, min_score: flo
         ),
         notes=tuple(_notes(table, path.name, called=called, weak=weak, min_score=min_score)),
     )
+
+
+def _refuse_nothing(table: BoxTable, path: Path) -> None:
+    """Raise HeatpoolError if every box has a fault: a column is empty, or means something else."""
+    lost = max(table.unread, table.sizeless, key=lambda fault: fault.rows)
+    if lost.rows and not len(table.frame):
+        what = "with numbers missing or not finite" if lost is table.unread else "of no or negative size"
+        raise HeatpoolError(
+            f"expected boxes in {path}, got none of {lost.rows} rows, {what}, the first in line {lost.line}; "
+            "leave out a column score that is empty"
+        )
 
 
 def _refuse_fractions(table: BoxTable, video: np.ndarray, videos: Sequence[Path], path: Path) -> None:

@@ -181,12 +181,13 @@ def _read_through(path: Path) -> _Meanings:
             for name in header
             if name not in (*COLUMNS, _DISJOINT) and not _NAMELESS.fullmatch(name)
         }
+        present = [name for name in FIRST_COLUMNS if name in header]
         for line, row in rows:
             text = row.get("label", "").strip()
             if text not in first:
                 first[text] = f"line {line} of {path.name}"
-            for name, values in facts.items():
-                values.add(row.get(name, ""))
+            for name in present:
+                facts[name].add(row[name])
             for name, lines in protocols.items():
                 lines[row[name]].append(line)
     try:

@@ -32,6 +32,9 @@ class Fields:
 
     Args:
         extradata: of the stream; length-prefixed units where it begins with 1, as in MP4, else start codes.
+
+    Attributes:
+        begins_whole: whether nothing can refer to what came before the first picture; None before that.
     """
 
     def __init__(self, extradata: bytes) -> None:
@@ -39,6 +42,7 @@ class Fields:
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, int] = {}  # sequence of each picture parameter set
         self._first: _Field | None = None
+        self.begins_whole: bool | None = None
         for unit in _sets(extradata) if self._prefix else _units(extradata, 0):
             self._learn(unit)
 
@@ -57,6 +61,8 @@ class Fields:
         """Return which field a packet is; None if it is a frame, or nothing that can be told."""
         for unit in _units(packet, self._prefix):
             if unit[0] & 31 in (_SLICE, _IDR_SLICE):
+                if self.begins_whole is None:
+                    self.begins_whole = unit[0] & 31 == _IDR_SLICE
                 if all(sequence.frames_only for sequence in self._sequences.values()):
                     return None
                 try:
@@ -149,7 +155,8 @@ def _units(data: bytes, prefix: int) -> Iterator[bytes]:
     at = data.find(b"\0\0\1")
     while 0 <= at < len(data) - 3:
         following = data.find(b"\0\0\1", at + 3)
-        yield data[at + 3 : following if following >= 0 else None][:_HEADER]
+        if unit := data[at + 3 : following if following >= 0 else None][:_HEADER]:
+            yield unit
         at = following
 
 

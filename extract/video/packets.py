@@ -73,7 +73,10 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         size = (stream.codec_context.width, stream.codec_context.height)
         start, base = stream.start_time or 0, stream.time_base
-        shows_nothing = _shows_nothing(stream)
+        fields = (
+            Fields(stream.codec_context.extradata or b"") if stream.codec_context.name == "h264" else None
+        )
+        shows_nothing = _shows_nothing(stream, fields)
         try:
             for packet in container.demux(stream):
                 if not packet.size:  # these only flush
@@ -84,7 +87,8 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
         except FFmpegError as error:
             damage = f"reading stopped after {len(packets)} frames: {error.strerror}"
     damage = damage or _missing(path, listed=listed, held=len(packets))
-    packets = _without_lost(path, packets, reordered=reordered)
+    torn = fields is not None and fields.begins_whole is False
+    packets = _without_lost(path, packets, reordered=reordered, torn=torn)
     # AVI has decoding stamps only; without reordered frames they are the presentation stamps.
     stamps = [each.dts if each.pts is None else each.pts for each in packets]
     joined = _joined(packets, stamps, rate, base, _BACK_S[kind]) if kind in _BACK_S and base else stamps
@@ -178,23 +182,22 @@ def _missing(path: Path, *, listed: int, held: int) -> str:
     return "the file ends before its container does" if cut else ""
 
 
-def _shows_nothing(stream: VideoStream) -> Callable[[Packet[Any]], bool]:
+def _shows_nothing(stream: VideoStream, fields: Fields | None) -> Callable[[Packet[Any]], bool]:
     """Return a test for packets that give no frame of their own, to be asked of each in order."""
-    codec = stream.codec_context
-    if codec.name == "vp8":  # show_frame (RFC 6386, section 9.1): alt-ref pictures lack it
+    if stream.codec_context.name == "vp8":  # show_frame (RFC 6386, section 9.1): alt-ref pictures lack it
         return lambda packet: not memoryview(packet)[0] & 0x10
-    if codec.name == "h264":
-        fields = Fields(codec.extradata or b"")
+    if fields is not None:
         return lambda packet: fields.is_second(bytes(packet))
     return lambda packet: False
 
 
-def _without_lost(path: Path, packets: list[_Packet], *, reordered: bool) -> list[_Packet]:
+def _without_lost(path: Path, packets: list[_Packet], *, reordered: bool, torn: bool) -> list[_Packet]:
     """Leave out what is not meant to be shown, and the pictures that refer to what was cut away in front.
 
     A recording that begins in the middle has such in front of its first key frame; a cut in an open group of
     pictures has them behind it, shown before it. Nobody can decode them. Others lead as well but decode; only
-    decoding tells, as it does where stamps are those of decoding alone.
+    decoding tells, as it does where stamps are those of decoding alone, and where the first picture of H.264
+    is no whole one (`torn`): one that is refreshed bit by bit is not shown until it is whole.
     """
     first = next((number for number, packet in enumerate(packets) if packet.key), None)
     shown = [packet for packet in packets if packet.shown]
@@ -204,9 +207,12 @@ def _without_lost(path: Path, packets: list[_Packet], *, reordered: bool) -> lis
     stamped = [pts for pts in behind if pts is not None]
     leads = bool(behind) and (behind[0] is None or behind[0] <= key)
     rising = reordered and stamped == sorted(stamped)
-    if not (first or leads or rising):
+    if not (first or leads or rising or torn):
         return shown
-    read, found = _decoded_head(path, first + _HEAD)
+    least = first + _HEAD
+    while least < len(packets) and not packets[least].shown:  # not between two fields
+        least += 1
+    read, found = _decoded_head(path, least)
     head = []
     for packet in packets[:read]:
         if packet.shown and found[packet.pts]:

@@ -62,13 +62,25 @@ ROW = "a.mp4,0,1,2,30,40.5,0.25\n"
         (HEADER + ROW).replace("\n", "\r\n"),
         "Video,Frame,X1,Y1,X2,Y2,Confidence\n" + ROW,
         "file_name,frame idx,xmin,ymin,xmax,ymax,conf\n" + ROW,
+        "video_id,frame,xtl,ytl,xbr,ybr,conf\n" + ROW,
         "path,frame,left,top,width,height,score\na.mp4,0,1,2,29,38.5,0.25\n",
         "score,x1,y1,x2,y2,path,frame\n0.25,1,2,30,40.5,a.mp4,0.0\n",
         "path,frame,x1,y1,x2,y2,score,class\n"
         + ROW.replace(".25\n", ".25,person\n")
         + "a.mp4,0,1,1,9,9,1,car\n",
     ],
-    ids=["mark", "tabs", "semicolons", "CRLF", "capitals", "other names", "sizes", "order", "classes"],
+    ids=[
+        "mark",
+        "tabs",
+        "semicolons",
+        "CRLF",
+        "capitals",
+        "other names",
+        "CVAT",
+        "sizes",
+        "order",
+        "classes",
+    ],
 )
 def test_tables_that_say_the_same_give_the_same(tmp_path: Path, text: str) -> None:
     assert boxes_of(read(tmp_path, text)) == [[0, 1, 2, 30, 40.5, 0.25]]
@@ -176,6 +188,8 @@ def test_a_video_is_found_by_what_the_table_calls_it(
         (f"{HEADER}a.mp4,,1,2,30,40,1\n", "a frame number, from 0, got ''"),
         (f"{HEADER}{ROW}a.mp4,f_1.jpg,1,2,30,40,1\n", "in column frame, got 'f_1.jpg' in line 3"),
         (f"{HEADER}a.mp4,0,1,2,30,forty,1\n", "in column y2, got 'forty' in line 2"),
+        (f"{HEADER}a.mp4,0,1,2,30,40,\n", "got none of 1 rows, with numbers missing or not finite, .* 2;"),
+        (f"{HEADER}a.mp4,0,7,7,7,7,1\n", "got none of 1 rows, of no or negative size, the first in line 2"),
         (f"{HEADER}c.mp4,0,1,2,30,40,1\n", r"got none \(its first path: c.mp4\)"),
         (f"{HEADER}wave/a.mp4,0,1,2,30,40,1\n", r"got none \(its first path: wave/a.mp4\)"),
         (HEADER, r"got none \(its first path: no row at all\)"),

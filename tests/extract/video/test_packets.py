@@ -182,6 +182,17 @@ def test_leading_pictures_that_matroska_cannot_stamp_are_no_frames(
     assert_good(path, list(range(60 - frames, 60)))
 
 
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.mp4"])
+def test_a_picture_that_is_refreshed_bit_by_bit_is_a_frame_once_it_is_whole(
+    make_video: VideoMaker, name: str
+) -> None:
+    source = make_video(gray_frames(60), "whole.mkv", x264="intra-refresh=1:bframes=0:keyint=12")
+    path = remux(source, name, _from_second_key())
+    frames = probe(path).frames
+    assert 30 < frames < 47
+    assert_good(path, list(range(60 - frames, 60)))
+
+
 def test_leading_pictures_that_decode_are_frames(make_video: VideoMaker) -> None:
     """Those of a closed group do (RADL pictures of HEVC), and a cut loses none of them."""
     options = {"x265-params": f"log-level=none:pools=none:{_OPEN}:open-gop=0:radl=2"}

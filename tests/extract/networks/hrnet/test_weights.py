@@ -39,11 +39,12 @@ def save(path: Path, state: State, wrapping: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "wrapping",
-    ["plain", "old format", "safetensors", "state_dict and module.", "model and ", "state_dict and model."],
-)
-@pytest.mark.parametrize("split_ratio", [2.0, None])
+WRAPPINGS = (
+    "plain", "old format", "safetensors", "state_dict and module.", "model and ", "state_dict and model."
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrapping", "split_ratio"), [*((each, 2.0) for each in WRAPPINGS), ("plain", None)])
 def test_checkpoints_load_as_they_are(tmp_path: Path, wrapping: str, split_ratio: float | None) -> None:
     saved = narrow(split_ratio=split_ratio)
     path = save(tmp_path / "pose_hrnet_w4_96x64.pth", saved.state_dict(), wrapping)
@@ -56,6 +57,13 @@ def test_checkpoints_load_as_they_are(tmp_path: Path, wrapping: str, split_ratio
     assert torch.equal(network(crops).heatmaps, saved(crops).heatmaps)
 
 
+@pytest.fixture(scope="module")
+def heatmap_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("hrnet") / "x.pth"
+    torch.save(narrow(split_ratio=None).state_dict(), path)
+    return path
+
+
 @pytest.mark.parametrize(
     ("name", "crop_wh_px"),
     [
@@ -66,10 +74,14 @@ def test_checkpoints_load_as_they_are(tmp_path: Path, wrapping: str, split_ratio
     ],
 )
 def test_heatmap_networks_get_crops_of_the_size_in_their_name(
-    tmp_path: Path, name: str, crop_wh_px: tuple[int, int], caplog: pytest.LogCaptureFixture
+    heatmap_checkpoint: Path,
+    tmp_path: Path,
+    name: str,
+    crop_wh_px: tuple[int, int],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", logger="heatpool")
-    torch.save(narrow(split_ratio=None).state_dict(), tmp_path / name)
+    (tmp_path / name).symlink_to(heatmap_checkpoint)
     network, _ = load_network(tmp_path / name)
     assert (network.width_px, network.height_px) == crop_wh_px
     told = "96" in name or "256" in name or "384" in name
