@@ -120,7 +120,7 @@ def test_the_recipes_of_format_md_give_our_own_values(
 ) -> None:
     pytest.importorskip("xarray")
     full, small = (make_noise(tmp_path / name, each) for name, each in FORMAT_STORES.items())
-    own, with_xarray, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
+    own, with_xarray, engine, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
     want = {store: np.asarray(store["pooled"]).view("u2") for store in (full, small)}
 
     def same(found: Any, expected: np.ndarray) -> bool:
@@ -134,6 +134,7 @@ def test_the_recipes_of_format_md_give_our_own_values(
     assert with_xarray["train"].sizes["clip"] == plain["train"].sizes["clip"] == 3
     np.testing.assert_array_equal(with_xarray["noses"].values, np.asarray(full["keypoints"])[..., 0, :2])
     assert with_xarray["seconds"].dims == ("clip", "step")
+    assert same(engine["data"].pooled, want[full])
     assert same(plain["data"].pooled, want[full])
     assert plain["subjects"] == [name for name in full.clips.column("subject") if name]
     assert same(zarr_alone["first_shard"], want[full][:4])

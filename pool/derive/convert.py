@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from heatpool.pool.store.levels import (
 )
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.shard_writer import to_stored
-from heatpool.pool.store.spec import StoreSpec
+from heatpool.pool.store.spec import Precision, StoreSpec
 
 __all__ = ["choose_store_levels", "convert_store", "convert_to_levels", "count_store"]
 
@@ -61,7 +62,7 @@ def convert_store(
         raise HeatpoolError(f"{store.source.name}: is in precision {precision} already; copy it")
     spec = _from(store)
     if precision in ("f2", "u1"):
-        spec = replace(spec, precision=precision, levels={})
+        spec = replace(spec, precision=cast(Precision, precision), levels={})
         return _write(store, out, spec, overwrite=overwrite, on_clips=on_clips)
     if not (wanted := parse_error(precision)):
         raise HeatpoolError(f"expected precision f2, u1, error:2% or float16:2%, got {precision!r}")

@@ -157,9 +157,9 @@ class Layout:
 
     def _parts(self, spec: ArraySpec) -> tuple[ArraySpec, ...]:
         if spec.name in self.levels:
-            levels = self.levels[spec.name]
-            scaled = {**spec.attributes, "scale_factor": levels.step}
-            return (replace(spec, dtype=levels.dtype, fill=0, level=8, attributes=scaled),)
+            whole = self.levels[spec.name]
+            scaled = {**spec.attributes, "scale_factor": whole.step}
+            return (replace(spec, dtype=whole.dtype, fill=0, level=8, attributes=scaled),)
         if spec.name != "pooled" or self.precision != "u1":
             return (spec,)
         described = {

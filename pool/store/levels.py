@@ -44,11 +44,11 @@ class Levels:
         """Nearest levels (dtype as named) of float16 or float32 values; what lies beyond the last is cut."""
         limits = np.iinfo(self.dtype)
         levels = np.rint(values.astype(np.float32) / np.float32(self.step))
-        return levels.clip(limits.min, limits.max).astype(self.dtype)
+        return np.asarray(levels.clip(limits.min, limits.max).astype(self.dtype))
 
     def to_values(self, levels: np.ndarray) -> np.ndarray:
         """Float16 values of levels."""
-        return np.multiply(levels, np.float32(self.step), dtype=np.float32).astype(np.float16)
+        return np.asarray(np.multiply(levels, np.float32(self.step), dtype=np.float32).astype(np.float16))
 
 
 def parse_error(text: str) -> tuple[str, float] | None:
@@ -110,7 +110,7 @@ def choose_power_of_two(counts: np.ndarray, error: float) -> tuple[float, float]
 def round_float16(values: np.ndarray, step: float) -> np.ndarray:
     """Float16 values rounded to multiples of a power of two; large ones keep float16's own, coarser steps."""
     rounded = np.rint(values.astype(np.float32) / np.float32(step)) * np.float32(step)
-    return rounded.clip(-65_504.0, 65_504.0).astype(np.float16)
+    return np.asarray(rounded.clip(-65_504.0, 65_504.0).astype(np.float16))
 
 
 def _occurring(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
