@@ -43,9 +43,7 @@ _SMALL_RATIOS: Mapping[str, float] = {"keypoints": 0.61, "boxes": 0.55, "mask": 
 
 # clip_id, path, label and six results, with four columns and two protocols, as NTU RGB+D has.
 _INDEX_ARRAYS = 15
-_INDEX_BYTES = (
-    64  # per clip: id and path of 50 characters together, uncompressed, and numbers: an upper bound
-)
+_INDEX_BYTES = 64  # per clip: id and path of 50 characters together, uncompressed, and numbers: at the most
 
 # Memory of `heatpool extract --workers N` with its scheduler, and of each worker before its networks; and
 # what each clip of the manifest adds to the program at most, while the store is made. Both measured by
