@@ -120,7 +120,8 @@ def test_the_recipes_of_format_md_give_our_own_values(
 ) -> None:
     pytest.importorskip("xarray")
     full, small = (make_noise(tmp_path / name, each) for name, each in FORMAT_STORES.items())
-    own, with_xarray, engine, plain, zarr_alone, lazy, zarr_u1 = run_commands("format.md", tmp_path, monkeypatch)
+    blocks = run_commands("format.md", tmp_path, monkeypatch)
+    own, with_xarray, engine, plain, zarr_alone, lazy, zarr_u1 = blocks
     want = {store: np.asarray(store["pooled"]).view("u2") for store in (full, small)}
 
     def same(found: Any, expected: np.ndarray) -> bool:
