@@ -41,8 +41,8 @@ _SPLIT_NAMES = "split_names"
 _BOXES = "boxes_sha256"
 _FREE_TEXTS = ("licence", "citation", "source")
 _ALIKE = (
-    "persons", "steps", "joints", "channels", "skeleton", "backbone", "tap", "weights_sha256", "precision",
-    "rgb", "map_mean", "levels", "config",
+    "persons", "steps", "joints", "channels", "skeleton", "backbone", "tap", "weights_sha256",
+    "rgb", "map_mean", "config",
 )  # fmt: skip
 """Fields of a `StoreSpec` in which stores must agree to be merged; the file of boxes belongs to each part."""
 
@@ -155,7 +155,9 @@ def refuse_other_networks(spec: StoreSpec, first: StoreSpec, *, names: tuple[str
 def _alike(spec: StoreSpec) -> dict[str, Any]:
     values = {name: getattr(spec, name) for name in _ALIKE}
     config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES, _SPLIT_NAMES)}
-    return values | {"config": config, "edges": spec.graph.edges}
+    steps = ", ".join(f"{name} {levels.step:.7g}" for name, levels in spec.levels.items())
+    precision = f"{spec.precision} in steps of {steps}" if steps else spec.precision
+    return values | {"config": config, "edges": spec.graph.edges, "precision": precision}
 
 
 def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:

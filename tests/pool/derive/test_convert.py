@@ -109,6 +109,11 @@ def test_parts_and_archives_have_the_same_steps(coarse: FeatureStore, tmp_path: 
     assert open_store(tmp_path / "again.hpz").spec.levels == coarse.spec.levels
 
 
+def test_other_steps_do_not_merge(whole: FeatureStore, coarse: FeatureStore, tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match="precision: f2 in the store, levels in steps of pooled"):
+        merge_stores([whole, coarse], tmp_path / "out.zarr")
+
+
 def test_the_way_back_says_what_was_lost(coarse: FeatureStore, tmp_path: Path) -> None:
     convert_store(coarse, tmp_path / "back.zarr", precision="f2")
     back = open_store(tmp_path / "back.zarr")
