@@ -110,7 +110,7 @@ def test_parts_and_archives_have_the_same_steps(coarse: FeatureStore, tmp_path: 
 
 
 def test_other_steps_do_not_merge(whole: FeatureStore, coarse: FeatureStore, tmp_path: Path) -> None:
-    with pytest.raises(HeatpoolError, match="precision: f2 in the store, levels in steps of pooled"):
+    with pytest.raises(HeatpoolError, match="precision: 'f2' in the store, 'levels in steps of pooled"):
         merge_stores([whole, coarse], tmp_path / "out.zarr")
 
 
