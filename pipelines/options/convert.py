@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -35,3 +36,5 @@ class ConvertOptions(DeviceOptions, OutputOptions):
         super().__post_init__()
         if (self.precision is None) == (self.like_accuracy is None):
             raise OptionError("expected --precision or --like-accuracy, one of them")
+        if self.precision and not re.fullmatch(r"f2|u1|(error|float16):[0-9.]+%", self.precision):
+            raise OptionError(f"expected --precision f2, u1, error:2% or float16:2%, got {self.precision!r}")

@@ -43,7 +43,11 @@ from tests.pipelines.program import said
         (["train", "--streams", "[pooled_joint,pooled_joint]"], "each once"),
         (["train", "--mixup", "0.1"], "expected --mixup with --model hpnet only"),
         (["info"], "heatpool info: expected STORE or --store STORE; see --help"),
-        (["convert", "a", "b"], "expected --precision {f2,u1}"),
+        (["convert", "a", "b"], "expected --precision or --like-accuracy, one of them"),
+        (
+            ["convert", "a", "b", "--precision", "u2"],
+            "expected --precision f2, u1, error:2% or float16:2%, got 'u2'",
+        ),
         (["info", "a", "b"], "expected an option before 'b'"),
         (["extract", "--config", "nowhere.yaml"], "cannot read nowhere.yaml: No such file"),
         (["train", "--split", "xsub"], "unknown option --split; it is now --protocol"),

