@@ -54,6 +54,7 @@ def test_an_archive_is_a_zip_that_zarr_and_xarray_read(store: FeatureStore) -> N
 
 
 def test_what_it_opened_can_be_written_again(store: FeatureStore, tmp_path: Path) -> None:
+    pytest.importorskip("xarray", minversion="2025.1", reason="older ones read Zarr 3 and do not write it")
     data = xarray.open_dataset(store.path, engine=HeatpoolBackend)
     data.to_zarr(tmp_path / "again.zarr", zarr_format=3, consolidated=False)
     again = xarray.open_zarr(tmp_path / "again.zarr", consolidated=False)
