@@ -54,7 +54,7 @@ KNOWN_CHANGES = (
     KnownChange(
         "opencv",
         (5,),
-        "crops are no longer read at whole 32nds of a pixel: pooled features move by 1 to 5 %",
+        "crops are no longer read at whole 32nds of a pixel: pooled features move by 0.4 to 6 %",
         spares=frozenset({"yolo-pose"}),
     ),
 )
