@@ -60,7 +60,7 @@ def read_onnx(path: Path) -> OnnxFile:
         raise HeatpoolError(f"expected an ONNX file, cannot read {what}: {error.strerror}") from error
     except HeatpoolError:
         raise
-    except Exception as error:  # protobuf's DecodeError has no stable import path
+    except Exception as error:  # protobuf's own errors, and whatever an odd graph raises: one line
         reason = " ".join(str(error).split())[:300]
         raise HeatpoolError(f"expected an ONNX file, cannot read {path.name}: {reason}") from error
     digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -166,7 +166,7 @@ def _like(options: ForecastOptions, store: FeatureStore) -> _Basis:
     sizes, stored = store.bytes_by_array(), store.layout.stored
     layout = Layout(
         int(options.clips), spec.persons, steps, spec.joints, options.channels or spec.channels,
-        options.shard_clips, spec.precision, spec.rgb, spec.map_mean,
+        options.shard_clips, spec.precision, spec.rgb, spec.map_mean, spec.levels,
     )  # fmt: skip
     ratios = {
         each: sizes[each] / (int(usable.sum()) * _raw_bytes(at, persons)) for each, at in stored.items()

@@ -38,6 +38,11 @@ def as_recorded(options: ExtractOptions, store: FeatureStore) -> ExtractOptions:
     Raises:
         HeatpoolError: if the store records what is no value of an option.
     """
+    if store.spec.levels or "rounded" in store.spec.config:
+        raise HeatpoolError(
+            f"{store.source.name}: its precision is that of heatpool convert, which no extraction writes; "
+            "append to the store that it was converted from, and convert that again"
+        )
     table = option_table(ExtractOptions)
     taken: dict[str, Any] = {}
     for name, recorded in _recorded(store):

@@ -124,12 +124,7 @@ def convert_to_levels(
 
 
 def _from(store: FeatureStore) -> StoreSpec:
-    """Its spec with all that made it, and a note in the configuration of the precision that was lost."""
-    spec = replace(store.spec, versions=store.versions)
-    if spec.precision == "f2":
-        return spec
-    lost = f"error:{spec.levels['pooled'].error:.3%}" if spec.levels else spec.precision
-    return replace(spec, config={**spec.config, "converted_from": lost})
+    return replace(store.spec.decoded(), versions=store.versions)
 
 
 def count_store(store: FeatureStore) -> dict[str, np.ndarray]:

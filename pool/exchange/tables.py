@@ -146,7 +146,9 @@ def restore_store(
         raise HeatpoolError(f"{name}: expected a table {error.args[0]}, got none") from error
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
         raise HeatpoolError(f"{name}: {error}") from error
-    layout, spec = description.layout, replace(description.spec, precision=precision)
+    layout, spec = description.layout, description.spec
+    if precision != spec.precision:
+        spec = replace(spec.decoded(), precision=precision)
     if len(index) != layout.clips:
         raise HeatpoolError(f"{name}: expected {layout.clips} clips, got {len(index)}")
     with new_store(

@@ -6,7 +6,7 @@ Axis letters: M persons, T steps, V joints, C channels, F frames, D values, L by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
@@ -127,6 +127,13 @@ class StoreSpec:
         if not self.levels:
             return self.precision
         return f"{self.precision} ({self.levels['pooled'].dtype}, error {self.levels['pooled'].error:.2%})"
+
+    def decoded(self) -> StoreSpec:
+        """Return the same in precision f2; its configuration notes the precision that was lost."""
+        if self.precision == "f2":
+            return self
+        lost = f"error:{self.levels['pooled'].error:.3%}" if self.levels else self.precision
+        return replace(self, precision="f2", levels={}, config={**self.config, "converted_from": lost})
 
     @property
     def tap_names(self) -> tuple[str, ...]:

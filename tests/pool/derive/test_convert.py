@@ -9,11 +9,15 @@ import pytest
 import xarray
 import zarr
 
+from heatpool.pipelines.extraction.recorded import as_recorded
+from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pool.archive.card import draft_card
 from heatpool.pool.archive.pack import pack
 from heatpool.pool.derive.convert import convert_store
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
+from heatpool.pool.exchange.npz import export_npz, import_npz
 from heatpool.pool.store.reader import FeatureStore, open_store
 from heatpool.pool.store.summary import summarise_store
 from heatpool.pool.store.verify import verify_store
@@ -112,6 +116,25 @@ def test_parts_and_archives_have_the_same_steps(coarse: FeatureStore, tmp_path: 
 def test_other_steps_do_not_merge(whole: FeatureStore, coarse: FeatureStore, tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="precision: 'f2' in the store, 'levels in steps of pooled"):
         merge_stores([whole, coarse], tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("suffix", ["h5", "npz"])
+def test_exported_and_imported_it_is_float16(coarse: FeatureStore, tmp_path: Path, suffix: str) -> None:
+    export, restore = (export_hdf5, import_hdf5) if suffix == "h5" else (export_npz, import_npz)
+    export(coarse, tmp_path / f"a.{suffix}")
+    restore(tmp_path / f"a.{suffix}", tmp_path / "back.zarr")
+    back = open_store(tmp_path / "back.zarr")
+    np.testing.assert_array_equal(read_all(back)["pooled"], read_all(coarse)["pooled"])
+    assert (back.spec.precision, dict(back.spec.levels)) == ("f2", {})
+    assert back.spec.config["converted_from"].startswith("error:")
+
+
+@pytest.mark.parametrize("precision", ["error:5%", "float16:5%"])
+def test_nothing_is_appended_to_it(whole: FeatureStore, tmp_path: Path, precision: str) -> None:
+    """New clips would be exact, beside rounded ones."""
+    convert_store(whole, tmp_path / "out.zarr", precision=precision)
+    with pytest.raises(HeatpoolError, match="append to the store that it was converted from"):
+        as_recorded(ExtractOptions(), open_store(tmp_path / "out.zarr"))
 
 
 def test_the_way_back_says_what_was_lost(coarse: FeatureStore, tmp_path: Path) -> None:
