@@ -20,8 +20,8 @@ class ConvertOptions(DeviceOptions, OutputOptions):
         store: feature store, archive or address
         out: store to write
         precision: f2 = float16; u1 = a byte per value, 256 levels per clip, person and channel;
-            error:2% = whole numbers in the coarsest equal steps of that relative error, which xarray and GDAL
-            decode by themselves; float16:2% = float16 in steps of a power of two, which need no decoding
+            error:2% = whole numbers in the coarsest equal steps of that relative error, which xarray decodes
+            by itself; float16:2% = float16 in steps of a power of two, which need no decoding
         like_accuracy: run trained on these features: take the coarsest error:… at which its accuracy on val
             does not fall, and print the curve
     """
