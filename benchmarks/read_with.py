@@ -102,7 +102,7 @@ def by_virtualizarr(store: Path) -> Reads:
     place = f"file://{store}/"
     virtual = open_virtual_dataset(
         url=f"file://{store}", registry=ObjectStoreRegistry({"file://": LocalStore()}), parser=ZarrParser()
-    ).vz.rename_paths(lambda path: path.replace("file:/", "file:///", 1))
+    ).vz.rename_paths(lambda path: re.sub("^file:/+", "file:///", path))
     config = icechunk.RepositoryConfig.default()
     config.set_virtual_chunk_container(
         icechunk.VirtualChunkContainer(place, icechunk.local_filesystem_store(str(store)))

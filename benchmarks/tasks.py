@@ -29,7 +29,8 @@ from dask.distributed import Client, LocalCluster, wait
 from benchmarks.memory import largest_resident_mb
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.pipelines.extraction.cluster import run_on_cluster
-from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork
+from heatpool.pipelines.extraction.shard_counts import ShardCounts
+from heatpool.pipelines.extraction.shards import Networks, Shard, ShardWork
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.interrupt import StopRequest
 from heatpool.pool.records import ClipResult

@@ -23,7 +23,9 @@ __all__ = [
     "Detector",
     "Frame",
     "FrameBackbone",
+    "FrameMaps",
     "FramePersons",
+    "GivenJoints",
     "PoseBackbone",
     "PoseBatch",
     "Refinement",
@@ -54,6 +56,32 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
+class GivenJoints:
+    """Joints of D persons that a file gives, in place of those that a network finds.
+
+    Attributes:
+        xy_px: (D, V, 2) float32 in frame pixels, NaN where a joint is not given.
+        scores: (D, V) float32 in [0, 1], 0 where it is not given.
+    """
+
+    xy_px: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self) -> None:
+        check_array("xy_px", self.xy_px, (*self.scores.shape, 2), np.float32, finite=False)
+        check_array("scores", self.scores, (None, None), np.float32)
+
+    @property
+    def missing(self) -> np.ndarray:
+        """(D, V) bool, joints that are not given."""
+        return np.asarray(np.isnan(self.xy_px).any(2))
+
+    def pick(self, persons: np.ndarray) -> GivenJoints:
+        """Return those of some persons, by their numbers."""
+        return GivenJoints(self.xy_px[persons], self.scores[persons])
+
+
+@dataclass(frozen=True, eq=False)
 class Detections:
     """Persons found in one frame, most confident first.
 
@@ -61,15 +89,23 @@ class Detections:
         boxes_xyxy_px: (D, 4) float32, x1 < x2 and y1 < y2.
         scores: (D,) float32 in [0, 1], falling.
         note: why there is none, where the detector can tell more than that it found none.
+        tracks: (D,) int64, who each is, as the detector knows; -1 where it does not, None where of nobody.
+        joints: of these persons, where the detector knows them.
     """
 
     boxes_xyxy_px: np.ndarray
     scores: np.ndarray
     note: str = ""
+    tracks: np.ndarray | None = None
+    joints: GivenJoints | None = None
 
     def __post_init__(self) -> None:
         check_array("boxes_xyxy_px", self.boxes_xyxy_px, (None, 4), np.float32)
         check_array("scores", self.scores, (len(self.boxes_xyxy_px),), np.float32)
+        if self.tracks is not None:
+            check_array("tracks", self.tracks, self.scores.shape, np.int64)
+        if self.joints is not None:
+            check_array("joint scores", self.joints.scores, (len(self.scores), None), np.float32)
         if (np.diff(self.scores) > 0).any():
             raise ValueError("expected detections sorted by falling score")
         if (self.boxes_xyxy_px[:, 2:] <= self.boxes_xyxy_px[:, :2]).any():
@@ -79,6 +115,16 @@ class Detections:
     def none(cls) -> Detections:
         """Return the detections of an empty frame."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+    def pick(self, persons: np.ndarray) -> Detections:
+        """Return some of the persons, by their rising numbers."""
+        return Detections(
+            self.boxes_xyxy_px[persons],
+            self.scores[persons],
+            self.note,
+            None if self.tracks is None else self.tracks[persons],
+            None if self.joints is None else self.joints.pick(persons),
+        )
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -190,7 +236,7 @@ class FramePersons:
         detections: D persons, most confident first.
         joints_xy_px: (D, V, 2) float32, in frame pixels.
         scores: (D, V) float32 in [0, 1].
-        pooled: (D, V, C) float32.
+        pooled: (D, V, C) float32, zero at joints that are not given.
         map_mean: (D, C) float32, mean over each tapped map within the person's box.
     """
 
@@ -202,8 +248,9 @@ class FramePersons:
 
     def __post_init__(self) -> None:
         count, joints = len(self.detections), self.scores.shape[-1]
+        given = self.detections.joints is not None  # with NaN where a joint is not
         check_array("scores", self.scores, (count, joints), np.float32)
-        check_array("joints_xy_px", self.joints_xy_px, (count, joints, 2), np.float32)
+        check_array("joints_xy_px", self.joints_xy_px, (count, joints, 2), np.float32, finite=not given)
         # A map that overflows in 16 bits is the end of the clip, which the engine says, and not of the run.
         check_array("pooled", self.pooled, (count, joints, None), np.float32, finite=False)
         check_array("map_mean", self.map_mean, (count, self.pooled.shape[2]), np.float32, finite=False)
@@ -214,6 +261,20 @@ class FrameBackbone(Backbone, Protocol):
 
     def estimate(self, frames: Sequence[Frame]) -> list[FramePersons]:
         """Return the persons of each frame, in the order of `frames`."""
+        ...
+
+
+class FrameMaps(Protocol):
+    """A network whose maps of a whole frame can be read anywhere.
+
+    Attributes:
+        channels: C of the pooled vectors.
+    """
+
+    channels: int
+
+    def pool_given(self, frames: Sequence[Frame], persons: Sequence[Detections]) -> list[FramePersons]:
+        """Pool the maps of each frame at the joints that come with its persons."""
         ...
 
 

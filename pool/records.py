@@ -13,6 +13,7 @@ import numpy as np
 
 __all__ = [
     "FIRST_COLUMNS",
+    "TRANSIENT",
     "ClipFeatures",
     "ClipIndex",
     "ClipResult",
@@ -23,6 +24,9 @@ __all__ = [
 
 FIRST_COLUMNS: tuple[str, ...] = ("subject", "camera", "setup", "repeat")
 """Columns every manifest knows; free text per clip, empty when unknown."""
+TRANSIENT = "transient: "
+"""How the reason of a failed clip begins that a fault of the moment kept from being read; resuming a store
+tries it again."""
 
 
 class Status(IntEnum):
@@ -142,6 +146,11 @@ class ClipResult:
         counts = (self.frames, self.width_px, self.height_px, self.persons)
         if min(counts) < 0 or not np.isfinite(self.fps) or self.fps < 0:
             raise ValueError(f"expected counts and fps >= 0, got {counts} and fps {self.fps}")
+
+    @property
+    def transient(self) -> bool:
+        """Whether it failed by a fault of the moment."""
+        return self.status == Status.FAILED and self.reason.startswith(TRANSIENT)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,76 +1,25 @@
-"""A table of boxes as numbers, read in pieces; rows that hold no box are counted."""
+"""A table of boxes as numbers, read in pieces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
-from heatpool.extract.datasets.box_columns import NUMBER_COLUMNS, BoxColumns, find_columns
+from heatpool.extract.datasets.box_columns import NUMBER_COLUMNS, BoxColumns, BoxLayout, find_columns
+from heatpool.extract.datasets.box_rows import BoxRows, BoxTable, as_corners, fill_table
 from heatpool.extract.datasets.delimited import Rows, open_table
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["BoxTable", "Fault", "read_box_table"]
+__all__ = ["read_box_table"]
 
 _CHUNK = 1 << 14  # rows that are text at a time: bounds memory
 _MISSING = frozenset({"", "nan", "na", "n/a", "none", "null"})  # what programs write for no number
+_NOBODY = _MISSING | {"-1", "-1.0"}  # and for nobody in particular
 _MOST_SCORE = 1.001  # sums of single precision round
 _REVERSED_SHARE = 0.1  # of boxes that end before they begin: columns of another meaning, no slips
-_PERSONS = frozenset({"person", "persons", "people", "human", "pedestrian"})
-
-
-@dataclass(eq=False)
-class Fault:
-    """How many rows have a fault, and the first line of it."""
-
-    rows: int = 0
-    line: int = 0
-
-    def add(self, where: np.ndarray, lines: np.ndarray) -> None:
-        """Count the rows where `where` (n,) is true; `lines` (n,) are their lines."""
-        if where.any():
-            self.line = self.line or int(lines[where.argmax()])
-            self.rows += int(where.sum())
-
-
-@dataclass(eq=False)
-class BoxTable:
-    """Boxes of R rows, in the order of the table, and what was met in the others.
-
-    Attributes:
-        columns: what its columns mean.
-        names: paths that stand there, as far as they are wanted.
-        first_name: the table's first path, "" without any row.
-        name: (R,) int32 place in `names`.
-        frame: (R,) int64 number in the video, from 0.
-        box_xyxy_px: (R, 4) float32, x1 < x2 and y1 < y2.
-        score: (R,) float32 in [0, 1].
-        elsewhere: rows of paths that are not wanted.
-        empty: rows that only say that a frame was looked at.
-        unread: rows with a number that is missing or infinite.
-        sizeless: boxes of no or negative size.
-        reversed: those of negative size among them.
-        others: boxes of what is no person, where the table says which are persons.
-        kinds: what boxes are of, where it does not.
-    """
-
-    columns: BoxColumns
-    names: list[str] = field(default_factory=list)
-    first_name: str = ""
-    name: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
-    frame: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    box_xyxy_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
-    score: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    elsewhere: int = 0
-    empty: int = 0
-    unread: Fault = field(default_factory=Fault)
-    sizeless: Fault = field(default_factory=Fault)
-    reversed: Fault = field(default_factory=Fault)
-    others: int = 0
-    kinds: tuple[str, ...] = ()
 
 
 class _Chunk:
@@ -126,41 +75,53 @@ class _Chunk:
             )
 
 
-def read_box_table(path: Path, *, wanted: Callable[[str], bool]) -> BoxTable:
+def read_box_table(
+    path: Path,
+    *,
+    wanted: Callable[[str], bool],
+    layout: BoxLayout | None = None,
+    kind: str | None = None,
+    first_frame: int = 0,
+) -> BoxTable:
     """Read a table of boxes.
 
     Args:
         path: CSV, or between semicolons or tabs.
         wanted: whether rows of this path are; the others take no memory.
+        layout: what the numbers of a box are; None = what the names of the columns say by themselves.
+        kind: value of a column `class` that counts; None = persons.
+        first_frame: number that it gives the first frame of a video.
 
     Raises:
         HeatpoolError: if it cannot be read, a column is missing, a value is no number or a score is outside
             [0, 1], or boxes are written in another way; naming the line.
     """
     with open_table(path, numbers=NUMBER_COLUMNS) as (header, rows):
-        table, kinds = BoxTable(find_columns(header, str(path))), dict[str, int]()
-        parts = [_parse(chunk, table, kinds) for chunk in _chunks(rows, table, wanted, path.name)]
-    if parts:
-        name, frame, box, score, kind = (np.concatenate(each) for each in zip(*parts, strict=True))
-        kept = _keep_persons(kind, table, kinds)
-        table.name, table.frame, table.box_xyxy_px, table.score = (
-            each[kept] for each in (name, frame, box, score)
+        columns = find_columns(header, str(path), layout=layout)
+        table = BoxTable(columns.unread, columns.score is not None, columns.kind or "")
+        kinds, tracks = dict[str, int](), dict[str, int]()
+        parts = (
+            _parse(chunk, columns, kinds, tracks, first_frame)
+            for chunk in _chunks(rows, table, columns, wanted, path.name)
         )
+        fill_table(table, parts, kinds=kinds, wanted_kind=kind)
     boxes = len(table.frame) + table.sizeless.rows
-    if table.reversed.rows > _REVERSED_SHARE * boxes and not table.columns.sized:
+    if table.reversed.rows > _REVERSED_SHARE * boxes and columns.layout == "corners":
         raise HeatpoolError(
             f"expected x1 < x2 and y1 < y2 in {path}, got others in {table.reversed.rows} of {boxes} boxes, "
-            f"the first in line {table.reversed.line}; if they are x, y, width, height, name these columns "
-            "left, top, width, height"
+            f"the first in line {table.reversed.line}; if they are x, y, width, height, say --boxes-format "
+            "xywh, or centre"
         )
     return table
 
 
-def _chunks(rows: Rows, table: BoxTable, wanted: Callable[[str], bool], source: str) -> Iterator[_Chunk]:
+def _chunks(
+    rows: Rows, table: BoxTable, columns: BoxColumns, wanted: Callable[[str], bool], source: str
+) -> Iterator[_Chunk]:
     """Yield the rows that are wanted, some at a time."""
     place: dict[str, int] = {}  # of a name, -1 for one that is not wanted
-    path, columns = table.columns.path, table.columns.read
-    values = itemgetter(*columns)
+    path, read = columns.path, columns.read
+    values = itemgetter(*read)
     held: list[tuple[int, int, tuple[str, ...]]] = []
     for line, row in rows:
         name = row[path]
@@ -174,55 +135,38 @@ def _chunks(rows: Rows, table: BoxTable, wanted: Callable[[str], bool], source: 
             continue
         held.append((line, number, values(row)))
         if len(held) == _CHUNK:
-            yield _Chunk(held, columns, source)
+            yield _Chunk(held, read, source)
             held = []
     if held:
-        yield _Chunk(held, columns, source)
+        yield _Chunk(held, read, source)
 
 
-def _parse(chunk: _Chunk, table: BoxTable, kinds: dict[str, int]) -> tuple[np.ndarray, ...]:
-    """Return name, frame, box, score and kind of the rows that hold a box; count the others in `table`."""
-    columns, lines = table.columns, chunk.lines
-    frame = chunk.numbers(columns.frame)
-    box = np.stack([chunk.numbers(name) for name in columns.box], 1)
+def _parse(
+    chunk: _Chunk, columns: BoxColumns, kinds: dict[str, int], tracks: dict[str, int], first_frame: int
+) -> BoxRows:
+    """Return the rows of a chunk; kinds and tracks are numbered as they come."""
+    lines = chunk.lines
+    frame = chunk.numbers(columns.frame) - first_frame
+    box = as_corners(np.stack([chunk.numbers(name) for name in columns.box], 1), columns.layout)
     score = chunk.numbers(columns.score) if columns.score else np.ones(len(lines))
-    if columns.sized:
-        box[:, 2:] += box[:, :2]
-    with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and counted
-        box = box.astype(np.float32)
     known = np.isfinite(box).all(1) & ~np.isnan(score)
-    sized = (box[:, 2:] > box[:, :2]).all(1)
-    chunk.refuse(
-        ~((frame >= 0) & (frame < 1 << 31) & (frame % 1 == 0)), columns.frame, "a frame number, from 0"
-    )
+    whole = (frame >= 0) & (frame < 1 << 31) & (frame % 1 == 0)
+    chunk.refuse(~whole, columns.frame, f"a frame number, from {first_frame}")
     if columns.score:
         chunk.refuse(known & ~((score >= 0) & (score <= _MOST_SCORE)), columns.score, "a score from 0 to 1")
-        score = np.minimum(score, 1)
     blank = _blank(chunk, columns.box) if not known.all() else ~known
-    table.empty += int(blank.sum())
-    table.unread.add(~known & ~blank, lines)
-    table.sizeless.add(known & ~sized, lines)
-    table.reversed.add(known & (box[:, 2:] < box[:, :2]).any(1), lines)
-    kind = np.zeros(len(lines), np.int32)
+    kind, track = np.zeros(len(lines), np.int32), np.full(len(lines), -1, np.int64)
     if columns.kind:
         kind[:] = [kinds.setdefault(each.strip(), len(kinds)) for each in chunk.texts(columns.kind)]
-    kept = np.flatnonzero(known & sized)
-    values = chunk.names, frame.astype(np.int64), box, score.astype(np.float32), kind
-    return tuple(each[kept] for each in values)
+    if columns.track:
+        track[:] = [
+            -1 if each.strip().casefold() in _NOBODY else tracks.setdefault(each.strip(), len(tracks))
+            for each in chunk.texts(columns.track)
+        ]
+    return BoxRows(lines, chunk.names, frame.astype(np.int64), box, score, kind, track, blank)
 
 
 def _blank(chunk: _Chunk, columns: Sequence[str]) -> np.ndarray:
     """(n,) whether a row has nothing in these columns."""
     texts = zip(*(chunk.texts(name) for name in columns), strict=True)
     return np.array([not "".join(row).strip() for row in texts])
-
-
-def _keep_persons(kind: np.ndarray, table: BoxTable, kinds: dict[str, int]) -> np.ndarray:
-    """Return the rows of persons, where the table says which they are; all where it does not."""
-    persons = [number for name, number in kinds.items() if name.casefold() in _PERSONS]
-    if not persons:
-        table.kinds = tuple(kinds)
-        return np.arange(len(kind))
-    kept = np.flatnonzero(np.isin(kind, persons))
-    table.others = len(kind) - len(kept)
-    return kept

@@ -19,12 +19,17 @@ from heatpool.extract.video.clip_events import ClipJob
 from heatpool.extract.video.reader import VideoInfo
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.store.quantise import FLOAT16_MAX
 
 __all__ = ["ClipState", "Outcome", "SeenFrame"]
 
 _NOT_FINITE = (
     "the network gave values that are not finite: 16 bits are too narrow for it (--dtype float32), or its "
     "weights are damaged"
+)
+_TOO_LARGE = (
+    "{name} reach {peak:.6g}, more than 16 bits hold (65504): pool another feature map (--tap)",
+    "{name} lie up to {peak:.6g} picture sizes from the picture: they are not of this video",
 )
 
 
@@ -138,9 +143,13 @@ class ClipState:
         pooled, map_mean, keypoints, boxes = gathered = self._gathered()
         if not all(np.isfinite(each).all() for each in gathered):
             return Outcome.failed(_NOT_FINITE)
+        for name, values in zip(("features", "map means", "joints", "boxes"), gathered, strict=True):
+            if (peak := np.abs(values).max(initial=0)) > FLOAT16_MAX:
+                return Outcome.failed(_TOO_LARGE[name in ("joints", "boxes")].format(name=name, peak=peak))
+        missing = self._missing()
         features = ClipFeatures(
-            pooled=_steps(plan, pooled, counted),
-            keypoints=_steps(plan, keypoints, filled),
+            pooled=_joint_steps(plan, pooled, counted, missing),
+            keypoints=_joint_steps(plan, keypoints, filled, missing),
             boxes=_steps(plan, boxes, filled),
             mask=np.stack([plan.seen_steps(slot) for slot in filled]),
             time_s=plan.apply(np.array([each.time_s for each in self.frames])).astype(np.float32),
@@ -178,6 +187,31 @@ class ClipState:
             box_xyxy_px = self.frames[frame].detections.boxes_xyxy_px[self.chosen[slot, frame]]
             boxes[slot, frame] = box_xyxy_px / np.tile(size, 2)
         return pooled, map_mean, keypoints, boxes
+
+    def _missing(self) -> np.ndarray | None:
+        """Return which joints of those who fill slots are not given, (M, frames, V); None where all are."""
+        posed = [frame.answers[number] for frame, number in self.persons()]
+        lacking = [each.missing[at] for each, at in posed if each.missing is not None]
+        if not lacking:
+            return None
+        missing = np.zeros((*self.chosen.shape, len(lacking[0])), np.bool_)
+        missing[self.chosen >= 0] = lacking
+        return missing
+
+
+def _joint_steps(
+    plan: ResamplePlan, values: np.ndarray, filled: np.ndarray, missing: np.ndarray | None
+) -> np.ndarray:
+    """Resample as `_steps`; a step of a joint mixes only frames in which that joint is not missing.
+
+    (M, frames, V, ...), (M, frames) and (M, frames, V) → (M, T, V, ...); 0 where all frames of a step lack it.
+    """
+    if missing is None or not missing.any():
+        return _steps(plan, values, filled)
+    per_joint = [
+        _steps(plan, values[:, :, joint], filled & ~missing[:, :, joint]) for joint in range(values.shape[2])
+    ]
+    return np.stack(per_joint, axis=2)
 
 
 def _steps(plan: ResamplePlan, values: np.ndarray, filled: np.ndarray) -> np.ndarray:

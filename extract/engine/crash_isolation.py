@@ -19,8 +19,12 @@ from heatpool.extract.video.clip_events import ClipJob
 from heatpool.extract.video.readahead import decode_ahead
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import TRANSIENT
 
-__all__ = ["isolate_crashes"]
+__all__ = ["ENDS_PROCESS", "isolate_crashes"]
+
+ENDS_PROCESS = "ends the process"
+"""What the reasons of `isolate_crashes` hold."""
 
 # What a process dies of by its own doing, and what the kernel sends when it takes too much memory.
 _CRASHES = (
@@ -38,7 +42,7 @@ def isolate_crashes(jobs: Sequence[ClipJob], options: EngineOptions) -> dict[int
         HeatpoolError: if the child fails by itself.
     """
     crashing: dict[int, str] = {}
-    first = 0
+    first, killed = 0, -1
     while first < len(jobs):
         child = subprocess.run(
             [sys.executable, "-m", __name__],
@@ -55,8 +59,16 @@ def isolate_crashes(jobs: Sequence[ClipJob], options: EngineOptions) -> dict[int
             raise HeatpoolError(f"cannot decode clips in a child process ({child.returncode}): {last}")
         # The child prints a line after each clip, so that their number is the place of the one it died at.
         at = first + len(child.stdout.split())
-        name = signal.Signals(-child.returncode).name
-        crashing[at] = f"decoding {jobs[at].path.name} ends the process ({name})"
+        if at == len(jobs):
+            break  # killed when all was done
+        ended = signal.Signals(-child.returncode)
+        reason = f"decoding {jobs[at].path.name} {ENDS_PROCESS} ({ended.name})"
+        if ended == signal.SIGKILL:  # as where memory ran out, which need not be the clip's fault
+            if killed != at:
+                first = killed = at
+                continue
+            reason = f"{TRANSIENT}{reason}"
+        crashing[at] = reason
         first = at + 1
     return crashing
 

@@ -14,20 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
+from heatpool.extract.networks.crops import (
+    crop_affines,
+    crop_boxes,
+    joints_to_crop,
+    joints_to_frame,
+    normalise_crops,
+)
 from heatpool.extract.records import (
     Detections,
     Detector,
     Frame,
     FrameBackbone,
+    FrameMaps,
     FramePersons,
+    GivenJoints,
     PoseBackbone,
     PoseBatch,
 )
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.pooling import crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
 
-__all__ = ["Detected", "OneStage", "Pooling", "PoseEstimator", "PosedPersons", "TopDown"]
+__all__ = ["Detected", "GivenOneStage", "OneStage", "Pooling", "PoseEstimator", "PosedPersons", "TopDown"]
 
 Pooling = Literal["point", "gaussian", "heatmap"]
 
@@ -48,17 +56,19 @@ class PosedPersons:
     """Answers for B chosen persons.
 
     Attributes:
-        joints_xy_px: (B, V, 2) float, in frame pixels.
-        scores: (B, V) float32 in [0, 1].
-        pooled: (B, V, C) float32.
+        joints_xy_px: (B, V, 2) float, in frame pixels; 0 where missing.
+        scores: (B, V) float32 in [0, 1]; 0 where missing.
+        pooled: (B, V, C) float32; 0 where missing.
         map_mean: (B, C) float32, mean over each tapped map: over the person's crop, or by a one-stage network
             over the person's box.
+        missing: (B, V) bool, joints that the file of given joints lacks; None where a network found all.
     """
 
     joints_xy_px: np.ndarray
     scores: np.ndarray
     pooled: np.ndarray
     map_mean: np.ndarray
+    missing: np.ndarray | None = None
 
 
 L = TypeVar("L", bound=Detected)
@@ -110,6 +120,8 @@ class TopDown:
         pooling: how the map is read at a joint, see `heatpool.pool.pooling`.
         crop_aspect: what boxes grow to before they are cut out: model = the crops' aspect, published = frame
             height over frame width, as in the published extractor.
+        given_joints: V of the joints that the detector's persons come with: the map is read there, and not
+            where the network finds its own; None if they come without.
     """
 
     def __init__(
@@ -121,11 +133,16 @@ class TopDown:
         min_area_px: float = 0.0,
         pooling: Pooling = "point",
         crop_aspect: Literal["model", "published"] = "model",
+        given_joints: int | None = None,
     ) -> None:
+        if given_joints and pooling == "heatmap":
+            raise HeatpoolError(
+                "expected --pooling point or gaussian with --keypoints: heatmaps are of the network's own joints"
+            )
         self._detector, self._backbone = detector, backbone
         self._device, self._crop_aspect = device, crop_aspect
         self._min_area_px, self._pooling = min_area_px, pooling
-        self.joints, self.channels = backbone.joints, backbone.channels
+        self.joints, self.channels = given_joints or backbone.joints, backbone.channels
 
     def detect(self, frames: Sequence[Frame]) -> list[CroppedPersons]:
         """Detect persons and cut them out: crops are small, and the frames can go."""
@@ -143,9 +160,10 @@ class TopDown:
         """Leave out what is too small, then all but the best."""
         sizes_px = found.boxes_xyxy_px[:, 2:] - found.boxes_xyxy_px[:, :2]
         best = np.flatnonzero(sizes_px.prod(1) >= self._min_area_px)[:_MOST_CROPS]
-        return Detections(found.boxes_xyxy_px[best], found.scores[best], found.note)
+        return found.pick(best)
 
-    def _pool(self, pose: PoseBatch) -> Tensor:
+    def _pool(self, pose: PoseBatch, joints_xy_px: Tensor) -> Tensor:
+        """Pool the maps of B crops at joints (B, V, 2) in crop pixels."""
         if self._pooling == "heatmap":
             if pose.heatmaps is None:
                 raise HeatpoolError(
@@ -154,23 +172,41 @@ class TopDown:
             heatmaps = pose.heatmaps
             return torch.cat([heatmap_pool(each, heatmaps) for each in pose.maps], 2)
         spec = self._backbone.crop
-        # The joints that the network has just predicted say where its own map is read: feedback pooling.
-        norm = crop_to_norm(pose.joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
+        norm = crop_to_norm(joints_xy_px, width_px=spec.width_px, height_px=spec.height_px)
         pool = gaussian_pool if self._pooling == "gaussian" else feedback_pool
         return torch.cat([pool(each, norm) for each in pose.maps], 2)
 
     @torch.inference_mode()
     def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons:
-        """Run the network on a batch of crops and pool its maps at its own joints, on the device."""
-        spec = self._backbone.crop
+        """Run the network on a batch of crops and pool its maps at the joints, on the device."""
         crops = np.stack([each.crops[number] for each, number in chosen])
-        pose = self._backbone.forward(normalise_crops(crops, spec, device=self._device))
-        pooled = self._pool(pose).float().cpu().numpy()
+        affines = np.stack([each.affines[number] for each, number in chosen])
+        pose = self._backbone.forward(normalise_crops(crops, self._backbone.crop, device=self._device))
+        given = _given_of([(each.detections, number) for each, number in chosen])
+        if given is None:
+            # The joints that the network has just predicted say where its own map is read: feedback pooling.
+            pooled = self._pool(pose, pose.joints_xy_px)
+            joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
+            scores, missing = pose.scores.float().cpu().numpy(), None
+        else:
+            missing, scores = given.missing, given.scores
+            joints = np.where(missing[..., None], 0, given.xy_px)
+            at = torch.from_numpy(joints_to_crop(joints, affines)).to(pose.joints_xy_px)
+            pooled = self._pool(pose, at) * torch.from_numpy(~missing).to(at)[..., None]
         # Only pooled vectors and means leave the device: the maps are dozens of times their size.
         map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1).cpu().numpy()
-        affines = np.stack([each.affines[number] for each, number in chosen])
-        joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
-        return PosedPersons(joints, pose.scores.float().cpu().numpy(), pooled, map_mean)
+        return PosedPersons(joints, scores, pooled.float().cpu().numpy(), map_mean, missing)
+
+
+def _given_of(chosen: Sequence[tuple[Detections, int]]) -> GivenJoints | None:
+    """Return the joints that B chosen persons come with; None if they come without."""
+    given = [(each.joints, number) for each, number in chosen if each.joints is not None]
+    if not given:
+        return None
+    picked = [joints.pick(np.array([number])) for joints, number in given]
+    return GivenJoints(
+        np.concatenate([each.xy_px for each in picked]), np.concatenate([each.scores for each in picked])
+    )
 
 
 class OneStage:
@@ -186,9 +222,40 @@ class OneStage:
 
     def pose(self, chosen: Sequence[tuple[FramePersons, int]]) -> PosedPersons:
         """Pick the answers of the chosen persons."""
+        given = _given_of([(persons.detections, number) for persons, number in chosen])
+        missing = None if given is None else given.missing
+        joints = np.stack([persons.joints_xy_px[number] for persons, number in chosen])
         return PosedPersons(
-            np.stack([persons.joints_xy_px[number] for persons, number in chosen]),
+            joints if missing is None else np.where(missing[..., None], 0, joints),
             np.stack([persons.scores[number] for persons, number in chosen]),
             np.stack([persons.pooled[number] for persons, number in chosen]),
             np.stack([persons.map_mean[number] for persons, number in chosen]),
+            missing,
         )
+
+
+class GivenOneStage(OneStage):
+    """A network whose maps of whole frames are read at joints that a file gives.
+
+    Args:
+        detector: gives persons with joints.
+        backbone: the network.
+        joints: V of the given ones.
+    """
+
+    def __init__(self, detector: Detector, backbone: FrameMaps, *, joints: int) -> None:
+        self._detector, self._maps = detector, backbone
+        self.joints, self.channels = joints, backbone.channels
+
+    def detect(self, frames: Sequence[Frame]) -> list[FramePersons]:
+        """Run the network on the frames with somebody in them."""
+        found = self._detector.detect(frames)
+        shown = [at for at, each in enumerate(found) if len(each)]
+        pooled = self._maps.pool_given([frames[at] for at in shown], [found[at] for at in shown])
+        answers = dict(zip(shown, pooled, strict=True))
+        return [answers[at] if at in answers else self._nobody(each) for at, each in enumerate(found)]
+
+    def _nobody(self, found: Detections) -> FramePersons:
+        joints = np.zeros((0, self.joints, 2), np.float32)
+        pooled = np.zeros((0, self.joints, self.channels), np.float32)
+        return FramePersons(found, joints, joints[..., 0], pooled, pooled[:, 0])

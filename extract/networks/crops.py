@@ -9,7 +9,7 @@ from torch import Tensor
 
 from heatpool.extract.records import CropSpec
 
-__all__ = ["crop_affines", "crop_boxes", "joints_to_frame", "normalise_crops"]
+__all__ = ["crop_affines", "crop_boxes", "joints_to_crop", "joints_to_frame", "normalise_crops"]
 
 
 def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec, *, aspect: float | None = None) -> np.ndarray:
@@ -83,3 +83,8 @@ def joints_to_frame(joints_xy_px: np.ndarray, affines: np.ndarray) -> np.ndarray
     """
     scales = affines[:, None, [0, 1], [0, 1]]
     return np.asarray((joints_xy_px - affines[:, None, :, 2]) / scales)
+
+
+def joints_to_crop(joints_xy_px: np.ndarray, affines: np.ndarray) -> np.ndarray:
+    """Map joints (D, V, 2) from frame pixels to crop pixels, float64; the inverse of `joints_to_frame`."""
+    return np.asarray(joints_xy_px * affines[:, None, [0, 1], [0, 1]] + affines[:, None, :, 2])

@@ -31,6 +31,10 @@ class Letterbox:
         frame = (points_xy_px - np.array(self.pad_px)) / np.array(self.scale_xy)
         return np.asarray(frame.clip(0, self.size_px), np.float32)
 
+    def to_input(self, points_xy_px: np.ndarray) -> np.ndarray:
+        """Map points (..., 2) from frame pixels to input pixels, float32."""
+        return np.asarray(points_xy_px * np.array(self.scale_xy) + np.array(self.pad_px), np.float32)
+
     def detections(self, rows: np.ndarray) -> tuple[Detections, np.ndarray]:
         """Map network rows to frame pixels, boxes clipped to the frame.
 

@@ -116,12 +116,15 @@ class ImageRows:
     """What a network found in one image of a batch.
 
     Attributes:
+        frame: place of its frame among those that were given.
         number: of the image in the batch.
-        rows: (D, 6 or more) float32 tensor: x1, y1, x2, y2 in input pixels, score, class, joints.
+        rows: (D, 6 or more) float32 tensor: x1, y1, x2, y2 in input pixels, score, class, joints; none where
+            persons were not asked for.
         place: of the frame in the input.
         input_hw_px: height and width of the input.
     """
 
+    frame: int
     number: int
     rows: Tensor
     place: Letterbox
@@ -165,34 +168,46 @@ class PersonNetwork:
         self._persons, self._min_score, self._max_iou = tuple(person_classes), min_score, max_iou
 
     @torch.inference_mode()
-    def run(self, frames: Sequence[Frame], read: Callable[[ImageRows], Answer]) -> list[Answer]:
+    def run(
+        self, frames: Sequence[Frame], read: Callable[[ImageRows], Answer], *, persons: bool = True
+    ) -> list[Answer]:
         """Run the network on frames, in batches of equal shape, and return `read` of each, in order.
 
-        `read` is called right after the batch of its image, while inner maps still hold that batch.
+        `read` is called right after the batch of its image, while inner maps still hold that batch. Without
+        `persons` nobody is picked out of what the network predicts.
         """
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for at, frame in enumerate(frames):
             groups[frame.rgb.shape].append(at)
         answers: dict[int, Answer] = {}
         for places in groups.values():
-            images = self._forward([frames[at].rgb for at in places])
-            answers.update((at, read(image)) for at, image in zip(places, images, strict=True))
+            images = self._forward(places, [frames[at].rgb for at in places], persons=persons)
+            answers.update((image.frame, read(image)) for image in images)
         return [answers[at] for at in range(len(frames))]
 
-    def _forward(self, images: Sequence[np.ndarray]) -> list[ImageRows]:
+    def _forward(
+        self, frames: Sequence[int], images: Sequence[np.ndarray], *, persons: bool
+    ) -> list[ImageRows]:
         fitted = [letterbox(image, self._limit_hw_px, stride=self._stride) for image in images]
         boxed, places = zip(*fitted, strict=True)
         batch = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2) / 255
-        rows = pick_persons(
-            self.model(batch.to(self.dtype)),
+        predictions = self.model(batch.to(self.dtype))
+        rows = self._pick(predictions) if persons else [batch.new_zeros((0, 6))] * len(images)
+        size = (batch.shape[2], batch.shape[3])
+        return [
+            ImageRows(frame, at, row.float(), places[at], size)
+            for at, (frame, row) in enumerate(zip(frames, rows, strict=True))
+        ]
+
+    def _pick(self, predictions: Any) -> list[Tensor]:
+        return pick_persons(
+            predictions,
             self._persons,
             classes=len(getattr(self.model, "names", {0: "person"})),
             min_score=self._min_score,
             end2end=getattr(self.model, "end2end", False),
             max_iou=self._max_iou,
         )
-        size = (batch.shape[2], batch.shape[3])
-        return [ImageRows(at, row.float(), places[at], size) for at, row in enumerate(rows)]
 
 
 def pick_persons(

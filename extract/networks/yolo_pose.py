@@ -12,7 +12,7 @@ from torch import Tensor
 
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.ultralytics import MAX_IOU, ImageRows, LoadedModel, PersonNetwork
-from heatpool.extract.records import Frame, FramePersons
+from heatpool.extract.records import Detections, Frame, FramePersons
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.pooling import box_mean, feedback_pool
 
@@ -87,6 +87,27 @@ class YoloPose:
     def estimate(self, frames: Sequence[Frame]) -> list[FramePersons]:
         """Find persons, joints and pooled features in frames."""
         return self._network.run(frames, self._read)
+
+    def pool_given(self, frames: Sequence[Frame], persons: Sequence[Detections]) -> list[FramePersons]:
+        """Pool the maps of frames at the joints that come with the persons of each; the head is not asked."""
+        return self._network.run(
+            frames, lambda image: self._read_given(image, persons[image.frame]), persons=False
+        )
+
+    def _read_given(self, image: ImageRows, persons: Detections) -> FramePersons:
+        assert persons.joints is not None, "whoever gives persons without joints has another estimator"
+        joints, missing = persons.joints, persons.joints.missing
+        corners = persons.boxes_xyxy_px.reshape(-1, 2, 2)
+        # A joint that is not given is read anywhere: what comes of it does not count.
+        joints_xy_px, boxes_xyxy_px = (
+            torch.from_numpy(image.place.to_input(points)).to(image.rows.device)
+            for points in (np.where(missing[..., None], 0, joints.xy_px), corners)
+        )
+        pooled, map_mean = (
+            each.cpu().numpy() for each in self._pool(image, joints_xy_px, boxes_xyxy_px.flatten(1))
+        )
+        pooled[missing] = 0
+        return FramePersons(persons, joints.xy_px, joints.scores, pooled, map_mean)
 
     def _read(self, image: ImageRows) -> FramePersons:
         """Map what the network found in one image to frame pixels, best person first."""

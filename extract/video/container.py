@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from heatpool.extract.video.display import pixel_aspect
+from heatpool.extract.video.transient import raise_transient
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["MOST_PIXELS", "choose_stream", "decode_stream", "file_url", "open_video", "with_told_colours"]
@@ -116,14 +117,20 @@ class open_video:  # noqa: N801 - reads as the verb it is at the call
 def decode_stream(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Decode packet by packet, so that a damaged packet costs its own frames and no others."""
     packets, complete = container.demux(stream), with_told_colours(stream)
+    path = Path(container.name.removeprefix("file:"))
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, FFmpegError):
+        except StopIteration:
+            break
+        except FFmpegError as error:
+            raise_transient(error, path)
             break
         try:
             yield from map(complete, packet.decode())
-        except FFmpegError:
+        except FFmpegError as error:
+            if not stream.codec_context.is_open:  # it gets its memory and threads with its first packet
+                raise_transient(error, path)
             continue  # the missing frame shows in the count, which the caller compares
 
 

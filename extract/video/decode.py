@@ -27,7 +27,9 @@ from heatpool.extract.video.reader import (
     probe,
 )
 from heatpool.extract.video.sampling import Sampling
+from heatpool.extract.video.transient import is_transient
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import TRANSIENT
 from heatpool.pool.resample import ResamplePlan
 
 __all__ = ["group_clips", "send_clips"]
@@ -201,10 +203,9 @@ def _send_alone(at: int, job: ClipJob, sink: EventSink, steps: int, sampling: Sa
                 info = info.corrected(count.decoded)
     except StoppedError:
         raise
-    except HeatpoolError as error:
-        end = ClipEnd(at, True, str(error))
     except Exception as error:  # a decoder fault must not end the run; the failure list names it
-        end = ClipEnd(at, True, f"{type(error).__name__}: {error}")
+        reason = str(error) if isinstance(error, HeatpoolError) else f"{type(error).__name__}: {error}"
+        end = ClipEnd(at, True, f"{TRANSIENT * is_transient(error, job.path)}{reason}")
     sink.put(end)
 
 

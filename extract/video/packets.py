@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from heatpool.extract.video.container import open_video
 from heatpool.extract.video.fields import Fields
 from heatpool.extract.video.file_end import is_cut
+from heatpool.extract.video.transient import raise_transient
 
 __all__ = ["PacketTable", "read_packets"]
 
@@ -85,6 +86,7 @@ def read_packets(path: Path, state: tuple[int, int] | None) -> PacketTable:
                 shown = not (shows_nothing(packet) or packet.is_discard)
                 packets.append(_Packet(packet.pts, packet.dts, packet.is_keyframe, shown))
         except FFmpegError as error:
+            raise_transient(error, path)
             damage = f"reading stopped after {len(packets)} frames: {error.strerror}"
     damage = damage or _missing(path, listed=listed, held=len(packets))
     torn = fields is not None and fields.begins_whole is False

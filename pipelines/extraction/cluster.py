@@ -23,7 +23,8 @@ from dask.distributed import Client, Future, KilledWorker, WorkerPlugin, get_wor
 
 from heatpool.pipelines.extraction.dask_client import open_client, quiet_dask
 from heatpool.pipelines.extraction.marks import is_marked
-from heatpool.pipelines.extraction.shards import Networks, Shard, ShardCounts, ShardWork
+from heatpool.pipelines.extraction.shard_counts import ShardCounts
+from heatpool.pipelines.extraction.shards import Networks, Shard, ShardWork
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.interrupt import StopRequest

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,12 @@ from heatpool.pipelines.extraction.places import (
     render_demo_videos,
 )
 from heatpool.pipelines.extraction.plan import ExtractPlan
+from heatpool.pipelines.extraction.retry import failed_shards
 from heatpool.pipelines.extraction.run_file import add_to_run_file, write_run_file
+from heatpool.pipelines.extraction.shard_counts import ShardCounts, is_damaged
 from heatpool.pipelines.extraction.shards import (
     Networks,
-    ShardCounts,
     ShardWork,
-    is_damaged,
     report_write_errors_once,
     run_here,
 )
@@ -50,7 +50,7 @@ from heatpool.pipelines.process.interrupt import stop_on_interrupt
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.records import ClipResult, Status
+from heatpool.pool.records import TRANSIENT, ClipResult, Status
 from heatpool.pool.store.finish import FAILURES
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.versions import check_versions
@@ -137,6 +137,8 @@ def report_outcome(done: Extraction) -> None:
     """Tell how an extraction went."""
     outcome = ", ".join(f"{count} {name}" for name, count in done.counts.items())
     more = f"; see {done.store / FAILURES}" if done.failures else ""
+    if passing := sum(reason.startswith(TRANSIENT) for reason in done.failures.values()):
+        more += f"; {passing} failed by a fault of the moment: --resume tries them again"
     level = logging.WARNING if done.failures else logging.INFO
     _log.log(level, "%s: %s in %.0f s%s", done.store, outcome, done.seconds, more)
 
@@ -198,8 +200,10 @@ def carry_out(plan: ExtractPlan) -> Extraction:
         report_sample(plan.boxes, manifest)
     with writer:
         pending = _find_pending(plan, writer)
+        known = failed_shards(writer, manifest, pending, everything=options.retry_failed)
         write_run_file(out, options, videos_root=manifest.root)
-        _extract_shards(plan.work, pending, writer, plan.networks)
+        work = replace(plan.work, known=known)
+        _extract_shards(work, sorted([*pending, *known]), writer, plan.networks)
     if plan.boxes:
         report_boxes(plan.boxes, manifest, FeatureStore.open(out))
     return _outcome(out, time.monotonic() - begun)
@@ -264,6 +268,8 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
             watch.see(counts)
             if counts.again:
                 _log.warning("the process that had shard %d died; the shard was done again", counts.shard)
+            if counts.kept:
+                _log.warning("shard %d stays as it was: clips of it cannot be read any more", counts.shard)
             if clustered:
                 progress.step(counts.clips, failed=counts.damaged, frames=counts.frames)
 

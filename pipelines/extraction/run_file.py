@@ -47,7 +47,10 @@ def add_to_run_file(store: Path, **facts: Any) -> None:
         HeatpoolError: if it cannot be written.
     """
     path = store / _NAME
-    known = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HeatpoolError(f"cannot add to {path}: {error}") from error
     _write(path, {**known, **facts})
 
 

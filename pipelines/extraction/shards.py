@@ -9,36 +9,36 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.engine.batch_size import Memory
-from heatpool.extract.engine.crash_isolation import isolate_crashes
+from heatpool.extract.engine.crash_isolation import ENDS_PROCESS, isolate_crashes
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips, extract_each
 from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.video.sampling import Sampling
+from heatpool.extract.video.transient import can_be_opened
 from heatpool.pipelines.extraction.marks import marked
+from heatpool.pipelines.extraction.shard_counts import ShardCounts
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.interrupt import StopRequest
+from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status
-from heatpool.pool.store.journal import ShardRecord
 from heatpool.pool.store.versions import Versions
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = [
     "Networks",
     "Shard",
-    "ShardCounts",
     "ShardWork",
-    "is_damaged",
     "report_write_errors_once",
     "run_here",
 ]
@@ -58,47 +58,6 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class ShardCounts:
-    """What a finished shard held, and who did it.
-
-    Attributes:
-        shard: its number.
-        clips: clips of the shard.
-        damaged: those that failed or are truncated.
-        frames: frames of their videos.
-        seconds: from its first clip to its journal record.
-        worker: host and process.
-        again: the process that had the shard before died.
-        versions: of the packages that made it, those that are not as the store says.
-    """
-
-    shard: int
-    clips: int
-    damaged: int
-    frames: int
-    seconds: float
-    worker: str
-    again: bool
-    versions: Versions
-
-    @classmethod
-    def of(
-        cls, record: ShardRecord, results: Sequence[ClipResult], *, seconds: float, again: bool = False
-    ) -> ShardCounts:
-        """Count the results of a shard that this process did and recorded."""
-        return cls(
-            shard=record.shard,
-            clips=len(results),
-            damaged=sum(map(is_damaged, results)),
-            frames=sum(result.frames for result in results),
-            seconds=seconds,
-            worker=f"{socket.gethostname()} {os.getpid()}",
-            again=again,
-            versions=record.versions,
-        )
-
-
-@dataclass(frozen=True)
 class ShardWork:
     """An extraction, to be divided into shards.
 
@@ -106,6 +65,7 @@ class ShardWork:
         store: folder of the store.
         options: of the run.
         manifest: clips, in the order of the store.
+        known: results of finished shards that are done again, by number, as clips of them failed.
         in_one_go: shards share the frames of windows that overlap across their border. The last bits of a
             shard then depend on the one before: for a store that is never resumed.
     """
@@ -113,12 +73,19 @@ class ShardWork:
     store: Path
     options: ExtractOptions
     manifest: Manifest
+    known: Mapping[int, Sequence[ClipResult]] = field(default_factory=dict)
     in_one_go: bool = False
 
     def shard(self, number: int) -> Shard:
         """Return a shard of the store, which is there already."""
         rows = StoreWriter.attach(self.store).shard_rows(number)
-        return Shard(self.store, number, self.jobs(rows), self.engine_options())
+        known = self.known.get(number, ())
+        return Shard(self.store, number, self.jobs(rows), self.engine_options(), self.videos, known)
+
+    @cached_property
+    def videos(self) -> Path:
+        """Return the folder that holds all videos."""
+        return Path(os.path.commonpath([os.path.abspath(clip.path.parent) for clip in self.manifest.clips]))
 
     def engine_options(self) -> EngineOptions:
         """Return how clips become features."""
@@ -152,24 +119,49 @@ class Shard:
         number: of the shard.
         jobs: its clips.
         options: how they become features.
+        videos: folder that holds the videos of all shards.
+        known: results of its clips, if it is finished and done again.
     """
 
     store: Path
     number: int
     jobs: Sequence[ClipJob]
     options: EngineOptions
+    videos: Path
+    known: Sequence[ClipResult] = ()
 
     def do(self, networks: Networks, *, on_clip: Callable[[ClipResult], None]) -> ShardCounts:
-        """Extract the clips of the shard and write them; `on_clip` hears of each."""
+        """Extract the clips of the shard and write them; `on_clip` hears of each.
+
+        Raises:
+            HeatpoolError: if the folder of the videos is gone, or the store is or cannot be written.
+        """
         report_write_errors_once()
         begun = time.monotonic()
         writer = StoreWriter.attach(self.store)  # here: a shard's lock names the process that writes
         with marked(self.store, self.number) as again:
             outcomes = self._extract(networks, on_clip, again=again)
             results = [each.result for each in outcomes]
-            features = [each.features for each in outcomes]
-            record = writer.write_shard(self.number, features, results, versions=networks.versions)
-        return ShardCounts.of(record, results, seconds=time.monotonic() - begun, again=again)
+            if any(result.transient for result in results) and not can_be_opened(self.videos):
+                raise HeatpoolError(
+                    f"{self.videos} is away or empty, where the videos were: finished shards are kept; when "
+                    "it is back, use --resume"
+                )
+            kept, versions = self._has_more_than(results), networks.versions
+            if kept:
+                results = list(self.known)
+            else:
+                features = [each.features for each in outcomes]
+                versions = writer.write_shard(self.number, features, results, versions=versions).versions
+        seconds = time.monotonic() - begun
+        return ShardCounts.of(
+            self.number, results, seconds=seconds, versions=versions, again=again, kept=kept
+        )
+
+    def _has_more_than(self, results: Sequence[ClipResult]) -> bool:
+        """Tell whether a clip failed that did not fail before: its features must not be lost."""
+        failed = [[each.status == Status.FAILED for each in tried] for tried in (self.known, results)]
+        return any(new and not old for old, new in zip(*failed, strict=False))
 
     def _extract(
         self, networks: Networks, on_clip: Callable[[ClipResult], None], *, again: bool
@@ -177,7 +169,8 @@ class Shard:
         """Extract clips; `again`: those that end the process that decodes them count as failed."""
         # A decoder that crashes takes the process with it, so that nobody can note which clip it was. Only
         # the shard's second turn pays for finding out: child processes that may die decode clip by clip.
-        crashing = isolate_crashes(self.jobs, self.options) if again else {}
+        crashed = again or any(ENDS_PROCESS in result.reason for result in self.known)
+        crashing = isolate_crashes(self.jobs, self.options) if crashed else {}
         outcomes = extract_clips(
             [job for at, job in enumerate(self.jobs) if at not in crashing],
             self.options,
@@ -202,11 +195,6 @@ def report_write_errors_once() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Future exception was never retrieved")
-
-
-def is_damaged(result: ClipResult) -> bool:
-    """Whether a clip failed or is cut off."""
-    return result.status in (Status.FAILED, Status.TRUNCATED)
 
 
 def run_here(
@@ -261,7 +249,8 @@ def _run_in_one_go(
             results = [each.result for each in done]
             features = [each.features for each in done]
             record = writer.write_shard(shard, features, results, versions=networks.versions)
-            on_shard(ShardCounts.of(record, results, seconds=time.monotonic() - begun))
+            seconds = time.monotonic() - begun
+            on_shard(ShardCounts.of(shard, results, seconds=seconds, versions=record.versions))
             begun = time.monotonic()
             if stop.asked and left:
                 raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from heatpool.pipelines.extraction.shards import ShardCounts
+from heatpool.pipelines.extraction.shard_counts import ShardCounts
 
 __all__ = ["Throughput"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from heatpool.pipelines.extraction.shards import ShardCounts
+from heatpool.pipelines.extraction.shard_counts import ShardCounts
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.store.attributes import code_version
 from heatpool.pool.store.versions import Versions, check_versions, describe_versions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from heatpool.pipelines.options.fields import require_at_least
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import (
     CacheOptions,
     DeviceOptions,
@@ -43,11 +43,6 @@ class AblateOptions(DeviceOptions, ResumeOptions, SkeletonOptions, RecipeOptions
     _: KW_ONLY
     protocol: str | None = None
     model: Literal["mlp", "tcn", "linear", "ctrgcn"] = "mlp"
-    seeds: int = 5
-    seed: int = 0
+    seeds: Annotated[int, Range(2, 1000)] = 5
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     group_by: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 2, "seeds")
-        require_at_least(self, 0, "seed")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import Options, OutputOptions, split_words
 
 __all__ = [
@@ -186,11 +187,7 @@ class ImportOptions(OutputOptions):
     precision: Literal["f2", "u1"] = "f2"
     manifest: Path | None = None
     class_names: Path | None = None
-    steps: int = 64
-    persons: int = 2
+    steps: Annotated[int, Range(1, 10_000)] = 64
+    persons: Annotated[int, Range(1, 255)] = 2
     licence: str = ""
-    shard_clips: int = 64
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "steps", "persons", "shard_clips")
+    shard_clips: Annotated[int, Range(1, 4096)] = 64

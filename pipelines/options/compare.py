@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from heatpool.pipelines.options.fields import require_at_least
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import Options
 
 __all__ = ["CompareOptions"]
@@ -41,8 +41,8 @@ class CompareOptions(Options):
     stream: str = "fused"
     group_by: str = ""
     features: str | None = None
-    n_bootstrap: int = 10_000
-    seed: int = 0
+    n_bootstrap: Annotated[int, Range(100, 1e6)] = 10_000
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     out: Path | None = None
     report: Path | None = None
 
@@ -50,8 +50,3 @@ class CompareOptions(Options):
     def places(self) -> tuple[Path, ...]:
         """All that are compared, the first one first."""
         return (self.first, self.second, *map(Path, self.others))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 100, "n_bootstrap")
-        require_at_least(self, 0, "seed")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
 
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import QuietOptions
 
 __all__ = ["DemoOptions"]
@@ -27,7 +29,7 @@ class DemoOptions(QuietOptions):
 
     out: Path = Path("demo_out")
     _: KW_ONLY
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     fetch: bool = True
     small: bool = False
     overwrite: bool = False

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.networks import NetworkOptions
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import DisjointOptions, PictureOptions, WindowOptions
 
 __all__ = ["DoctorOptions"]
@@ -36,10 +38,9 @@ class DoctorOptions(NetworkOptions, WindowOptions, PictureOptions, DisjointOptio
     _: KW_ONLY
     metadata_only: bool = False
     decode: bool = False
-    workers: int = 0
+    workers: Annotated[int, Range(0, 1024)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 0, "workers")
         if self.metadata_only and self.decode:
             raise OptionError("expected --metadata-only or --decode, got both")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.networks import NetworkOptions
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import (
     DisjointOptions,
     Options,
@@ -34,17 +35,15 @@ class ShareOptions(Options):
             sizes, journal = believes the records; for very large stores on slow disks
     """
 
-    workers: int = 0
+    workers: Annotated[int, Range(0, 1024)] = 0
     scheduler: str | None = None
-    decode_threads: int = 2
-    clip_seconds: float = 1800.0
-    shard_clips: int = 64
+    decode_threads: Annotated[int, Range(1, 256)] = 2
+    clip_seconds: Annotated[float, Range(0, 1e7)] = 1800.0
+    shard_clips: Annotated[int, Range(1, 4096)] = 64
     verify: Literal["hashes", "sizes", "journal"] = "hashes"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "decode_threads", "shard_clips")
-        require_at_least(self, 0, "workers", "clip_seconds")
         if self.scheduler is not None and "://" not in self.scheduler:
             raise OptionError(f"expected --scheduler tcp://host:port, got {self.scheduler}")
         if self.scheduler and self.workers:
@@ -67,12 +66,11 @@ class FeatureOptions(Options):
 
     map_mean: bool = False
     rgb: Literal["clip", "xclip", "crops"] | None = None
-    rgb_frames: int = 8
+    rgb_frames: Annotated[int, Range(1, 1024)] = 8
     rgb_weights: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "rgb_frames")
         if self.rgb_weights and self.rgb not in ("clip", "xclip"):
             raise OptionError("expected --rgb clip or --rgb xclip with --rgb-weights")
 
@@ -103,6 +101,8 @@ class ExtractOptions(
         out: store to write; default beside the videos as features.zarr (demo: demo_out/features.zarr)
         append: put the clips that the store lacks behind those it has, made by its networks and options where
             no others are given; what was interrupted goes on
+        retry_failed: with --resume: try all failed clips again; --resume alone tries those that failed by a
+            fault of the moment, such as a file that was away or memory that ran out
         mixed_versions: resume, append and share work also with other versions of packages than the store's
             that are known to make other features (docs/versions.md)
         limit: take only the first so many clips, 0 = all
@@ -117,21 +117,22 @@ class ExtractOptions(
     out: Path | None = None
     _: KW_ONLY
     append: bool = False
+    retry_failed: bool = False
     mixed_versions: bool = False
-    limit: int = 0
+    limit: Annotated[int, Range(0, 1e9)] = 0
     dry_run: bool = False
-    steps: int = 64
+    steps: Annotated[int, Range(1, 10_000)] = 64
     precision: Literal["f2", "u1"] = "f2"
-    frame_stride: int = 1
-    sample_fps: float = 0.0
+    frame_stride: Annotated[int, Range(1, 1e6)] = 1
+    sample_fps: Annotated[float, Range(0, 10_000)] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "steps", "frame_stride")
-        require_at_least(self, 0, "limit", "sample_fps")
         if self.frame_stride > 1 and self.sample_fps:
             raise OptionError("expected --frame-stride or --sample-fps, got both")
         if self.dry_run and self.resume:
             raise OptionError("expected --dry-run or --resume, got both")
+        if self.retry_failed and not self.resume:
+            raise OptionError("expected --resume with --retry-failed")
         if self.append and (self.overwrite or self.resume):
             raise OptionError("expected --append without --resume and --overwrite: it goes on by itself")

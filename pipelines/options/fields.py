@@ -9,20 +9,23 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
     "Option",
     "OptionError",
     "as_plain",
+    "check_ranges",
     "did_you_mean",
     "option_table",
     "read_value",
-    "require_at_least",
     "unknown_option",
 ]
 
@@ -60,6 +63,7 @@ class Option:
         default: value of the field; MISSING if it must be given.
         text: help, from the section `Attributes` of the class that defines the field.
         group: what it is listed under: the first line of that class' docstring; empty for the class itself.
+        range: of a number.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Option:
     default: Any
     text: str
     group: str
+    range: Range | None = None
 
     @property
     def flag(self) -> str:
@@ -105,17 +110,19 @@ class Option:
         return f"{self.text} (default: {f'{value:g}' if isinstance(value, float) else value})"
 
 
+@cache
 def option_table(options: type[Any]) -> Mapping[str, Option]:
     """Return the options of a class by name: its own first, then those of each class it is made of."""
-    hints = get_type_hints(options)
+    hints = get_type_hints(options, include_extras=True)
     by_name = {field.name: field for field in fields(options)}
     table: dict[str, Option] = {}
     for owner in options.__mro__[:-1]:
         texts = _texts(owner)
         for name in (name for name in vars(owner).get("__annotations__", {}) if name in by_name):
-            kind, optional = _without_none(hints[name])
+            hint, optional = _without_none(hints[name])
+            kind, limits = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
             group = "" if owner is options else _first_line(owner)
-            option = Option(name, kind, optional, by_name[name].default, texts.get(name, ""), group)
+            option = Option(name, kind, optional, by_name[name].default, texts.get(name, ""), group, limits)
             table.setdefault(name, option)
     return table
 
@@ -256,9 +263,16 @@ def as_plain(options: Any, *, changed: bool = False) -> dict[str, Any]:
     }
 
 
-def require_at_least(options: object, least: float, *names: str) -> None:
-    """Raise OptionError unless the named options are at least `least` or not given."""
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise OptionError(f"expected --{name.replace('_', '-')} of at least {least:g}, got {value:g}")
+def check_ranges(options: object) -> None:
+    """Raise OptionError unless each number of an options class that is given lies within its range."""
+    for option in option_table(type(options)).values():
+        value = getattr(options, option.name)
+        if option.range is None or value is None:
+            continue
+        for number in _numbers(value):
+            if number not in option.range:
+                raise OptionError(f"expected {option.flag} {option.range}, got {number:g}")
+
+
+def _numbers(value: Any) -> Iterable[float]:
+    return chain.from_iterable(map(_numbers, value)) if isinstance(value, tuple) else (value,)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import Options
 
 __all__ = ["ForecastOptions"]
@@ -35,30 +36,24 @@ class ForecastOptions(Options):
         video_mb: size of a clip's video in MB, mean; with --like as there, where its videos still lie
     """
 
-    clips: float
+    clips: Annotated[float, Range(1, 1e12)]
     _: KW_ONLY
-    frames: float | None = None
+    frames: Annotated[float, Range(1, 1e9)] | None = None
     backend: Literal["tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"] | None = None
-    workers: int = 1
-    frames_per_second: float | None = None
+    workers: Annotated[int, Range(1, 1e6)] = 1
+    frames_per_second: Annotated[float, Range(0, 1e9, above=True)] | None = None
     like: Path | None = None
-    persons: float | None = None
-    steps: int | None = None
-    channels: int | None = None
+    persons: Annotated[float, Range(1, 255)] | None = None
+    steps: Annotated[int, Range(1, 10_000)] | None = None
+    channels: Annotated[int, Range(1, 1e6)] | None = None
     precision: Literal["f2", "u1"] | None = None
-    shard_clips: int = 64
-    video_mb: float | None = None
+    shard_clips: Annotated[int, Range(1, 4096)] = 64
+    video_mb: Annotated[float, Range(0, 1e9, above=True)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "clips", "workers", "shard_clips")
-        require_at_least(self, 1, "frames", "persons", "steps", "channels")
         if self.clips != int(self.clips):
             raise OptionError(f"expected a whole number of --clips, got {self.clips:g}")
-        for name in ("frames_per_second", "video_mb"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise OptionError(f"expected --{name.replace('_', '-')} above 0, got {value:g}")
         if self.like is None:
             missing = [name for name in ("frames", "backend") if getattr(self, name) is None]
             if missing:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import OutputOptions, split_words
 
 __all__ = ["ManifestOptions"]
@@ -72,21 +73,20 @@ class ManifestOptions(OutputOptions):
     annotations: Path | None = None
     columns: str = ""
     class_names: Path | None = None
-    fps: float = 0.0
+    fps: Annotated[float, Range(0, 10_000)] = 0.0
     frames: str = ""
     tiers: str = ""
-    point_s: float = 0.0
+    point_s: Annotated[float, Range(0, 1e6)] = 0.0
     background: str = ""
-    val_fraction: float = 0.0
+    val_fraction: Annotated[float, Range(0, 1)] = 0.0
     val_subjects: str = ""
-    test_fraction: float = 0.0
+    test_fraction: Annotated[float, Range(0, 1)] = 0.0
     val_by: Literal["auto", "subject", "camera", "setup", "repeat", "clip"] = "auto"
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     keep_missing: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 0, "val_fraction", "test_fraction", "seed", "fps", "point_s")
         if self.val_fraction >= 1 or self.test_fraction >= 1:
             raise OptionError("expected --val-fraction and --test-fraction below 1")
         if self.val_fraction and self.val_subjects:

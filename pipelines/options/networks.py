@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import DeviceOptions, QuietOptions
 
 __all__ = ["Backend", "Dtype", "NetworkOptions"]
@@ -34,15 +35,10 @@ class PersonOptions(QuietOptions):
 
     detector: str = "auto"
     boxes: Path | None = None
-    persons: int = 2
+    persons: Annotated[int, Range(1, 255)] = 2
     person_selection: Literal["tracked", "first"] = "tracked"
-    min_score: float = 0.25
-    min_area: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "persons")
-        require_at_least(self, 0, "min_score", "min_area")
+    min_score: Annotated[float, Range(0, 1)] = 0.25
+    min_area: Annotated[float, Range(0, 1e9)] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +54,8 @@ class SpeedOptions(DeviceOptions):
     """
 
     dtype: Dtype = "auto"
-    frame_batch: int = 32
-    person_batch: int = 64
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "frame_batch", "person_batch")
+    frame_batch: Annotated[int, Range(1, 65_536)] = 32
+    person_batch: Annotated[int, Range(1, 65_536)] = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +77,14 @@ class OnnxOptions:
         onnx_size: height and width of the crop where the file leaves them open
     """
 
-    onnx_mean: tuple[float, float, float] | None = None
-    onnx_std: tuple[float, float, float] | None = None
+    onnx_mean: Annotated[tuple[float, float, float], Range(-1e6, 1e6)] | None = None
+    onnx_std: Annotated[tuple[float, float, float], Range(0, 1e6, above=True)] | None = None
     onnx_scale: Literal["1", "255"] | None = None
     onnx_colours: Literal["rgb", "bgr"] | None = None
     onnx_alignment: Literal["corner", "centre", "udp"] | None = None
     onnx_refinement: Literal["none", "quarter", "dark", "dark-udp", "dark-hf"] | None = None
-    onnx_padding: float | None = None
-    onnx_size: tuple[int, int] | None = None
+    onnx_padding: Annotated[float, Range(0.1, 10)] | None = None
+    onnx_size: Annotated[tuple[int, int], Range(8, 8192)] | None = None
 
     @property
     def onnx_input(self) -> dict[str, Any]:
@@ -111,16 +103,14 @@ class YoloOptions(QuietOptions):
         iou: of two boxes that overlap more the weaker goes; else 0.7, and of FastestDet 0.45
     """
 
-    imgsz: tuple[int, ...] = ()
-    iou: float | None = None
+    imgsz: Annotated[tuple[int, ...], Range(32, 8192)] = ()
+    iou: Annotated[float, Range(0, 1, above=True)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.imgsz) > 2 or not all(32 <= each <= 8192 for each in self.imgsz):
+        if len(self.imgsz) > 2:
             given = ",".join(map(str, self.imgsz))
-            raise OptionError(f"expected --imgsz of 32 to 8192 pixels, such as 1280 or 384,640, got {given}")
-        if self.iou is not None and not 0 < self.iou <= 1:
-            raise OptionError(f"expected --iou above 0 and up to 1, got {self.iou:g}")
+            raise OptionError(f"expected --imgsz of one or two numbers, such as 1280 or 384,640, got {given}")
 
     @property
     def image_hw_px(self) -> tuple[int, int] | None:

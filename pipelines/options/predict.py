@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import DeviceOptions, OutputOptions, PictureOptions, WindowOptions
 
 __all__ = ["PredictOptions"]
@@ -42,7 +44,7 @@ class PredictOptions(WindowOptions, PictureOptions, DeviceOptions, OutputOptions
     follow: str | None = None
     segments: Path | None = None
     annotate: Path | None = None
-    top: int = 3
+    top: Annotated[int, Range(1, 1e6)] = 3
     weights: str | None = None
     detector: str | None = None
     boxes: Path | None = None
@@ -50,7 +52,6 @@ class PredictOptions(WindowOptions, PictureOptions, DeviceOptions, OutputOptions
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "top")
         if self.out is not None and self.out.suffix not in (".csv", ".json"):
             raise OptionError(f"expected --out to end in .csv or .json, got {self.out}")
         asked = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError, check_ranges
+from heatpool.pipelines.options.ranges import Range
 
 __all__ = [
     "CacheOptions",
@@ -31,7 +32,8 @@ class Options:
     """Base of all options classes."""
 
     def __post_init__(self) -> None:
-        """Check what this class defines; raise OptionError."""
+        """Check what this class defines; raise OptionError. Here: that numbers are in their ranges."""
+        check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +84,7 @@ class DeviceOptions(Options):
     """
 
     device: str = "auto"
-    threads: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 0, "threads")
+    threads: Annotated[int, Range(0, 1024)] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +96,7 @@ class PictureOptions(Options):
             frames/img_%05d.jpg, is a video
     """
 
-    fps: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 0, "fps")
+    fps: Annotated[float, Range(0, 10_000)] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +112,7 @@ class CacheOptions(Options):
 
     cache: Literal["ram", "disk", "none"] = "ram"
     cache_dir: Path | None = None
-    cache_gb: float = 100.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 0, "cache_gb")
+    cache_gb: Annotated[float, Range(0, 1e9)] = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,12 +124,11 @@ class WindowOptions(Options):
         stride_s: seconds from one window to the next; default the window's length
     """
 
-    window_s: float = 0.0
-    stride_s: float = 0.0
+    window_s: Annotated[float, Range(0.01, 1e6, or_zero=True)] = 0.0
+    stride_s: Annotated[float, Range(0.01, 1e6, or_zero=True)] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 0, "window_s", "stride_s")
         if self.stride_s and not self.window_s:
             raise OptionError("expected --window-s with --stride-s")
 
@@ -213,30 +202,30 @@ class RecipeOptions(Options):
         scale_jitter: random scaling of each clip by 1 +- this in training
     """
 
-    epochs: int | None = None
-    batch_size: int | None = None
-    accumulation: int | None = None
-    learning_rate: float | None = None
+    epochs: Annotated[int, Range(1, 100_000)] | None = None
+    batch_size: Annotated[int, Range(1, 1e6)] | None = None
+    accumulation: Annotated[int, Range(1, 1e6)] | None = None
+    learning_rate: Annotated[float, Range(0, 1000)] | None = None
     optimizer: Literal["sgd", "adamw"] | None = None
-    momentum: float | None = None
-    weight_decay: float | None = None
+    momentum: Annotated[float, Range(0, 1)] | None = None
+    weight_decay: Annotated[float, Range(0, 1000)] | None = None
     schedule: Literal["step", "cosine"] | None = None
-    warmup_epochs: int | None = None
-    milestones: tuple[int, ...] | None = None
-    gamma: float | None = None
-    label_smoothing: float | None = None
-    grad_clip: float | None = None
+    warmup_epochs: Annotated[int, Range(0, 100_000)] | None = None
+    milestones: Annotated[tuple[int, ...], Range(0, 100_000)] | None = None
+    gamma: Annotated[float, Range(0, 10)] | None = None
+    label_smoothing: Annotated[float, Range(0, 1)] | None = None
+    grad_clip: Annotated[float, Range(0, 1e9)] | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     graph: Literal["hpnet", "coco17", "point", "skeleton"] | None = None
-    width: int | None = None
-    layers: tuple[tuple[int, int], ...] | None = None
-    dropout: float | None = None
-    window: int | None = None
-    p_interval: tuple[float, float] | None = None
+    width: Annotated[int, Range(4, 8192)] | None = None
+    layers: Annotated[tuple[tuple[int, int], ...], Range(1, 1024)] | None = None
+    dropout: Annotated[float, Range(0, 1)] | None = None
+    window: Annotated[int, Range(1, 10_000)] | None = None
+    p_interval: Annotated[tuple[float, float], Range(0, 1)] | None = None
     normalise: bool | None = None
-    noise_std: float | None = None
-    offset_std: float | None = None
-    scale_jitter: float | None = None
+    noise_std: Annotated[float, Range(0, 1000)] | None = None
+    offset_std: Annotated[float, Range(0, 1000)] | None = None
+    scale_jitter: Annotated[float, Range(0, 1)] | None = None
 
     @property
     def recipe_changes(self) -> dict[str, Any]:
@@ -263,18 +252,18 @@ class HPNetRecipeOptions(Options):
         grey: probability that they lose their colour
     """
 
-    mit_layers: int | None = None
-    new_rate: float | None = None
-    skeleton_rate: float | None = None
-    text_rate: float | None = None
-    betas: tuple[float, float] | None = None
-    eps: float | None = None
-    mixup: float | None = None
-    cutmix: float | None = None
-    cutmix_share: float | None = None
-    flip: float | None = None
-    colour_jitter: float | None = None
-    grey: float | None = None
+    mit_layers: Annotated[int, Range(0, 64)] | None = None
+    new_rate: Annotated[float, Range(0, 1e6)] | None = None
+    skeleton_rate: Annotated[float, Range(0, 1e6)] | None = None
+    text_rate: Annotated[float, Range(0, 1e6)] | None = None
+    betas: Annotated[tuple[float, float], Range(0, 1)] | None = None
+    eps: Annotated[float, Range(0, 1)] | None = None
+    mixup: Annotated[float, Range(0, 1000)] | None = None
+    cutmix: Annotated[float, Range(0, 1000)] | None = None
+    cutmix_share: Annotated[float, Range(0, 1)] | None = None
+    flip: Annotated[float, Range(0, 1)] | None = None
+    colour_jitter: Annotated[float, Range(0, 1)] | None = None
+    grey: Annotated[float, Range(0, 1)] | None = None
 
     @property
     def hpnet_changes(self) -> dict[str, Any]:

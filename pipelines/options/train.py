@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import (
     CacheOptions,
     DeviceOptions,
@@ -89,20 +90,18 @@ class TrainOptions(
     _: KW_ONLY
     protocol: str | None = None
     manifest: Path | None = None
-    folds: int = 0
+    folds: Annotated[int, Range(2, 1000, or_zero=True)] = 0
     fold_by: str | None = None
     model: Literal["auto", "ctrgcn", "linear", "mlp", "tcn", "hpnet"] = "auto"
     streams: tuple[str, ...] = ()
     input: Literal["pooled", "keypoints"] | None = None
     recipe: Literal["auto", "paper", "small"] = "auto"
-    seed: int = 0
-    seeds: int = 1
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    seeds: Annotated[int, Range(1, 1000)] = 1
     videos: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 0, "seed", "folds")
-        require_at_least(self, 1, "seeds")
         self._check_folds()
         of_hpnet = (self.rgb != "auto", self.rgb_weights, self.text, self.hpnet_changes)
         if self.model != "hpnet" and any(of_hpnet):
@@ -117,8 +116,6 @@ class TrainOptions(
             self._check_streams()
 
     def _check_folds(self) -> None:
-        if self.folds == 1:
-            raise OptionError("expected --folds of 2 or more, 0 = none, got 1")
         if self.fold_by and not self.folds:
             raise OptionError("expected --folds with --fold-by")
         if self.folds and (self.protocol or self.seeds > 1 or self.disjoint):

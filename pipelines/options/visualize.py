@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from heatpool.pipelines.options.fields import OptionError, require_at_least
+from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.networks import NetworkOptions
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import OutputOptions, PictureOptions
 
 __all__ = ["VisualizeOptions"]
@@ -34,18 +36,15 @@ class VisualizeOptions(NetworkOptions, PictureOptions, OutputOptions):
     out: Path | None = None
     _: KW_ONLY
     sheet: Path | None = None
-    sheet_frames: int = 12
+    sheet_frames: Annotated[int, Range(1, 1000)] = 12
     heatmaps: str = "all"
-    size: int = 960
-    start_s: float = 0.0
-    end_s: float | None = None
-    frame_stride: int = 1
+    size: Annotated[int, Range(160, 8192)] = 960
+    start_s: Annotated[float, Range(0, 1e7)] = 0.0
+    end_s: Annotated[float, Range(0, 1e7)] | None = None
+    frame_stride: Annotated[int, Range(1, 1e6)] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "sheet_frames", "frame_stride")
-        require_at_least(self, 160, "size")
-        require_at_least(self, 0, "start_s")
         if self.end_s is not None and self.end_s <= self.start_s:
             raise OptionError(f"expected --end-s after --start-s, got {self.end_s:g} and {self.start_s:g}")
         for name, suffix in (("out", ".mp4"), ("sheet", ".png")):

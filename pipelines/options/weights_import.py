@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Annotated
 
+from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import OutputOptions, SkeletonOptions
 
 __all__ = ["WeightsImportOptions"]
@@ -40,6 +42,6 @@ class WeightsImportOptions(OutputOptions, SkeletonOptions):
     protocol: str | None = None
     class_names: Path | None = None
     stream: str | None = None
-    window: int = 64
+    window: Annotated[int, Range(1, 10_000)] = 64
     whole_clips: bool = False
     text: str = "openai/clip-vit-base-patch16"

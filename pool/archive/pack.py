@@ -237,5 +237,5 @@ def _new_file(folder: Path | None, name: str) -> BinaryIO:
     if folder is None:
         return open(os.devnull, "wb")
     path = folder / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("xb")

@@ -138,6 +138,7 @@ def _link_store(store: FeatureStore, aside: Path, *, shards: range) -> None:
 
 def _link(source: Path, target: Path) -> None:
     """Link a file, or copy it where the file system has no links; nobody ever changes it in place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except OSError:

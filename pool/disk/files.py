@@ -21,6 +21,7 @@ __all__ = [
     "flush_folder",
     "flush_tree",
     "hash_file",
+    "put_in_place",
     "scratch_folder",
     "temp_name",
     "write_atomic",
@@ -47,6 +48,17 @@ def flush_file(path: Path) -> None:
 def flush_folder(path: Path) -> None:
     """Flush a folder's entries (new names, renames, removals) to the disk."""
     flush_file(path)
+
+
+def put_in_place(source: Path, target: Path, *, root: Path) -> None:
+    """Rename a file, flushed already, to a place below the folder `root`; flush all folders on the way."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
+    folder = target.parent
+    while folder != root:
+        flush_folder(folder)
+        folder = folder.parent
+    flush_folder(root)
 
 
 def flush_tree(path: Path) -> None:

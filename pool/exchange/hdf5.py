@@ -27,14 +27,15 @@ def export_hdf5(
     store: FeatureStore,
     out: str | Path,
     *,
-    dtype: Literal["float16", "float32"] = "float16",
+    dtype: Literal["float16", "float32"] = "float32",
     overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
     """Write a store as one HDF5 file: the feature arrays, and a dataset (N,) per column of the index.
 
     Features are chunked by clip, with byte shuffle and gzip; the root attribute `heatpool` holds the
-    store's attributes as JSON. A person slot that does not exist is zero.
+    store's attributes as JSON. A person slot that does not exist is zero. Dimensions are named as netCDF does;
+    clips, joints and the numbers of a keypoint and a box have their names along them.
 
     Args:
         store: to write.
@@ -56,27 +57,46 @@ def export_hdf5(
         for folder in ("columns", "splits"):
             file.create_group(folder, track_order=True)
         file.attrs[_DESCRIPTION] = store_description(store)
+        _add_dimensions(file, store)
         for name, table in index_tables(store).items():
-            if isinstance(table, np.ndarray):
-                file.create_dataset(name, data=table)
-            else:
-                file.create_dataset(name, data=list(table), dtype=h5py.string_dtype("utf-8"))
+            add_variable(file, name, table, ("clip",))
+        file["label"].attrs["class_names"] = list(store.clips.class_names)
         _write_features(file, store, dtype, on_clips)
+
+
+def _add_dimensions(file: h5py.File, store: FeatureStore) -> None:
+    named: dict[str, Sequence[str]] = {
+        "clip": store.clips.index.clip_id,
+        "joint": store.spec.graph.joint_names,
+        "xy_score": keypoint_axes(store.spec),
+        "xyxy": BOX_CORNERS,
+    }
+    sizes = {
+        dim: size
+        for spec in store.layout.features.values()
+        for dim, size in zip(spec.dims, (len(store), *spec.item_shape), strict=True)
+    }
+    for dim, size in sizes.items():
+        if dim in named:
+            add_coordinate(file, dim, named[dim])
+        else:
+            add_dimension(file, dim, size)
 
 
 def _write_features(file: h5py.File, store: FeatureStore, half: str, on_clips: OnClips) -> None:
     names = tuple(store.layout.features)
     filters: dict[str, Any] = {"shuffle": True, "compression": "gzip", "compression_opts": 4}
     for name, spec in store.layout.features.items():
-        array = file.create_dataset(
-            name,
+        truth = spec.dtype == "bool"
+        add_variable(
+            file, name, None, spec.dims,
+            # What is true or false is a byte for MATLAB and netCDF, which know no other, and xarray's bool.
+            attributes=dict(spec.attributes) | ({"dtype": "bool"} if truth else {}),
             shape=(len(store), *spec.item_shape),
-            dtype=half if spec.dtype == "float16" else spec.dtype,
+            dtype="uint8" if truth else half if spec.dtype == "float16" else spec.dtype,
             fillvalue=spec.fill,
             **(filters | {"chunks": (1, *spec.item_shape)} if len(store) else {}),
-        )
-        for axis, dim in enumerate(spec.dims):
-            array.dims[axis].label = dim
+        )  # fmt: skip
     for rows, arrays in store.iter_shards(names):
         for name, values in arrays.items():
             file[name][rows[0] : rows[-1] + 1] = values
@@ -116,7 +136,7 @@ def import_hdf5(
             tables = {each: _table(found) for each, found in datasets.items() if each not in layout.features}
             restore_store(
                 out, description, tables=tables, precision=precision, overwrite=overwrite,
-                read=lambda each, rows: datasets[each][rows.start : rows.stop], name=name, on_clips=on_clips,
+                read=lambda each, rows: _truth(datasets[each][rows.start : rows.stop], layout.features[each]), name=name, on_clips=on_clips,
             )  # fmt: skip
     except (OSError, KeyError, RuntimeError) as error:
         raise HeatpoolError(f"{name}: cannot be read as HDF5 ({error})") from error

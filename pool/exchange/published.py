@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
-from heatpool.pool.disk.atomic import atomic_folder, refuse_existing
+from heatpool.pool.disk.atomic import atomic_folder
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.clip_files import clip_file_names, refuse_other_folder
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Split, Status
 from heatpool.pool.skeleton import guess_skeleton
 from heatpool.pool.store.reader import FeatureStore
@@ -21,8 +21,6 @@ __all__ = ["MANIFEST_NAME", "export_published", "import_published"]
 
 MANIFEST_NAME = "manifest.csv"
 
-_PLAIN_NAME = re.compile(r"[\w()+=@,~-][\w .()+=@,~-]*")
-_MAX_NAME_BYTES = 200
 _SUCH_AS = (64, 2, 17, 96)
 _MOST_PERSONS, _MANY_PERSONS = 255, 8
 _JOINTS = (17, 25)  # of COCO and of Kinect: numbers that persons and channels do not have
@@ -42,14 +40,12 @@ def export_published(
     Raises:
         HeatpoolError: if `out` exists, the store has no pooled features, or the disk refuses.
     """
-    refuse_existing(out, overwrite)
-    if overwrite and Path(out).exists() and not _is_export(Path(out)):
-        raise HeatpoolError(f"--overwrite replaces folders of .npy files only: {out} holds other things")
+    refuse_other_folder(out, suffix=".npy", overwrite=overwrite, others=(MANIFEST_NAME,))
     held = store.attributes["config"].get("arrays")
     if held is not None and "pooled" not in held:
         raise HeatpoolError(f"{store.source.name}: expected pooled features, got {', '.join(held)} only")
     usable = store.clips.rows()
-    files = _file_names(store.clips.clip_ids(usable), usable)
+    files = clip_file_names(store.clips.clip_ids(usable), usable, suffix=".npy", taken=(MANIFEST_NAME,))
     of_row = dict(zip(usable.tolist(), files, strict=True))
     with atomic_folder(out, overwrite) as aside:
         for rows, arrays in store.iter_shards(("pooled", "mask")):
@@ -60,26 +56,6 @@ def export_published(
             on_clips(len(rows))
         _write_manifest(store, usable, files, aside / MANIFEST_NAME)
     return len(usable)
-
-
-def _is_export(path: Path) -> bool:
-    """Whether there is a folder of nothing but what `export_published` writes."""
-    return path.is_dir() and all(
-        entry.suffix == ".npy" or entry.name == MANIFEST_NAME for entry in path.iterdir()
-    )
-
-
-def _file_names(clip_ids: Sequence[str], rows: np.ndarray) -> list[str]:
-    """A distinct file name per clip, also where upper and lower case are the same."""
-    names, taken = [], {MANIFEST_NAME}
-    for clip_id, row in zip(clip_ids, rows.tolist(), strict=True):
-        plain = _PLAIN_NAME.fullmatch(clip_id) and len(clip_id.encode()) <= _MAX_NAME_BYTES
-        name = f"{clip_id}.npy" if plain else f"clip_{row:08d}.npy"
-        while name.casefold() in taken:
-            name = f"clip_{row:08d}_{len(taken)}.npy"
-        taken.add(name.casefold())
-        names.append(name)
-    return names
 
 
 def _fill_slots(pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips, make_features, new_store
 from heatpool.pool.disk.atomic import atomic_file, refuse_existing
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.keypoints.records import SPATIAL_AXES
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle
 from heatpool.pool.exchange.pyskl_file import PysklFile
 from heatpool.pool.exchange.pyskl_splits import name_splits
@@ -27,9 +28,6 @@ from heatpool.pool.store.spec import Precision, StoreSpec
 __all__ = ["export_pyskl", "import_pyskl"]
 
 _log = logging.getLogger(__name__)
-
-_SPATIAL = "x y z"
-"""What `keypoint_axes` of a store's configuration says of 3-D keypoints."""
 
 
 def export_pyskl(
@@ -48,7 +46,7 @@ def export_pyskl(
     held = config.get("arrays")
     if held is not None and "keypoints" not in held:
         raise HeatpoolError(f"{store.source.name}: expected keypoints, got {', '.join(held)} only")
-    spatial = config.get("keypoint_axes") == _SPATIAL
+    spatial = config.get("keypoint_axes") == SPATIAL_AXES
     usable = store.clips.rows()
     index = store.clips.index_of(usable)
     place = {row: number for number, row in enumerate(usable.tolist())}
@@ -124,7 +122,7 @@ def import_pyskl(
     skeleton = _skeleton(file)
     config: dict[str, object] = {"imported_from": "PYSKL pickle", "arrays": ["keypoints"]}
     if file.spatial:
-        config["keypoint_axes"] = _SPATIAL
+        config["keypoint_axes"] = SPATIAL_AXES
     if file.table.names:
         config["split_names"] = {protocol: dict(names) for protocol, names in file.table.names.items()}
     spec = StoreSpec(

@@ -17,7 +17,7 @@ import numpy as np
 from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, ClipResult, Status
-from heatpool.pool.store.attributes import FORMAT, VERSION, layout_from_attributes, spec_from_attributes
+from heatpool.pool.store.attributes import check_version, layout_from_attributes, spec_from_attributes
 from heatpool.pool.store.layout import RESULT_DTYPES, Layout
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import Precision, StoreSpec
@@ -90,10 +90,7 @@ def read_description(text: str, *, name: str) -> Description:
         kind, version = attributes["format"], attributes["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HeatpoolError(f"{name}: expected features exported by heatpool, got {error!r:.80}") from error
-    if (kind, version) != (FORMAT, VERSION):
-        raise HeatpoolError(
-            f"{name}: expected {FORMAT} version {VERSION}, got {shorten(kind)} version {shorten(version)}"
-        )
+    check_version(name, kind, version)
     try:
         spec, layout = spec_from_attributes(attributes), layout_from_attributes(attributes)
         sizes = {each: int(np.prod(array.item_shape)) for each, array in layout.features.items()}

@@ -162,8 +162,10 @@ class ArchiveSource(RangeSource):
     def _folders(self) -> dict[str, list[str]]:
         folders: dict[str, list[str]] = {"": []}
         for member in self.members:
-            folder, _, name = member.name.rpartition("/")
-            if folder and folder not in folders:
-                folders[""].append(folder)
-            folders.setdefault(folder, []).append(name)
+            name, new = member.name, True
+            while new:  # up to the first folder that is known
+                folder, _, name_in_it = name.rpartition("/")
+                new = folder not in folders
+                folders.setdefault(folder, []).append(name_in_it)
+                name = folder
         return folders

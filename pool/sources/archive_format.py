@@ -29,12 +29,12 @@ __all__ = [
 ]
 
 MANIFEST, CARD = "MANIFEST.json", "README.md"
-FORMAT, VERSION = "heatpool-archive", 1
+FORMAT, VERSIONS = "heatpool-archive", (1, 2)  # as that of the store in it, whose names differ
 MAX_MANIFEST_BYTES = 1 << 30
 
 _STORE_FILE = re.compile(
     r"zarr\.json|index\.json|finished\.json|failures\.csv|journal/[0-9]{7,12}\.json"
-    r"|[A-Za-z0-9][A-Za-z0-9_-]{0,70}/(zarr\.json|c(\.[0-9]{1,12}){1,8})"
+    r"|[A-Za-z0-9][A-Za-z0-9_-]{0,70}/(zarr\.json|c((\.[0-9]{1,12}){1,8}|(/[0-9]{1,12}){1,8}))"
 )
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DAY_ONE = (0, (0 << 9) | (1 << 5) | 1)  # time and date fields for 1980-01-01 00:00
@@ -67,7 +67,7 @@ def manifest_bytes(members: Sequence[Member]) -> bytes:
     """The manifest of `members` (all but the manifest itself) as it is stored."""
     body = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": 2 if any("/c/" in member.name for member in members) else 1,
         "members": {member.name: {"bytes": member.size, "sha256": member.sha256} for member in members},
     }
     return json.dumps(body, indent=1, sort_keys=True).encode() + b"\n"
@@ -91,9 +91,10 @@ def parse_manifest(data: bytes, *, name: str) -> list[Member]:
         raise HeatpoolError(
             f"{name}: damaged, {MANIFEST} is not readable ({type(error).__name__})"
         ) from error
-    if kind != FORMAT or version != VERSION:
+    if kind != FORMAT or version not in VERSIONS:
+        expected, got = " or ".join(map(str, VERSIONS)), f"{str(kind)[:40]} version {str(version)[:20]}"
         raise HeatpoolError(
-            f"{name}: expected {FORMAT} version {VERSION}, got {str(kind)[:40]} version {str(version)[:20]}; "
+            f"{name}: expected {FORMAT} version {expected}, got {got}; "
             "read it with the heatpool release that packed it"
         )
     try:
@@ -104,6 +105,10 @@ def parse_manifest(data: bytes, *, name: str) -> list[Member]:
     folded = {member.name.casefold() for member in members}
     if len(folded) < len(members):
         raise HeatpoolError(f"{name}: refused, two members have names that differ in case only")
+    # The file pooled/c/0 would be the folder of pooled/c/0/0.
+    depths = {(each.partition("/")[0], each.count("/")) for each in folded if "/c/" in each}
+    if len({array for array, _ in depths}) < len(depths):
+        raise HeatpoolError(f"{name}: refused, an array has members at two depths of folders")
     if CARD not in body["members"] or "zarr.json" not in body["members"]:
         raise HeatpoolError(f"{name}: refused, {MANIFEST} lacks {CARD} or zarr.json")
     if manifest_bytes(members) != data:

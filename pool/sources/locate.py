@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources.addresses import open_files, split_address
 from heatpool.pool.sources.archive import ArchiveSource, DiskFile
 from heatpool.pool.sources.folder import FolderSource, Source
-from heatpool.pool.sources.remote import RemoteFile, RemoteFolder, open_files
+from heatpool.pool.sources.remote import RemoteFile, RemoteFolder
 
 __all__ = ["ARCHIVE_SUFFIX", "find_source", "is_remote", "open_archive", "store_stem"]
 
 ARCHIVE_SUFFIX = ".hpz"
-_SCHEMES = ("http", "https", "s3", "s3a", "gs", "az", "abfs", "abfss")
+_ZIP = b"PK\3\4"
 
 
 def is_remote(location: str | Path) -> bool:
@@ -23,14 +23,15 @@ def is_remote(location: str | Path) -> bool:
 
 def store_stem(location: str | Path) -> str:
     """Name of a store without folders and suffix, to name other things after."""
-    path = urlsplit(str(location)).path if is_remote(location) else str(location)
+    path = split_address(str(location)).path if is_remote(location) else str(location)
     return PurePosixPath(Path(path).as_posix()).stem
 
 
 def find_source(location: str | Path) -> Source:
     """Find the store at a location: a folder, an archive, or either of them at an address.
 
-    An address is an archive if its path ends with .hpz, else a store folder.
+    An address is an archive if its path ends with .hpz, or there is no store below it and a zip file at it;
+    else it is a store folder.
 
     Raises:
         HeatpoolError: if there is none, or it cannot be reached.
@@ -54,10 +55,14 @@ def open_archive(location: str | Path) -> ArchiveSource:
 
 
 def _find_remote(url: str) -> Source:
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
-        known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
-        raise HeatpoolError(f"expected a path or an address of {known}, got {parts.scheme}://")
-    archive = parts.path.rstrip("/").endswith(ARCHIVE_SUFFIX)
-    files = open_files(url, file=archive)
-    return ArchiveSource(RemoteFile(files)) if archive else RemoteFolder(files)
+    parts = split_address(url)
+    if parts.path.rstrip("/").endswith(ARCHIVE_SUFFIX):
+        return ArchiveSource(RemoteFile(open_files(url, file=True)))
+    folder = RemoteFolder(open_files(url, file=False))
+    # Data archives and web drives give files addresses without their names.
+    if parts.scheme in ("http", "https") and folder.size("zarr.json") is None:
+        files = open_files(url, file=True)
+        begin = files.begin("", 0, len(_ZIP))
+        if begin is not None and begin[0] == _ZIP:
+            return ArchiveSource(RemoteFile(files))
+    return folder

@@ -1,32 +1,38 @@
 """Files on a web server or in an object store, read whole or by byte range, through obstore.
 
-obstore reads; what it leaves to its user is here: one count of tries that covers bodies that break off,
-logins for web servers, and errors as one line that never shows the secrets of an address.
+obstore reads; what it leaves to its user is here: one count of tries that covers bodies that break off, whole
+files where a server knows no ranges, and errors as one line that never shows the secrets of an address.
 """
 
 from __future__ import annotations
 
-import netrc
-import os
+import io
+import logging
 import re
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import Any, TypeVar
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.ranges import RangeSource
+from heatpool.pool.sources.transfer import Download, KeptFiles, Pace, RangesRefusedError, memory_limit
 
-__all__ = ["RemoteFile", "RemoteFiles", "RemoteFolder", "open_files"]
+__all__ = ["RemoteFile", "RemoteFiles", "RemoteFolder", "reason_of"]
 
-_TIMEOUT_S = (10.0, 30.0)  # to connect, between bytes
+_log = logging.getLogger(__name__)
+
 _TRIES = 5
 _WAIT_S = 0.5  # before the second try; then twice as long each time
 _SMALL, _READ_AHEAD = 1 << 14, 1 << 17
-_WEB = ("http", "https")
-_REASONS = {  # by what stands in obstore's text
+_MOST_RECORD = 1 << 26
+"""Bytes of a file that is no chunk of an array: metadata, a record, a list, a card."""
+_REFUSED = {  # by what stands in obstore's text: what no second try changes
+    "Content-Length Header missing": "the server does not say how long the file is (no Content-Length)",
+    "error following redirect": "the server sends it in circles",
+    "status code: 30": "the server sends it to what is no address",
+}
+_REASONS = {
     "InvalidCertificate": "its certificate is not trusted",
     "kind: Timeout": "the server is silent",
     "status code": "the server answers with errors",
@@ -45,25 +51,54 @@ class RemoteFiles:
         name: the address, for messages; without secrets.
         key: what the key "" stands for in the store.
         listing: whether folders can be listed.
+        login: how a user logs in there, for messages.
     """
 
-    def __init__(self, store: Any, name: str, *, key: str = "", listing: bool = True) -> None:
-        self._store, self.name, self._key, self._listing = store, name, key, listing
+    def __init__(
+        self, store: Any, name: str, *, key: str = "", listing: bool = True, login: str = ""
+    ) -> None:
+        self._store, self.name, self._key, self._listing, self._login = store, name, key, listing, login
+        self._kept: KeptFiles | None = None  # of a server that knows no ranges
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        more = {"key": self._key, "listing": self._listing, "login": self._login}
+        return partial(type(self), **more), (self._store, self.name)
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
         """A file or its bytes start..stop; None when it is not there.
 
-        Raises:
-            HeatpoolError: if the server cannot be reached, refuses, or knows no byte ranges.
-        """
-        import obstore
+        Where the server knows no byte ranges, a file that parts are asked of is fetched whole, once.
 
+        Raises:
+            HeatpoolError: if the server cannot be reached, refuses, is too slow, or sends more than is taken.
+        """
         if start is None or stop is None:
-            return self._ask(key, lambda path: bytes(obstore.get(self._store, path).bytes()))
-        data = self._ask(key, lambda path: bytes(obstore.get_range(self._store, path, start=start, end=stop)))
-        if data is not None and len(data) != stop - start:
-            raise HeatpoolError(f"{self._label(key)}: expected {stop - start} bytes, got {len(data)}")
-        return data
+            into, most = io.BytesIO(), memory_limit()
+            if key.endswith((".json", ".csv", ".md")):
+                most = min(most, _MOST_RECORD)
+            found = self._fetch(key, into, most, "HEATPOOL_MAX_FILE_MB in the environment changes the limit")
+            return None if found is None else into.getvalue()
+        found = self.begin(key, start, stop)
+        if found is not None and len(found[0]) != stop - start:
+            raise HeatpoolError(f"{self._label(key)}: expected {stop - start} bytes, got {len(found[0])}")
+        return None if found is None else found[0]
+
+    def begin(self, key: str, start: int, stop: int) -> tuple[bytes, int] | None:
+        """Bytes start..stop of a file, or as many as there are, and its size. As `get` otherwise."""
+        if self._kept is None:
+            into = io.BytesIO()
+            try:
+                size = self._fetch(key, into, stop - start, "try again", span=(start, stop))
+            except RangesRefusedError:
+                _log.warning(f"{self.name}: the server knows no byte ranges; files are fetched whole")
+                self._kept = KeptFiles()
+            else:
+                return None if size is None else (into.getvalue(), size)
+        place = self._kept.place(key, partial(self._fetch, key))
+        if place is None:
+            return None
+        first, size = place
+        return self._kept.read(first + start, first + min(stop, size)), size
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, None when it is not there. Raises as `get`."""
@@ -86,37 +121,66 @@ class RemoteFiles:
     def _label(self, key: str) -> str:
         return f"{self.name}/{key}" if key else self.name
 
-    def _ask(self, key: str, ask: Callable[[str], _T]) -> _T | None:
-        """The answer to `ask` for a key, after up to five tries; None when there is no such file."""
-        from obstore.exceptions import BaseError, NotSupportedError
+    def _fetch(
+        self, key: str, into: BinaryIO, most: int, limit: str, span: tuple[int, int] | None = None
+    ) -> int | None:
+        """Write a file, or a part of it, to `into`; the file's size, None when it is not there."""
+        pace = Pace()
+        download = Download(into, pace=pace, span=span, most=most, limit=limit)
 
-        for attempt in range(_TRIES):
+        def connect(path: str) -> int:
+            download.connect(self._store, path, self._label(key))
+            return download.size
+
+        return self._ask(key, connect, pace)
+
+    def _ask(self, key: str, ask: Callable[[str], _T], pace: Pace | None = None) -> _T | None:
+        """The answer to `ask` for a key, None for no file; five tries in a row that bring nothing end it."""
+        from obstore.exceptions import BaseError
+
+        pace, label = pace or Pace(), self._label(key)
+        failures, received = 0, 0
+        while True:
             try:
                 return ask(key or self._key)
             except FileNotFoundError:
                 return None
-            except NotSupportedError as error:
-                raise HeatpoolError(
-                    f"{self._label(key)}: the server does not serve byte ranges; download the file and open "
-                    "that"
-                ) from error
             except (BaseError, OSError, ValueError) as error:
-                status = re.search(r"status code: (\d{3})", str(error))
-                code = int(status[1]) if status else 500
-                if code == 410:
+                if _is_gone(error):
                     return None
-                # What the server decided it decides again; what failed on the way may go well next time.
-                if code < 500 and code != 429:
-                    raise HeatpoolError(f"{self._label(key)}: the server refuses (HTTP {code})") from error
-                if attempt == _TRIES - 1:
+                if refusal := self._refusal(error):
+                    raise HeatpoolError(f"{label}: {refusal}") from error
+                failures = failures + 1 if pace.received == received else 1
+                received = pace.received
+                if failures == _TRIES or pace.too_slow:
                     raise HeatpoolError(
-                        f"{self._label(key)}: cannot be read ({_reason(error)}); try again later"
+                        f"{label}: cannot be read ({reason_of(error)}); try again later"
                     ) from error
-            time.sleep(_WAIT_S * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
+            time.sleep(_WAIT_S * 2 ** (failures - 1))
+
+    def _refusal(self, error: Exception) -> str:
+        """What the server decided, which it would decide again; "" for what may go well next time."""
+        code = _status(error)
+        for part, reason in _REFUSED.items():
+            if part in str(error):
+                return reason
+        if code is None or code >= 500 or code == 429:
+            return ""
+        login = f": it is not there, or not for you; {self._login}" if code in (401, 403) else ""
+        return f"the server refuses (HTTP {code}){login}"
 
 
-def _reason(error: Exception) -> str:
+def _status(error: Exception) -> int | None:
+    status = re.search(r"status code: (\d{3})", str(error))
+    return int(status[1]) if status else None
+
+
+def _is_gone(error: Exception) -> bool:
+    return _status(error) == 410
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of obstore comes down to, in a few words without any address."""
     text = str(error)
     for part, reason in _REASONS.items():
         if part in text:
@@ -127,70 +191,11 @@ def _reason(error: Exception) -> str:
     return line[:200] or type(error).__name__
 
 
-def open_files(url: str, *, file: bool) -> RemoteFiles:
-    """Open an address: `https://…`, or of an object store such as s3://bucket/path.
-
-    Keys and region of object stores come from the environment (`AWS_…`); the login for a web server from
-    the address or `.netrc`. A query (such as a signature) is sent along and kept out of messages.
-
-    Args:
-        url: address.
-        file: it names one file, not a folder.
-
-    Raises:
-        HeatpoolError: if obstore is not installed, or the address cannot be understood.
-    """
-    parts = urlsplit(url)
-    try:
-        import obstore.store
-        from obstore.exceptions import BaseError
-    except ImportError as error:
-        raise HeatpoolError(f"{parts.scheme}:// needs obstore: pip install obstore") from error
-    connect_s, read_s = _TIMEOUT_S
-    options: dict[str, Any] = {
-        "connect_timeout": timedelta(seconds=connect_s),
-        "read_timeout": timedelta(seconds=read_s),
-        "timeout": timedelta(days=1),  # of a whole file: obstore's own limit of 30 s is none for large ones
-    }
-    if parts.scheme in _WEB:
-        plain = parts._replace(
-            netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/"), fragment=""
-        )
-        base, key, name = urlunsplit(plain), "", urlunsplit(plain._replace(query=""))
-        options |= {"allow_http": parts.scheme == "http", "default_headers": _login(parts)}
-    else:
-        base, _, key = url.rstrip("/").rpartition("/") if file else (url, "", "")
-        name = url
-    # All tries are counted in one place: obstore's would multiply ours, and do not cover broken bodies. A
-    # server that names a time to come back (Retry-After) could make us wait for a day.
-    connection: dict[str, Any] = {"client_options": options, "retry_config": {"max_retries": 0}}
-    try:
-        store = obstore.store.from_url(base, **connection)
-    except (ValueError, BaseError) as error:
-        raise HeatpoolError(f"{name}: cannot be opened ({_reason(error)})") from error
-    return RemoteFiles(store, name, key=key, listing=parts.scheme not in _WEB)
-
-
-def _login(parts: SplitResult) -> dict[str, str]:
-    """The header with the login of an address, else that of `.netrc` for its host: obstore sends none."""
-    user, password = parts.username, parts.password
-    if user is None:
-        try:
-            found = netrc.netrc(os.environ.get("NETRC")).authenticators(parts.hostname or "")
-        except (OSError, netrc.NetrcParseError):
-            found = None
-        if found is None:
-            return {}
-        user, _, password = found
-    else:
-        user, password = unquote(user), unquote(password or "")
-    return {"Authorization": "Basic " + b64encode(f"{user}:{password or ''}".encode()).decode()}
-
-
 class RemoteFile:
     """One file somewhere else, a `heatpool.pool.sources.archive.ByteFile`.
 
-    Small reads fetch some more and keep it: the records of a journal, say, lie side by side.
+    Its size comes with its first bytes, as addresses that are signed for reading are not so for asking
+    (HEAD). Small reads fetch some more and keep it: the records of a journal, say, lie side by side.
 
     Raises:
         HeatpoolError: if it is not there or cannot be reached.
@@ -198,11 +203,11 @@ class RemoteFile:
 
     def __init__(self, files: RemoteFiles) -> None:
         self._files, self.name = files, files.name
-        size = files.size("")
-        if size is None:
+        begin = files.begin("", 0, _READ_AHEAD)
+        if begin is None:
             raise HeatpoolError(f"{self.name}: no such file on the server")
-        self.size = size
-        self._block = (0, b"")
+        data, self.size = begin
+        self._block = (0, data)
 
     def read(self, start: int, stop: int) -> bytes:
         """Bytes start..stop. Raises HeatpoolError if they cannot be had."""

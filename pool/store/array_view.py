@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureArray", "to_xarray"]
 
-_DIMS = {"joint": "keypoint", "xy_score": "space", "xyxy": "corner"}
-_ATTRIBUTES = (
-    "backbone", "tap", "weights_sha256", "skeleton", "precision", "licence", "citation", "source",
-    "code_version",
-)  # fmt: skip
-
 
 class FeatureArray:
     """One feature array over all clips of a store, read when it is sliced and shard by shard.
@@ -77,47 +71,17 @@ class FeatureArray:
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
 
-def to_xarray(store: FeatureStore) -> xarray.Dataset:
+def to_xarray(store: FeatureStore, *, mask_and_scale: bool = True) -> xarray.Dataset:
     """See `FeatureStore.to_xarray`. Each dask chunk is a shard; the index and the outcomes are in memory.
 
     Raises:
         HeatpoolError: if xarray is not installed.
     """
     try:
-        import xarray
+        from heatpool.pool.store.xarray_backend import HeatpoolBackend
     except ImportError as error:
         raise HeatpoolError("to_xarray needs xarray: pip install 'heatpool[xarray]'") from error
-    import dask.array
-
-    def lazy(name: str) -> tuple[tuple[str, ...], Any, dict[str, object]]:
-        array, spec = store[name], store.layout.features[name]
-        chunks = (store.layout.shard_clips, *spec.item_shape)
-        # name=False: hashing a store, which dask would do for a stable name, means pickling it.
-        values = dask.array.from_array(array, chunks=chunks, name=False, meta=np.empty(0, array.dtype))
-        return tuple(_DIMS.get(dim, dim) for dim in spec.dims), values, dict(spec.attributes)
-
-    features = {name: lazy(name) for name in store.layout.features}
-    time = features.pop("time_s")
-    names, joints = store.attributes["joint_names"], store.layout.joints
-    data = xarray.Dataset(
-        features,
-        coords={
-            **_columns(store),
-            "time": time,
-            "keypoint": names if len(names) == joints else np.arange(joints),
-            "space": ["x", "y", "score"],
-            "corner": ["x1", "y1", "x2", "y2"],
-        },
-        attrs={name: store.attributes[name] for name in _ATTRIBUTES if store.attributes.get(name)},
-    )
-    return data.set_xindex("clip_id")
-
-
-def _columns(store: FeatureStore) -> dict[str, tuple[str, np.ndarray]]:
-    """The table of clips as coordinates along `clip`; texts as objects, which every xarray can write."""
-    columns = {}
-    for name, values in store.clips.table().items():
-        if name != "row":
-            texts = isinstance(values.dtype, np.dtypes.StringDType)
-            columns[name] = ("clip", values.astype(object) if texts else values)
-    return columns
+    data = HeatpoolBackend().open_dataset(store, mask_and_scale=mask_and_scale)
+    # name=False: hashing a store, which dask would do for a stable name, means pickling it.
+    shards: dict[str, Any] = {"chunks": {"clip": store.layout.shard_clips}, "name": False}
+    return data.assign({name: data.variables[name].chunk(**shards) for name in store.layout.features})

@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec, ZstdCodec
 
-__all__ = ["INDEX_CHUNK_CLIPS", "ArraySpec", "create_array", "create_feature_array", "create_index_array"]
+__all__ = ["INDEX_CHUNK_CLIPS", "ArraySpec", "create_feature_array", "create_index_array"]
 
 INDEX_CHUNK_CLIPS = 65_536
 
@@ -54,18 +54,8 @@ class ArraySpec:
         return (1, 1, *self.item_shape[1:]) if self.sharded else self.shard(shard_clips)
 
 
-def create_array(group: zarr.Group, name: str, dims: tuple[str, ...], **options: Any) -> zarr.Array[Any]:
-    """Create an array with this format's file naming (`c.0.0`: one flat folder per array)."""
-    return group.create_array(
-        name,
-        dimension_names=dims,
-        chunk_key_encoding={"name": "default", "separator": "."},
-        **options,
-    )
-
-
 def create_feature_array(
-    group: zarr.Group, spec: ArraySpec, *, clips: int, shard_clips: int
+    group: zarr.Group, spec: ArraySpec, *, clips: int, shard_clips: int, separator: str
 ) -> zarr.Array[Any]:
     """Create one feature array for `clips` clips; nothing but its metadata is written."""
     chunk = spec.chunk(shard_clips)
@@ -80,11 +70,11 @@ def create_feature_array(
         blocksize=int(np.prod(chunk)) * size,
     )
     transposed = spec.order != tuple(range(len(spec.order)))
-    return create_array(
-        group,
+    return group.create_array(
         spec.name,
-        spec.dims,
         shape=(clips, *spec.item_shape),
+        dimension_names=spec.dims,
+        chunk_key_encoding={"name": "default", "separator": separator},
         dtype=spec.dtype,
         fill_value=spec.fill,
         chunks=chunk,
@@ -97,14 +87,21 @@ def create_feature_array(
 
 
 def create_index_array(
-    group: zarr.Group, name: str, *, clips: int, dtype: Any, fill: Any, attributes: Mapping[str, object]
+    group: zarr.Group,
+    name: str,
+    *,
+    clips: int,
+    dtype: Any,
+    fill: Any,
+    attributes: Mapping[str, object],
+    separator: str,
 ) -> zarr.Array[Any]:
     """Create an array of one value per clip, in chunks of 65,536 clips, all chunks stored."""
-    return create_array(
-        group,
+    return group.create_array(
         name,
-        ("clip",),
         shape=(clips,),
+        dimension_names=("clip",),
+        chunk_key_encoding={"name": "default", "separator": separator},
         dtype=dtype,
         fill_value=fill,
         chunks=(min(max(clips, 1), INDEX_CHUNK_CLIPS),),

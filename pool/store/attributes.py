@@ -10,14 +10,14 @@ from typing import Any
 
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import FolderSource, Source
-from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.layout import VERSION, VERSIONS, Layout
 from heatpool.pool.store.levels import Levels
 from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.versions import parse_versions
 
 __all__ = [
     "FORMAT",
-    "VERSION",
+    "check_version",
     "code_version",
     "layout_from_attributes",
     "read_root",
@@ -26,7 +26,6 @@ __all__ = [
 ]
 
 FORMAT = "heatpool-features"
-VERSION = 1
 
 
 def code_version() -> str:
@@ -37,7 +36,9 @@ def code_version() -> str:
         return "unknown (heatpool is not installed)"
 
 
-def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[str, Any]:
+def root_attributes(
+    spec: StoreSpec, *, clips: int, shard_clips: int, version: int = VERSION
+) -> dict[str, Any]:
     """Root attributes of a new store: format, sizes and provenance. No clock, no host.
 
     Raises:
@@ -60,7 +61,7 @@ def root_attributes(spec: StoreSpec, *, clips: int, shard_clips: int) -> dict[st
         optional["edges"] = [list(edge) for edge in spec.edges]
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": version,
         "code_version": code_version(),
         "clips": clips,
         "persons": spec.persons,
@@ -128,11 +129,8 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
         ) from error
     if not isinstance(attributes, dict) or attributes.get("format") != FORMAT:
         raise HeatpoolError(f"{path}: expected format {FORMAT}, got another kind of Zarr store")
-    if attributes.get("version") != VERSION and not any_version:
-        raise HeatpoolError(
-            f"{path}: expected {FORMAT} version {VERSION}, got version {attributes.get('version')}; "
-            "read it with the heatpool release that wrote it, or extract again"
-        )
+    if not any_version:
+        check_version(path, FORMAT, attributes.get("version"))
     needed = {*StoreSpec.__dataclass_fields__, *Layout.__dataclass_fields__, "columns", "splits"} - set(
         _OPTIONAL
     )
@@ -146,6 +144,16 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
         except (AttributeError, TypeError, ValueError) as error:
             raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
     return attributes
+
+
+def check_version(name: str, kind: object, version: object) -> None:
+    """Raise HeatpoolError unless a store, or what was exported from one, is of a version that is read."""
+    if (kind, type(version)) != (FORMAT, int) or version not in VERSIONS:
+        expected, got = " or ".join(map(str, VERSIONS)), f"{shorten(kind)} version {shorten(version)}"
+        raise HeatpoolError(
+            f"{name}: expected {FORMAT} version {expected}, got {got}; "
+            "read it with the heatpool release that wrote it, or extract again"
+        )
 
 
 def _check_sizes(attributes: Mapping[str, Any]) -> None:

@@ -93,10 +93,13 @@ def fill_new(
     """
     group = zarr.create_group(root, zarr_format=3, attributes=dict(attributes))
     for spec in layout.stored.values():
-        create_feature_array(group, spec, clips=layout.clips, shard_clips=layout.shard_clips)
+        create_feature_array(
+            group, spec, clips=layout.clips, shard_clips=layout.shard_clips, separator=layout.separator
+        )
     on_step("create: declared features")
-    create_index(group, index)
-    create_results(group, {name: np.zeros(layout.clips, dtype) for name, dtype in RESULT_DTYPES.items()})
+    create_index(group, index, separator=layout.separator)
+    results = {name: np.zeros(layout.clips, dtype) for name, dtype in RESULT_DTYPES.items()}
+    create_results(group, results, separator=layout.separator)
     on_step("create: wrote the index")
     with warnings.catch_warnings():
         # Consolidated metadata lets readers open the store with one read. zarr notes that it is
@@ -109,6 +112,7 @@ def fill_new(
         shard_clips=layout.shard_clips,
         code_version=attributes["code_version"],
         versions=attributes.get("versions", {}),
+        format_version=layout.version,
     )
     (root / CREATION).write_bytes(record.to_bytes())
     (root / JOURNAL).mkdir()
@@ -125,6 +129,7 @@ class CreationRecord:
         code_version: heatpool version that made it.
         files: size in bytes and SHA-256 (hex) by path relative to the root.
         versions: the root attribute of that name, empty where there is none.
+        format_version: of the store's format.
     """
 
     index_sha256: str
@@ -132,6 +137,7 @@ class CreationRecord:
     code_version: str
     files: Mapping[str, Checksum]
     versions: Mapping[str, Sequence[str]]
+    format_version: int
 
     @classmethod
     def of(
@@ -142,10 +148,11 @@ class CreationRecord:
         shard_clips: int,
         code_version: str,
         versions: Mapping[str, Sequence[str]],
+        format_version: int,
     ) -> CreationRecord:
         """Record of a store that was just made in the folder `root`: hashes every file."""
         files = {key: hash_file(root / key) for key in sorted(_created_files(root))}
-        return cls(digest_index(index), shard_clips, code_version, files, versions)
+        return cls(digest_index(index), shard_clips, code_version, files, versions, format_version)
 
     def to_bytes(self) -> bytes:
         """The record as one line of JSON, with `sha256` over all the rest."""
@@ -156,6 +163,7 @@ class CreationRecord:
                 "code_version": self.code_version,
                 "files": files_to_json(self.files),
                 **({"versions": dict(self.versions)} if self.versions else {}),
+                **({"version": self.format_version} if self.format_version > 1 else {}),
             }
         )
 
@@ -173,7 +181,7 @@ class CreationRecord:
             body = parse_record(data)
             files = files_from_json(body["files"])
             head = body["index_sha256"], body["shard_clips"], body["code_version"]
-            return cls(*head, files, body.get("versions", {}))
+            return cls(*head, files, body.get("versions", {}), body.get("version", 1))
         except (ValueError, KeyError, TypeError) as error:
             raise HeatpoolError(f"{source.name}: damaged, unreadable {CREATION} ({error})") from error
 
@@ -202,5 +210,5 @@ def _created_files(root: Path) -> Iterator[str]:
     """Keys of the files that stay as they are made: all but chunks of arrays that `finish` replaces."""
     for path in root.rglob("*"):
         key = path.relative_to(root).as_posix()
-        if path.is_file() and not (path.parent.name in RESULT_DTYPES and path.name != "zarr.json"):
+        if path.is_file() and not (key.partition("/")[0] in RESULT_DTYPES and path.name != "zarr.json"):
             yield key

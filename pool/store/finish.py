@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import zarr
 
 from heatpool.pool.disk.atomic import OnStep
-from heatpool.pool.disk.files import flush_file, flush_folder, scratch_folder, write_atomic
+from heatpool.pool.disk.files import flush_file, put_in_place, scratch_folder, write_atomic
 from heatpool.pool.records import Status
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.index import IndexReader, create_results
@@ -68,12 +67,12 @@ def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:
     (root / FINISHED).unlink(missing_ok=True)
     with scratch_folder(root, "finish") as aside:
         derived = derive(root, layout)
-        create_results(zarr.create_group(aside, zarr_format=3), derived.arrays)
+        group = zarr.create_group(aside, zarr_format=3)
+        create_results(group, derived.arrays, separator=layout.separator)
         for name in derived.arrays:
-            for chunk in sorted((aside / name).glob("c.*")):
-                flush_file(chunk)
-                os.replace(chunk, root / name / chunk.name)
-            flush_folder(root / name)
+            for key in layout.index_keys(name):
+                flush_file(aside / key)
+                put_in_place(aside / key, root / key, root=root / name)
             on_step(f"finish: replaced {name}")
         write_atomic(root / FAILURES, derived.failures, temp_folder=aside)
         on_step("finish: wrote failures.csv")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -50,7 +51,7 @@ def split_array(protocol: str) -> str:
     return f"split_{protocol}"
 
 
-def create_index(group: zarr.Group, index: ClipIndex) -> None:
+def create_index(group: zarr.Group, index: ClipIndex, *, separator: str) -> None:
     """Write all index arrays into a new store.
 
     Raises:
@@ -58,23 +59,24 @@ def create_index(group: zarr.Group, index: ClipIndex) -> None:
             is not valid Unicode.
     """
     _check_names(index)
-    _create_strings(group, "clip_id", index.clip_id, "unique name of the clip")
-    _create_strings(group, "path", index.path, "video file as the manifest names it")
-    _create_filled(
-        group, "label", index.label, -1,
+    into = _NewArrays(group, separator)
+    into.add_texts("clip_id", index.clip_id, "unique name of the clip")
+    into.add_texts("path", index.path, "video file as the manifest names it")
+    into.add(
+        "label", index.label, -1,
         {"description": "class number", "missing": "-1 = unlabelled", "class_names": list(index.class_names)},
     )  # fmt: skip
     for name, values in index.columns.items():
-        _create_column(group, name, values)
+        into.add_column(name, values)
     for protocol, splits in index.splits.items():
         # Such texts are bytes of the format: a resume makes damaged files again, to the bytes first written.
         attributes = {"description": f"part of the clip in split protocol {protocol}", **_flags(Split)}
-        _create_filled(group, split_array(protocol), splits, 0, attributes)
+        into.add(split_array(protocol), splits, 0, attributes)
     names: dict[str, Any] = {"columns": list(index.columns), "splits": list(index.splits)}
     group.attrs.update(names | ({"disjoint": dict(index.disjoint)} if index.disjoint else {}))
 
 
-def create_results(group: zarr.Group, results: Mapping[str, np.ndarray]) -> None:
+def create_results(group: zarr.Group, results: Mapping[str, np.ndarray], *, separator: str) -> None:
     """Write the per-clip result arrays (`status`, `frames`, ...), all (N,)."""
     described: dict[str, Mapping[str, object]] = {
         "status": {"description": "outcome of stage one", **_flags(Status)},
@@ -85,7 +87,7 @@ def create_results(group: zarr.Group, results: Mapping[str, np.ndarray]) -> None
         "persons": {"description": "person slots that are filled"},
     }
     for name, values in results.items():
-        _create_filled(group, name, values, 0, described[name])
+        _NewArrays(group, separator).add(name, values, 0, described[name])
 
 
 def _flags(codes: type[Status] | type[Split]) -> dict[str, object]:
@@ -109,20 +111,45 @@ def _check_names(index: ClipIndex) -> None:
         taken.add(name.casefold())
 
 
-def _create_filled(
-    group: zarr.Group, name: str, values: np.ndarray, fill: float, attributes: Mapping[str, object]
-) -> None:
-    array = create_index_array(
-        group, name, clips=len(values), dtype=values.dtype, fill=fill, attributes=attributes
-    )
-    array[:] = values
+@dataclass(frozen=True)
+class _NewArrays:
+    """Where index arrays are put: a group, and what separates the parts of a chunk's name."""
 
+    group: zarr.Group
+    separator: str
 
-def _create_strings(group: zarr.Group, name: str, values: Sequence[str], description: str) -> None:
-    strings = _as_strings(name, values)
-    attributes = {"description": description}
-    array = create_index_array(group, name, clips=len(values), dtype=str, fill="", attributes=attributes)
-    array[:] = strings
+    def add(
+        self,
+        name: str,
+        values: np.ndarray,
+        fill: float | str,
+        attributes: Mapping[str, object],
+        dtype: Any = None,
+    ) -> None:
+        array = create_index_array(
+            self.group,
+            name,
+            clips=len(values),
+            dtype=dtype or values.dtype,
+            fill=fill,
+            attributes=attributes,
+            separator=self.separator,
+        )
+        array[:] = values
+
+    def add_texts(self, name: str, values: Sequence[str], description: str) -> None:
+        self.add(name, _as_strings(name, values), "", {"description": description}, str)
+
+    def add_column(self, name: str, values: Sequence[str]) -> None:
+        categories: list[str] = _as_strings(name, sorted(set(values) - {""})).tolist()
+        description = f"{name} as the manifest gives it"
+        if len(categories) > MAX_CATEGORIES:
+            self.add_texts(name, values, description)
+            return
+        code = {category: number for number, category in enumerate(categories)} | {"": -1}
+        codes = np.fromiter((code[value] for value in values), dtype=np.int16, count=len(values))
+        attributes = {"description": description, "missing": "-1 = unknown", "categories": categories}
+        self.add(name, codes, -1, attributes)
 
 
 def _as_strings(name: str, values: Sequence[str]) -> np.ndarray:
@@ -132,18 +159,6 @@ def _as_strings(name: str, values: Sequence[str]) -> np.ndarray:
         raise HeatpoolError(
             f"expected every {name} to be valid Unicode, got {shorten(error.object)}; rename it"
         ) from error
-
-
-def _create_column(group: zarr.Group, name: str, values: Sequence[str]) -> None:
-    categories: list[str] = _as_strings(name, sorted(set(values) - {""})).tolist()
-    description = f"{name} as the manifest gives it"
-    if len(categories) > MAX_CATEGORIES:
-        _create_strings(group, name, values, description)
-        return
-    code = {category: number for number, category in enumerate(categories)} | {"": -1}
-    codes = np.fromiter((code[value] for value in values), dtype=np.int16, count=len(values))
-    attributes = {"description": description, "missing": "-1 = unknown", "categories": categories}
-    _create_filled(group, name, codes, -1, attributes)
 
 
 class IndexReader:
@@ -174,7 +189,8 @@ class IndexReader:
         wanted = range(-(-clips // size)) if rows is None else np.unique(rows // size)
         try:
             # zarr reads a missing chunk as fill values, but index arrays always store every chunk.
-            missing = sum(self.source.size(f"{name}/c.{chunk}") is None for chunk in wanted)
+            keys = self.layout.index_keys(name)
+            missing = sum(self.source.size(keys[chunk]) is None for chunk in wanted)
             if missing:
                 raise ValueError(f"{missing} chunk files are missing")
             return np.asarray(array[:clips] if rows is None else array.get_coordinate_selection(rows))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from heatpool.pool.store.arrays import ArraySpec
+from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS, ArraySpec
 from heatpool.pool.store.levels import Levels
 from heatpool.pool.store.spec import Precision, RgbSpec, StoreSpec
 
@@ -21,8 +21,15 @@ __all__ = [
     "OPTIONAL_NAMES",
     "PART_NAMES",
     "RESULT_DTYPES",
+    "VERSION",
+    "VERSIONS",
     "Layout",
 ]
+
+VERSION = 2
+"""Of the stores that are made."""
+VERSIONS = (1, 2)
+"""Of the stores that are read, and written where they are."""
 
 JOURNAL = "journal"
 FINISHED = "finished.json"
@@ -59,6 +66,7 @@ class Layout:
         rgb: what is stored of the pixels, None for nothing.
         map_mean: whether the means of the tapped maps are stored.
         levels: arrays that are stored as whole numbers, by name.
+        version: of the format.
 
     Raises:
         ValueError: if `clips` is negative, `shard_clips` is not in 1..4096 or M exceeds 255.
@@ -74,15 +82,17 @@ class Layout:
     rgb: RgbSpec | None = None
     map_mean: bool = False
     levels: Mapping[str, Levels] = field(default_factory=dict)
+    version: int = VERSION
 
     def __post_init__(self) -> None:
         if self.clips < 0:
             raise ValueError(f"expected clips >= 0, got {self.clips}")
         if not 1 <= self.shard_clips <= MAX_SHARD_CLIPS:
             raise ValueError(f"expected shard_clips from 1 to {MAX_SHARD_CLIPS}, got {self.shard_clips}")
-
         if self.persons > 255:
             raise ValueError(f"expected at most 255 persons, got {self.persons}")
+        if self.version not in VERSIONS:
+            raise ValueError(f"expected version 1 or 2, got {self.version!r}")
 
     @classmethod
     def of(cls, spec: StoreSpec, *, clips: int, shard_clips: int) -> Layout:
@@ -179,10 +189,20 @@ class Layout:
         ]  # fmt: skip
         return (levels, *per_channel)
 
+    @property
+    def separator(self) -> str:
+        """What stands between the numbers in a chunk's name: / is the default of Zarr, . was version 1's."""
+        return "." if self.version == 1 else "/"
+
     def shard_key(self, name: str, shard: int) -> str:
         """Path of a shard's file of one stored array, relative to the store's root."""
         dims = len(self.stored[name].dims)
-        return f"{name}/c.{shard}" + ".0" * (dims - 1)
+        return f"{name}/{self.separator.join(['c', str(shard), *'0' * (dims - 1)])}"
+
+    def index_keys(self, name: str) -> list[str]:
+        """Paths of the files of an index array, relative to the store's root."""
+        chunks = -(-self.clips // INDEX_CHUNK_CLIPS)
+        return [f"{name}/c{self.separator}{chunk}" for chunk in range(chunks)]
 
 
 def _rgb_arrays(rgb: RgbSpec | None) -> tuple[ArraySpec, ...]:

@@ -18,6 +18,7 @@ from heatpool.pool.store.arrays import ArraySpec
 from heatpool.pool.store.clip_table import ClipTable, Rows
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.journal import read_record
+from heatpool.pool.store.layout import RESULT_DTYPES
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
 from heatpool.pool.store.versions import Versions
 
@@ -232,14 +233,14 @@ class FeatureStore:
             yield rows, {name: self._features.read(name, shard) for name in names}
 
     def bytes_by_array(self) -> dict[str, int]:
-        """Bytes of each array with its metadata; lists their folders, or takes the recorded sizes."""
+        """Bytes of each array with its metadata, as recorded: no folder is listed, no feature file asked."""
         sizes = dict.fromkeys(sorted(self.clips.group.array_keys()), 0)
-        for name in sizes:
-            sizes[name] = sum(self.source.size(f"{name}/{key}") or 0 for key in self.source.keys(name) or ())
-        if not any(sizes.values()):  # an address whose folders cannot be listed
-            for key, (size, _) in recorded_files(self.source).items():
-                name = key.partition("/")[0]
-                sizes[name] = sizes.get(name, 0) + size
+        for key, (size, _) in recorded_files(self.source).items():
+            name, below, _ = key.partition("/")
+            if below:
+                sizes[name] += size
+        for name in RESULT_DTYPES:
+            sizes[name] += sum(self.source.size(key) or 0 for key in self.layout.index_keys(name))
         return sizes
 
     @property

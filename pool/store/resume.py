@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from heatpool.pool.disk.files import scratch_folder, write_atomic
+from heatpool.pool.disk.files import flush_file, put_in_place, scratch_folder
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.folder import FolderSource
@@ -66,10 +66,14 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
     if record is None or "zarr.json" not in damaged:
         stored = read_root(source)
     else:
-        stored = root_attributes(spec, clips=len(index), shard_clips=record.shard_clips)
+        stored = root_attributes(
+            spec, clips=len(index), shard_clips=record.shard_clips, version=record.format_version
+        )
         stored |= {"code_version": record.code_version, "disjoint": index.disjoint}
         stored = {**stored, "versions": record.versions} if record.versions else _without(stored, "versions")
-    given = root_attributes(spec, clips=len(index), shard_clips=stored["shard_clips"])
+    given = root_attributes(
+        spec, clips=len(index), shard_clips=stored["shard_clips"], version=stored["version"]
+    )
     # Another release may resume a store: each journal record names the release that wrote it. Earlier
     # ones left out the channels of each tap and the edges, and named COCO's joints whatever V was; all
     # follow from the network.
@@ -128,8 +132,8 @@ def remake_files(root: Path, found: FoundStore) -> None:
                 "versions of heatpool and zarr that made the store, or --overwrite"
             )
         for key in wanted:
-            (root / key).parent.mkdir(exist_ok=True)
-            write_atomic(root / key, (aside / key).read_bytes(), temp_folder=aside)
+            flush_file(aside / key)
+            put_in_place(aside / key, root / key, root=root)
 
 
 def find_difference(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> str:

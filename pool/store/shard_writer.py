@@ -5,7 +5,6 @@ A process killed at any instant leaves either a finished shard or a pending one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,14 @@ import zarr
 
 from heatpool.pool.disk.atomic import OnStep
 from heatpool.pool.disk.checksum_record import Checksum
-from heatpool.pool.disk.files import flush_file, flush_folder, hash_file, scratch_folder, write_atomic
+from heatpool.pool.disk.files import (
+    flush_file,
+    flush_folder,
+    hash_file,
+    put_in_place,
+    scratch_folder,
+    write_atomic,
+)
 from heatpool.pool.disk.locks import Lock
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
@@ -191,7 +197,9 @@ class ShardWriter:
         count = self.layout.shard_clips
         files = {}
         for name, spec in self.layout.stored.items():
-            array = create_feature_array(group, spec, clips=count, shard_clips=count)
+            array = create_feature_array(
+                group, spec, clips=count, shard_clips=count, separator=self.layout.separator
+            )
             array[: len(stored[name])] = stored[name]
             file = aside / self.layout.shard_key(name, 0)
             if file.exists():  # zarr writes no file for a shard of nothing but fill values
@@ -203,9 +211,10 @@ class ShardWriter:
     def _rename_into_place(self, aside: Path, files: Mapping[str, Checksum]) -> None:
         for name in self.layout.stored:
             key = self.layout.shard_key(name, self.shard)
+            place = self.root / key
             if key in files:
-                os.replace(aside / self.layout.shard_key(name, 0), self.root / key)
-            else:
-                (self.root / key).unlink(missing_ok=True)  # left by an earlier, damaged shard
-            flush_folder(self.root / name)
+                put_in_place(aside / self.layout.shard_key(name, 0), place, root=self.root / name)
+            elif place.exists():  # left by an earlier, damaged shard
+                place.unlink()
+                flush_folder(place.parent)
             self._step(f"renamed {name}")

@@ -15,7 +15,6 @@ from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive_format import CARD
 from heatpool.pool.sources.folder import FolderSource
-from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
 from heatpool.pool.store.attributes import layout_from_attributes, read_root
 from heatpool.pool.store.create import CREATION, CreationRecord
 from heatpool.pool.store.finish import FAILURES, derive
@@ -194,8 +193,7 @@ def _known_files(source: FolderSource, layout: Layout) -> set[str]:
     except HeatpoolError:
         record = None
     known |= set(record.files) if record else set()
-    chunks = range(-(-layout.clips // INDEX_CHUNK_CLIPS))
-    known |= {f"{name}/c.{chunk}" for name in RESULT_DTYPES for chunk in chunks}
+    known.update(*(layout.index_keys(name) for name in RESULT_DTYPES))
     for shard in range(layout.shards):
         known |= {record_key(shard), *(layout.shard_key(name, shard) for name in layout.stored)}
     return known

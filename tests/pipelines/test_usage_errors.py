@@ -24,7 +24,7 @@ from tests.pipelines.program import said
         (["extract", "--person", "3"], "unknown option --person; did you mean --persons?"),
         (["extract", "--over"], "unknown option --over; did you mean --overwrite?"),
         (["extract", "--persons", "two"], "expected --persons to be a whole number, got 'two'"),
-        (["extract", "--persons", "0"], "expected --persons of at least 1, got 0"),
+        (["extract", "--persons", "0"], "expected --persons from 1 to 255, got 0"),
         (["extract", "--persons"], "--persons: expected one argument"),
         (["extract", "--min-score", "nan"], "expected --min-score to be a number, got 'nan'"),
         (

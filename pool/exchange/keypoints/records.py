@@ -12,7 +12,10 @@ import numpy as np
 
 from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["PoseFile", "PoseVideo"]
+__all__ = ["SPATIAL_AXES", "PoseFile", "PoseVideo"]
+
+SPATIAL_AXES = "x y z"
+"""What `keypoint_axes` of a store's configuration says of 3-D keypoints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class PoseVideo:
         joint_score: (R, V) float32 in [0, 1], 1 where the file has none, 0 where the joint is not given.
         box_xyxy_px: (R, 4) float32 boxes of the persons if the file has them, else None.
         score: (R,) float32 in [0, 1] of the person, 1 where the file has none.
-        width_px, height_px: of the picture, 0 where not known.
+        width_px, height_px: of the picture that joints and boxes are in, 0 where not known; 1 and 1 where the
+            file has fractions of the picture, whose pixels it does not tell.
         fps: frames a second, 0.0 where not known.
         frames: of the video, 0 where not known; not below the last number in `frame` + 1.
 
@@ -77,6 +81,21 @@ class PoseVideo:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @property
+    def in_fractions(self) -> bool:
+        """Whether joints and boxes are fractions of a picture of unknown size."""
+        return (self.width_px, self.height_px) == (1, 1)
+
+    def scale_to(self, width_px: int, height_px: int) -> tuple[float, float] | None:
+        """Return what x and y are multiplied by for a picture of another size, None if it is another picture.
+
+        A picture whose proportions differ by more than 2 % is one: a part, or of another video.
+        """
+        if not (self.width_px and self.height_px):
+            return 1.0, 1.0
+        x, y = width_px / self.width_px, height_px / self.height_px
+        return (x, y) if self.in_fractions or abs(x / y - 1) <= _PROPORTIONS else None
 
 
 class PoseFile(Protocol):

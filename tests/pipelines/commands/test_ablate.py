@@ -200,4 +200,4 @@ def test_other_heads_take_means_of_maps_too(model: str, store: Path, tmp_path: P
 def test_one_seed_is_refused(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["ablate", str(store), "--seeds", "1"])
-    assert "expected --seeds of at least 2, got 1" in said(capsys)
+    assert "expected --seeds from 2 to 1,000, got 1" in said(capsys)

@@ -109,7 +109,7 @@ def test_workers_give_the_same_crops(videos: Path, crops: Path, tmp_path: Path) 
     done = run_program("extract", "--videos", videos, "--out", out, *COMMON, *more)
     assert done.returncode == 0, done.stderr
     for shard in range(2):
-        name = f"rgb_jpeg/c.{shard}.0.0"
+        name = f"rgb_jpeg/c/{shard}/0/0"
         assert (out / name).read_bytes() == (crops / name).read_bytes()
 
 

@@ -148,8 +148,8 @@ def test_pictures_are_drawn_as_a_video_called_as_their_folder(
         ({"out": Path("a.avi")}, "expected --out to end in .mp4, got a.avi"),
         ({"sheet": Path("a.jpg")}, "expected --sheet to end in .png"),
         ({"start_s": 2.0, "end_s": 1.0}, "expected --end-s after --start-s, got 1 and 2"),
-        ({"size": 20}, "expected --size of at least 160"),
-        ({"persons": 0}, "expected --persons of at least 1"),
+        ({"size": 20}, "expected --size from 160 to 8,192"),
+        ({"persons": 0}, "expected --persons from 1 to 255"),
     ],
 )
 def test_options_are_checked(options: dict[str, object], message: str) -> None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from heatpool.pipelines.extraction.shards import ShardCounts
+from heatpool.pipelines.extraction.shard_counts import ShardCounts
 from heatpool.pipelines.extraction.throughput import Throughput
 from heatpool.pipelines.process.progress import Progress
 

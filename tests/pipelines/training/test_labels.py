@@ -172,7 +172,7 @@ def test_its_config_trains_it_again_and_a_relabelled_store_gives_the_same(
 ) -> None:
     other = tmp_path / "other.zarr"
     shutil.copytree(store, other)
-    features = other / "pooled" / "c.0.0.0.0.0"
+    features = other / "pooled" / "c/0/0/0/0/0"
     inode = features.stat().st_ino
     assert main(["relabel", str(other), str(relabelled_run.parent / "new.csv"), "--quiet"]) == 0
     assert features.stat().st_ino == inode

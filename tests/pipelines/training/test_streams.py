@@ -52,7 +52,7 @@ def test_names_of_streams() -> None:
         ({"streams": ("joint", "pooled_joint")}, "each once"),
         ({"streams": ("pooled_joint",), "input": "keypoints"}, "expected streams of --input keypoints"),
         ({"streams": ("joint",), "model": "hpnet"}, "it has its own"),
-        ({"seeds": 0}, "--seeds of at least 1"),
+        ({"seeds": 0}, "--seeds from 1 to 1,000"),
     ],
 )
 def test_wrong_streams_are_refused(options: dict[str, object], message: str) -> None:

@@ -197,7 +197,7 @@ def test_hostile_descriptions_are_refused(store: FeatureStore, tmp_path: Path) -
     with h5py.File(tmp_path / "s.h5", "a") as file:
         text = file.attrs["heatpool"]
         changes = {
-            '"version": 1': ('"version": 3', "version 3"),
+            '"version": 2': ('"version": 3', "version 3"),
             '"steps": 4': ('"steps": 400000000', "refused, .* values per clip"),
             '"steps": 4, ': ("", "expected the attributes of a store"),
             '"channels": 5': ('"channels": 6', "expected a dataset pooled"),

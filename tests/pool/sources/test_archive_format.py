@@ -75,6 +75,7 @@ def test_the_first_header_is_known_by_its_bytes(tmp_path: Path) -> None:
     [
         "../zarr.json", "/etc/passwd", "pooled/../../x", "pooled/c.0.exe", "pooled/x/c.0", "pooled\\c.0",
         "C:/c.0", "run.json", "evil.sh", ".tmp-x", "pooled/.c.0", "pooled/c.0\n", "journal/٠٠٠٠٠٠٠.json", "",
+        "pooled/c/0.0", "pooled/c/0/", "pooled/c", "pooled/c/x/0", "pooled/c/0/../0", "pooled//c/0",
         "é/c.0", "MANIFEST.json", "pooled/", "finished.json/c.0/x",
     ],
 )  # fmt: skip
@@ -88,7 +89,8 @@ def test_only_files_of_a_store_are_members(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "expected heatpool-archive version 1, got heatpool-archive version 2"),
+        ({"version": 3}, "expected heatpool-archive version 1 or 2, got heatpool-archive version 3"),
+        ({"version": 2}, "not written as heatpool writes it"),  # with names of version 1
         ({"format": "other"}, "got other version 1"),
         ({"members": []}, "refused"),
         ({"members": {"zarr.json": {"bytes": -1, "sha256": ZERO}}}, "no proper size"),
@@ -105,6 +107,13 @@ def test_a_strange_manifest_is_one_clear_line(change: dict, message: str) -> Non
     with pytest.raises(HeatpoolError, match=message) as error:
         parse_manifest(data, name="x.hpz")
     assert "\n" not in str(error.value)
+
+
+def test_no_member_is_the_folder_of_another() -> None:
+    names = ["a/c/0", "a/c/0/0", "b/c/0/0", "zarr.json", CARD]
+    with pytest.raises(HeatpoolError, match="two depths"):
+        parse_manifest(manifest_bytes([Member(name, 1, ZERO) for name in names]), name="x")
+    assert len(parse_manifest(manifest_bytes([Member(name, 1, ZERO) for name in names[1:]]), name="x")) == 4
 
 
 def test_names_that_differ_in_case_only_or_repeat_are_refused() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from heatpool.pool.archive.pack import unpack, verify
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.sources import remote
 from heatpool.pool.sources.archive import ArchiveSource
 from heatpool.pool.sources.locate import find_source, open_archive, store_stem
 from heatpool.pool.sources.remote import RemoteFile, RemoteFiles, RemoteFolder
@@ -94,8 +95,6 @@ def test_an_archive_is_verified_and_unpacked_from_an_address(folder: Path, tmp_p
 
 def test_what_is_not_there_or_answers_badly_is_one_line(folder: Path) -> None:
     with serve(folder, ranges=False) as (address, _):
-        with pytest.raises(HeatpoolError, match="does not serve byte ranges; download"):
-            FeatureStore.open(f"{address}/s.hpz")
         with pytest.raises(HeatpoolError, match="no such file on the server"):
             FeatureStore.open(f"{address}/t.hpz")
         with pytest.raises(HeatpoolError, match="expected a heatpool feature store"):
@@ -111,7 +110,7 @@ def test_what_is_not_there_or_answers_badly_is_one_line(folder: Path) -> None:
 
 def test_damage_on_the_way_is_noticed(folder: Path, tmp_path: Path) -> None:
     data = bytearray((folder / "s.hpz").read_bytes())
-    start, member = open_archive(folder / "s.hpz")._places["mask/c.0.0.0"]
+    start, member = open_archive(folder / "s.hpz")._places["mask/c/0/0/0"]
     data[start + member.size // 2] ^= 4
     (tmp_path / "s.hpz").write_bytes(data)
     with serve(tmp_path) as (address, _):
@@ -150,7 +149,9 @@ def test_a_refusal_is_one_line_at_once_and_shows_no_secret(code: int) -> None:
     with answering(code) as (address, requests):
         with pytest.raises(HeatpoolError) as error:
             FeatureStore.open(f"{address}/s.hpz?sig=abc")
-        assert str(error.value) == f"{address}/s.hpz: the server refuses (HTTP {code})"
+        login = ": it is not there, or not for you; a login comes from" if code < 404 else ""
+        said = str(error.value).partition(" the address (")[0]
+        assert said == f"{address}/s.hpz: the server refuses (HTTP {code}){login}"
         assert len(requests) == 1
 
 
@@ -192,7 +193,8 @@ def answering(code: int) -> Iterator[tuple[str, list]]:
         yield address, logins
 
 
-def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path) -> None:
+def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_READ_AHEAD", 1 << 14)
     shutil.copy(folder / "s.hpz", tmp_path / "s.hpz")
     with serve(tmp_path) as (address, _):
         store = FeatureStore.open(f"{address}/s.hpz")

@@ -14,7 +14,7 @@ import pytest
 
 from heatpool.pipelines.cli import main
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.sources import remote
+from heatpool.pool.sources import addresses, remote
 from heatpool.pool.store.reader import FeatureStore
 from tests.fixtures.web_server import serving
 from tests.pool.archive.archive_cases import _Handler, pack_store, serve
@@ -25,8 +25,10 @@ ARRAYS = ("pooled", "keypoints", "boxes", "mask", "time_s")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_TIMEOUT_S", (1.0, 0.3))
+    monkeypatch.setattr(addresses, "_TIMEOUT_S", (1.0, 0.3))
     monkeypatch.setattr(remote, "_WAIT_S", 0.02)
+    for name in ("_SMALL", "_READ_AHEAD"):  # else one request brings the whole archive
+        monkeypatch.setattr(remote, name, 1 << 12)
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def subset_name(store: FeatureStore, path: Path, rows: np.ndarray) -> FeatureSto
 
 
 def test_damage_is_seen_and_written_again(store: FeatureStore) -> None:
-    file = store.path / "map_mean" / "c.1.0.0.0"
+    file = store.path / "map_mean" / "c/1/0/0/0"
     before = file.read_bytes()
     file.write_bytes(before[:-1])
     assert not verify_store(store.path).intact

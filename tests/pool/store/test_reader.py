@@ -107,7 +107,7 @@ def test_repr_shows_shapes(finished: Path) -> None:
 
 def test_bytes_by_array_are_the_bytes_on_disk(finished: Path) -> None:
     sizes = FeatureStore.open(finished).bytes_by_array()
-    assert sizes["pooled"] == sum(f.stat().st_size for f in (finished / "pooled").iterdir())
+    assert sizes["pooled"] == sum(f.stat().st_size for f in (finished / "pooled").rglob("*") if f.is_file())
     assert set(FEATURE_NAMES) | {"status", "clip_id", "split_xsub", "subject"} <= set(sizes)
 
 
@@ -136,7 +136,7 @@ def test_open_refuses_what_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "zarr.json").write_text('{"attributes": {"format": "other"}}')
     with pytest.raises(HeatpoolError, match="another kind of Zarr store"):
         FeatureStore.open(tmp_path)
-    (tmp_path / "zarr.json").write_text('{"attributes": {"format": "heatpool-features", "version": 1}}')
+    (tmp_path / "zarr.json").write_text('{"attributes": {"format": "heatpool-features", "version": 2}}')
     with pytest.raises(HeatpoolError, match=r"damaged store, zarr\.json lacks backbone"):
         FeatureStore.open(tmp_path)
 
@@ -173,10 +173,10 @@ def test_an_unfinished_store_tells_the_true_status(tmp_path: Path) -> None:
 
 def test_missing_or_broken_files_are_errors_never_zeros(tmp_path: Path) -> None:
     path = make_store(tmp_path / "a.zarr").path
-    (path / "keypoints/c.0.0.0.0.0").unlink()
+    (path / "keypoints/c/0/0/0/0/0").unlink()
     with pytest.raises(HeatpoolError, match=r"damaged, shard 0.*keypoints.*no file.*--resume"):
         FeatureStore.open(path).read([0])
-    file = path / "pooled/c.1.0.0.0.0"
+    file = path / "pooled/c/1/0/0/0/0"
     data = bytearray(file.read_bytes())
     data[40] ^= 0x10
     file.write_bytes(data)
@@ -189,7 +189,7 @@ def test_every_flipped_bit_of_a_feature_file_is_noticed_when_read(tmp_path: Path
     path = make_store(tmp_path / "a.zarr", clips=2, shard_clips=2).path
     silent = []
     for name in FEATURE_NAMES:
-        file = next((path / name).glob("c.*"))
+        (file,) = (each for each in (path / name / "c").rglob("*") if each.is_file())
         good = file.read_bytes()
         for place in range(0, len(good), 7):
             file.write_bytes(good[:place] + bytes([good[place] ^ 1 << place % 8]) + good[place + 1 :])
@@ -205,7 +205,7 @@ def test_every_flipped_bit_of_a_feature_file_is_noticed_when_read(tmp_path: Path
 @pytest.mark.parametrize("name", ["label", "clip_id", "status", "split_xsub", "subject"])
 def test_missing_or_broken_index_files_are_errors(tmp_path: Path, name: str) -> None:
     path = make_store(tmp_path / "a.zarr", clips=4).path
-    file = path / name / "c.0"
+    file = path / name / "c/0"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 4
     for change in (lambda: file.write_bytes(data), file.unlink):
@@ -224,7 +224,7 @@ def test_an_absent_person_costs_only_its_index_entry(tmp_path: Path) -> None:
         writer = StoreWriter.create(path, spec=spec, index=make_index(8), shard_clips=8)
         result = ClipResult(Status.OK, 16, 25.0, 64, 48, 1)
         writer.write_shard(0, [make_features(spec, row, 1) for row in range(8)], [result] * 8)
-        sizes[persons] = (path / "pooled/c.0.0.0.0.0").stat().st_size
+        sizes[persons] = (path / "pooled/c/0/0/0/0/0").stat().st_size
     assert sizes[4] - sizes[1] == 8 * 3 * 16
 
 

@@ -38,8 +38,8 @@ DAMAGES = {
     "record cut": ("journal/0000001.json", lambda data: data[: len(data) // 2]),
     "record altered": ("journal/0000001.json", lambda data: data.replace(b'"status":[4', b'"status":[2')),
     "record no object": ("journal/0000001.json", lambda data: b"[]"),
-    "file gone": ("keypoints/c.1.0.0.0.0", lambda data: None),
-    "file cut": ("pooled/c.1.0.0.0.0", lambda data: data[:-1]),
+    "file gone": ("keypoints/c/1/0/0/0/0", lambda data: None),
+    "file cut": ("pooled/c/1/0/0/0/0", lambda data: data[:-1]),
 }
 
 
@@ -70,7 +70,7 @@ def test_a_record_of_another_shard_does_not_count(tmp_path: Path) -> None:
 
 def test_changed_bytes_of_the_same_size_are_found_by_verify(tmp_path: Path) -> None:
     writer = make_store(tmp_path / "a.zarr")
-    file = writer.path / "boxes/c.2.0.0.0"
+    file = writer.path / "boxes/c/2/0/0/0"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
@@ -83,10 +83,11 @@ def test_a_shard_of_failures_stores_no_feature_file(tmp_path: Path) -> None:
     record = writer.write_shard(1, [None] * 4, [ClipResult(Status.FAILED, reason="no")] * 4)
     assert record.files == {}
     assert writer.pending_shards() == [0, 2]
-    (writer.path / "mask/c.1.0.0").write_bytes(b"stray")
+    (writer.path / "mask/c/1/0").mkdir(parents=True)
+    (writer.path / "mask/c/1/0/0").write_bytes(b"stray")
     assert writer.pending_shards() == [0, 1, 2]
     writer.write_shard(1, [None] * 4, [ClipResult(Status.FAILED, reason="no")] * 4)
-    assert not (writer.path / "mask/c.1.0.0").exists()
+    assert not (writer.path / "mask/c/1/0/0").exists()
 
 
 def test_resume_clears_dead_writers_leftovers_only(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
 def test_records_survive_their_own_round_trip() -> None:
     layout = Layout.of(make_spec(), clips=14, shard_clips=4)
     results = [OK, ClipResult(Status.FAILED, reason="ünï\n\udc80")]
-    files = {"pooled/c.3.0.0.0.0": (17, "ab")}
+    files = {"pooled/c/3/0/0/0/0": (17, "ab")}
     record = ShardRecord.of(layout, 3, files=files, results=results, code_version="1.2.3", versions={})
     assert record.first_clip == 12
     assert ShardRecord.from_bytes(record.to_bytes()) == record

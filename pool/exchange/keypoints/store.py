@@ -1,0 +1,183 @@
+"""Stores made of other programs' keypoints: persons in slots, T steps, in the picture or in space."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from heatpool.pool.derive.build import OnClips, make_features, new_store
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.keypoints.clip_arrays import (
+    ChoosePersons,
+    ClipPart,
+    PersonArrays,
+    clip_arrays,
+    cut_part,
+    without_stride,
+)
+from heatpool.pool.exchange.keypoints.records import SPATIAL_AXES, PoseFile, PoseVideo
+from heatpool.pool.records import ClipIndex, ClipResult, Status
+from heatpool.pool.store.layout import Layout
+from heatpool.pool.store.spec import StoreSpec
+
+__all__ = ["import_poses"]
+
+_log = logging.getLogger(__name__)
+
+
+def import_poses(
+    file: PoseFile,
+    out: str | Path,
+    *,
+    index: ClipIndex,
+    parts: Sequence[ClipPart],
+    choose: ChoosePersons,
+    steps: int = 64,
+    persons: int = 2,
+    frame_size_px: tuple[int, int] | None = None,
+    fps: float = 0.0,
+    shard_clips: int = 64,
+    licence: str = "",
+    overwrite: bool = False,
+    on_clips: OnClips = lambda count: None,
+) -> None:
+    """Make a store of keypoints from another program's file. It has no pooled features.
+
+    A clip that cannot be read, or whose video the file does not have, is failed and says why.
+
+    Args:
+        file: of `open_poses`.
+        out: store to make.
+        index: of the clips: labels and splits.
+        parts: of the clips: where they are in the file.
+        choose: says who fills the slots.
+        steps: T.
+        persons: M, most person slots.
+        frame_size_px: width and height of pictures whose size the file does not tell.
+        fps: frames a second of videos of which the file does not tell them.
+        shard_clips: clips per shard.
+        licence: of the data.
+        overwrite: replace an existing heatpool store at `out`.
+        on_clips: progress.
+
+    Raises:
+        HeatpoolError: if no clip can be taken, or `out` exists.
+    """
+    videos = _Videos(file, frame_size_px, fps)
+    first = videos.first()
+    spatial = first.joints.shape[2] == 3
+    boxes = ["boxes"] if first.box_xyxy_px is not None and not spatial else []
+    config: dict[str, object] = {"imported_from": file.kind, "arrays": ["keypoints", *boxes]}
+    if spatial:
+        config["keypoint_axes"] = SPATIAL_AXES
+    skeleton = file.skeleton
+    spec = StoreSpec(
+        persons=persons, steps=steps, joints=skeleton.joints, channels=1,
+        skeleton=skeleton.name, joint_names=skeleton.joint_names, edges=skeleton.edges,
+        backbone="none", tap="none", weights_sha256="", config=config, licence=licence,
+    )  # fmt: skip
+    failed = []
+    with new_store(out, spec=spec, index=index, shard_clips=shard_clips, overwrite=overwrite) as writer:
+        for shard in range(writer.layout.shards):
+            rows = writer.layout.rows(shard)
+            arrays, results = _empty(writer.layout, len(rows)), []
+            for number, row in enumerate(rows):
+                try:
+                    made, result = _make_clip(videos, parts[row], choose, spec)
+                    for name, values in vars(made).items():
+                        arrays[name][number] = values
+                except (HeatpoolError, ValueError) as error:
+                    result = ClipResult(Status.FAILED, reason=str(error))
+                    failed.append(f"{index.clip_id[row]}: {error}")
+                results.append(result)
+            names = index.clip_id[rows.start : rows.stop]
+            writer.write_shard(shard, make_features(writer.layout, arrays, results, names=names), results)
+            on_clips(len(rows))
+        if len(failed) == len(index):
+            raise HeatpoolError(f"no clip can be taken, for example {failed[0]}")
+    if failed:
+        _log.warning("%d of %d clips failed, for example %s", len(failed), len(index), failed[0])
+
+
+class _Videos:
+    """The videos of a file, one at a time: clips of the same one follow each other."""
+
+    def __init__(self, file: PoseFile, frame_size_px: tuple[int, int] | None, fps: float) -> None:
+        self._file, self._size_px, self._fps = file, frame_size_px, fps
+        self._held: tuple[int, PoseVideo, int] | None = None
+
+    def first(self) -> PoseVideo:
+        """Return the first video that can be read."""
+        error = HeatpoolError(f"expected videos of {self._file.kind}, got none")
+        for number in range(len(self._file.names)):
+            try:
+                return self._file.read(number)
+            except HeatpoolError as damage:
+                error = damage
+        raise error
+
+    def get(self, number: int) -> tuple[PoseVideo, int]:
+        """Return a video of a known picture size, and of how many frames it has one."""
+        if number < 0:
+            raise HeatpoolError("the file has no keypoints of this video")
+        if self._held is None or self._held[0] != number:
+            video, stride = without_stride(self._completed(self._file.read(number)))
+            self._held = number, video, stride
+        return self._held[1:]
+
+    def _completed(self, video: PoseVideo) -> PoseVideo:
+        if not video.fps:
+            video = replace(video, fps=self._fps)
+        if video.in_fractions and self._size_px:
+            size = np.array(self._size_px, np.float32)
+            boxes = video.box_xyxy_px
+            video = replace(
+                video,
+                joints=video.joints * size,
+                box_xyxy_px=None if boxes is None else boxes * np.tile(size, 2),
+                width_px=self._size_px[0],
+                height_px=self._size_px[1],
+            )
+        if video.joints.shape[2] == 3 or video.width_px:
+            return video
+        if self._size_px is None:
+            reach = np.nanmax(video.joints.reshape(-1, 2), axis=0, initial=0)
+            raise HeatpoolError(
+                f"the file does not say how large its pictures are: give --frame-size, such as 640x480 "
+                f"(joints reach to x = {reach[0]:.0f}, y = {reach[1]:.0f})"
+            )
+        return replace(video, width_px=self._size_px[0], height_px=self._size_px[1])
+
+
+def _make_clip(
+    videos: _Videos, part: ClipPart, choose: ChoosePersons, spec: StoreSpec
+) -> tuple[PersonArrays, ClipResult]:
+    whole, stride = videos.get(part.video)
+    expected = (spec.joints, 3 if spec.config.get("keypoint_axes") else 2)
+    if (got := whole.joints.shape[1:]) != expected:
+        raise ValueError(f"expected {expected[0]} joints of {expected[1]} axes as in others, got {got}")
+    video, first = cut_part(whole, part)
+    slots = min(spec.persons, part.persons or spec.persons)
+    made = clip_arrays(video, choose(video, slots), slots=spec.persons, steps=spec.steps, first=first)
+    seen = bool(made.mask.any())
+    return made, ClipResult(
+        Status.OK if seen else Status.NO_PERSON,
+        frames=video.frames * stride,
+        fps=video.fps * stride,
+        width_px=0 if video.in_fractions else video.width_px,
+        height_px=0 if video.in_fractions else video.height_px,
+        persons=int(made.mask.any(1).sum()),
+        reason="" if seen else "no joint of anybody in any frame",
+    )
+
+
+def _empty(layout: Layout, clips: int) -> dict[str, np.ndarray]:
+    """Feature arrays of clips that have no features, as far as nothing is written into them."""
+    return {
+        name: np.full((clips, *spec.item_shape), spec.fill, bool if spec.dtype == "bool" else np.float32)
+        for name, spec in layout.features.items()
+    }

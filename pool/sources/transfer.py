@@ -1,0 +1,208 @@
+"""One file on its way from a server: bounded in bytes and in time, resumed where a connection broke off."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from typing import Any, BinaryIO, cast
+
+from heatpool.pool.errors import HeatpoolError, shorten
+
+__all__ = ["Download", "KeptFiles", "Pace", "RangesRefusedError", "memory_limit"]
+
+_GRACE_S = 60.0
+_LEAST_KB_S = ("HEATPOOL_MIN_KB_PER_S", 10.0)
+_MOST_MB = ("HEATPOOL_MAX_FILE_MB", 1024.0)
+
+
+class RangesRefusedError(Exception):
+    """The server sends whole files only."""
+
+
+def _limit(setting: tuple[str, float]) -> float:
+    """A limit that an environment variable may change."""
+    name, default = setting
+    text = os.environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise HeatpoolError(f"expected {name} to be a number from 0 on, got {shorten(text)}")
+    return value
+
+
+def memory_limit() -> int:
+    """Most bytes that a file may have which is read whole into memory."""
+    return int(_limit(_MOST_MB) * 1e6)
+
+
+class Pace:
+    """Whether a server is fast enough: a minute is granted, then so many bytes a second on the mean.
+
+    It bounds the time of every answer, by its bytes: a time-out between bytes alone never ends a server that
+    sends one now and then.
+
+    Attributes:
+        received: bytes so far.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._least, self._begun = _limit(_LEAST_KB_S) * 1e3, time.monotonic()
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether the server has had its time. Never with a least rate of 0."""
+        granted = _GRACE_S + self.received / self._least if self._least else float("inf")
+        return time.monotonic() - self._begun > granted
+
+    def __str__(self) -> str:
+        return (
+            f"{self.received:,} bytes in {time.monotonic() - self._begun:.0f} s; {_LEAST_KB_S[0]} in the "
+            f"environment says how slow a server may be, now {self._least / 1e3:g} KB a second"
+        )
+
+
+class Download:
+    """The bytes of a file, or some of them, written to an open file over as many connections as it takes.
+
+    Args:
+        into: file to write to, from where it stands.
+        pace: of the transfer.
+        span: first byte and the one behind the last; None = all.
+        most: bytes that are taken at most.
+        limit: what a user may do about more than `most`.
+
+    Attributes:
+        size: bytes of the whole file, as the server says; -1 before it answered.
+    """
+
+    def __init__(
+        self, into: BinaryIO, *, pace: Pace, span: tuple[int, int] | None, most: int, limit: str
+    ) -> None:
+        self._into, self._pace, self._span, self._most, self._limit = into, pace, span, most, limit
+        self._base = into.tell()
+        self._done, self._version = 0, None
+        self.size = -1
+
+    def connect(self, store: Any, path: str, label: str) -> None:
+        """Take what one connection brings; called again, it goes on behind that.
+
+        Args:
+            store: of obstore.
+            path: of the file in it.
+            label: of the file, for messages.
+
+        Raises:
+            RangesRefusedError: if a range was asked for and the server knows none.
+            HeatpoolError: if what it sends is too large, compressed, of another version than before, or slow.
+            Exception: of obstore, if the connection fails.
+        """
+        answer = self._answer(store, path)
+        whole = self._check(answer, label)
+        for data in answer.stream(min_chunk_size=1):
+            self._done += len(data)
+            self._pace.received = max(self._pace.received, self._done)
+            if self._done > whole:
+                break
+            if self._pace.too_slow:
+                raise HeatpoolError(f"{label}: the server is too slow ({self._pace})")
+            try:
+                self._into.write(data)
+            except OSError as error:
+                raise HeatpoolError(f"{label}: cannot be kept on disk ({error.strerror})") from error
+        if self._done != whole:  # a body whose length stood nowhere but in the range that it is of
+            self._restart()
+            raise OSError("body error")
+
+    def _answer(self, store: Any, path: str) -> Any:
+        import obstore
+        from obstore.exceptions import NotSupportedError
+
+        first, stop = self._span or (0, None)
+        first += self._done
+        try:
+            if stop is not None:
+                return obstore.get(store, path, options={"range": (first, stop)})
+            if first:
+                return obstore.get(store, path, options={"range": {"offset": first}})
+        except NotSupportedError as error:
+            if stop is not None:
+                raise RangesRefusedError from error
+            self._restart()
+        return obstore.get(store, path)
+
+    def _check(self, answer: Any, label: str) -> int:
+        """Look at what an answer says of itself before its body is taken; the bytes there will be in all."""
+        version = (answer.meta["e_tag"], answer.meta["size"], answer.meta["last_modified"])
+        encoding = answer.attributes.get("Content-Encoding", "identity")
+        if encoding != "identity":
+            raise HeatpoolError(
+                f"{label}: expected it as it is, the server sends it compressed ({shorten(encoding)}); turn that "
+                "off there"
+            )
+        if self._done and version != self._version:
+            raise HeatpoolError(f"{label}: changed on the server while it was read; read it again")
+        self._version, self.size = version, version[1]
+        first, stop = answer.range
+        whole = self._done + int(stop) - int(first)
+        if whole > self._most:
+            raise HeatpoolError(
+                f"{label}: expected at most {self._most:,} bytes, the server announces {whole:,}; "
+                f"{self._limit}"
+            )
+        return whole
+
+    def _restart(self) -> None:
+        self._into.seek(self._base)
+        self._into.truncate()
+        self._done = 0
+
+
+class KeptFiles:
+    """Files of a server without byte ranges, fetched whole and kept: in one file on disk, which has no name.
+
+    So none is fetched twice, whatever small parts are read, and nothing is left behind, however the program
+    ends. May be used by several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._places = threading.Lock(), dict[str, tuple[int, int]]()
+        self._file: BinaryIO | None = None
+
+    def place(self, key: str, fetch: Any) -> tuple[int, int] | None:
+        """Where a file begins and its size; `fetch(into, most, limit)` gets it if need be.
+
+        Args:
+            key: of the file.
+            fetch: writes the file to `into`, from where it stands, and returns its size; None where there is
+                no such file.
+
+        Raises:
+            HeatpoolError: if the disk is full.
+        """
+        with self._lock:
+            if key not in self._places:
+                file, folder = self._open(), tempfile.gettempdir()
+                start = file.seek(0, os.SEEK_END)
+                limit = f"{folder} has no room for more; TMPDIR in the environment names another folder"
+                size = fetch(file, shutil.disk_usage(folder).free, limit)
+                if size is None:
+                    return None
+                file.flush()
+                self._places[key] = (start, size)
+            return self._places[key]
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Bytes start..stop of the file on disk."""
+        return os.pread(self._open().fileno(), stop - start, start)
+
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            file = tempfile.TemporaryFile(prefix="heatpool-")  # noqa: SIM115 (closed with the object)
+            self._file = cast(BinaryIO, file)
+        return self._file
