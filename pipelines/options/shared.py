@@ -13,6 +13,7 @@ __all__ = [
     "CacheOptions",
     "DeviceOptions",
     "DisjointOptions",
+    "FoldOptions",
     "HPNetRecipeOptions",
     "Options",
     "OutputOptions",
@@ -103,6 +104,29 @@ class PictureOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, 0, "fps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldOptions(Options):
+    """Cross-validation.
+
+    Attributes:
+        folds: divide all labelled clips into so many parts, each of which is the test split of a training of
+            its own; 0 = train on the splits there are
+        fold_by: what no two folds share: a column (subject, camera, …), video, or clip = nothing but clips;
+            default subject where every clip names one, else video
+    """
+
+    folds: int = 0
+    fold_by: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, 0, "folds")
+        if self.folds == 1:
+            raise OptionError("expected --folds of 2 or more, 0 = none, got 1")
+        if self.fold_by and not self.folds:
+            raise OptionError("expected --folds with --fold-by")
 
 
 @dataclass(frozen=True, kw_only=True)
