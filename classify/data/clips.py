@@ -143,6 +143,32 @@ class ClipSet:
             part = rows[..., first:stop]
         return replace(self, features=part, source={**self.source, "tap": tap})
 
+    def joined(self, other: ClipSet, *, along: Literal["joints", "channels"]) -> ClipSet:
+        """Return the same clips with another array's features beside theirs; nothing is copied.
+
+        Args:
+            other: the same persons of the same clips.
+            along: joints = as further joints, of as many channels; channels = as further channels of the
+                same joints.
+
+        Raises:
+            ValueError: if they are not the same persons, or their features do not fit.
+        """
+        mine, theirs = self.features, other.features
+        axis = 2 if along == "joints" else 3
+        shapes = [list(each.shape[:axis]) + list(each.shape[axis + 1 :]) for each in (mine, theirs)]
+        same = self.clip_ids == other.clip_ids and torch.equal(self.clip_of_person, other.clip_of_person)
+        if not same or shapes[0] != shapes[1]:
+            raise ValueError(f"expected the same persons to join along {along}, got {self} and {other}")
+        shape = list(mine.shape[1:])
+        shape[axis - 1] += theirs.shape[axis]
+        rows = FeatureRows(
+            lambda persons: torch.cat([mine[persons], theirs[persons]], axis),
+            torch.arange(len(mine)),
+            tuple(shape),
+        )
+        return replace(self, features=rows, source={**self.source, "joined": other.input})
+
 
 @dataclass(frozen=True, eq=False)
 class ChannelStats:

@@ -16,8 +16,8 @@ from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.split_findings.labels import require_labels
 
 __all__ = [
-    "ClipScores", "ScoreKind", "align_scores", "check_finite", "check_unique", "load_scores", "log_softmax",
-    "save_scores",
+    "ClipScores", "ScoreKind", "align_scores", "check_finite", "check_unique", "join_scores", "load_scores",
+    "log_softmax", "save_scores",
 ]  # fmt: skip
 
 ScoreKind = Literal["logits", "probabilities"]
@@ -172,6 +172,18 @@ def load_scores(path: Path) -> ClipScores:
             )
     except (ValueError, OSError, BadZipFile) as error:
         raise HeatpoolError(f"cannot read scores from {path}: {error}") from error
+
+
+def join_scores(parts: Sequence[ClipScores]) -> ClipScores:
+    """Return scores of different clips, of one kind and the same classes, one after another."""
+    first = parts[0]
+    return ClipScores(
+        clip_ids=tuple(clip_id for part in parts for clip_id in part.clip_ids),
+        scores=np.concatenate([part.scores for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        class_names=first.class_names,
+        kind=first.kind,
+    )
 
 
 def align_scores(sets: dict[str, ClipScores]) -> dict[str, ClipScores]:

@@ -12,7 +12,7 @@ from heatpool.pool.errors import HeatpoolError
 __all__ = ["NUMBER_COLUMNS", "BoxColumns", "BoxLayout", "find_columns"]
 
 BoxLayout = Literal["corners", "xywh", "centre"]
-"""What the four numbers of a box are: two corners; left upper corner, width and height; centre, width, height."""
+"""What the four numbers of a box are: two corners; the left upper one, width and height; centre, width, height."""
 
 # Only names that can mean one thing: x and y alone are the corner in one program, the centre in another.
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -113,6 +113,7 @@ def find_columns(header: Sequence[str], source: str, *, layout: BoxLayout | None
     missing = [name for name in needed if name not in found]
     if missing:
         _refuse(header, plain, found, source, wanted=needed if layout else ())
+    read = tuple(found[name] for name in (*needed[1:], "score", "class", "track") if name in found)
     return BoxColumns(
         path=found["path"],
         frame=found["frame"],

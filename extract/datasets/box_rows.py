@@ -48,6 +48,7 @@ class BoxTable:
         size_px: width and height of the picture that a name's boxes are in, by place of the name; (1, 1) for
             fractions. Where there is none, boxes are pixels of the video.
         elsewhere: rows of paths that are not wanted.
+        files_elsewhere: files likewise, which were not opened.
         empty: rows that only say that a frame was looked at.
         unread: rows with a number that is missing or infinite.
         sizeless: boxes of no or negative size.
@@ -68,6 +69,7 @@ class BoxTable:
     track: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     size_px: dict[int, tuple[int, int]] = field(default_factory=dict)
     elsewhere: int = 0
+    files_elsewhere: int = 0
     empty: int = 0
     unread: Fault = field(default_factory=Fault)
     sizeless: Fault = field(default_factory=Fault)

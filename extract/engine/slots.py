@@ -55,11 +55,15 @@ def select_first(
     *,
     times_s: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Fill slot m with the m-th most confident person of each frame: the published rule, no tracking."""
+    """Fill slot m with the m-th most confident person of each frame: the published rule, no tracking.
+
+    Where fewer are found than there are slots, the others repeat the first; where nobody is, all are empty.
+    """
     chosen = np.full((persons, len(detections)), -1, np.int64)
     for frame, found in enumerate(detections):
-        count = min(persons, len(found))
-        chosen[:count, frame] = np.arange(count)
+        if len(found):
+            slots = np.arange(persons)
+            chosen[:, frame] = np.where(slots < len(found), slots, 0)
     return chosen
 
 

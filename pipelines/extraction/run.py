@@ -57,13 +57,7 @@ from heatpool.pool.store.versions import check_versions
 from heatpool.pool.store.writer import StoreWriter
 
 __all__ = [
-    "Extraction",
-    "carry_out",
-    "extract",
-    "prepare",
-    "report_outcome",
-    "run_extraction",
-    "select_clips",
+    "Extraction", "carry_out", "extract", "prepare", "report_outcome", "run_extraction", "select_clips",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)

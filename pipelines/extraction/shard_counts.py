@@ -25,8 +25,8 @@ class ShardCounts:
         seconds: from its first clip to its journal record.
         worker: host and process.
         again: the process that had the shard before died.
-        kept: a shard that was tried again stays as it is, as clips with features could not be read now.
         versions: of the packages that made it, those that are not as the store says.
+        kept: a shard that was tried again stays as it is, as clips with features could not be read now.
     """
 
     shard: int
@@ -36,8 +36,8 @@ class ShardCounts:
     seconds: float
     worker: str
     again: bool
-    kept: bool
     versions: Versions
+    kept: bool = False
 
     @classmethod
     def of(

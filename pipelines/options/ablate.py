@@ -6,10 +6,12 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import (
     CacheOptions,
     DeviceOptions,
+    FoldOptions,
     RecipeOptions,
     ResumeOptions,
     SkeletonOptions,
@@ -19,23 +21,24 @@ __all__ = ["AblateOptions"]
 
 
 @dataclass(frozen=True)
-class AblateOptions(DeviceOptions, ResumeOptions, SkeletonOptions, RecipeOptions, CacheOptions):
+class AblateOptions(DeviceOptions, ResumeOptions, FoldOptions, SkeletonOptions, RecipeOptions, CacheOptions):
     """Measure what pooling at joints is worth, as a table.
 
     One classifier on each kind of features that a store holds. Rows: pooled features; each of several taps
-    alone; the means of the tapped maps (heatpool extract --map-mean); keypoints. Same head, recipe and seeds;
-    of each training the epoch that is best on val.
+    alone; the means of the tapped maps (heatpool extract --map-mean); keypoints; pooled features with the
+    means as a further joint, and with the keypoints as further channels. Same head, recipe and seeds; of each
+    training the epoch that is best on val.
 
     Attributes:
         features: feature store, archive (.hpz) or address (https://…, s3://…)
-        out: folder to write; default work_dirs/<store>-<protocol>-ablation
+        out: folder to write; default work_dirs/<store>-<protocol>-ablation, or -<folds>-folds-ablation
         protocol: split protocol of the store; default its only one, else xsub
         model: head of all rows, with the recipe that heatpool train has for it. Means of maps belong to no
             joint: they are one joint to it
         seeds: trainings per row, from --seed on: mean, deviation and interval over them
         seed: of weights, batches and augmentation
         group_by: column, such as subject, whose values are drawn as a whole for the interval of the
-            difference from pooled; default the clip
+            difference from pooled; default the clip, with --folds what no two folds share
     """
 
     features: str
@@ -46,3 +49,8 @@ class AblateOptions(DeviceOptions, ResumeOptions, SkeletonOptions, RecipeOptions
     seeds: Annotated[int, Range(2, 1000)] = 5
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     group_by: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.folds and self.protocol:
+            raise OptionError("expected --folds without --protocol: it makes its own splits")

@@ -27,8 +27,8 @@ class PersonOptions(QuietOptions):
             highest AP, or what --fetch can get
         boxes: CSV for --detector boxes-file with columns path,frame,x1,y1,x2,y2,score (pixels)
         persons: person slots per clip (M)
-        person_selection: tracked = slots follow persons, first = most confident of each frame, and frames
-            without anybody count as zeros
+        person_selection: tracked = slots follow persons, first = most confident of each frame, who is
+            alone in every slot, and frames without anybody count as zeros
         min_score: detections below are ignored
         min_area: boxes of fewer square pixels are ignored
     """

@@ -14,6 +14,7 @@ __all__ = [
     "CacheOptions",
     "DeviceOptions",
     "DisjointOptions",
+    "FoldOptions",
     "HPNetRecipeOptions",
     "Options",
     "OutputOptions",
@@ -97,6 +98,26 @@ class PictureOptions(Options):
     """
 
     fps: Annotated[float, Range(0, 10_000)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldOptions(Options):
+    """Cross-validation.
+
+    Attributes:
+        folds: divide all labelled clips into so many parts, each of which is the test split of a training of
+            its own; 0 = train on the splits there are
+        fold_by: what no two folds share: a column (subject, camera, …), video, or clip = nothing but clips;
+            default subject where every clip names one, else video
+    """
+
+    folds: Annotated[int, Range(2, 1000, or_zero=True)] = 0
+    fold_by: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fold_by and not self.folds:
+            raise OptionError("expected --folds with --fold-by")
 
 
 @dataclass(frozen=True, kw_only=True)

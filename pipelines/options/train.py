@@ -12,6 +12,7 @@ from heatpool.pipelines.options.shared import (
     CacheOptions,
     DeviceOptions,
     DisjointOptions,
+    FoldOptions,
     HPNetRecipeOptions,
     Options,
     RecipeOptions,
@@ -49,6 +50,7 @@ class TrainOptions(
     DeviceOptions,
     ResumeOptions,
     DisjointOptions,
+    FoldOptions,
     SkeletonOptions,
     RecipeOptions,
     CacheOptions,
@@ -66,10 +68,6 @@ class TrainOptions(
         protocol: split protocol of the store or of --manifest; default its only one, else xsub
         manifest: CSV whose labels, splits and columns stand in for those of the store in this run; clips are
             found by clip_id, else by path (and start_s, end_s)
-        folds: cross-validation: divide all labelled clips into so many parts, each of which is the test
-            split of a run of its own; 0 = train on the splits there are
-        fold_by: what no two folds share: a column (subject, camera, …), video, or clip = nothing but clips;
-            default subject where every clip names one, else video
         model: auto = mlp for few train clips (below 100, or 8 a class), else ctrgcn; linear (probe), mlp and
             tcn are small heads, a first number in seconds
         streams: what to train on, with commas between: joint, bone, joint_motion, bone_motion of --input, or
@@ -90,8 +88,6 @@ class TrainOptions(
     _: KW_ONLY
     protocol: str | None = None
     manifest: Path | None = None
-    folds: Annotated[int, Range(2, 1000, or_zero=True)] = 0
-    fold_by: str | None = None
     model: Literal["auto", "ctrgcn", "linear", "mlp", "tcn", "hpnet"] = "auto"
     streams: tuple[str, ...] = ()
     input: Literal["pooled", "keypoints"] | None = None
@@ -102,7 +98,10 @@ class TrainOptions(
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_folds()
+        if self.folds and (self.protocol or self.seeds > 1 or self.disjoint):
+            raise OptionError(
+                "expected --folds without --protocol, --seeds and --disjoint: it makes its own splits"
+            )
         of_hpnet = (self.rgb != "auto", self.rgb_weights, self.text, self.hpnet_changes)
         if self.model != "hpnet" and any(of_hpnet):
             names = ", ".join(f"--{name.replace('_', '-')}" for name in self.hpnet_changes)
@@ -114,14 +113,6 @@ class TrainOptions(
                 raise OptionError("expected no --streams or --input with --model hpnet: it has its own")
         else:
             self._check_streams()
-
-    def _check_folds(self) -> None:
-        if self.fold_by and not self.folds:
-            raise OptionError("expected --folds with --fold-by")
-        if self.folds and (self.protocol or self.seeds > 1 or self.disjoint):
-            raise OptionError(
-                "expected --folds without --protocol, --seeds and --disjoint: it makes its own splits"
-            )
 
     def _check_streams(self) -> None:
         names = self.stream_names

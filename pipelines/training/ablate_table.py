@@ -10,18 +10,23 @@ from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 from heatpool.classify.data.clips import ClipSet, InputName
-from heatpool.classify.networks.graph import POINT_GRAPH
+from heatpool.classify.networks.graph import POINT_GRAPH, SKELETON_GRAPH
 from heatpool.classify.scores.compare import compare_scores
 from heatpool.classify.scores.scores import load_scores
 from heatpool.pipelines.runs.seeds import over_seeds
 from heatpool.pool.disk.atomic import write_json, write_text
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["Row", "find_rows", "summarise", "write_tables"]
 
 _WORDS: Mapping[InputName, str] = {"pooled": "pooled", "map_mean": "map mean", "keypoints": "keypoints"}
+_KEYPOINTS = 3
+"""Channels of a keypoint: x, y and its score."""
 _FIGURES = ("acc/top1", "acc/mean_class")
 
 
@@ -31,14 +36,14 @@ class Row:
 
     Attributes:
         name: of its folder.
-        input: array of the store.
+        inputs: arrays of the store that it joins, the leading one first.
         tap: name of the one tap whose channels it takes, "" for all channels.
         first: first of its channels.
         stop: last of them plus one.
     """
 
     name: str
-    input: InputName
+    inputs: tuple[InputName, ...]
     tap: str
     first: int
     stop: int
@@ -46,45 +51,68 @@ class Row:
     @property
     def words(self) -> str:
         """What it is, for people."""
-        return f"{_WORDS[self.input]}, {self.tap}" if self.tap else _WORDS[self.input]
+        words = " + ".join(_WORDS[name] for name in self.inputs)
+        return f"{words}, {self.tap}" if self.tap else words
 
     @property
-    def recipe_changes(self) -> dict[str, Any]:
-        """What it changes in a recipe: means of maps belong to no joint."""
-        return {"graph": POINT_GRAPH.name} if self.input == "map_mean" else {}
+    def channels(self) -> int:
+        """C of its vectors."""
+        return self.stop - self.first + (_KEYPOINTS if "keypoints" in self.inputs[1:] else 0)
 
-    def take(self, clips: ClipSet) -> ClipSet:
-        """Return the row's channels of clips with all channels of its array."""
-        return clips.of_tap(self.tap, first=self.first, stop=self.stop) if self.tap else clips
+    def graph(self, graph: str, skeleton: Skeleton) -> tuple[str, Skeleton]:
+        """Return name and joints of the graph for its joints, given those of the store's.
+
+        Means of maps belong to no joint: alone they are one point, beside others a joint without an edge.
+        """
+        if self.inputs == ("map_mean",):
+            return POINT_GRAPH.name, skeleton
+        if "map_mean" not in self.inputs:
+            return graph, skeleton
+        names = (*skeleton.joint_names, "map_mean")
+        return SKELETON_GRAPH, Skeleton(f"{skeleton.name}+map_mean", names, skeleton.edges)
+
+    def take(self, clips: Mapping[InputName, ClipSet]) -> ClipSet:
+        """Return its features, given clips with each of its arrays."""
+        taken = clips[self.inputs[0]]
+        if self.tap:
+            return taken.of_tap(self.tap, first=self.first, stop=self.stop)
+        for name in self.inputs[1:]:
+            taken = taken.joined(clips[name], along="joints" if name == "map_mean" else "channels")
+        return taken
 
 
 def find_rows(store: FeatureStore) -> list[Row]:
-    """Return what there is to compare: each array, and of several taps each alone; pooled first.
+    """Return what there is to compare: each array, of several taps each alone, and pooled with others.
 
     Raises:
         HeatpoolError: if a store has pooled features of one tap or keypoints only.
     """
     spec = store.spec
     # An imported store says which arrays hold something.
-    held = store.attributes["config"].get("arrays") or list(store.layout.features)
+    listed = store.attributes["config"].get("arrays") or list(store.layout.features)
+    held: list[InputName] = [name for name in _WORDS if name in listed]
     stops = list(accumulate(spec.tap_channels))
     rows = []
-    for source in _WORDS:
-        if source not in held:
+    for name in held:
+        if name == "keypoints":
+            rows.append(Row(name, (name,), "", 0, _KEYPOINTS))
             continue
-        if source == "keypoints":
-            rows.append(Row(source, source, "", 0, 3))
-            continue
-        rows.append(Row(source, source, "", 0, spec.channels))
+        rows.append(Row(name, (name,), "", 0, spec.channels))
         if len(stops) > 1:
             for number, (tap, stop) in enumerate(zip(spec.tap_names, stops, strict=True)):
                 first = stop - spec.tap_channels[number]
-                rows.append(Row(f"{source}_{number + 1}", source, tap, first, stop))
+                rows.append(Row(f"{name}_{number + 1}", (name,), tap, first, stop))
     if len(rows) < 2:
         raise HeatpoolError(
             f"{store.source.name}: nothing to compare, it holds {', '.join(row.words for row in rows)} only; "
             "extract with --map-mean, or with several names after --tap"
         )
+    if "pooled" in held:
+        rows += [
+            Row(f"pooled_and_{other}", ("pooled", other), "", 0, spec.channels)
+            for other in held
+            if other != "pooled"
+        ]
     return rows
 
 
@@ -109,12 +137,12 @@ def summarise(
     scores = {name: [load_scores(each / "scores_test.npz") for each in folders[name]] for name in folders}
     lines = []
     for row in rows:
-        stored = sum(sizes[split] for split in store.layout.parts(row.input))
-        share = (row.stop - row.first) / store.layout.features[row.input].item_shape[-1]
+        stored = sum(sizes[part] for name in row.inputs for part in store.layout.parts(name))
+        share = (row.stop - row.first) / store.layout.features[row.inputs[0]].item_shape[-1]
         line: dict[str, Any] = {
             "name": row.name,
             "features": row.words,
-            "channels": row.stop - row.first,
+            "channels": row.channels,
             "bytes_a_clip": round(stored * share / clips),
             "parameters": results[row.name][0]["parameters"],
         }
@@ -125,7 +153,13 @@ def summarise(
             compared = compare_scores(scores[rows[0].name], scores[row.name], groups=groups)
             difference = compared.differences["acc/top1"]
             line["difference"] = {"value": difference.value, "interval": difference.interval}
-        lines.append({**line, "trainings": list(results[row.name])})
+        of_seeds = results[row.name]
+        if "folds" in of_seeds[0]:  # mean over seeds, fold by fold
+            top1 = [[fold[_FIGURES[0]] for fold in result["folds"]] for result in of_seeds]
+            line["folds"] = np.mean(top1, 0).tolist()
+        # Seconds change from run to run; they stay in the trainings' own files.
+        trainings = [{name: value for name, value in each.items() if name != "seconds"} for each in of_seeds]
+        lines.append({**line, "trainings": trainings})
     return lines
 
 
@@ -149,6 +183,8 @@ def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
         spread = line[figure]
         flat |= {figure: spread["mean"], f"{figure}/std": spread["std"]}
         flat |= dict(zip((f"{figure}/low", f"{figure}/high"), spread["interval"], strict=True))
+    if "folds" in line:
+        flat |= {"fold/lowest": min(line["folds"]), "fold/highest": max(line["folds"])}
     if "difference" in line:
         low, high = line["difference"]["interval"]
         flat |= {"difference": line["difference"]["value"], "difference/low": low, "difference/high": high}
@@ -160,6 +196,9 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
         "features", "channels", "kB per clip", "parameters", "top-1", "95 % interval", "mean class",
         f"top-1 minus {lines[0]['features']}",
     ]  # fmt: skip
+    folds = "folds" in lines[0]
+    if folds:
+        head.insert(6, "folds")
     cells = [head, *(_cells(line) for line in lines)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
@@ -169,13 +208,13 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
         + " |"
         for row in cells
     ]
-    clips = ", ".join(f"{count} {split}" for split, count in about["clips"].items())
     notes = (
-        f"{about['model']} on {PurePath(about['features']).name}, protocol {about['protocol']}: {clips} "
-        f"clips, {len(about['seeds'])} seeds. Test accuracy at the epoch that is best on val, mean ± "
+        f"{about['model']} on {PurePath(about['features']).name}, {about['split']}, {len(about['seeds'])} "
+        "seeds. Test accuracy at the epoch that is best on val, mean ± "
         "standard deviation and 95 % interval over seeds; difference in points with 95 % interval over "
         f"test clips, drawn by {about['by']}. kB per clip: files of these arrays in the store; one of "
         "several taps counts with its share of the channels."
+        f"{' Folds: the lowest and the highest top-1 of a fold, mean over seeds.' if folds else ''}"
     )
     return "\n".join([*table, "", notes]) + "\n"
 
@@ -192,6 +231,8 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
         f"{low:.1f} to {high:.1f} %",
         _spread(mean_class),
     ]
+    if "folds" in line:
+        cells.insert(6, f"{100 * min(line['folds']):.1f} to {100 * max(line['folds']):.1f} %")
     if "difference" not in line:
         return [*cells, ""]
     low, high = (100 * end for end in line["difference"]["interval"])

@@ -9,29 +9,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 
-from heatpool.classify.data.splits import split_rows
 from heatpool.classify.training.ranks import process_count
 from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, flat_recipe, recipe_with
 from heatpool.pipelines.options.ablate import AblateOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
 from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.process.progress import Progress
-from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.config import describe_run
 from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir, refuse_run_dir
-from heatpool.pipelines.training.features import lasting_name, loader_cache, open_for_training
+from heatpool.pipelines.training.ablate_splits import Division, divide_clips
+from heatpool.pipelines.training.features import lasting_name, loader_cache
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
 from heatpool.pipelines.training.recipe_choice import choose_preset
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import store_stem
-from heatpool.pool.split_findings import find_split_problems
 from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
-    from heatpool.classify.data.clips import ClipSet
+    from heatpool.classify.data.clips import ClipSet, InputName
     from heatpool.pipelines.training.ablate_table import Row
     from heatpool.pool.skeleton import Skeleton
 
@@ -67,42 +64,40 @@ def ablate(options: AblateOptions) -> Ablation:
     """
     if process_count() > 1:
         raise HeatpoolError("expected one process for an ablation; torchrun is for heatpool train")
-    store, protocol, notes = open_for_training(options.features, options.protocol, {})
-    splits = split_rows(store, protocol)
-    groups = _groups(options, store)
-    out = options.out or Path("work_dirs") / f"{store_stem(options.features)}-{protocol}-ablation"
+    division = divide_clips(options)
+    store, groups = division.store, division.groups
+    out = options.out or Path("work_dirs") / f"{store_stem(options.features)}-{division.name}-ablation"
     refuse_run_dir(out, resume=options.resume, overwrite=options.overwrite)
 
     from heatpool.pipelines.training.ablate_table import find_rows, summarise, write_tables
 
+    splits = next(iter(division.parts.values()))
     rows, recipe = find_rows(store), _recipe(options, store, clips=len(splits["train"]))
     config = describe_run(
-        options, recipe, features=lasting_name(store), protocol=protocol, model=options.model,
+        options, recipe, features=lasting_name(store), protocol=division.name, model=options.model,
         seed=options.seed, seeds=options.seeds, skeleton=options.skeleton and str(options.skeleton),
     )  # fmt: skip
     prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     threads = set_threads(options.threads)
-    clips = {split: len(of_split) for split, of_split in splits.items()}
     text = (
-        f"{options.model} on {len(rows)} kinds of features of {store.source.name}, protocol {protocol}, "
-        f"{' / '.join(f'{count} {split}' for split, count in clips.items())} clips, {options.seeds} seeds, "
-        f"into {out}, on {recipe.device}, {threads} thread{'s' * (threads > 1)}"
+        f"{options.model} on {len(rows)} kinds of features of {store.source.name}, {division.words}, "
+        f"{options.seeds} seeds, into {out}, on {recipe.device}, {threads} thread{'s' * (threads > 1)}"
     )
     skeleton = features_skeleton(options.skeleton, store)
-    problems = find_split_problems(store.clips.index, protocol, np.concatenate([*splits.values()]))
     graph = describe_graph(recipe.graph, skeleton) if options.model == "ctrgcn" else ""
-    announce(out, (text, graph), problems=(*notes, *problems))
-    folders = _train_rows(options, recipe, store, splits=splits, rows=rows, out=out)
+    announce(out, (text, graph), problems=(*division.notes, *division.problems))
+    folders = _train_rows(options, recipe, division, rows=rows, out=out)
     of_recipe = flat_recipe(recipe)
     about = {
         "features": lasting_name(store),
-        "protocol": protocol,
+        "protocol": division.name,
+        "split": division.words,
         "model": options.model,
         "seeds": _seeds(options),
         "rows": [row.name for row in rows],
         "recipe": {name: of_recipe[name] for name in of_recipe if name not in ("device", "seed")},
-        "clips": clips,
-        "by": options.group_by or "clip",
+        "clips": {split: len(of_split) for split, of_split in splits.items()},
+        "by": division.by,
     }
     lines = summarise(store, rows, _read(folders), folders, groups=groups)
     table = write_tables(out, about, lines)
@@ -112,19 +107,6 @@ def ablate(options: AblateOptions) -> Ablation:
 
 def _seeds(options: AblateOptions) -> list[int]:
     return [options.seed + number for number in range(options.seeds)]
-
-
-def _groups(options: AblateOptions, store: FeatureStore) -> Mapping[str, str] | None:
-    """Group of each clip by its id."""
-    if not options.group_by:
-        return None
-    columns = clip_columns(store)
-    if options.group_by not in columns:
-        known = ", ".join(columns) or "none"
-        raise HeatpoolError(
-            f"expected --group-by to be a column with several values ({known}), got {options.group_by!r}"
-        )
-    return columns[options.group_by]
 
 
 def _recipe(options: AblateOptions, store: FeatureStore, *, clips: int) -> Recipe:
@@ -137,42 +119,72 @@ def _recipe(options: AblateOptions, store: FeatureStore, *, clips: int) -> Recip
 
 
 def _train_rows(
-    options: AblateOptions,
-    recipe: Recipe,
-    store: FeatureStore,
-    *,
-    splits: Mapping[str, np.ndarray],
-    rows: Sequence[Row],
-    out: Path,
+    options: AblateOptions, recipe: Recipe, division: Division, *, rows: Sequence[Row], out: Path
 ) -> dict[str, list[Path]]:
     """Train what is not yet trained; return the folders of each row's seeds."""
-    from heatpool.classify.data.batches import load_splits
-
-    seeds = _seeds(options)
+    seeds, names = _seeds(options), list(division.parts)
     folders = {row.name: [out / row.name / f"seed_{seed}" for seed in seeds] for row in rows}
-    total = len(rows) * len(seeds) * recipe.epochs
-    held, clips = "", dict[str, "ClipSet"]()
+    inputs = _Inputs(options, division)
+    total = len(rows) * len(seeds) * len(names) * recipe.epochs
     with Progress("ablate", total, "epochs", quiet=options.quiet) as progress:
         for row in rows:
-            of_row = replace(recipe, **row.recipe_changes)
+            graph, skeleton = row.graph(recipe.graph, features_skeleton(options.skeleton, division.store))
             for seed, folder in zip(seeds, folders[row.name], strict=True):
-                if (folder / _RESULT).is_file():  # there is none but with --resume
-                    progress.step(recipe.epochs)
-                    continue
-                if held != row.input:
-                    clips.clear()  # two inputs need not fit into memory at once
-                    clips = load_splits(store, splits, input=row.input, cache=loader_cache(options))
-                    held = row.input
-                figures = _train(
-                    replace(of_row, seed=seed),
-                    {split: row.take(each) for split, each in clips.items()},
-                    folder,
-                    progress=progress,
-                    name=row.name,
-                    skeleton=features_skeleton(options.skeleton, store),
-                )
-                log_line(out, f"{row.name}, seed {seed}: {json.dumps(figures)}")
+                of_seed = replace(recipe, seed=seed, graph=graph)
+                places = [folder / name for name in names] if division.folded else [folder]
+                for name, place in zip(names, places, strict=True):
+                    if (place / _RESULT).is_file():  # there is none but with --resume
+                        progress.step(recipe.epochs)
+                        continue
+                    clips, note = inputs.of(row, name), f"{row.name}, seed {seed}"
+                    figures = _train(of_seed, clips, place, progress=progress, note=note, skeleton=skeleton)
+                    log_line(out, f"{place.relative_to(out)}: {json.dumps(figures)}")
+                if division.folded:
+                    _join_folds(folder, places)
     return folders
+
+
+class _Inputs:
+    """Clips of the splits with the arrays of a row; arrays that the next row has, too, stay in memory."""
+
+    def __init__(self, options: AblateOptions, division: Division) -> None:
+        self._store, self._cache = division.store, loader_cache(options)
+        self._rows = {
+            f"{name}/{split}": rows for name, part in division.parts.items() for split, rows in part.items()
+        }
+        self._held: dict[InputName, dict[str, ClipSet]] = {}
+
+    def of(self, row: Row, name: str) -> dict[str, ClipSet]:
+        """Return the splits of a protocol or fold with a row's features."""
+        from heatpool.classify.data.batches import load_splits
+
+        self._held = {each: clips for each, clips in self._held.items() if each in row.inputs}
+        for each in row.inputs:
+            if each not in self._held:
+                self._held[each] = load_splits(self._store, self._rows, input=each, cache=self._cache)
+        return {
+            split: row.take({each: held[f"{name}/{split}"] for each, held in self._held.items()})
+            for split in ("train", "val", "test")
+        }
+
+
+def _join_folds(folder: Path, places: Sequence[Path]) -> None:
+    """Write what all folds of a seed say together: each clip is scored by the training that it tests."""
+    from heatpool.classify.scores.metrics import evaluate_scores
+    from heatpool.classify.scores.scores import join_scores, load_scores, save_scores
+
+    results = [json.loads((place / _RESULT).read_text(encoding="utf-8")) for place in places]
+    joined = join_scores([load_scores(place / "scores_test.npz") for place in places])
+    save_scores(folder / "scores_test.npz", joined)
+    figures = {
+        "seed": results[0]["seed"],
+        "best_epoch": [result["best_epoch"] for result in results],
+        "parameters": results[0]["parameters"],
+        "seconds": round(sum(result["seconds"] for result in results), 1),
+        "test": evaluate_scores(joined).named(),
+        "folds": [result["test"] for result in results],
+    }
+    write_json(folder / _RESULT, figures, overwrite=True)
 
 
 def _train(
@@ -181,10 +193,10 @@ def _train(
     folder: Path,
     *,
     progress: Progress,
-    name: str,
+    note: str,
     skeleton: Skeleton,
 ) -> dict[str, Any]:
-    """Train one seed of a row; its scores and figures stay, its weights go."""
+    """Train one seed of a row, of one fold; its scores and figures stay, its weights go."""
     from heatpool.classify.scores.metrics import evaluate_scores
     from heatpool.classify.scores.scores import save_scores
     from heatpool.classify.training.loop import train_network
@@ -197,13 +209,14 @@ def _train(
         val=clips["val"],
         out_dir=folder,
         resume=True,  # of a folder that `prepare_run_dir` made or allowed
-        progress=lambda report: progress.step(note=f"{name}, seed {recipe.seed}"),
+        progress=lambda report: progress.step(note=note),
     )
     best = load_model(trained.best)
     best.model.to(recipe.device)
     figures: dict[str, Any] = {
         "seed": recipe.seed,
         "best_epoch": best.epoch,
+        "seconds": round(trained.seconds, 1),
         "parameters": sum(weight.numel() for weight in best.model.parameters()),
     }
     for split in ("val", "test"):

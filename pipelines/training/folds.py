@@ -8,9 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from heatpool.classify.scores.scores import ClipScores, load_scores
+from heatpool.classify.scores.scores import join_scores, load_scores
 from heatpool.classify.training.ranks import process_count
 from heatpool.pipelines.options.train import TrainOptions
 from heatpool.pipelines.process.device import pick_device
@@ -29,7 +27,7 @@ from heatpool.pool.sources.locate import store_stem
 from heatpool.pool.split_findings import check_split
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["train_folds"]
+__all__ = ["fold_problems", "train_folds"]
 
 _MANIFEST = "folds.csv"
 _OF_ONE_TEST = ("few_test_clips", "class_not_in_test")  # findings; together folds test every clip
@@ -69,7 +67,7 @@ def train_folds(options: TrainOptions, location: str, *, train: _Train) -> Run:
     prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     if not (out / _MANIFEST).exists():  # a resumed one keeps its folds, whatever the store holds by now
         write_fold_manifest(plan, store, out / _MANIFEST)
-    announce(out, (), problems=_problems(plan.index))
+    announce(out, (), problems=fold_problems(plan.index))
     folders = [out / name for name in plan.index.splits]
     for folder in folders:
         announce(out, [f"{folder.name} of {len(folders)}, by {plan.by}"])
@@ -80,7 +78,7 @@ def train_folds(options: TrainOptions, location: str, *, train: _Train) -> Run:
     return _sum_up(out, folders, store, {"by": plan.by, "seed": options.seed, "held": plan.held})
 
 
-def _problems(index: ClipIndex) -> list[str]:
+def fold_problems(index: ClipIndex) -> list[str]:
     """What is wrong with splits, once for all folds that have it; that a fold tests few clips is not."""
     folds_of: dict[str, list[str]] = defaultdict(list)
     for name in index.splits:
@@ -116,7 +114,7 @@ def _sum_up(out: Path, folders: Sequence[Path], store: FeatureStore, about: dict
     summaries = [read_summary(folder) for folder in folders]
     places = {name: Path(name) for name in summaries[0]["streams"]} | {"fused": Path()}
     pooled = {
-        name: _pool([load_scores(folder / inside / "scores_test.npz") for folder in folders])
+        name: join_scores([load_scores(folder / inside / "scores_test.npz") for folder in folders])
         for name, inside in places.items()
     }
     columns = clip_columns(store)
@@ -132,15 +130,3 @@ def _sum_up(out: Path, folders: Sequence[Path], store: FeatureStore, about: dict
     run = load_run(out)
     log_line(out, str(run))
     return run
-
-
-def _pool(parts: Sequence[ClipScores]) -> ClipScores:
-    """Scores of one kind and of the same classes, one after another."""
-    first = parts[0]
-    return ClipScores(
-        clip_ids=tuple(clip_id for part in parts for clip_id in part.clip_ids),
-        scores=np.concatenate([part.scores for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        class_names=first.class_names,
-        kind=first.kind,
-    )

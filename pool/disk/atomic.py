@@ -16,7 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from heatpool.pool.disk.files import flush_file, flush_folder, flush_tree, scratch_folder, temp_name
+from heatpool.pool.disk.files import (
+    disk_reason,
+    flush_file,
+    flush_folder,
+    flush_tree,
+    scratch_folder,
+    scratch_name,
+    temp_name,
+)
 from heatpool.pool.disk.swap import swap_folders
 from heatpool.pool.errors import HeatpoolError
 
@@ -138,5 +146,10 @@ def _errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error).partition("\n")[0] or type(error).__name__
-        raise HeatpoolError(f"{target}: cannot be written ({reason})") from error
+        raise HeatpoolError(f"{target}: cannot be written ({disk_reason(error)})") from error
+    except HeatpoolError as error:
+        # A store that is made aside speaks of that folder, and of a --resume that there is not.
+        if isinstance(error.__cause__, OSError) and scratch_name(target.name) in str(error):
+            reason = disk_reason(error.__cause__)
+            raise HeatpoolError(f"{target}: cannot be written ({reason})") from error
+        raise

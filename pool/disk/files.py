@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -17,15 +18,19 @@ from heatpool.pool.disk.processes import process_start
 __all__ = [
     "cache_folder",
     "clean_leftovers",
+    "disk_reason",
     "flush_file",
     "flush_folder",
     "flush_tree",
     "hash_file",
     "put_in_place",
     "scratch_folder",
+    "scratch_name",
     "temp_name",
     "write_atomic",
 ]
+
+_log = logging.getLogger(__name__)
 
 FOREIGN_LEFTOVER_AGE_S = 3_600.0
 """Temporary folders of other hosts are taken for dead after this long without a change."""
@@ -34,6 +39,13 @@ FOREIGN_LEFTOVER_AGE_S = 3_600.0
 def cache_folder() -> Path:
     """Where caches lie unless told otherwise: `heatpool` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heatpool"
+
+
+def disk_reason(error: OSError) -> str:
+    """Return in a few words why the system refused; HDF5 tells the number of the reason among much else."""
+    text = str(error)
+    number = error.errno or next(map(int, re.findall(r"errno = (\d+)", text)), 0)
+    return os.strerror(number) if number else text.partition("\n")[0] or type(error).__name__
 
 
 def flush_file(path: Path) -> None:
@@ -94,6 +106,11 @@ def temp_name(label: str) -> str:
     return f".tmp-{label}-{_host()}-{os.getpid()}"
 
 
+def scratch_name(label: str) -> str:
+    """Name of the scratch folder of this process for `label`; "-" parts the pieces of a temporary name."""
+    return temp_name(label.replace("-", "_"))
+
+
 @contextmanager
 def scratch_folder(parent: Path, label: str) -> Iterator[Path]:
     """A new folder in `parent` (made if needed) that goes when the block ends; dead writers' go before.
@@ -105,10 +122,10 @@ def scratch_folder(parent: Path, label: str) -> Iterator[Path]:
     Raises:
         OSError: if the disk refuses.
     """
-    label = label.replace("-", "_")  # "-" parts the pieces of a temporary name
     parent.mkdir(parents=True, exist_ok=True)
-    clean_leftovers(parent, prefix=f".tmp-{label}-")
-    folder = parent / temp_name(label)
+    folder = parent / scratch_name(label)
+    for name in clean_leftovers(parent, prefix=folder.name.rpartition("-")[0].rpartition("-")[0] + "-"):
+        _log.info("removed %s, which a process that no longer runs left", parent / name)
     shutil.rmtree(folder, ignore_errors=True)  # of a dead process whose number we have now
     folder.mkdir()
     try:

@@ -46,7 +46,6 @@ def refuse_other_folder(
     refuse_existing(path, overwrite)
     folder = Path(path)
     if folder.exists() and not (
-        folder.is_dir()
-        and all(entry.suffix == suffix or entry.name in others for entry in folder.iterdir())
+        folder.is_dir() and all(entry.suffix == suffix or entry.name in others for entry in folder.iterdir())
     ):
         raise HeatpoolError(f"--overwrite replaces folders of {suffix} files only: {path} holds other things")

@@ -11,7 +11,10 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.netcdf import add_coordinate, add_dimension, add_variable
 from heatpool.pool.exchange.tables import index_tables, read_description, restore_store, store_description
+from heatpool.pool.store.array_view import axis_names
+from heatpool.pool.store.arrays import ArraySpec
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import Precision
 
@@ -60,17 +63,13 @@ def export_hdf5(
         _add_dimensions(file, store)
         for name, table in index_tables(store).items():
             add_variable(file, name, table, ("clip",))
-        file["label"].attrs["class_names"] = list(store.clips.class_names)
+        if store.clips.class_names:
+            file["label"].attrs["class_names"] = list(store.clips.class_names)
         _write_features(file, store, dtype, on_clips)
 
 
 def _add_dimensions(file: h5py.File, store: FeatureStore) -> None:
-    named: dict[str, Sequence[str]] = {
-        "clip": store.clips.index.clip_id,
-        "joint": store.spec.graph.joint_names,
-        "xy_score": keypoint_axes(store.spec),
-        "xyxy": BOX_CORNERS,
-    }
+    named = {"clip": store.clips.index.clip_id, **axis_names(store.spec)}
     sizes = {
         dim: size
         for spec in store.layout.features.values()
@@ -136,10 +135,17 @@ def import_hdf5(
             tables = {each: _table(found) for each, found in datasets.items() if each not in layout.features}
             restore_store(
                 out, description, tables=tables, precision=precision, overwrite=overwrite,
-                read=lambda each, rows: _truth(datasets[each][rows.start : rows.stop], layout.features[each]), name=name, on_clips=on_clips,
+                read=lambda each, rows: _read(datasets[each], rows, layout.features[each]), name=name, on_clips=on_clips,
             )  # fmt: skip
     except (OSError, KeyError, RuntimeError) as error:
         raise HeatpoolError(f"{name}: cannot be read as HDF5 ({error})") from error
+
+
+def _read(dataset: h5py.Dataset, rows: range, spec: ArraySpec) -> np.ndarray:
+    values = np.asarray(dataset[rows.start : rows.stop])
+    if spec.dtype == "bool" and values.dtype == np.uint8 and not (values > 1).any():
+        return values.astype(bool)
+    return values
 
 
 def _datasets(file: h5py.File, name: str) -> dict[str, h5py.Dataset]:

@@ -71,7 +71,12 @@ def export_movement(
         for rows, arrays in store.iter_shards(_NEEDED):
             for place, row in enumerate(rows.tolist()):
                 if row in file_of:
-                    _write_clip(store, row, {name: values[place] for name, values in arrays.items()}, folder / file_of[row])
+                    _write_clip(
+                        store,
+                        row,
+                        {name: values[place] for name, values in arrays.items()},
+                        folder / file_of[row],
+                    )
             on_clips(len(rows))
     return len(usable)
 
@@ -105,7 +110,9 @@ def _write_clip(store: FeatureStore, row: int, arrays: Mapping[str, np.ndarray],
         add_coordinate(file, "space", ("x", "y", "z")[: position.shape[-1]])
         add_coordinate(file, "keypoints", names)
         add_coordinate(file, "individuals", [f"id_{person}" for person in persons])
-        add_variable(file, "position", position.transpose(1, 3, 2, 0), ("time", "space", "keypoints", "individuals"))
+        add_variable(
+            file, "position", position.transpose(1, 3, 2, 0), ("time", "space", "keypoints", "individuals")
+        )
         add_variable(file, "confidence", confidence.transpose(1, 2, 0), ("time", "keypoints", "individuals"))
         file.attrs.update(_attributes(store, row))
 

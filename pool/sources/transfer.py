@@ -142,8 +142,7 @@ class Download:
         encoding = answer.attributes.get("Content-Encoding", "identity")
         if encoding != "identity":
             raise HeatpoolError(
-                f"{label}: expected it as it is, the server sends it compressed ({shorten(encoding)}); turn that "
-                "off there"
+                f"{label}: the server sends it compressed ({shorten(encoding)}); turn that off for such files"
             )
         if self._done and version != self._version:
             raise HeatpoolError(f"{label}: changed on the server while it was read; read it again")

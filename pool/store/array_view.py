@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.spec import StoreSpec
 
 if TYPE_CHECKING:
     import xarray
 
     from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["FeatureArray", "to_xarray"]
+__all__ = ["FeatureArray", "axis_names", "to_xarray"]
 
 
 class FeatureArray:
@@ -69,6 +70,13 @@ class FeatureArray:
         if copy is False:
             raise ValueError("expected a copy to be allowed: the array is read from a store")
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
+
+
+def axis_names(spec: StoreSpec) -> dict[str, tuple[str, ...]]:
+    """What lies along the dimensions that have names, by dimension; not `joint` where no names are known."""
+    joints = {"joint": spec.joint_names} if spec.joint_names else {}
+    axes = str(spec.config.get("keypoint_axes", "x y score"))
+    return joints | {"xy_score": tuple(axes.split()), "xyxy": ("x1", "y1", "x2", "y2")}
 
 
 def to_xarray(store: FeatureStore, *, mask_and_scale: bool = True) -> xarray.Dataset:

@@ -167,17 +167,21 @@ class FeatureStore:
             return None
         return _as_clip({name: values[0] for name, values in self.read([row], self.layout.features).items()})
 
-    def to_xarray(self) -> xarray.Dataset:
+    def to_xarray(self, *, mask_and_scale: bool = True) -> xarray.Dataset:
         """The store as an xarray Dataset with named dimensions and coordinates; features are read lazily.
 
-        Dimensions: clip, person, step, keypoint, channel, space (x, y, score), corner (x1, y1, x2, y2).
-        Coordinates: `clip_id` and `keypoint` select by name, `time` holds seconds (clip, step); labels,
-        splits, statuses and manifest columns lie along clip.
+        All is called as in docs/format.md. `clip` and `joint` select by name, `time_s` holds seconds (clip,
+        step); the columns of `clips.table` lie along clip, splits as `split_<protocol>`. Features are float32,
+        NaN where the person was not seen; `xarray.open_dataset(location, engine="heatpool")` is the same
+        without dask.
+
+        Args:
+            mask_and_scale: False: 0 instead of NaN, and what was filled in between two detections.
 
         Raises:
             HeatpoolError: if xarray is not installed.
         """
-        return to_xarray(self)
+        return to_xarray(self, mask_and_scale=mask_and_scale)
 
     def read_stored(self, rows: Rows) -> dict[str, np.ndarray]:
         """All of `layout.stored` for `rows` as they lie on disk: what `StoreWriter.write_stored` takes.

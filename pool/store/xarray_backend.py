@@ -19,6 +19,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split, Status
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.sources.locate import ARCHIVE_SUFFIX
+from heatpool.pool.store.array_view import axis_names
 from heatpool.pool.store.attributes import read_root
 from heatpool.pool.store.index import split_array
 from heatpool.pool.store.layout import RESULT_DTYPES
@@ -30,7 +31,6 @@ _ATTRIBUTES = (
     "backbone", "tap", "weights_sha256", "skeleton", "precision", "licence", "citation", "source",
     "code_version",
 )  # fmt: skip
-_BOX = ("x1", "y1", "x2", "y2")
 
 
 class HeatpoolBackend(BackendEntrypoint):
@@ -92,9 +92,7 @@ class _LazyFeatures(BackendArray):
         self.dtype = np.dtype("float32" if spec.dtype == "float16" else spec.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self._read
-        )
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> np.ndarray:
         rows, *others = key
@@ -137,8 +135,6 @@ def _coordinates(store: FeatureStore) -> dict[str, Any]:
     """Names along the dimensions, and the table of clips along `clip`; texts as objects: all xarrays write them."""
     clips, index = store.clips, store.clips.index
     words = {Split: _words(Split), Status: _words(Status)}
-    names = store.spec.joint_names
-    axes = str(store.spec.config.get("keypoint_axes", "x y score")).split()
     texts = {"path": index.path, **index.columns}
     splits = {split_array(name): words[Split][splits] for name, splits in index.splits.items()}
     results = {name: getattr(clips, name) for name in RESULT_DTYPES}
@@ -150,9 +146,7 @@ def _coordinates(store: FeatureStore) -> dict[str, Any]:
     }
     return {
         "clip": np.array(index.clip_id, object),
-        "joint": np.array(names, object) if names else np.arange(store.layout.joints),
-        "xy_score": np.array(axes, object),
-        "xyxy": np.array(_BOX, object),
+        **{dim: np.array(names, object) for dim, names in axis_names(store.spec).items()},
         "label": ("clip", index.label, _flags(index.class_names)),
         **{name: ("clip", values) for name, values in of_clips.items()},
     }
@@ -165,4 +159,5 @@ def _words(codes: type[Split] | type[Status]) -> np.ndarray:
 def _flags(class_names: Sequence[str]) -> dict[str, Any]:
     """CF attributes of class numbers: names without blanks, which every writer of netCDF takes."""
     meanings = " ".join("_".join(name.split()) for name in class_names)
-    return {"flag_values": np.arange(len(class_names), dtype=np.int32), "flag_meanings": meanings}
+    numbers = np.arange(len(class_names), dtype=np.int32)
+    return {"flag_values": numbers, "flag_meanings": meanings} if class_names else {}

@@ -53,9 +53,9 @@ def test_first_swaps_people_who_cross() -> None:
     assert path[-1] == 250 - 5 * 39  # the other person: scores swapped in the middle
 
 
-def test_first_takes_the_most_confident() -> None:
+def test_first_takes_the_most_confident_and_repeats_who_is_alone() -> None:
     frames = [people((10, 10, 4, 4, 0.3), (50, 10, 4, 4, 0.9)), Detections.none(), people((9, 9, 4, 4, 0.5))]
-    assert select_first(frames, 2).tolist() == [[0, -1, 0], [1, -1, -1]]
+    assert select_first(frames, 2).tolist() == [[0, -1, 0], [1, -1, 0]]
 
 
 def test_main_actor_is_the_large_and_lasting_one() -> None:

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import heatpool
 from heatpool.classify.scores.scores import load_scores
 from heatpool.pipelines.cli import main
 from heatpool.pool.store.reader import FeatureStore
 from tests.pipelines.commands.ablate_cases import ablate, make_store
 from tests.pipelines.program import said
 
-_ROWS_OF_ONE_TAP = ("pooled", "map_mean", "keypoints")
-ROWS = ["pooled", "pooled_1", "pooled_2", "map_mean", "map_mean_1", "map_mean_2", "keypoints"]
+_JOINED = ("pooled_and_map_mean", "pooled_and_keypoints")
+_ROWS_OF_ONE_TAP = ("pooled", "map_mean", "keypoints", *_JOINED)
+ROWS = ["pooled", "pooled_1", "pooled_2", "map_mean", "map_mean_1", "map_mean_2", "keypoints", *_JOINED]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_only_the_rows_that_hold_the_class_find_it(finished: Path) -> None:
     assert list(table) == ROWS
     for name, line in table.items():
         top1 = line["acc/top1"]
-        if name in ("pooled", "pooled_1"):
+        if name in ("pooled", "pooled_1", *_JOINED):
             assert top1["mean"] > 0.99, name
         else:
             assert 0.35 < top1["mean"] < 0.65, name  # 120 test clips of two classes
@@ -61,22 +63,30 @@ def test_only_the_rows_that_hold_the_class_find_it(finished: Path) -> None:
 def test_every_row_reads_its_own_array(carrier: str, rows: set[str], tmp_path: Path) -> None:
     store = make_store(tmp_path / "features.zarr", carrier=carrier)
     assert ablate(store, tmp_path / "out", "--group-by", "subject") == 0
-    right = {name for name, line in table_of(tmp_path / "out").items() if line["acc/top1"]["mean"] > 0.9}
-    assert right == rows
+    top1 = {name: line["acc/top1"]["mean"] for name, line in table_of(tmp_path / "out").items()}
+    joined = {name: top1.pop(name) for name in _JOINED}
+    assert {name for name, mean in top1.items() if mean > 0.9} == rows
+    # Among the noise of 17 joints few clips teach it less well.
+    assert (joined.pop(f"pooled_and_{carrier}") > 0.6) > (max(joined.values()) > 0.6)
 
 
 def test_channels_parameters_and_bytes_are_those_of_the_store(store: Path, finished: Path) -> None:
     table, sizes = table_of(finished), FeatureStore.open(store).bytes_by_array()
-    assert [table[name]["channels"] for name in ROWS] == [5, 2, 3, 5, 2, 3, 3]
+    assert [table[name]["channels"] for name in ROWS] == [5, 2, 3, 5, 2, 3, 3, 5, 8]
     assert [table[name]["features"] for name in ROWS] == [
         "pooled", "pooled, a", "pooled, b", "map mean", "map mean, a", "map mean, b", "keypoints",
+        "pooled + map mean", "pooled + keypoints",
     ]  # fmt: skip
     for name, share in (("pooled", 1), ("pooled_1", 2 / 5), ("map_mean_2", 3 / 5), ("keypoints", 1)):
         array = name.rstrip("_12")
         assert table[name]["bytes_a_clip"] == round(sizes[array] * share / 240), name
-    mlp = [3 * 17 * 5, 3 * 5]  # statistics of 17 joints, and of the one that a mean is
+    for name, other in zip(_JOINED, ("map_mean", "keypoints"), strict=True):
+        both = table["pooled"]["bytes_a_clip"] + table[other]["bytes_a_clip"]
+        assert abs(table[name]["bytes_a_clip"] - both) <= 1
+    # Statistics of 17 joints, of the one that a mean is, of both, and of joints with keypoints.
+    mlp = [3 * 17 * 5, 3 * 5, 3 * 18 * 5, 3 * 17 * 8]
     wanted = [inputs * 256 + 256 + 512 + 256 * 256 + 256 + 512 + 2 * 256 + 2 for inputs in mlp]
-    assert [table[name]["parameters"] for name in ("pooled", "map_mean")] == wanted
+    assert [table[name]["parameters"] for name in ("pooled", "map_mean", *_JOINED)] == wanted
 
 
 def test_the_table_is_written_for_people_and_programs(finished: Path) -> None:
@@ -184,7 +194,31 @@ def test_a_store_of_keypoints_alone_has_nothing_to_compare(
 def test_a_store_of_one_tap_has_two_rows(tmp_path: Path) -> None:
     store = make_store(tmp_path / "features.zarr", taps=(), map_mean=False)
     assert ablate(store, tmp_path / "out", "--model", "linear", "--epochs", "1") == 0
-    assert list(table_of(tmp_path / "out")) == ["pooled", "keypoints"]
+    assert list(table_of(tmp_path / "out")) == ["pooled", "keypoints", "pooled_and_keypoints"]
+
+
+def test_folds_test_each_clip_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, out = make_store(tmp_path / "features.zarr", taps=(), map_mean=False), tmp_path / "out"
+    few = ("--folds", "3", "--fold-by", "subject", "--model", "linear")
+    assert ablate(store, out, *few) == 0
+    assert "3 folds by subject, 240 clips, each tested once" in capsys.readouterr().out
+    pooled, keypoints, joined = table_of(out).values()
+    assert min(pooled["acc/top1"]["mean"], joined["acc/top1"]["mean"]) > 0.99
+    assert 0.35 < keypoints["acc/top1"]["mean"] < 0.65
+    assert (len(keypoints["folds"]), pooled["folds"]) == (3, [1.0, 1.0, 1.0])
+    for seed in (0, 1):
+        folder = out / "keypoints" / f"seed_{seed}"
+        parts = [load_scores(folder / f"fold_{fold}" / "scores_test.npz") for fold in (1, 2, 3)]
+        scores = load_scores(folder / "scores_test.npz")
+        assert scores.clip_ids == tuple(clip_id for part in parts for clip_id in part.clip_ids)
+        assert len(set(scores.clip_ids)) == 240
+        subjects = heatpool.open(store).clips.column("subject")
+        by_fold = [{subjects[int(name.split()[1])] for name in part.clip_ids} for part in parts]
+        assert sum(map(len, by_fold)) == len(set().union(*by_fold))
+    before = (out / "ablation.json").read_bytes()
+    (out / "keypoints" / "seed_1" / "fold_2" / "result.json").unlink()
+    assert ablate(store, out, *few, "--resume") == 0
+    assert (out / "ablation.json").read_bytes() == before
 
 
 @pytest.mark.slow
