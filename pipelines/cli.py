@@ -17,6 +17,8 @@ from typing import Any
 from heatpool.pipelines.command_table import COMMANDS, GROUPS, SECTIONS
 from heatpool.pipelines.options.exit_codes import ERROR, GOOD, INTERRUPTED, PIPE_CLOSED, USAGE
 from heatpool.pipelines.options.fields import OptionError, as_plain, did_you_mean
+from heatpool.pipelines.process.accidents import explain_accident
+from heatpool.pipelines.process.terminal import plain_output, plain_text
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["main", "read_command"]
@@ -39,28 +41,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = _command_name(words)
     program = f"heatpool {name}".strip()
     try:
-        code = _run(name, words)
+        with plain_output():
+            code = _run(name, words)
         sys.stdout.flush()
     except OptionError as error:
-        print(f"{program}: {error}; see --help", file=sys.stderr)
+        _say(f"{program}: {error}; see --help")
         raise SystemExit(USAGE) from None
     except HeatpoolError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        _say(f"{program}: {error}")
         return ERROR
     except ImportError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        print(f"{program}: {error.name} is not installed: pip install 'heatpool[{extra}]'", file=sys.stderr)
+        _say(f"{program}: {error.name} is not installed: pip install 'heatpool[{extra}]'")
         return ERROR
     except KeyboardInterrupt:
-        print(f"{program}: interrupted; what was finished is kept", file=sys.stderr)
+        _say(f"{program}: interrupted; what was finished is kept")
         return INTERRUPTED
     except BrokenPipeError:
         if not _stdout_is_closed():
             raise
         return PIPE_CLOSED
+    except Exception as error:  # whatever a command did not foresee of the system it runs on
+        accident = explain_accident(error)
+        if accident is None:  # a fault of ours: its traceback tells where
+            raise
+        _say(f"{program}: {accident}")
+        return ERROR
     return code
+
+
+def _say(line: str) -> None:
+    """Print a line to stderr, as one line whatever text of others it holds."""
+    print(plain_text(" ".join(line.splitlines())), file=sys.stderr)
 
 
 def read_command(words: Sequence[str]) -> Any:
@@ -171,7 +185,7 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm = sys.modules.get("tqdm")  # without it, nobody draws bars
-        (tqdm.tqdm.write if tqdm else print)(self.format(record), file=sys.stderr)
+        (tqdm.tqdm.write if tqdm else print)(plain_text(self.format(record)), file=sys.stderr)
 
 
 def _stdout_is_closed() -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
-from zipfile import BadZipFile
 
 import numpy as np
 
 from heatpool.pool.disk.atomic import atomic_file
+from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.split_findings.labels import require_labels
 
@@ -158,20 +158,17 @@ def load_scores(path: Path) -> ClipScores:
     """
     if not path.is_file():
         raise HeatpoolError(f"no score file {path}; train or evaluate first")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in _FIELDS if name not in file]
-            if missing:
-                raise HeatpoolError(f"{path} is no score file of heatpool: it lacks {', '.join(missing)}")
-            return ClipScores(
-                clip_ids=tuple(file["clip_id"].tolist()),
-                scores=file["scores"],
-                labels=file["labels"],
-                class_names=tuple(file["class_names"].tolist()),
-                kind=str(file["kind"]),  # type: ignore[arg-type]
-            )
-    except (ValueError, OSError, BadZipFile) as error:
-        raise HeatpoolError(f"cannot read scores from {path}: {error}") from error
+    with parsing(path, "read scores from"), np.load(path, allow_pickle=False) as file:
+        missing = [name for name in _FIELDS if name not in file]
+        if missing:
+            raise HeatpoolError(f"{path} is no score file of heatpool: it lacks {', '.join(missing)}")
+        return ClipScores(
+            clip_ids=tuple(file["clip_id"].tolist()),
+            scores=file["scores"],
+            labels=file["labels"],
+            class_names=tuple(file["class_names"].tolist()),
+            kind=str(file["kind"]),  # type: ignore[arg-type]
+        )
 
 
 def join_scores(parts: Sequence[ClipScores]) -> ClipScores:

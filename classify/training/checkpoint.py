@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.training.architecture import Architecture, NetworkShape, Trained
 from heatpool.pool.disk.atomic import write_bytes, write_json
+from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
 
@@ -59,7 +59,7 @@ def load_checkpoint(
     Raises:
         HeatpoolError: if a file is missing, damaged, of another form or version or does not fit the other.
     """
-    try:
+    with parsing(path, "load the checkpoint"):
         side = _read_side(path, form)
         architecture, shape = read(side["config"], _skeleton_of(side)), _shape_of(side)
         model = architecture.build(shape)
@@ -77,9 +77,6 @@ def load_checkpoint(
             epoch=side["epoch"],
             metrics=side["metrics"],
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]  # a list of tensors can be long
-        raise HeatpoolError(f"cannot load the checkpoint {path}: {reason}") from error
 
 
 def check_compatible(trained: Trained, clips: ClipSet) -> None:

@@ -1,20 +1,24 @@
-"""Whether boxes made beforehand fit the videos that they are for, by the size and the number of frames."""
+"""Whether persons made beforehand fit the videos that they are for, by the size and the number of frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from heatpool.extract.datasets.boxes import GivenBoxes, VideoBoxes
+from heatpool.extract.datasets.given_persons import GivenPersons
+from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.keypoints.records import PoseVideo
 
 __all__ = ["BoxFinding", "VideoSize", "check_boxes"]
 
 _SLACK_PX = 1.0  # so far over the edge is rounding
 _NAMED = 3  # videos that a line writes out
+_FEW, _SHARE = 2, 0.02  # frames that decoders differ by, and share of them
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,11 @@ class _Fit:
         late: boxes behind its last frame.
         outside: boxes outside the picture.
         over: boxes that reach out of it, by more than rounding does.
-        small: all of them lie in the upper left quarter.
+        small: all of them lie in the upper left quarter of a picture whose size the file does not tell.
+        told: frames of the video as the file says, 0 where it does not.
+        copy: whether they are of a copy of another size, and are scaled.
+        told_px: width and height of the picture that they are of.
+        other: whether that is another picture.
     """
 
     boxes: int
@@ -70,44 +78,67 @@ class _Fit:
     outside: int
     over: int
     small: bool
+    told: int
+    copy: bool
+    told_px: tuple[int, int]
+    other: bool
 
     @classmethod
-    def of(cls, given: VideoBoxes, size: VideoSize) -> _Fit:
-        """Compare the boxes of a video, of which there is one at least, with it."""
+    def of(cls, given: PoseVideo, size: VideoSize, min_score: float) -> _Fit | None:
+        """Compare the boxes of a video with it; None where there is none that counts."""
+        rows = np.flatnonzero(given.score >= min_score)
+        if not len(rows):
+            return None
+        assert given.box_xyxy_px is not None, "whoever gives persons gives boxes"
         edge = np.array([size.width_px, size.height_px])
-        low, high = given.boxes_xyxy_px[:, :2], given.boxes_xyxy_px[:, 2:]
+        told_px = (given.width_px, given.height_px)
+        scale = given.scale_to(size.width_px, size.height_px)
+        frames, boxes = given.frame[rows], given.box_xyxy_px[rows] * np.tile(scale or (1.0, 1.0), 2)
+        low, high = boxes[:, :2], boxes[:, 2:]
         outside = ((low >= edge) | (high <= 0)).any(1)
         over = ((low < -_SLACK_PX) | (high > edge + _SLACK_PX)).any(1) & ~outside
-        late = int((given.frames >= size.frames).sum()) if size.frames else 0
+        other = scale is None
         return cls(
-            boxes=len(given),
-            first=int(given.frames[0]),
-            last=int(given.frames[-1]),
+            boxes=len(rows),
+            first=int(frames[0]),
+            last=int(frames[-1]),
             frames=size.frames,
-            late=late,
-            outside=int(outside.sum()),
-            over=int(over.sum()),
-            small=bool((high <= edge / 2).all()),
+            late=int((frames >= size.frames).sum()) if size.frames else 0,
+            outside=int(outside.sum()) * (not other),
+            over=int(over.sum()) * (not other),
+            small=bool((high <= edge / 2).all()) and not told_px[0],
+            told=given.frames,
+            copy=not (other or given.in_fractions or told_px in ((0, 0), (size.width_px, size.height_px))),
+            told_px=told_px,
+            other=other,
         )
 
 
-def check_boxes(given: GivenBoxes, sizes: Mapping[Path, VideoSize]) -> list[BoxFinding]:
-    """Say which boxes do not fit their videos.
+def check_boxes(given: GivenPersons, sizes: Mapping[Path, VideoSize]) -> list[BoxFinding]:
+    """Say which persons do not fit their videos.
 
     Args:
-        given: the boxes.
+        given: the persons.
         sizes: of the videos that could be read.
     """
-    fits = {
-        video: _Fit.of(given.videos[video], size) for video, size in sizes.items() if len(given.videos[video])
-    }
+    fits, damaged = dict[Path, _Fit](), dict[Path, str]()
+    for video, size in sizes.items():
+        try:
+            fit = _Fit.of(given.videos[video], size, given.min_score)
+        except HeatpoolError as error:
+            damaged[video] = str(error)
+        else:
+            fits |= {video: fit} if fit else {}
+    about = partial(_finding, given, fits)
+    late = "are of frames that the video does not have"
     findings = [
-        _finding(given.source, fits, lambda fit: fit.outside, "lie outside the picture and are left out"),
-        _finding(
-            given.source, fits, lambda fit: fit.over, "reach out of the picture and are cut at its edge"
-        ),
-        _counted_from_one(given.source, fits)
-        or _finding(given.source, fits, lambda fit: fit.late, "are of frames that the video does not have"),
+        _damaged(given, damaged),
+        _of_others(given, fits, sizes),
+        about(lambda fit: fit.outside, "lie outside the picture and are left out"),
+        about(lambda fit: fit.over, "reach out of the picture and are cut at its edge"),
+        _counted_from_one(given.source, fits) or about(lambda fit: fit.late, late),
+        _other_rate(given, fits),
+        _copies(given, fits, sizes),
     ]
     if fits and all(fit.small for fit in fits.values()):
         message = (
@@ -118,8 +149,67 @@ def check_boxes(given: GivenBoxes, sizes: Mapping[Path, VideoSize]) -> list[BoxF
     return [finding for finding in findings if finding]
 
 
+def _damaged(given: GivenPersons, damaged: Mapping[Path, str]) -> BoxFinding | None:
+    if not damaged:
+        return None
+    video, reason = next(iter(damaged.items()))
+    message = f"{given.source}: cannot be read for {len(damaged)} videos, such as {video.name}: {reason}"
+    return BoxFinding("error", message, tuple(damaged))
+
+
+def _of_others(
+    given: GivenPersons, fits: Mapping[Path, _Fit], sizes: Mapping[Path, VideoSize]
+) -> BoxFinding | None:
+    """Say of which videos the file has another picture: a part of theirs, or another video's."""
+    found = [video for video, fit in fits.items() if fit.other]
+    if not found:
+        return None
+    video, size = found[0], sizes[found[0]]
+    message = (
+        f"{given.source}: the {given.noun} of {len(found)} videos are of pictures of other proportions, of "
+        f"{video.name} {_size(fits[video].told_px)} where it has {_size((size.width_px, size.height_px))}: of a "
+        "part of the picture, or of another video?"
+    )
+    return BoxFinding("error", message, tuple(found))
+
+
+def _copies(
+    given: GivenPersons, fits: Mapping[Path, _Fit], sizes: Mapping[Path, VideoSize]
+) -> BoxFinding | None:
+    found = [video for video, fit in fits.items() if fit.copy]
+    if not found:
+        return None
+    video, size = found[0], sizes[found[0]]
+    message = (
+        f"{given.source}: the {given.noun} of {len(found)} videos are of copies of another size and are scaled, of "
+        f"{video.name} from {_size(fits[video].told_px)} to {_size((size.width_px, size.height_px))}"
+    )
+    return BoxFinding("warning", message, tuple(found))
+
+
+def _other_rate(given: GivenPersons, fits: Mapping[Path, _Fit]) -> BoxFinding | None:
+    """Say which videos have, as the file says, another number of frames than they have."""
+    found = [
+        video
+        for video, fit in fits.items()
+        if fit.told and fit.frames and abs(fit.told - fit.frames) > max(_FEW, _SHARE * fit.frames)
+    ]
+    if not found:
+        return None
+    fit = fits[found[0]]
+    message = (
+        f"{given.source}: {len(found)} videos have other numbers of frames than it says, {found[0].name} "
+        f"{fit.frames} where it has {fit.told}: made of a copy at another rate, or of a part? Nothing is shifted"
+    )
+    return BoxFinding("error", message, tuple(found))
+
+
+def _size(size_px: tuple[int, int]) -> str:
+    return f"{size_px[0]} x {size_px[1]}"
+
+
 def _finding(
-    source: str, fits: Mapping[Path, _Fit], count: Callable[[_Fit], int], what: str
+    given: GivenPersons, fits: Mapping[Path, _Fit], count: Callable[[_Fit], int], what: str
 ) -> BoxFinding | None:
     """Say of how many boxes something holds, and of which videos; an error where it is all of a video's."""
     found = {video: fit for video, fit in fits.items() if count(fit)}
@@ -129,8 +219,9 @@ def _finding(
     boxes = sum(map(count, found.values()))
     named = [f"{video.name} {count(fit)} of {fit.boxes}" for video, fit in list(found.items())[:_NAMED]]
     more = f" and {len(found) - _NAMED} more videos" if len(found) > _NAMED else ""
-    hint = f"; of {len(whole)} none is left: boxes of other videos, or of a copy of another size?"
-    message = f"{source}: {boxes} boxes {what}: {', '.join(named)}{more}{hint if whole else ''}"
+    noun = given.noun
+    hint = f"; of {len(whole)} none is left: {noun} of other videos, or of a copy of another size?"
+    message = f"{given.source}: {boxes} {noun} {what}: {', '.join(named)}{more}{hint if whole else ''}"
     return BoxFinding("error" if whole else "warning", message, tuple(found))
 
 
@@ -141,7 +232,7 @@ def _counted_from_one(source: str, fits: Mapping[Path, _Fit]) -> BoxFinding | No
         return None
     last = f"{late[0].name}: frame {fits[late[0]].last} of {fits[late[0]].frames}"
     message = (
-        f"{source}: frames seem to be counted from 1, so that each box is a frame late: no video has one of "
-        f"frame 0, and in {len(late)} of {len(fits)} the last is behind the last frame ({last}); subtract 1"
+        f"{source}: frames seem to be counted from 1, so that each is a frame late: no video has one of "
+        f"frame 0, and in {len(late)} of {len(fits)} the last is behind the last frame ({last}); say --first-frame 1"
     )
     return BoxFinding("error", message, tuple(late))

@@ -31,7 +31,12 @@ def count_numbers(line: str) -> int:
 
 
 def read_mot(
-    path: Path, *, wanted: Callable[[str], bool], kind: str | None = None, first_frame: int = 1
+    path: Path,
+    *,
+    wanted: Callable[[str], bool],
+    layout: BoxLayout | None = None,
+    kind: str | None = None,
+    first_frame: int = 1,
 ) -> BoxTable:
     """Read boxes as of the MOT Challenge: frame, identity, left, top, width, height, score, …
 
@@ -41,6 +46,7 @@ def read_mot(
     Args:
         path: file, or folder of such.
         wanted: whether boxes of a video of this name are; files of others are not opened.
+        layout: what the four numbers of a box are; None = left, top, width, height.
         kind: number of the class that counts in ground truth; None = people.
         first_frame: number of a video's first frame.
 
@@ -50,8 +56,9 @@ def read_mot(
     files = _mot_files(path)
     table, kinds = _table_of(files, wanted), dict[str, int]()
 
+    unsure = []
+
     def parts() -> Iterator[BoxRows]:
-        unsure = []
         for number, name in enumerate(table.names):
             for lines, values in _read_lines(files[name], _MOT_VALUES):
                 frame = _whole(values[:, 0] - first_frame, lines, files[name], first_frame)
@@ -65,7 +72,7 @@ def read_mot(
                 elif (score > 1).any() or (score < 0).any():
                     unsure.append(name)
                     score = np.clip(score, 0, 1)
-                box = as_corners(values[:, 2:6], "xywh")
+                box = as_corners(values[:, 2:6], layout or "xywh")
                 yield _rows(lines, number, frame, box, score, known, values[:, 1])
 
     fill_table(table, parts(), kinds=kinds, wanted_kind=None)
@@ -144,7 +151,9 @@ def read_yolo(
                     score = values[:, 5] if values.shape[1] > 5 else np.ones(len(values))
                     scored.append(values.shape[1] > 5)
                     if (score > 1).any() or (score < 0).any():
-                        raise HeatpoolError(f"expected a class, a box and a score from 0 to 1 a line in {file}")
+                        raise HeatpoolError(
+                            f"expected a class, a box and a score from 0 to 1 a line in {file}"
+                        )
                     known = [kinds.setdefault(f"{each:g}", len(kinds)) for each in values[:, 0].tolist()]
                     track = values[:, 6] if values.shape[1] > 6 else np.full(len(values), -1.0)
                     box = as_corners(values[:, 1:5], layout or "centre")

@@ -38,6 +38,7 @@ class BoxTable:
         unread_columns: columns that say nothing of boxes.
         has_scores: whether it has scores.
         kind_column: the column that says what boxes are of, "" where there is none.
+        unit: what `Fault.line` counts.
         names: paths that stand there, as far as they are wanted.
         first_name: the table's first path, "" without any row.
         name: (R,) int32 place in `names`.
@@ -60,6 +61,7 @@ class BoxTable:
     unread_columns: tuple[str, ...] = ()
     has_scores: bool = True
     kind_column: str = ""
+    unit: str = "line"
     names: list[str] = field(default_factory=list)
     first_name: str = ""
     name: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))

@@ -2,85 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from heatpool.extract.datasets.box_table import BoxTable, read_box_table
+from heatpool.extract.datasets.box_formats import BoxReading, find_kind, read_box_file
+from heatpool.extract.datasets.box_rows import BoxTable
 from heatpool.extract.datasets.box_videos import VideoNames
+from heatpool.extract.datasets.given_persons import GivenPersons, list_some
+from heatpool.extract.datasets.keypoints import KeypointReading, read_keypoints
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.keypoints.records import PoseVideo
 
-__all__ = ["GivenBoxes", "VideoBoxes", "read_boxes"]
+__all__ = ["read_boxes"]
 
 _MOST_NORMALISED = 1.5  # boxes that reach no farther are fractions, some of them a bit outside
-_NAMED = 5  # values that a line writes out
 
 
-@dataclass(frozen=True, eq=False)
-class VideoBoxes:
-    """The boxes of one video, frame after frame, the most certain first.
+def read_boxes(
+    path: Path,
+    *,
+    videos: Sequence[Path],
+    root: Path,
+    min_score: float = 0.0,
+    said: BoxReading = BoxReading(),
+    tracks: bool = True,
+) -> GivenPersons:
+    """Read boxes: a table with the columns path, frame, x1, y1, x2, y2, score, MOT, YOLO, COCO, or keypoints.
 
-    Attributes:
-        frames: (R,) int64 numbers in the video, from 0, rising.
-        boxes_xyxy_px: (R, 4) float32, x1 < x2 and y1 < y2; they may lie outside the picture.
-        scores: (R,) float32 in [0, 1].
-        weak: boxes below the least score, which are left out.
-    """
-
-    frames: np.ndarray
-    boxes_xyxy_px: np.ndarray
-    scores: np.ndarray
-    weak: int = 0
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def of_frame(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the boxes (D, 4) of a frame and their scores (D,)."""
-        first, end = np.searchsorted(self.frames, (number, number + 1))
-        return self.boxes_xyxy_px[first:end], self.scores[first:end]
-
-
-@dataclass(frozen=True, eq=False)
-class GivenBoxes:
-    """What a table of boxes gives for the videos that are wanted.
-
-    Attributes:
-        source: name of the table.
-        videos: boxes of each video that is wanted; of one that the table does not name, none.
-        clips: the same, as often as its video was asked for.
-        wrong: lines on what is wrong with the table.
-        notes: lines on what else it holds.
-    """
-
-    source: str
-    videos: Mapping[Path, VideoBoxes]
-    clips: tuple[VideoBoxes, ...]
-    wrong: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def read_boxes(path: Path, *, videos: Sequence[Path], root: Path, min_score: float = 0.0) -> GivenBoxes:
-    """Read a table with the columns path, frame, x1, y1, x2, y2, score, or what means the same.
-
-    Frames are numbered from 0 in the video; boxes are pixels of the frame as it is shown: upright, in square
-    pixels. Rows of other videos take no memory.
+    Boxes are pixels of the frame as it is shown: upright, in square pixels; or of a copy of another size where
+    the file tells its size, or fractions. Rows of other videos take no memory.
 
     Args:
-        path: CSV, or between semicolons or tabs.
+        path: file or folder.
         videos: that are wanted; one may stand there several times.
-        root: folder that the paths may be relative to, besides the table's own.
-        min_score: boxes below are left out.
+        root: folder that the paths may be relative to, besides the file's own.
+        min_score: boxes below do not count.
+        said: what is said of the file.
+        tracks: identities in the file say who is who.
 
     Raises:
         HeatpoolError: if the file cannot be read, none of its paths is one of `videos`, a value is no number,
             or boxes or scores are in other units; naming the line or the video.
     """
+    kind = find_kind(path)
+    if kind == "keypoints":
+        reading = KeypointReading(first_frame=said.first_frame or 0, tracks=tracks, joints=False)
+        return read_keypoints(path, videos=videos, root=root, min_score=min_score, said=reading)
     distinct = list(dict.fromkeys(videos))
-    names = VideoNames(distinct, places=(path.parent, root), source=path.name)
-    table = read_box_table(path, wanted=names.may_be)
+    places = (path if path.is_dir() else path.parent, root)
+    names = VideoNames(distinct, places=places, source=path.name)
+    table = read_box_file(path, kind, said, wanted=names.may_be)
     meant, renamed = names.assign(table.names)
     if not meant:
         first = table.first_name or "no row at all"
@@ -88,30 +62,76 @@ def read_boxes(path: Path, *, videos: Sequence[Path], root: Path, min_score: flo
     _refuse_nothing(table, path)
     # Rows of names that turned out to be of no video of ours go with the number -1.
     video = np.array([meant.get(name, -1) for name in table.names], np.int64)[table.name]
-    _refuse_fractions(table, video, distinct, path)
+    size_px = {meant[table.names[at]]: size for at, size in table.size_px.items() if table.names[at] in meant}
+    fractions = not size_px and _are_fractions(table, video, distinct, path)
     rows, twice = _sorted_rows(table, video)
-    video, strong = video[rows], table.score[rows] >= min_score
-    bounds = np.searchsorted(video, np.arange(len(distinct) + 1))
-    by_video = {}
-    for number, each in enumerate(distinct):
-        of_video = slice(bounds[number], bounds[number + 1])
-        kept = rows[of_video][strong[of_video]]
-        weak = int((~strong[of_video]).sum())
-        by_video[each] = VideoBoxes(table.frame[kept], table.box_xyxy_px[kept], table.score[kept], weak)
+    bounds = np.searchsorted(video[rows], np.arange(len(distinct) + 1))
+    doubts = Counter[str]()
+    by_video = {
+        each: _of_video(
+            table,
+            rows[bounds[number] : bounds[number + 1]],
+            (1, 1) if fractions else size_px.get(number, (0, 0)),
+            doubts if tracks else None,
+        )
+        for number, each in enumerate(distinct)
+    }
     unnamed = [each for number, each in enumerate(distinct) if number not in set(meant.values())]
     called = [f"{name} for {distinct[number].name}" for name, number in renamed.items()]
-    weak = sum(each.weak for each in by_video.values())
-    left = [video for video, each in by_video.items() if each.weak and not len(each)]
-    return GivenBoxes(
+    weak = {each: int((given.score < min_score).sum()) for each, given in by_video.items()}
+    left = [each for each, given in by_video.items() if 0 < weak[each] == len(given)]
+    tracked = any((each.track >= 0).any() for each in by_video.values())
+    return GivenPersons(
         path.name,
         by_video,
-        tuple(by_video[each] for each in videos),
+        tuple(distinct[number] for number in sorted(meant.values())),
+        tuple(videos),
+        min_score,
+        tracked=tracked,
         wrong=(
             *_wrong(table, path.name, twice=twice, unnamed=unnamed, videos=len(distinct)),
+            *(f"{path.name}: {count} {what}" for what, count in doubts.items()),
             *_all_weak(path.name, left, min_score),
         ),
-        notes=tuple(_notes(table, path.name, called=called, weak=weak, min_score=min_score)),
-    )
+        notes=tuple(
+            _notes(
+                table, path.name, called=called, weak=sum(weak.values()), min_score=min_score,
+                fractions=fractions or (1, 1) in size_px.values(), tracked=tracked,
+            )
+        ),
+    )  # fmt: skip
+
+
+def _of_video(
+    table: BoxTable, rows: np.ndarray, size_px: tuple[int, int], doubts: Counter[str] | None
+) -> PoseVideo:
+    """Return the boxes of a video; without `doubts`, which counts what is wrong with them, nobody is known."""
+    frame, who = table.frame[rows], np.full(len(rows), -1, np.int64)
+    if doubts is not None and len(rows):
+        who = _identities(frame, table.track[rows], doubts)
+    nothing = np.zeros((len(rows), 0, 2), np.float32)
+    return PoseVideo(
+        name="", frame=frame, track=who, joints=nothing, joint_score=nothing[..., 0], score=table.score[rows],
+        box_xyxy_px=table.box_xyxy_px[rows], width_px=size_px[0], height_px=size_px[1],
+    )  # fmt: skip
+
+
+def _identities(frame: np.ndarray, track: np.ndarray, doubts: Counter[str]) -> np.ndarray:
+    """Return who each box of a video is, as far as the file's identities can be true; -1 where not."""
+    known = np.flatnonzero(track >= 0)
+    if len(known) and frame[known[0]] != frame[known[-1]] and len(np.unique(track[known])) == len(known):
+        doubts["boxes have an identity each of their own: these are numbers of rows, and not read"] += len(
+            known
+        )
+        return np.full(len(track), -1, np.int64)
+    _, first = np.unique(np.stack([frame[known], track[known]]), axis=1, return_index=True)
+    who = np.full(len(track), -1, np.int64)
+    who[known[first]] = track[known[first]]
+    if len(first) < len(known):
+        doubts["boxes have the identity of a surer one of the same frame, and count as of nobody known"] += (
+            len(known) - len(first)
+        )
+    return who
 
 
 def _refuse_nothing(table: BoxTable, path: Path) -> None:
@@ -120,24 +140,25 @@ def _refuse_nothing(table: BoxTable, path: Path) -> None:
     if lost.rows and not len(table.frame):
         what = "with numbers missing or not finite" if lost is table.unread else "of no or negative size"
         raise HeatpoolError(
-            f"expected boxes in {path}, got none of {lost.rows} rows, {what}, the first in line {lost.line}; "
+            f"expected boxes in {path}, got none of {lost.rows} rows, {what}, the first in {table.unit} {lost.line}; "
             "leave out a column score that is empty"
         )
 
 
-def _refuse_fractions(table: BoxTable, video: np.ndarray, videos: Sequence[Path], path: Path) -> None:
-    """Raise HeatpoolError if the boxes of a video are fractions of its picture."""
+def _are_fractions(table: BoxTable, video: np.ndarray, videos: Sequence[Path], path: Path) -> bool:
+    """Whether boxes are fractions of the picture, by their size; HeatpoolError if those of some videos are."""
     reach = np.zeros(len(videos), np.float32)
     ours = video >= 0
     np.maximum.at(reach, video[ours], np.abs(table.box_xyxy_px[ours]).max(1))
     small = np.flatnonzero((reach > 0) & (reach <= _MOST_NORMALISED))
-    if len(small):
+    if len(small) and len(small) < np.count_nonzero(reach):
         first = int(small[0])
         raise HeatpoolError(
-            f"expected boxes in pixels in {path}, got none beyond {reach[first]:g} for {videos[first].name}"
-            f"{f' and {len(small) - 1} other videos' if len(small) > 1 else ''}: fractions of the picture, "
-            "by their size; multiply x by its width and y by its height"
+            f"expected boxes in pixels in {path}, as of other videos, got none beyond {reach[first]:g} for "
+            f"{videos[first].name}{f' and {len(small) - 1} other videos' if len(small) > 1 else ''}: fractions of "
+            "the picture, by their size; multiply x by its width and y by its height"
         )
+    return len(small) > 0
 
 
 def _sorted_rows(table: BoxTable, video: np.ndarray) -> tuple[np.ndarray, int]:
@@ -159,19 +180,19 @@ def _wrong(table: BoxTable, source: str, *, twice: int, unnamed: Sequence[Path],
     if table.unread.rows:
         lines.append(
             f"{source}: {table.unread.rows} rows with numbers that are missing or not finite are left out, "
-            f"the first in line {table.unread.line}"
+            f"the first in {table.unit} {table.unread.line}"
         )
     if table.sizeless.rows:
         lines.append(
-            f"{source}: {table.sizeless.rows} boxes of no or negative size are left out, the first in line "
+            f"{source}: {table.sizeless.rows} boxes of no or negative size are left out, the first in {table.unit} "
             f"{table.sizeless.line}"
         )
     if twice:
         lines.append(f"{source}: {twice} boxes stand twice in a frame and count once")
     if len(table.kinds) > 1:
         lines.append(
-            f"{source}: all boxes count as persons, of whatever column {table.columns.kind} says: "
-            f"{_some(table.kinds)}"
+            f"{source}: all boxes count as persons, of whatever column {table.kind_column} says: "
+            f"{list_some(table.kinds)}"
         )
     if unnamed:
         lines.append(f"{source}: no box for {len(unnamed)} of {videos} videos, such as {unnamed[0].name}")
@@ -185,25 +206,37 @@ def _all_weak(source: str, videos: Sequence[Path], min_score: float) -> list[str
     return [f"{source}: every box of {named}, is below --min-score {min_score:g}: none is left"]
 
 
-def _notes(table: BoxTable, source: str, *, called: Sequence[str], weak: int, min_score: float) -> list[str]:
+def _notes(
+    table: BoxTable,
+    source: str,
+    *,
+    called: Sequence[str],
+    weak: int,
+    min_score: float,
+    fractions: bool,
+    tracked: bool,
+) -> list[str]:
     lines = []
     if called:
         videos = f"{len(called)} video{'s go' if len(called) > 1 else ' goes'}"
-        lines.append(f"{source}: {videos} by other names there: {_some(called)}")
-    if table.columns.score is None:
-        lines.append(f"{source}: no column score, so each box has score 1")
+        lines.append(f"{source}: {videos} by other names there: {list_some(called)}")
+    if not table.has_scores:
+        lines.append(f"{source}: no scores, so each box has score 1")
     if weak:
         lines.append(f"{source}: {weak} boxes are below --min-score {min_score:g}")
     if table.others:
-        lines.append(f"{source}: {table.others} boxes are of no persons, by column {table.columns.kind}")
+        lines.append(f"{source}: {table.others} boxes are of no persons, by column {table.kind_column}")
     if table.empty:
         lines.append(f"{source}: {table.empty} rows are empty, as of frames without persons")
     if table.elsewhere:
         lines.append(f"{source}: {table.elsewhere} rows are of other videos")
-    if table.columns.unread:
-        lines.append(f"{source}: not read: {_some(table.columns.unread)}; who is who is found by tracking")
+    if table.files_elsewhere:
+        lines.append(f"{source}: {table.files_elsewhere} files are of other videos")
+    if fractions:
+        lines.append(f"{source}: its boxes are fractions of the picture")
+    if table.unread_columns:
+        anew = "" if tracked else "; who is who is found by tracking"
+        lines.append(f"{source}: not read: {list_some(table.unread_columns)}{anew}")
+    if tracked:
+        lines.append(f"{source}: who is who as it says; --tracks own follows them anew")
     return lines
-
-
-def _some(values: Sequence[str]) -> str:
-    return ", ".join(values[:_NAMED]) + (f" and {len(values) - _NAMED} more" if len(values) > _NAMED else "")

@@ -36,7 +36,8 @@ VIDEO_SUFFIXES = frozenset(
 COLUMNS = ("clip_id", "path", "start_s", "end_s", "label", "class_name", *FIRST_COLUMNS, "persons", "fps")
 """Columns that say what a clip is; `path` alone is required."""
 
-NUMBERS = ("start_s", "end_s", "persons", "fps")
+_MOST = {"start_s": 10_000_000, "end_s": 10_000_000, "persons": 255, "fps": 10_000}
+NUMBERS = tuple(_MOST)
 """Columns that hold numbers, whose commas may be decimal; those of names and labels are none."""
 
 
@@ -208,7 +209,7 @@ def _say_two_classes(
 
 
 def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
-    """Return the finite number in a column, None when there is no such column or value."""
+    """Return the number in a column, None when there is no such column or value."""
     text = row.get(name)
     if not text:
         return None
@@ -216,9 +217,12 @@ def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    most = _MOST[name]
+    if not 0 <= value <= most:  # nor NaN
         comma = "; numbers have decimal points" if "," in text else ""
-        raise HeatpoolError(f"expected a number in column {name}, got {text!r} in {where}{comma}")
+        raise HeatpoolError(
+            f"expected a number from 0 to {most:,} in column {name}, got {text!r} in {where}{comma}"
+        )
     return value
 
 

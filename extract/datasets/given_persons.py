@@ -23,9 +23,11 @@ class GivenPersons:
         videos: persons of each video that is wanted, with boxes, frame after frame; of one that the file does
             not name, none. Of keypoints they are read when they are asked for, which raises HeatpoolError if
             they are damaged.
+        named: videos that the file names.
         order: the videos as they were asked for, one as often as it was.
         min_score: persons below do not count.
         noun: what the file holds, for messages: boxes, persons.
+        kind: who wrote it: "SLEAP", "COCO JSON"; "" for boxes.
         skeleton: of the joints; None for boxes alone.
         tracked: whether the file says who is who.
         wrong: lines on what is wrong with it.
@@ -34,9 +36,11 @@ class GivenPersons:
 
     source: str
     videos: Mapping[Path, PoseVideo]
+    named: tuple[Path, ...]
     order: tuple[Path, ...]
     min_score: float = 0.0
     noun: str = "boxes"
+    kind: str = ""
     skeleton: Skeleton | None = None
     tracked: bool = False
     wrong: tuple[str, ...] = ()

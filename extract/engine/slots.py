@@ -87,7 +87,10 @@ def select_tracked(
     """
     chosen = np.full((persons, len(detections)), -1, np.int64)
     tracks = follow_persons(detections, times_s)
-    tracks = fill_slots(tracks, persons, len(detections), joint_scores=joint_scores)
+    # Frames that a file says nothing of, such as those between labels made by hand, count against nobody.
+    known = any(each.tracks is not None and (each.tracks >= 0).any() for each in detections)
+    frames = sum(map(bool, map(len, detections))) if known else len(detections)
+    tracks = fill_slots(tracks, persons, frames, joint_scores=joint_scores)
     for slot, track in enumerate(tracks):
         chosen[slot, track.frames] = track.numbers
     return chosen
@@ -112,7 +115,7 @@ def fill_slots(
     Args:
         tracks: of a clip.
         persons: M, slots to fill.
-        frames: of the clip.
+        frames: of the clip, in which somebody could have been seen.
         joint_scores: asked about four frames of each of the 3 M tracks of largest presence; not at all when
             there is a single track.
 

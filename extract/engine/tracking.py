@@ -36,12 +36,37 @@ def follow_persons(detections: Sequence[Detections], times_s: np.ndarray | None 
     """Follow the persons of a clip: BYTETrack forwards, then its tracks and what it left over linked.
 
     Args:
-        detections: persons of each frame, in time order.
+        detections: persons of each frame, in time order. Those of whom they say who they are are of his track,
+            and nobody else is.
         times_s: (frames,) rising; None = evenly spaced.
 
     Returns:
         Tracks, in the order of their first frames; each detection is in one.
     """
+    known = _known_tracks(detections)
+    if not known:
+        return _follow(detections, times_s)
+    unknown = [
+        np.arange(len(each)) if each.tracks is None else np.flatnonzero(each.tracks < 0) for each in detections
+    ]
+    if any(map(len, unknown)):
+        others = [each.pick(numbers) for each, numbers in zip(detections, unknown, strict=True)]
+        for track in _follow(others, times_s):
+            found = [(frame, int(unknown[frame][number])) for frame, number in track.detections()]
+            known.append(Track.of(found, detections))
+    return sorted(known, key=lambda track: int(track.frames[0]))
+
+
+def _known_tracks(detections: Sequence[Detections]) -> list[Track]:
+    found: dict[int, list[tuple[int, int]]] = {}
+    for frame, each in enumerate(detections):
+        for number, track in enumerate(() if each.tracks is None else each.tracks.tolist()):
+            if track >= 0:
+                found.setdefault(track, []).append((frame, number))
+    return [Track.of(pairs, detections) for pairs in found.values()]
+
+
+def _follow(detections: Sequence[Detections], times_s: np.ndarray | None) -> list[Track]:
     tracks = [piece for track in _continued(_tracks(detections)) for piece in _cut(track)]
     followed = {pair for track in tracks for pair in track.detections()}
     single = [

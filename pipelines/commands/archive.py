@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import logging
-import sys
+from collections.abc import Callable
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from tqdm.auto import tqdm
-
+from heatpool.pipelines.commands.archive_import import import_store
 from heatpool.pipelines.options import archive as archive_options
+from heatpool.pipelines.options.archive_import import ImportOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.archive.card import read_card, store_card
 from heatpool.pool.archive.pack import Packed, pack, unpack, verify
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.disk.atomic import write_text
-from heatpool.pool.disk.class_names import read_class_names
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
-from heatpool.pool.exchange.npz import export_npz, import_npz
-from heatpool.pool.exchange.published import MANIFEST_NAME, export_published, import_published
-from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
-from heatpool.pool.exchange.pyskl_file import PysklFile, read_pyskl
-from heatpool.pool.records import ClipIndex
+from heatpool.pool.exchange.hdf5 import export_hdf5
+from heatpool.pool.exchange.movement import export_movement
+from heatpool.pool.exchange.npz import export_npz
+from heatpool.pool.exchange.published import export_published
+from heatpool.pool.exchange.pyskl import export_pyskl
 from heatpool.pool.sources.locate import open_archive
 from heatpool.pool.store.reader import FeatureStore
 
@@ -31,11 +29,13 @@ __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
 
-_Format = Literal["hdf5", "npz", "npy", "pyskl"]
-_BY_SUFFIX: dict[str, _Format] = {
-    ".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl",
+_BY_SUFFIX = {
+    ".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl", ".nc": "movement",
 }  # fmt: skip
-_EXPORTERS = {"hdf5": export_hdf5, "npz": export_npz, "npy": export_published, "pyskl": export_pyskl}
+_EXPORTERS: dict[str, Callable[..., int | None]] = {
+    "hdf5": export_hdf5, "npz": export_npz, "npy": export_published, "pyskl": export_pyskl,
+    "movement": export_movement,
+}  # fmt: skip
 
 
 @singledispatch
@@ -114,13 +114,18 @@ def _subset(options: archive_options.SubsetOptions) -> int:
 @run.register
 def _export(options: archive_options.ExportOptions) -> int:
     store = FeatureStore.open(options.store)
-    kind = _pick(options.format, options.out, folder=not options.out.suffix)
-    if kind != "hdf5" and options.dtype != "float16":
+    kind = _pick(options.format, options.out)
+    if kind != "hdf5" and options.dtype != "float32":
         raise HeatpoolError(f"expected --dtype {options.dtype} with --format hdf5 only, got {kind}")
-    more: dict[str, Any] = {"dtype": options.dtype} if kind == "hdf5" else {}
+    if kind != "movement" and options.clip is not None:
+        raise HeatpoolError(f"expected --clip with --format movement only, got {kind}")
+    of_kind: dict[str, dict[str, Any]] = {
+        "hdf5": {"dtype": options.dtype},
+        "movement": {"clip_id": options.clip},
+    }
     with Progress("export", len(store), "clips", quiet=options.quiet) as progress:
         count = _EXPORTERS[kind](
-            store, options.out, overwrite=options.overwrite, on_clips=progress.step, **more
+            store, options.out, overwrite=options.overwrite, on_clips=progress.step, **of_kind.get(kind, {})
         )
     of = f" of {len(store)}, those with features" if count is not None else ""
     _log.info(f"{options.out}: {len(store) if count is None else count} clips{of}")
@@ -128,38 +133,8 @@ def _export(options: archive_options.ExportOptions) -> int:
 
 
 @run.register
-def _import(options: archive_options.ImportOptions) -> int:
-    if not options.source.exists():
-        raise HeatpoolError(f"{options.source}: no such file or folder")
-    kind = _pick(options.format, options.source, folder=options.source.is_dir())
-    if options.manifest and kind != "npy":
-        raise HeatpoolError(
-            f"expected --manifest with --format npy only, got {kind}; heatpool relabel STORE MANIFEST gives "
-            "labels and splits to what was imported"
-        )
-    if options.class_names and kind != "pyskl":
-        raise HeatpoolError(f"expected --class-names with --format pyskl only, got {kind}")
-    # How many there are is known to the file alone.
-    with tqdm(desc="import", unit=" clips", disable=options.quiet or not sys.stderr.isatty()) as progress:
-        common: dict[str, Any] = {
-            "precision": options.precision, "overwrite": options.overwrite, "on_clips": progress.update
-        }  # fmt: skip
-        more: dict[str, Any] = common | {"shard_clips": options.shard_clips, "licence": options.licence}
-        if kind == "npy":
-            manifest = options.manifest or _own_manifest(options.source)
-            index = _read_index(manifest) if manifest else None
-            import_published(options.source, options.out, index=index, **more)
-        elif kind == "pyskl":
-            file = read_pyskl(options.source)
-            index = _index_pyskl(file, options)
-            sizes: dict[str, Any] = {"steps": options.steps, "persons": options.persons}
-            import_pyskl(file, options.out, index=index, **sizes, **more)
-        else:
-            importer = import_hdf5 if kind == "hdf5" else import_npz
-            importer(options.source, options.out, **common)
-    store = FeatureStore.open(options.out)
-    _log.info(f"{options.out}: {len(store)} clips, {len(store.clips.rows())} with features")
-    return 0
+def _import(options: ImportOptions) -> int:
+    return import_store(options)
 
 
 def _described(verb: str, packed: Packed) -> str:
@@ -167,33 +142,15 @@ def _described(verb: str, packed: Packed) -> str:
     return f"{verb} {packed.path}: {size}, manifest SHA-256 {packed.digest}"
 
 
-def _pick(asked: str, path: Path, *, folder: bool) -> str:
+def _pick(asked: str, out: Path) -> str:
     """The format asked for, else the one that the name stands for."""
     if asked != "auto":
         return asked
-    if path.suffix.lower() in _BY_SUFFIX:
-        return _BY_SUFFIX[path.suffix.lower()]
-    if folder:
+    if out.suffix.lower() in _BY_SUFFIX:
+        return _BY_SUFFIX[out.suffix.lower()]
+    if not out.suffix:
         return "npy"
     known = ", ".join(_BY_SUFFIX)
     raise HeatpoolError(
-        f"expected a name that ends in {known} (or a folder of .npy), got {path}; or give --format"
+        f"expected a name that ends in {known} (or a folder of .npy), got {out}; or give --format"
     )
-
-
-def _own_manifest(folder: Path) -> Path | None:
-    path = folder / MANIFEST_NAME
-    return path if path.exists() else None
-
-
-def _index_pyskl(file: PysklFile, options: archive_options.ImportOptions) -> ClipIndex:
-    from heatpool.extract.datasets.pyskl_index import index_pyskl
-
-    classes = read_class_names(options.class_names) if options.class_names else None
-    return index_pyskl(file, classes=classes)
-
-
-def _read_index(manifest: Path) -> ClipIndex:
-    from heatpool.extract.datasets.manifest import read_manifest
-
-    return read_manifest(manifest).index()

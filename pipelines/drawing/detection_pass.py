@@ -72,7 +72,7 @@ class KnownBoxes:
         numbers = (detected.info.first_frame + detected.frames).tolist()
         for at, (number, found) in enumerate(zip(numbers, detected.detections(), strict=True)):
             some = np.sort(chosen[chosen[:, at] >= 0, at])  # detections stay sorted, best first
-            self._found[number] = Detections(found.boxes_xyxy_px[some], found.scores[some])
+            self._found[number] = found.pick(some)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return the chosen persons of each frame."""

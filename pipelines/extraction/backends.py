@@ -7,15 +7,14 @@ from typing import Any
 
 import torch
 
-from heatpool.extract.datasets.boxes import GivenBoxes, read_boxes
-from heatpool.extract.datasets.manifest import Manifest
-from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
-from heatpool.extract.networks.boxes_file import BoxesFile
+from heatpool.extract.datasets.given_persons import GivenPersons
+from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import FullFrame, UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import DEFAULT_TAP, load_hrnet_backbone
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_detector import OnnxDetector
 from heatpool.extract.networks.onnx_input import OnnxInput
+from heatpool.extract.networks.persons_file import PersonsFile
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, DETECTOR_MAX_IOU
 from heatpool.extract.networks.tiny.network import TINY_TAP
@@ -27,35 +26,48 @@ from heatpool.extract.rgb.crops import CropFiles, RgbEncoder
 from heatpool.extract.rgb.networks import DEFAULT_SOURCES, ImageEmbedder
 from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.skeleton import read_skeleton
+from heatpool.pool.skeleton import Skeleton, read_skeleton
 
 __all__ = [
     "build_backbone",
     "build_detector",
     "build_estimator",
     "build_rgb",
+    "build_one_stage",
     "build_top_down",
-    "read_given_boxes",
+    "known_joints",
 ]
 
 
 def build_estimator(
-    options: NetworkOptions, boxes: GivenBoxes | None, *, device: torch.device
+    options: NetworkOptions, given: GivenPersons | None, *, device: torch.device
 ) -> tuple[PoseEstimator[Any], PoseBackbone | FrameBackbone]:
-    """Load the networks of options whose choices are made; `boxes` are those of `read_given_boxes`.
+    """Load the networks of options whose choices are made; `given` are the persons of `read_given`.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or weights do not load.
     """
     backbone = build_backbone(options, device=device)
     if isinstance(backbone, YoloPose):
-        return OneStage(backbone), backbone
-    detector = build_detector(options, boxes, device=device)
-    return build_top_down(options, detector, backbone, device=device), backbone
+        return build_one_stage(backbone, given), backbone
+    detector = build_detector(options, given, device=device)
+    return build_top_down(options, detector, backbone, given, device=device), backbone
+
+
+def build_one_stage(backbone: YoloPose, given: GivenPersons | None) -> OneStage:
+    """Return the estimator of a one-stage network, which reads its maps at joints that are given, if any."""
+    if given is None or given.skeleton is None:
+        return OneStage(backbone)
+    return GivenOneStage(_persons_file(given), backbone, joints=given.skeleton.joints)
 
 
 def build_top_down(
-    options: NetworkOptions, detector: Detector, backbone: PoseBackbone, *, device: torch.device
+    options: NetworkOptions,
+    detector: Detector,
+    backbone: PoseBackbone,
+    given: GivenPersons | None = None,
+    *,
+    device: torch.device,
 ) -> TopDown:
     """Join a detector and a pose network as the options say."""
     return TopDown(
@@ -65,26 +77,36 @@ def build_top_down(
         min_area_px=options.min_area,
         pooling=options.pooling,
         crop_aspect=options.crop_aspect,
+        given_joints=given.skeleton.joints if given and given.skeleton else None,
     )
 
 
+def known_joints(
+    options: NetworkOptions, backbone: PoseBackbone | FrameBackbone, given: GivenPersons | None
+) -> Skeleton:
+    """Return the joints that maps are pooled at: the given ones, else the network's; named by --skeleton.
+
+    Raises:
+        HeatpoolError: if the file of --skeleton is none, or of other joints.
+    """
+    told = given.skeleton if given else None
+    whose, told = ("the given", told) if told else ("the network's", backbone.skeleton)
+    if options.skeleton is None:
+        return told
+    skeleton = read_skeleton(options.skeleton)
+    if skeleton.joints != told.joints:
+        raise HeatpoolError(
+            f"expected {whose} {told.joints} joints in {options.skeleton}, got {skeleton.joints}"
+        )
+    return skeleton
+
+
 def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBackbone | YoloPose:
-    """Load the pose network of options whose choices are made; --skeleton stands in for what it tells.
+    """Load the pose network of options whose choices are made.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or the weights do not load.
     """
-    backbone = _load_backbone(options, device=device)
-    if options.skeleton is not None:
-        skeleton = read_skeleton(options.skeleton)
-        if skeleton.joints != backbone.joints:
-            wanted = f"expected the network's {backbone.joints} joints in {options.skeleton}"
-            raise HeatpoolError(f"{wanted}, got {skeleton.joints}")
-        backbone.skeleton = skeleton
-    return backbone
-
-
-def _load_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBackbone | YoloPose:
     backend, weights, tap = options.backend, options.weights, options.tap
     if options.batchnorm != "eval" and backend != "hrnet-simcc":
         raise HeatpoolError(f"expected --batchnorm published with --backend hrnet-simcc only, got {backend}")
@@ -121,22 +143,14 @@ def _load_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     )
 
 
-def read_given_boxes(options: NetworkOptions, manifest: Manifest) -> GivenBoxes | None:
-    """Read the boxes of --detector boxes-file for the clips of a manifest; None with another detector.
-
-    Raises:
-        HeatpoolError: if the option is missing, or the file is not as it must be.
-    """
-    if options.detector != "boxes-file":
-        return None
-    if options.boxes is None:
-        raise HeatpoolError("expected --boxes boxes.csv with --detector boxes-file")
-    videos = [clip.path for clip in manifest.clips]
-    return read_boxes(options.boxes, videos=videos, root=manifest.root, min_score=options.min_score)
+def _persons_file(given: GivenPersons) -> PersonsFile:
+    return PersonsFile(given.of_clip, given.source, noun=given.noun, min_score=given.min_score)
 
 
-def build_detector(options: NetworkOptions, boxes: GivenBoxes | None, *, device: torch.device) -> Detector:
-    """Load the detector of options whose choices are made; `boxes` are those of `read_given_boxes`.
+def build_detector(
+    options: NetworkOptions, given: GivenPersons | None, *, device: torch.device
+) -> Detector:
+    """Load the detector of options whose choices are made; `given` are the persons of `read_given`.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or weights do not load.
@@ -144,8 +158,8 @@ def build_detector(options: NetworkOptions, boxes: GivenBoxes | None, *, device:
     if (options.imgsz or options.iou) and options.detector in ("boxes-file", "full-frame", "tiny"):
         given = "imgsz" if options.imgsz else "iou"
         raise HeatpoolError(f"expected --{given} with a YOLO network only, got --detector {options.detector}")
-    if boxes is not None:
-        return BoxesFile(boxes.clips, boxes.source)
+    if given is not None:
+        return _persons_file(given)
     if options.boxes is not None:
         raise HeatpoolError(f"expected --boxes only with --detector boxes-file, got {options.detector}")
     if options.detector == "full-frame":

@@ -1,4 +1,4 @@
-"""What an extraction says of the boxes that it was given."""
+"""What an extraction says of the boxes or keypoints that it was given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from heatpool.extract.datasets.box_findings import VideoSize, check_boxes
-from heatpool.extract.datasets.boxes import GivenBoxes
+from heatpool.extract.datasets.given_persons import GivenPersons
 from heatpool.extract.datasets.check_videos import check_file, check_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pool.store.reader import FeatureStore
@@ -18,18 +18,21 @@ _log = logging.getLogger(__name__)
 _SAMPLE, _SAMPLE_BYTES = 16, 1 << 29
 """Videos that are looked at before a run, and at most so many bytes: a second, where the run takes hours."""
 
+_MOST_READ = 512  # videos whose keypoints are read once more in the end
 
-def report_table(boxes: GivenBoxes) -> None:
+
+def report_table(given: GivenPersons) -> None:
     """Log what the table alone tells, before the run."""
-    for line in boxes.notes:
+    for line in given.notes:
         _log.info(line)
-    for line in boxes.wrong:
+    for line in given.wrong:
         _log.warning(line)
 
 
-def report_sample(boxes: GivenBoxes, manifest: Manifest) -> None:
+def report_sample(given: GivenPersons, manifest: Manifest) -> None:
     """Log which boxes cannot be those of their videos, as far as some videos tell, before the run."""
-    rate = {clip.path: clip.fps for clip in manifest.clips if len(boxes.videos[clip.path])}
+    named = set(given.named)
+    rate = {clip.path: clip.fps for clip in manifest.clips if clip.path in named}
     chosen: dict[Path, float] = {}
     held = 0
     for video in list(rate)[:: max(1, -(-len(rate) // _SAMPLE))]:
@@ -41,15 +44,18 @@ def report_sample(boxes: GivenBoxes, manifest: Manifest) -> None:
     sizes = {
         path: VideoSize(*report.shown_px, report.frames) for path, report in reports.items() if report.frames
     }
-    for finding in check_boxes(boxes, sizes):
+    for finding in check_boxes(given, sizes):
         if finding.level == "error":
             _log.warning(
                 "looked at %d of %d videos before the run: %s", len(sizes), len(rate), finding.message
             )
 
 
-def report_boxes(boxes: GivenBoxes, manifest: Manifest, store: FeatureStore) -> None:
-    """Log what is wrong with the boxes, now that every video was read; the order of both is the same."""
+def report_boxes(given: GivenPersons, manifest: Manifest, store: FeatureStore) -> None:
+    """Log what is wrong with the persons, now that every video was read; the order of both is the same.
+
+    Of keypoints, which are read once more, so many videos are looked at as take a minute or so.
+    """
     sizes: dict[Path, VideoSize] = {}
     table = store.clips
     for row, clip in enumerate(manifest.clips):
@@ -58,5 +64,7 @@ def report_boxes(boxes: GivenBoxes, manifest: Manifest, store: FeatureStore) -> 
             # Of a part of a video, how many frames there are behind it is not known.
             whole = not clip.start_s and clip.end_s is None
             sizes[clip.path] = VideoSize(width_px, height_px, int(table.frames[row]) if whole else 0)
-    for line in (*boxes.wrong, *(finding.message for finding in check_boxes(boxes, sizes))):
+    if given.kind:
+        sizes = {video: sizes[video] for video in list(sizes)[:: max(1, -(-len(sizes) // _MOST_READ))]}
+    for line in (*given.wrong, *(finding.message for finding in check_boxes(given, sizes))):
         _log.warning(line)

@@ -186,6 +186,8 @@ class _Chooser:
         _check_detector(backend, detector)
         if backend == "yolo-pose":
             return NO_DETECTOR
+        if self._options.keypoints:
+            return "boxes-file"
         if detector != "auto":
             return detector if detector in _NAMED_DETECTORS else self._located(detector)
         if self._demo:

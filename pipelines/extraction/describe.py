@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from heatpool.extract.datasets.given_persons import GivenPersons
 from heatpool.extract.networks.onnx_file import read_onnx
 from heatpool.extract.networks.tiny.weights import DETECTOR_FILE
 from heatpool.extract.networks.vitpose import VitPose
@@ -14,9 +15,11 @@ from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER
 from heatpool.extract.records import FrameBackbone, PoseBackbone
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.rgb.networks import ImageEmbedder
+from heatpool.pipelines.extraction.given import describe_given
 from heatpool.pipelines.extraction.versions import versions_at_work
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.disk.files import hash_file
+from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.resume import NETWORK
 from heatpool.pool.store.spec import RgbSpec, StoreSpec
 
@@ -24,13 +27,18 @@ __all__ = ["describe_store"]
 
 
 def describe_store(
-    options: ExtractOptions, backbone: PoseBackbone | FrameBackbone, rgb: RgbEncoder | None
+    options: ExtractOptions,
+    backbone: PoseBackbone | FrameBackbone,
+    rgb: RgbEncoder | None,
+    given: GivenPersons | None,
+    *,
+    skeleton: Skeleton,
 ) -> StoreSpec:
     """Return what decides the values of a store. Places of files are left out: they differ by machine."""
     return StoreSpec(
         persons=options.persons,
         steps=options.steps,
-        joints=backbone.joints,
+        joints=skeleton.joints,
         channels=backbone.channels,
         backbone=options.backend,
         tap=backbone.tap,
@@ -38,7 +46,7 @@ def describe_store(
         config={
             "backend": options.backend,
             "detector": Path(options.detector).name,
-            "boxes_sha256": hash_file(options.boxes)[1] if options.boxes else "",
+            **describe_given(options, given),
             "min_score": options.min_score,
             "min_area": options.min_area,
             "pooling": options.pooling,
@@ -61,9 +69,9 @@ def describe_store(
         precision=options.precision,
         tap_channels=backbone.tap_channels,
         map_mean=options.map_mean,
-        skeleton=backbone.skeleton.name,
-        joint_names=backbone.skeleton.joint_names,
-        edges=backbone.skeleton.edges,
+        skeleton=skeleton.name,
+        joint_names=skeleton.joint_names,
+        edges=skeleton.edges,
         versions=versions_at_work(options),
     )
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from heatpool.extract.datasets.box_findings import VideoSize, check_boxes
-from heatpool.extract.datasets.boxes import GivenBoxes
+from heatpool.extract.datasets.given_persons import GivenPersons
 from heatpool.extract.datasets.manifest import Manifest
-from heatpool.pipelines.extraction.backends import build_estimator, read_given_boxes
+from heatpool.pipelines.extraction.backends import build_estimator, known_joints
 from heatpool.pipelines.extraction.choose import choose_networks
+from heatpool.pipelines.extraction.given import read_given
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pipelines.process.device import pick_device
 from heatpool.pool.errors import HeatpoolError
@@ -25,36 +26,40 @@ _log = logging.getLogger(__name__)
 def check_networks(
     options: NetworkOptions, manifest: Manifest, *, sizes: Mapping[Path, VideoSize]
 ) -> list[Finding]:
-    """Load the networks and read the boxes that options name, as extraction does.
+    """Load the networks and read the boxes or keypoints that options name, as extraction does.
 
     Args:
         options: of an extraction; what they leave open is not chosen.
         manifest: clips.
         sizes: of the videos that could be read.
     """
-    options, boxes, findings = options.resolved(), None, list[Finding]()
-    if options.boxes:
+    options, given, findings = options.resolved(), None, list[Finding]()
+    if options.boxes or options.keypoints:
+        check = "boxes" if options.boxes else "keypoints"
         try:
-            boxes = read_given_boxes(replace(options, detector="boxes-file"), manifest)
+            given = read_given(replace(options, detector="boxes-file"), manifest)
         except HeatpoolError as error:
-            return [Finding("error", "boxes", str(error))]
-        assert boxes is not None, "the detector is the file"
-        findings += _box_findings(boxes, manifest, sizes)
+            return [Finding("error", check, str(error))]
+        assert given is not None, "the detector is the file"
+        findings += _given_findings(given, manifest, sizes, check=check)
     if options.weights or options.backend != "auto":
         try:
             device = pick_device(options.device)
             chosen = choose_networks(options, demo=False, device=device.type)
-            build_estimator(chosen, boxes, device=device)
+            _, backbone = build_estimator(chosen, given, device=device)
+            known_joints(chosen, backbone, given)
         except HeatpoolError as error:
             findings.append(Finding("error", "networks", str(error)))
     return findings
 
 
-def _box_findings(boxes: GivenBoxes, manifest: Manifest, sizes: Mapping[Path, VideoSize]) -> list[Finding]:
-    for line in boxes.notes:
+def _given_findings(
+    given: GivenPersons, manifest: Manifest, sizes: Mapping[Path, VideoSize], *, check: str
+) -> list[Finding]:
+    for line in given.notes:
         _log.info(line)
-    findings = [Finding("warning", "boxes", line) for line in boxes.wrong]
-    for found in check_boxes(boxes, sizes):
+    findings = [Finding("warning", check, line) for line in given.wrong]
+    for found in check_boxes(given, sizes):
         rows = tuple(row for row, clip in enumerate(manifest.clips) if clip.path in found.videos)
-        findings.append(Finding(found.level, "boxes", found.message, rows))
+        findings.append(Finding(found.level, check, found.message, rows))
     return findings

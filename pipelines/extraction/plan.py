@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from heatpool.extract.datasets.boxes import GivenBoxes
+from heatpool.extract.datasets.given_persons import GivenPersons
 from heatpool.pipelines.extraction.shards import Networks, ShardWork
 from heatpool.pool.store.spec import StoreSpec
 
@@ -20,11 +20,11 @@ class ExtractPlan:
         spec: what the store will say of itself.
         networks: loaded.
         about: a line that says what will run.
-        boxes: those of --boxes.
+        given: persons of --boxes or --keypoints.
     """
 
     work: ShardWork
     spec: StoreSpec
     networks: Networks
     about: str
-    boxes: GivenBoxes | None = None
+    given: GivenPersons | None = None

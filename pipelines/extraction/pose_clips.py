@@ -14,8 +14,7 @@ from heatpool.extract.datasets.listing import VideoFolder
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
 from heatpool.extract.datasets.names import list_named
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.exchange.keypoints.clip_arrays import ClipPart
-from heatpool.pool.exchange.keypoints.records import PoseFile
+from heatpool.pool.exchange.clip_store import ClipPart
 from heatpool.pool.records import ClipIndex
 
 __all__ = ["clips_by_manifest", "clips_by_names"]
@@ -23,17 +22,17 @@ __all__ = ["clips_by_manifest", "clips_by_names"]
 _log = logging.getLogger(__name__)
 
 
-def clips_by_manifest(file: PoseFile, source: Path, manifest: Path) -> tuple[ClipIndex, list[ClipPart]]:
-    """Return the clips of a manifest, and where each is in a file of keypoints.
+def clips_by_manifest(names: Sequence[str], source: Path, manifest: Path) -> tuple[ClipIndex, list[ClipPart]]:
+    """Return the clips of a manifest, and where each is in a file of keypoints or features.
 
-    The file's names mean videos of the manifest as those in tables of boxes do (docs/boxes.md), or its clip
-    ids. Further videos of the file are left out.
+    The names of its videos mean videos of the manifest as those in tables of boxes do (docs/boxes.md), or its
+    clip ids. Further videos of the file are left out.
 
     Raises:
         HeatpoolError: if a name may mean several videos, or no clip of the manifest is in the file.
     """
     listed = read_manifest(manifest)
-    names = _names(file, source)
+    names = _named(names, source)
     place = _match(names, listed, source)
     parts = [
         ClipPart(place.get(clip.path, place.get(clip.clip_id, -1)), clip.start_s, clip.end_s, clip.persons)
@@ -42,30 +41,29 @@ def clips_by_manifest(file: PoseFile, source: Path, manifest: Path) -> tuple[Cli
     left = len(names) - len({part.video for part in parts} - {-1})
     if left == len(names):
         raise HeatpoolError(
-            f"{source}: expected keypoints of a video of {manifest}, such as {listed.clips[0].path}, got "
-            f"those of {names[0]}"
+            f"{source}: expected a video of {manifest}, such as {listed.clips[0].path}, got {names[0]}"
         )
     if left:
         _log.info("%s: %d of %d videos are not in %s", source, left, len(names), manifest)
     return listed.index(), parts
 
 
-def clips_by_names(file: PoseFile, source: Path) -> tuple[ClipIndex, list[ClipPart]]:
-    """Return a clip for each video of a file of keypoints, with what the names say.
+def clips_by_names(names: Sequence[str], source: Path) -> tuple[ClipIndex, list[ClipPart]]:
+    """Return a clip for each video of a file of keypoints or features, with what the names say.
 
     Names of a known data set (NTU's and others') give labels, subjects and official splits; those that every
     paper leaves out are left out. Of a folder, sub-folders name classes and splits as those of videos do.
     """
-    names = _names(file, source)
+    names = _named(names, source)
     manifest = _of_dataset(names, source) or _of_folder(names, source) or _plain(names, source)
     place = {source / name: number for number, name in enumerate(names)}
     parts = [ClipPart(place[clip.path], persons=clip.persons) for clip in manifest.clips]
     return manifest.index(), parts
 
 
-def _names(file: PoseFile, source: Path) -> tuple[str, ...]:
+def _named(names: Sequence[str], source: Path) -> tuple[str, ...]:
     """Names of the videos; one without a name is called by the file."""
-    return tuple(name or source.stem for name in file.names)
+    return tuple(name or source.stem for name in names)
 
 
 def _match(names: Sequence[str], listed: Manifest, source: Path) -> dict[Path | str, int]:

@@ -16,11 +16,12 @@ import numpy as np
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.datasets.windows import cut_windows
-from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, read_given_boxes
+from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, known_joints
 from heatpool.pipelines.extraction.boxes_report import report_boxes, report_sample, report_table
 from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.describe import describe_store
+from heatpool.pipelines.extraction.given import read_given
 from heatpool.pipelines.extraction.marks import clear_dead
 from heatpool.pipelines.extraction.places import (
     DEMO_FOLDER,
@@ -155,8 +156,8 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     threads = set_threads(options.threads)
     device = pick_device(options.device)
     options = choose_networks(options, demo=is_demo(videos), device=device.type)
-    boxes = read_given_boxes(options, manifest)
-    estimator, backbone = build_estimator(options, boxes, device=device)
+    given = read_given(options, manifest)
+    estimator, backbone = build_estimator(options, given, device=device)
     rgb = build_rgb(options, device=device)
     detector = "" if options.detector == NO_DETECTOR else f"{options.detector} detector, "
     about = (
@@ -165,8 +166,8 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
         + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
     )
     work = ShardWork(out, options, manifest)
-    spec = describe_store(options, backbone, rgb)
-    return ExtractPlan(work, spec, Networks(estimator, spec.versions, rgb), about, boxes)
+    spec = describe_store(options, backbone, rgb, given, skeleton=known_joints(options, backbone, given))
+    return ExtractPlan(work, spec, Networks(estimator, spec.versions, rgb), about, given)
 
 
 def carry_out(plan: ExtractPlan) -> Extraction:
@@ -189,17 +190,17 @@ def carry_out(plan: ExtractPlan) -> Extraction:
             overwrite=options.overwrite,
         )
     _log.info(plan.about)
-    if plan.boxes:
-        report_table(plan.boxes)
-        report_sample(plan.boxes, manifest)
+    if plan.given:
+        report_table(plan.given)
+        report_sample(plan.given, manifest)
     with writer:
         pending = _find_pending(plan, writer)
         known = failed_shards(writer, manifest, pending, everything=options.retry_failed)
         write_run_file(out, options, videos_root=manifest.root)
         work = replace(plan.work, known=known)
         _extract_shards(work, sorted([*pending, *known]), writer, plan.networks)
-    if plan.boxes:
-        report_boxes(plan.boxes, manifest, FeatureStore.open(out))
+    if plan.given:
+        report_boxes(plan.given, manifest, FeatureStore.open(out))
     return _outcome(out, time.monotonic() - begun)
 
 
@@ -269,8 +270,9 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
 
         try:
             if clustered:
-                # Only a file of boxes, which is larger by far, is read by the clips that it is for.
-                known = work.manifest if options.boxes else work.manifest.limit(1)
+                # Only a file of persons, which is larger by far, is read by the clips that it is for.
+                asked = options.boxes or options.keypoints
+                known = work.manifest if asked else work.manifest.limit(1)
                 run_on_cluster(
                     work,
                     pending,

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from heatpool.extract.datasets.manifest import Clip, Manifest
-from heatpool.extract.engine.estimators import OneStage, PoseEstimator
+from heatpool.extract.datasets.given_persons import GivenPersons
+from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import PoseBackbone
@@ -38,10 +39,12 @@ from heatpool.pipelines.drawing.view import View, scaled_size
 from heatpool.pipelines.extraction.backends import (
     build_backbone,
     build_detector,
+    build_one_stage,
     build_top_down,
-    read_given_boxes,
+    known_joints,
 )
 from heatpool.pipelines.extraction.choose import choose_networks
+from heatpool.pipelines.extraction.given import read_given
 from heatpool.pipelines.extraction.places import is_demo
 from heatpool.pipelines.options.visualize import VisualizeOptions
 from heatpool.pipelines.process.device import pick_device, set_threads
@@ -87,9 +90,10 @@ def visualize(options: VisualizeOptions) -> DrawnVideo:
     device = pick_device(options.device)
     options = choose_networks(options, demo=is_demo(options.video), device=device.type)
     backbone = build_backbone(options, device=device)
+    given = read_given(options, Manifest((Clip(options.video.stem, options.video),), (), options.video.parent))
     with HeatFile() as heat:
-        detected, scene = _watch(options, backbone, heat, device=device)
-        scene = replace(scene, skeleton=backbone.skeleton)
+        detected, scene = _watch(options, backbone, heat, given, device=device)
+        scene = replace(scene, skeleton=known_joints(options, backbone, given))
         if not len(heat) and options.heatmaps != "none" and scene.filled.any():
             _log.info("%s gives no heatmaps to draw", backbone.name)
         title = f"{options.video.name}: L2 norm of the pooled features, {backbone.name} {backbone.tap}"
@@ -103,23 +107,27 @@ def visualize(options: VisualizeOptions) -> DrawnVideo:
 
 
 def _watch(
-    options: VisualizeOptions, backbone: PoseBackbone | YoloPose, heat: HeatFile, *, device: torch.device
+    options: VisualizeOptions,
+    backbone: PoseBackbone | YoloPose,
+    heat: HeatFile,
+    given: GivenPersons | None,
+    *,
+    device: torch.device,
 ) -> tuple[DetectionPass, Scene]:
     """Find the persons of the video, choose who fills the slots, pose them."""
     which = _drawn_joints(options.heatmaps, backbone.skeleton)
     selection = SELECTIONS[options.person_selection]
     if isinstance(backbone, YoloPose):
-        one_stage = OneStage(backbone)
+        one_stage = build_one_stage(backbone, given)
         detected = _detect(options, one_stage)
         kept = partial(pose_kept, detected, estimator=one_stage)
         return detected, kept(choose_persons(detected, selection, options.persons, kept))
     network = TappedHeatmaps(backbone, which)
-    manifest = Manifest((Clip(options.video.stem, options.video),), (), options.video.parent)
-    detector = build_detector(options, read_given_boxes(options, manifest), device=device)
-    detected = _detect(options, build_top_down(options, detector, network, device=device))
+    detector = build_detector(options, given, device=device)
+    detected = _detect(options, build_top_down(options, detector, network, given, device=device))
 
     def pose(chosen: np.ndarray, network: TappedHeatmaps, on_frames: Callable[[int], None]) -> Scene:
-        known = build_top_down(options, KnownBoxes(detected, chosen), network, device=device)
+        known = build_top_down(options, KnownBoxes(detected, chosen), network, given, device=device)
         return pose_again(
             detected,
             chosen,

@@ -7,7 +7,8 @@ import socket
 import torch
 
 from heatpool.extract.datasets.manifest import Manifest
-from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, read_given_boxes
+from heatpool.pipelines.extraction.backends import build_estimator, build_rgb
+from heatpool.pipelines.extraction.given import read_given
 from heatpool.pipelines.extraction.shards import Networks
 from heatpool.pipelines.extraction.versions import versions_at_work
 from heatpool.pipelines.options import ExtractOptions
@@ -24,7 +25,7 @@ def build_in_worker(
 
     Args:
         options: whose choices are made.
-        manifest: what a file of boxes is read for.
+        manifest: what a file of boxes or keypoints is read for.
         planned: versions of packages in the process that shares out the work.
         threads: of the CPU.
         number: of the worker on its machine.
@@ -39,6 +40,5 @@ def build_in_worker(
     device = pick_device(options.device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", number % torch.cuda.device_count())
-    boxes = read_given_boxes(options, manifest)
-    estimator, _ = build_estimator(options, boxes, device=device)
+    estimator, _ = build_estimator(options, read_given(options, manifest), device=device)
     return Networks(estimator, versions, build_rgb(options, device=device))

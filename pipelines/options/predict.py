@@ -32,7 +32,6 @@ class PredictOptions(WindowOptions, PictureOptions, DeviceOptions, OutputOptions
         top: classes to name for each clip
         weights: of the pose network, where they do not lie where they lay at extraction
         detector: as for extract; default the one of extraction
-        boxes: CSV of the persons in these videos, for --detector boxes-file
         rgb_weights: as for extract; default those of extraction
     """
 
@@ -47,7 +46,6 @@ class PredictOptions(WindowOptions, PictureOptions, DeviceOptions, OutputOptions
     top: Annotated[int, Range(1, 1e6)] = 3
     weights: str | None = None
     detector: str | None = None
-    boxes: Path | None = None
     rgb_weights: str | None = None
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from heatpool.pipelines.runs.config import same_run
 from heatpool.pool.disk.atomic import refuse_existing, write_json, write_text
+from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 FOLDS = "folds.json"
 SEEDS = "seeds.json"
 _CONFIG = "config.yaml"
+_SUMMARY = {"protocol": str, "features": str, "class_names": list, "clips": dict, "fused": dict, "streams": dict}
 
 
 def refuse_run_dir(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -64,8 +66,11 @@ def prepare_run_dir(
         shutil.rmtree(out)
     if not written.is_file():
         write_text(written, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
-    elif not same_run(yaml.safe_load(written.read_text(encoding="utf-8")), plain):
-        raise HeatpoolError(f"{out} was begun with other options, see {written}; choose another --out")
+    else:
+        with parsing(written, "read the options of the run in"):
+            same = same_run(yaml.safe_load(written.read_text(encoding="utf-8")), plain)
+        if not same:
+            raise HeatpoolError(f"{out} was begun with other options, see {written}; choose another --out")
     write_json(out / "env.json", environment, overwrite=True)
 
 
@@ -103,7 +108,9 @@ def read_summary(run: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise HeatpoolError(f"expected the summary of a run in {path}: {error}") from error
-    if not isinstance(summary, dict) or not {"protocol", "features", "fused", "streams"} <= set(summary):
+    if not isinstance(summary, dict) or not all(
+        isinstance(summary.get(name), kind) for name, kind in _SUMMARY.items()
+    ):
         raise HeatpoolError(f"expected the summary of a run in {path}, got other content")
     return summary
 

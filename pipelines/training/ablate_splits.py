@@ -29,7 +29,7 @@ class Division:
         store: with the labels and splits that hold.
         name: of the split protocol, or of the folds.
         parts: rows of train, val and test, by split protocol: one, or one for each fold.
-        folded: whether they are folds.
+        fold_by: what no two folds share: a column, video or clip; "" without folds.
         by: what is drawn as a whole for intervals: a column, video or clip.
         notes: what was made up for in the splits, a line each.
         problems: what is wrong with them.
@@ -38,7 +38,7 @@ class Division:
     store: FeatureStore
     name: str
     parts: Mapping[str, Mapping[SplitName, np.ndarray]]
-    folded: bool
+    fold_by: str
     by: str
     notes: tuple[str, ...]
     problems: tuple[str, ...]
@@ -47,9 +47,9 @@ class Division:
     def words(self) -> str:
         """What is trained and tested on how many clips."""
         clips = [{split: len(rows) for split, rows in part.items()} for part in self.parts.values()]
-        if self.folded:
+        if self.fold_by:
             tested = sum(part["test"] for part in clips)
-            return f"{len(clips)} folds by {self.by}, {tested} clips, each tested once"
+            return f"{len(clips)} folds by {self.fold_by}, {tested} clips, each tested once"
         counts = ", ".join(f"{count} {split}" for split, count in clips[0].items())
         return f"protocol {self.name}: {counts} clips"
 
@@ -82,8 +82,8 @@ def divide_clips(options: AblateOptions) -> Division:
         store = store.with_index(plan.index)
         parts = {name: split_rows(store, name) for name in plan.index.splits}
         name, problems = f"{options.folds}-folds", fold_problems(plan.index)
-        return Division(store, name, parts, True, options.group_by or plan.by, (), tuple(problems))
+        return Division(store, name, parts, plan.by, options.group_by or plan.by, (), tuple(problems))
     store, name, notes = open_for_training(options.features, options.protocol, {})
     splits = split_rows(store, name)
     found = find_split_problems(store.clips.index, name, np.concatenate([*splits.values()]))
-    return Division(store, name, {name: splits}, False, options.group_by or "clip", notes, tuple(found))
+    return Division(store, name, {name: splits}, "", options.group_by or "clip", notes, tuple(found))

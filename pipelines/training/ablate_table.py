@@ -22,7 +22,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["Row", "find_rows", "summarise", "write_tables"]
+__all__ = ["Row", "choose_rows", "find_rows", "summarise", "write_tables"]
 
 _WORDS: Mapping[InputName, str] = {"pooled": "pooled", "map_mean": "map mean", "keypoints": "keypoints"}
 _KEYPOINTS = 3
@@ -114,6 +114,20 @@ def find_rows(store: FeatureStore) -> list[Row]:
             if other != "pooled"
         ]
     return rows
+
+
+def choose_rows(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    """Return the rows of some names, in that order; all without a name.
+
+    Raises:
+        HeatpoolError: if there is no such row, or one only.
+    """
+    known = {row.name: row for row in rows}
+    if len(names) == 1 or len(set(names)) < len(names) or not known.keys() >= set(names):
+        raise HeatpoolError(
+            f"expected two or more --rows of {', '.join(known)}, each once, got {', '.join(names)}"
+        )
+    return [known[name] for name in names] or list(rows)
 
 
 def summarise(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from heatpool.classify.training.ranks import process_count
 from heatpool.classify.training.recipe import DEMO, HEADS, Recipe, flat_recipe, recipe_with
 from heatpool.pipelines.options.ablate import AblateOptions
@@ -69,13 +68,16 @@ def ablate(options: AblateOptions) -> Ablation:
     out = options.out or Path("work_dirs") / f"{store_stem(options.features)}-{division.name}-ablation"
     refuse_run_dir(out, resume=options.resume, overwrite=options.overwrite)
 
-    from heatpool.pipelines.training.ablate_table import find_rows, summarise, write_tables
+    from heatpool.pipelines.training.ablate_table import choose_rows, find_rows, summarise, write_tables
 
     splits = next(iter(division.parts.values()))
-    rows, recipe = find_rows(store), _recipe(options, store, clips=len(splits["train"]))
+    rows = choose_rows(find_rows(store), options.rows)
+    recipe = _recipe(options, store, clips=len(splits["train"]))
+    folds = {"folds": options.folds, "fold_by": division.fold_by}
     config = describe_run(
-        options, recipe, features=lasting_name(store), protocol=division.name, model=options.model,
-        seed=options.seed, seeds=options.seeds, skeleton=options.skeleton and str(options.skeleton),
+        options, recipe, features=lasting_name(store), model=options.model, seed=options.seed,
+        seeds=options.seeds, skeleton=options.skeleton and str(options.skeleton),
+        rows=[*options.rows] or None, **(folds if division.fold_by else {"protocol": division.name}),
     )  # fmt: skip
     prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     threads = set_threads(options.threads)
@@ -131,7 +133,7 @@ def _train_rows(
             graph, skeleton = row.graph(recipe.graph, features_skeleton(options.skeleton, division.store))
             for seed, folder in zip(seeds, folders[row.name], strict=True):
                 of_seed = replace(recipe, seed=seed, graph=graph)
-                places = [folder / name for name in names] if division.folded else [folder]
+                places = [folder / name for name in names] if division.fold_by else [folder]
                 for name, place in zip(names, places, strict=True):
                     if (place / _RESULT).is_file():  # there is none but with --resume
                         progress.step(recipe.epochs)
@@ -139,7 +141,7 @@ def _train_rows(
                     clips, note = inputs.of(row, name), f"{row.name}, seed {seed}"
                     figures = _train(of_seed, clips, place, progress=progress, note=note, skeleton=skeleton)
                     log_line(out, f"{place.relative_to(out)}: {json.dumps(figures)}")
-                if division.folded:
+                if division.fold_by:
                     _join_folds(folder, places)
     return folders
 

@@ -18,6 +18,10 @@ from heatpool.pool.store.reader import FeatureStore
 __all__ = ["ERRORS", "AccuracyCurve", "CurvePoint", "trace_accuracy"]
 
 ERRORS: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+_TOLERANCE = 0.01
+_LEAST_CLIPS = 31
+"""Fewer cannot tell a fall of five points."""
+_Z95 = 1.6448536269514722  # quantile of the normal distribution for 95 % on one side
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,15 @@ class CurvePoint:
         error: asked for, relative; 0 for the store as it is.
         kb_per_person: kilobytes (1000 bytes) of all features of a person of a val clip.
         top1: share of val clips whose best class is theirs, by stream and as "fused"; mean over seeds.
+        lost: val clips that are right as the store is and wrong here, fused; mean over seeds.
+        gained: the other way round.
     """
 
     error: float
     kb_per_person: float
     top1: dict[str, float]
+    lost: float
+    gained: float
 
 
 @dataclass(frozen=True)
@@ -48,22 +56,46 @@ class AccuracyCurve:
     clips: int
 
     @property
+    def tolerance(self) -> float:
+        """By how much accuracy may fall: a point, or, of few clips, the least that they can tell."""
+        return max(_TOLERANCE, self._most_fall(0.0, 0.0))
+
+    @property
     def coarsest(self) -> CurvePoint:
-        """The last point before fused accuracy falls below that of the store as it is."""
-        whole = self.points[0]
+        """The last point up to which accuracy falls, with 95 % certainty, by no more than the tolerance."""
         for kept, point in zip(self.points, self.points[1:], strict=False):
-            if point.top1["fused"] < whole.top1["fused"]:
+            if self.most_fall(point) > self.tolerance:
                 return kept
         return self.points[-1]
 
+    def most_fall(self, point: CurvePoint) -> float:
+        """Upper end of the 95 % interval (one-sided) of what fused accuracy falls by.
+
+        Source: Agresti and Min 2005, the interval of Wald for matched pairs with half a clip more in each cell;
+        clips that were lost and others that were gained widen it, even where they are equally many.
+        """
+        return self._most_fall(point.lost, point.gained)
+
+    def _most_fall(self, lost: float, gained: float) -> float:
+        clips, odd, fall = self.clips + 2, lost + gained + 1, lost - gained
+        return (fall + _Z95 * (odd - fall**2 / clips) ** 0.5) / clips
+
     def __str__(self) -> str:
         names = list(self.points[0].top1)
-        lines = [f"val top-1 in %, {self.clips} clips", "error  kB/person  " + "  ".join(names)]
+        heads = ["error", "kB/person", *names, "lost", "gained", "fall at most"]
+        rows = [heads]
         for point in self.points:
-            of_streams = "  ".join(f"{100 * point.top1[name]:{len(name)}.1f}" for name in names)
+            of_streams = [f"{100 * point.top1[name]:.1f}" for name in names]
+            change = [f"{point.lost:g}", f"{point.gained:g}", f"{100 * self.most_fall(point):.1f}"]
             error = f"{point.error:.1%}" if point.error else "as is"
-            lines.append(f"{error:>5}  {point.kb_per_person:9.1f}  {of_streams}")
-        return "\n".join(lines)
+            rows.append([error, f"{point.kb_per_person:.1f}", *of_streams, *(change if point.error else ())])
+        lines = ["  ".join(f"{cell:>{len(head)}}" for cell, head in zip(row, heads)) for row in rows]
+        return "\n".join(
+            [
+                f"val top-1 in %, {self.clips} clips; lost, gained: of the clips, fused; with 95 % certainty",
+                *lines,
+            ]
+        )
 
 
 def trace_accuracy(

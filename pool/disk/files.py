@@ -9,7 +9,9 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,11 +21,12 @@ __all__ = [
     "cache_folder",
     "clean_leftovers",
     "disk_reason",
+    "flush_above",
+    "flush_all",
     "flush_file",
     "flush_folder",
     "flush_tree",
     "hash_file",
-    "put_in_place",
     "scratch_folder",
     "scratch_name",
     "temp_name",
@@ -31,6 +34,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+_FLUSHES = 8
 
 FOREIGN_LEFTOVER_AGE_S = 3_600.0
 """Temporary folders of other hosts are taken for dead after this long without a change."""
@@ -62,23 +67,20 @@ def flush_folder(path: Path) -> None:
     flush_file(path)
 
 
-def put_in_place(source: Path, target: Path, *, root: Path) -> None:
-    """Rename a file, flushed already, to a place below the folder `root`; flush all folders on the way."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(source, target)
-    folder = target.parent
-    while folder != root:
-        flush_folder(folder)
-        folder = folder.parent
-    flush_folder(root)
+def flush_all(paths: Iterable[Path]) -> None:
+    """Flush files and folders in any order, some at a time: what waits is committed together."""
+    with ThreadPoolExecutor(_FLUSHES) as pool:
+        deque(pool.map(flush_file, paths), maxlen=0)
 
 
 def flush_tree(path: Path) -> None:
-    """Flush every file and folder below `path`, then `path` itself."""
-    for folder, _, names in os.walk(path, topdown=False):
-        for name in names:
-            flush_file(Path(folder, name))
-        flush_folder(Path(folder))
+    """Flush a file, or a folder and everything below it."""
+    flush_all([path, *path.rglob("*")])
+
+
+def flush_above(paths: Iterable[Path], root: Path) -> None:
+    """Flush the folders that hold `paths`, and those above them up to `root`, which is flushed too."""
+    flush_all({folder for path in paths for folder in path.parents if folder.is_relative_to(root)})
 
 
 def hash_file(path: Path) -> tuple[int, str]:
@@ -124,7 +126,7 @@ def scratch_folder(parent: Path, label: str) -> Iterator[Path]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / scratch_name(label)
-    for name in clean_leftovers(parent, prefix=folder.name.rpartition("-")[0].rpartition("-")[0] + "-"):
+    for name in clean_leftovers(parent, prefix=f".tmp-{label.replace('-', '_')}-"):
         _log.info("removed %s, which a process that no longer runs left", parent / name)
     shutil.rmtree(folder, ignore_errors=True)  # of a dead process whose number we have now
     folder.mkdir()
@@ -144,16 +146,24 @@ def _is_dead(entry: Path) -> bool:
     return process_start(int(pid)) is None
 
 
+def _died_here(entry: Path) -> bool:
+    _, host, pid = entry.name.rsplit("-", 2)
+    return host == _host() and pid.isdigit() and process_start(int(pid)) is None
+
+
 def clean_leftovers(folder: Path, *, prefix: str = ".tmp-") -> list[str]:
     """Remove temporary folders of writers that no longer run; returns the removed names.
 
-    A writer of this host is dead when its process is gone. Writers of other hosts cannot be asked:
-    their folders go once they are an hour old and the lock of their shard, if they are of one, is gone.
+    A writer of this host is dead when its process is gone; whatever it wrote, its folder goes. Writers of
+    other hosts cannot be asked: their folders go, those with the given prefix, once they are an hour old and
+    the lock of their shard, if they are of one, is gone.
     """
     removed = []
     for entry in sorted(folder.iterdir()):
-        ours = entry.name.startswith(prefix) and entry.name.count("-") >= 3
-        if ours and entry.is_dir() and not entry.is_symlink() and _is_dead(entry):
+        ours = entry.name.startswith(".tmp-") and entry.name.count("-") >= 3
+        if not ours or not entry.is_dir() or entry.is_symlink():
+            continue
+        if _died_here(entry) or (entry.name.startswith(prefix) and _is_dead(entry)):
             shutil.rmtree(entry)
             removed.append(entry.name)
     return removed

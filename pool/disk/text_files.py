@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["kind_of_file", "read_text", "text_encoding", "undecodable"]
+__all__ = ["kind_of_file", "parsing", "read_text", "text_encoding", "undecodable"]
 
 _KINDS = {
     b"PK\x03\x04": "a spreadsheet or an archive",  # .xlsx, .ods, and what torch.save writes
@@ -20,6 +22,31 @@ _KINDS = {
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = codecs.BOM_UTF32_LE
 _START = 4096  # bytes that are looked at
+
+
+@contextmanager
+def parsing(path: Path, task: str) -> Iterator[None]:
+    """Turn whatever the content of a file raises while it is read and taken apart into one line.
+
+    For files whose form is ours, but which anybody may have written or cut.
+
+    Args:
+        path: of the file.
+        task: what it is for, such as `read scores from`.
+
+    Raises:
+        HeatpoolError: for any other error in the block.
+    """
+    try:
+        yield
+    except HeatpoolError:
+        raise
+    except OSError as error:
+        raise HeatpoolError(f"cannot {task} {path}: {error.strerror or error}") from error
+    except Exception as error:  # parsers and look-ups of many kinds
+        why = " ".join(str(error).split())[:200]  # a list of tensors can be long
+        kind = "" if isinstance(error, ValueError | RuntimeError) and why else f"{type(error).__name__} "
+        raise HeatpoolError(f"cannot {task} {path}: {kind}{why}".rstrip()) from error
 
 
 def kind_of_file(start: bytes) -> str:

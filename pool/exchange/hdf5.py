@@ -37,8 +37,8 @@ def export_hdf5(
     """Write a store as one HDF5 file: the feature arrays, and a dataset (N,) per column of the index.
 
     Features are chunked by clip, with byte shuffle and gzip; the root attribute `heatpool` holds the
-    store's attributes as JSON. A person slot that does not exist is zero. Dimensions are named as netCDF does;
-    clips, joints and the numbers of a keypoint and a box have their names along them.
+    store's attributes as JSON. A person slot that does not exist is zero. Dimensions are named as netCDF
+    does it; clips, joints and the numbers of a keypoint and a box have their names along them.
 
     Args:
         store: to write.
@@ -134,8 +134,9 @@ def import_hdf5(
                     raise HeatpoolError(f"{name}: expected a dataset {each} {shape}, got {got}")
             tables = {each: _table(found) for each, found in datasets.items() if each not in layout.features}
             restore_store(
-                out, description, tables=tables, precision=precision, overwrite=overwrite,
-                read=lambda each, rows: _read(datasets[each], rows, layout.features[each]), name=name, on_clips=on_clips,
+                out, description, tables=tables, precision=precision, overwrite=overwrite, name=name,
+                read=lambda each, rows: _read(datasets[each], rows, layout.features[each]),
+                on_clips=on_clips,
             )  # fmt: skip
     except (OSError, KeyError, RuntimeError) as error:
         raise HeatpoolError(f"{name}: cannot be read as HDF5 ({error})") from error

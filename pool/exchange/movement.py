@@ -34,8 +34,8 @@ def export_movement(
 ) -> int:
     """Write the keypoints of the usable clips, each as a dataset of movement; or those of one clip.
 
-    Positions are pixels of the frame, times seconds of the video; NaN stands where a person was not seen. Only
-    person slots that hold somebody are written.
+    Positions are pixels of the frame, times seconds of the video; NaN stands where a person was not seen.
+    Only person slots that hold somebody are written.
 
     Args:
         store: to write.
@@ -71,12 +71,8 @@ def export_movement(
         for rows, arrays in store.iter_shards(_NEEDED):
             for place, row in enumerate(rows.tolist()):
                 if row in file_of:
-                    _write_clip(
-                        store,
-                        row,
-                        {name: values[place] for name, values in arrays.items()},
-                        folder / file_of[row],
-                    )
+                    clip = {name: values[place] for name, values in arrays.items()}
+                    _write_clip(store, row, clip, folder / file_of[row])
             on_clips(len(rows))
     return len(usable)
 
@@ -87,8 +83,8 @@ def _one_row(store: FeatureStore, clip_id: str | None) -> int:
     ids = store.clips.clip_ids(usable)
     if clip_id is None and len(ids) != 1:
         raise HeatpoolError(
-            f"expected --clip with one of {len(ids)} clips for a file, or a folder for all of them: a dataset of "
-            "movement holds one video"
+            f"expected --clip with one of {len(ids)} clips for a file, or a folder for all: movement has a "
+            "file per video"
         )
     if clip_id is not None and clip_id not in ids:
         raise HeatpoolError(f"{store.source.name}: expected a clip with features, got {shorten(clip_id)}")
@@ -110,15 +106,14 @@ def _write_clip(store: FeatureStore, row: int, arrays: Mapping[str, np.ndarray],
         add_coordinate(file, "space", ("x", "y", "z")[: position.shape[-1]])
         add_coordinate(file, "keypoints", names)
         add_coordinate(file, "individuals", [f"id_{person}" for person in persons])
-        add_variable(
-            file, "position", position.transpose(1, 3, 2, 0), ("time", "space", "keypoints", "individuals")
-        )
-        add_variable(file, "confidence", confidence.transpose(1, 2, 0), ("time", "keypoints", "individuals"))
+        dims = ("time", "space", "keypoints", "individuals")
+        add_variable(file, "position", position.transpose(1, 3, 2, 0), dims)
+        add_variable(file, "confidence", confidence.transpose(1, 2, 0), (dims[0], *dims[2:]))
         file.attrs.update(_attributes(store, row))
 
 
 def _position(store: FeatureStore, row: int, keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (M, T, V, D) and scores (M, T, V) float32 of keypoints (M, T, V, 3); 3-D ones have no scores."""
+    """Positions (M, T, V, D) and scores (M, T, V) float32 of keypoints (M, T, V, 3); 3-D: no scores."""
     values = keypoints.astype(np.float32)
     if store.spec.config.get("keypoint_axes") == SPATIAL_AXES:
         return values, np.full(values.shape[:-1], np.nan, np.float32)

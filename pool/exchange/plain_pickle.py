@@ -8,6 +8,7 @@ arbitrary memory.
 
 from __future__ import annotations
 
+import io
 import mmap
 import pickle
 import pickletools
@@ -21,7 +22,7 @@ import numpy as np
 from heatpool.pool.disk.text_files import kind_of_file
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["dump_plain_pickle", "load_plain_pickle", "plain_array"]
+__all__ = ["dump_plain_pickle", "load_plain_pickle", "parse_plain_pickle", "plain_array"]
 
 
 def load_plain_pickle(path: str | Path) -> Any:
@@ -34,7 +35,7 @@ def load_plain_pickle(path: str | Path) -> Any:
     """
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _check_memo(data)
+            _check_memo(data, len(data))
             return _PlainUnpickler(data).load()
     except OSError as error:
         raise HeatpoolError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -48,6 +49,21 @@ def load_plain_pickle(path: str | Path) -> Any:
         kind = kind_of_file(start) if start else "an empty file"
         got = f"a damaged one ({type(error).__name__})" if kind in ("", "a pickle") else kind
         raise HeatpoolError(f"{path}: expected a pickle of plain data, got {got}") from error
+
+
+def parse_plain_pickle(data: bytes) -> Any:
+    """Read a pickle that stands in another file, as `load_plain_pickle` does.
+
+    Raises:
+        ValueError: if it names anything but plain data, or is damaged.
+    """
+    try:
+        _check_memo(io.BytesIO(data), len(data))
+        return _PlainUnpickler(io.BytesIO(data)).load()
+    except _RefusedError as error:
+        raise ValueError(f"refused, a pickle wants {error}") from error
+    except Exception as error:  # a damaged pickle may raise anything at all
+        raise ValueError(f"expected a pickle of plain data, got {type(error).__name__}") from error
 
 
 def plain_array(value: Any) -> np.ndarray:
@@ -90,10 +106,10 @@ class _RefusedError(Exception):
     """What a pickle asked for and does not get."""
 
 
-def _check_memo(data: mmap.mmap) -> None:
+def _check_memo(data: mmap.mmap | BinaryIO, size: int) -> None:
     """Raise ValueError if an instruction numbers an object beyond the file's size: a memory bomb."""
     for opcode, argument, _ in pickletools.genops(data):  # type: ignore[arg-type] # as any file
-        if opcode.name in ("PUT", "LONG_BINPUT") and not 0 <= int(argument or 0) <= len(data):
+        if opcode.name in ("PUT", "LONG_BINPUT") and not 0 <= int(argument or 0) <= size:
             raise ValueError(f"memo number {argument}")
     data.seek(0)
 

@@ -58,11 +58,11 @@ def _find_remote(url: str) -> Source:
     parts = split_address(url)
     if parts.path.rstrip("/").endswith(ARCHIVE_SUFFIX):
         return ArchiveSource(RemoteFile(open_files(url, file=True)))
-    folder = RemoteFolder(open_files(url, file=False))
-    # Data archives and web drives give files addresses without their names.
-    if parts.scheme in ("http", "https") and folder.size("zarr.json") is None:
-        files = open_files(url, file=True)
+    files = open_files(url, file=False)
+    # A byte says whether there is a store and whether the server knows ranges. Where there is none: data
+    # archives and web drives give files addresses without their names.
+    if not files.listing and files.begin("zarr.json", 0, 1) is None:
         begin = files.begin("", 0, len(_ZIP))
         if begin is not None and begin[0] == _ZIP:
             return ArchiveSource(RemoteFile(files))
-    return folder
+    return RemoteFolder(files)

@@ -48,57 +48,61 @@ class RemoteFiles:
 
     Args:
         store: an obstore store (a web server, S3, Google, Azure, memory, ...) whose root is the address.
-        name: the address, for messages; without secrets.
         key: what the key "" stands for in the store.
-        listing: whether folders can be listed.
         login: how a user logs in there, for messages.
+
+    Attributes:
+        name: the address, for messages; without secrets.
+        listing: whether folders can be listed.
     """
 
     def __init__(
         self, store: Any, name: str, *, key: str = "", listing: bool = True, login: str = ""
     ) -> None:
-        self._store, self.name, self._key, self._listing, self._login = store, name, key, listing, login
+        self._store, self.name, self._key, self.listing, self._login = store, name, key, listing, login
         self._kept: KeptFiles | None = None  # of a server that knows no ranges
 
     def __reduce__(self) -> tuple[Any, ...]:
-        more = {"key": self._key, "listing": self._listing, "login": self._login}
+        more = {"key": self._key, "listing": self.listing, "login": self._login}
         return partial(type(self), **more), (self._store, self.name)
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
         """A file or its bytes start..stop; None when it is not there.
 
-        Where the server knows no byte ranges, a file that parts are asked of is fetched whole, once.
-
         Raises:
             HeatpoolError: if the server cannot be reached, refuses, is too slow, or sends more than is taken.
         """
-        if start is None or stop is None:
-            into, most = io.BytesIO(), memory_limit()
-            if key.endswith((".json", ".csv", ".md")):
-                most = min(most, _MOST_RECORD)
-            found = self._fetch(key, into, most, "HEATPOOL_MAX_FILE_MB in the environment changes the limit")
-            return None if found is None else into.getvalue()
-        found = self.begin(key, start, stop)
-        if found is not None and len(found[0]) != stop - start:
-            raise HeatpoolError(f"{self._label(key)}: expected {stop - start} bytes, got {len(found[0])}")
-        return None if found is None else found[0]
+        if start is not None and stop is not None:
+            found = self.begin(key, start, stop)
+            if found is not None and len(found[0]) != stop - start:
+                raise HeatpoolError(f"{self._label(key)}: expected {stop - start} bytes, got {len(found[0])}")
+            return None if found is None else found[0]
+        most = memory_limit()
+        if key.endswith((".json", ".csv", ".md")):
+            most = min(most, _MOST_RECORD)
+        limit = "HEATPOOL_MAX_FILE_MB in the environment changes the limit"
+        if self._kept is not None:
+            found = self._kept.read(
+                key, 0, None, lambda into, room, _: self._fetch(key, into, min(room, most), limit)
+            )
+            return None if found is None else found[0]
+        into = io.BytesIO()
+        return None if self._fetch(key, into, most, limit) is None else into.getvalue()
 
     def begin(self, key: str, start: int, stop: int) -> tuple[bytes, int] | None:
-        """Bytes start..stop of a file, or as many as there are, and its size. As `get` otherwise."""
+        """Bytes start..stop of a file, or as many as there are, and its size. As `get` otherwise.
+
+        A server that knows no byte ranges is found out here; from then on each file is fetched whole, once.
+        """
         if self._kept is None:
             into = io.BytesIO()
             try:
                 size = self._fetch(key, into, stop - start, "try again", span=(start, stop))
+                return None if size is None else (into.getvalue(), size)
             except RangesRefusedError:
                 _log.warning(f"{self.name}: the server knows no byte ranges; files are fetched whole")
                 self._kept = KeptFiles()
-            else:
-                return None if size is None else (into.getvalue(), size)
-        place = self._kept.place(key, partial(self._fetch, key))
-        if place is None:
-            return None
-        first, size = place
-        return self._kept.read(first + start, first + min(stop, size)), size
+        return self._kept.read(key, start, stop, partial(self._fetch, key))
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, None when it is not there. Raises as `get`."""
@@ -110,7 +114,7 @@ class RemoteFiles:
         """Names in a folder, sorted; None where none can be listed: on web servers. Raises as `get`."""
         import obstore
 
-        if not self._listing:
+        if not self.listing:
             return None
         found = self._ask(folder, lambda path: obstore.list_with_delimiter(self._store, path or None))
         if found is None:

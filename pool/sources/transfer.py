@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from heatpool.pool.errors import HeatpoolError, shorten
@@ -18,8 +19,17 @@ _LEAST_KB_S = ("HEATPOOL_MIN_KB_PER_S", 10.0)
 _MOST_MB = ("HEATPOOL_MAX_FILE_MB", 1024.0)
 
 
+Fetch = Callable[[BinaryIO, int, str], int | None]
+"""Writes a file to an open one, from where that stands; the arguments that follow are `most` and `limit` of
+`Download`. Returns the file's size, None where there is none."""
+
+
 class RangesRefusedError(Exception):
     """The server sends whole files only."""
+
+
+class TooLargeError(HeatpoolError):
+    """The server announces more bytes than are taken."""
 
 
 def _limit(setting: tuple[str, float]) -> float:
@@ -150,7 +160,7 @@ class Download:
         first, stop = answer.range
         whole = self._done + int(stop) - int(first)
         if whole > self._most:
-            raise HeatpoolError(
+            raise TooLargeError(
                 f"{label}: expected at most {self._most:,} bytes, the server announces {whole:,}; "
                 f"{self._limit}"
             )
@@ -166,42 +176,51 @@ class KeptFiles:
     """Files of a server without byte ranges, fetched whole and kept: in one file on disk, which has no name.
 
     So none is fetched twice, whatever small parts are read, and nothing is left behind, however the program
-    ends. May be used by several threads at once.
+    ends. When the disk has no room for another, all are let go. May be used by several threads at once.
     """
 
     def __init__(self) -> None:
         self._lock, self._places = threading.Lock(), dict[str, tuple[int, int]]()
-        self._file: BinaryIO | None = None
+        self._file = self._new_file()
 
-    def place(self, key: str, fetch: Any) -> tuple[int, int] | None:
-        """Where a file begins and its size; `fetch(into, most, limit)` gets it if need be.
+    def read(self, key: str, start: int, stop: int | None, fetch: Fetch) -> tuple[bytes, int] | None:
+        """Bytes start..stop of a file, or as many as there are, and its size; None when there is none.
 
         Args:
             key: of the file.
-            fetch: writes the file to `into`, from where it stands, and returns its size; None where there is
-                no such file.
+            start: first byte.
+            stop: the one behind the last, None = the file's end.
+            fetch: gets the file if need be.
 
         Raises:
-            HeatpoolError: if the disk is full.
+            HeatpoolError: if it cannot be had or has no room.
         """
         with self._lock:
-            if key not in self._places:
-                file, folder = self._open(), tempfile.gettempdir()
-                start = file.seek(0, os.SEEK_END)
-                limit = f"{folder} has no room for more; TMPDIR in the environment names another folder"
-                size = fetch(file, shutil.disk_usage(folder).free, limit)
-                if size is None:
-                    return None
-                file.flush()
-                self._places[key] = (start, size)
-            return self._places[key]
+            if key not in self._places and not self._add(key, fetch):
+                return None
+            file, (first, size) = self._file, self._places[key]
+        length = max((size if stop is None else min(stop, size)) - start, 0)
+        return os.pread(file.fileno(), length, first + start), size
 
-    def read(self, start: int, stop: int) -> bytes:
-        """Bytes start..stop of the file on disk."""
-        return os.pread(self._open().fileno(), stop - start, start)
+    def _add(self, key: str, fetch: Fetch) -> bool:
+        folder = tempfile.gettempdir()
+        limit = f"{folder} has no room for more; TMPDIR in the environment names another folder"
+        while True:
+            start = self._file.seek(0, os.SEEK_END)
+            try:
+                size = fetch(self._file, shutil.disk_usage(folder).free * 9 // 10, limit)
+                break
+            except TooLargeError:
+                if not self._places:
+                    raise
+                self._places.clear()
+                self._file = self._new_file()  # who reads the old one still has it
+        self._file.flush()
+        if size is not None:
+            self._places[key] = (start, size)
+        return size is not None
 
-    def _open(self) -> BinaryIO:
-        if self._file is None:
-            file = tempfile.TemporaryFile(prefix="heatpool-")  # noqa: SIM115 (closed with the object)
-            self._file = cast(BinaryIO, file)
-        return self._file
+    @staticmethod
+    def _new_file() -> BinaryIO:
+        file = tempfile.TemporaryFile(prefix="heatpool-")  # noqa: SIM115 (closed with the object)
+        return cast(BinaryIO, file)

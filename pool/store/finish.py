@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import zarr
 
 from heatpool.pool.disk.atomic import OnStep
-from heatpool.pool.disk.files import flush_file, put_in_place, scratch_folder, write_atomic
+from heatpool.pool.disk.files import flush_above, flush_tree, scratch_folder, write_atomic
 from heatpool.pool.records import Status
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.index import IndexReader, create_results
@@ -69,11 +70,13 @@ def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:
         derived = derive(root, layout)
         group = zarr.create_group(aside, zarr_format=3)
         create_results(group, derived.arrays, separator=layout.separator)
+        flush_tree(aside)
         for name in derived.arrays:
             for key in layout.index_keys(name):
-                flush_file(aside / key)
-                put_in_place(aside / key, root / key, root=root / name)
+                (root / key).parent.mkdir(exist_ok=True)
+                os.replace(aside / key, root / key)
             on_step(f"finish: replaced {name}")
+        flush_above([root / key for name in derived.arrays for key in layout.index_keys(name)], root)
         write_atomic(root / FAILURES, derived.failures, temp_folder=aside)
         on_step("finish: wrote failures.csv")
         write_atomic(root / FINISHED, derived.mark, temp_folder=aside)

@@ -171,9 +171,9 @@ class FeatureStore:
         """The store as an xarray Dataset with named dimensions and coordinates; features are read lazily.
 
         All is called as in docs/format.md. `clip` and `joint` select by name, `time_s` holds seconds (clip,
-        step); the columns of `clips.table` lie along clip, splits as `split_<protocol>`. Features are float32,
-        NaN where the person was not seen; `xarray.open_dataset(location, engine="heatpool")` is the same
-        without dask.
+        step); what `clips.table` has lies along clip, splits as `split_<protocol>`. Features are float32, NaN
+        where the person was not seen. `xarray.open_dataset(location, engine="heatpool")` is the same without
+        dask.
 
         Args:
             mask_and_scale: False: 0 instead of NaN, and what was filled in between two detections.

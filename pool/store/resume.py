@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from heatpool.pool.disk.files import flush_file, put_in_place, scratch_folder
+from heatpool.pool.disk.files import flush_above, flush_tree, scratch_folder
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.folder import FolderSource
@@ -131,9 +132,11 @@ def remake_files(root: Path, found: FoundStore) -> None:
                 f"{root}: damaged, and {shorten(different)} cannot be made again to the same bytes; take the "
                 "versions of heatpool and zarr that made the store, or --overwrite"
             )
+        flush_tree(aside)
         for key in wanted:
-            flush_file(aside / key)
-            put_in_place(aside / key, root / key, root=root)
+            (root / key).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(aside / key, root / key)
+        flush_above([root / key for key in wanted], root)
 
 
 def find_difference(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> str:

@@ -5,6 +5,7 @@ A process killed at any instant leaves either a finished shard or a pending one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +17,10 @@ import zarr
 from heatpool.pool.disk.atomic import OnStep
 from heatpool.pool.disk.checksum_record import Checksum
 from heatpool.pool.disk.files import (
-    flush_file,
+    flush_above,
     flush_folder,
+    flush_tree,
     hash_file,
-    put_in_place,
     scratch_folder,
     write_atomic,
 )
@@ -203,18 +204,18 @@ class ShardWriter:
             array[: len(stored[name])] = stored[name]
             file = aside / self.layout.shard_key(name, 0)
             if file.exists():  # zarr writes no file for a shard of nothing but fill values
-                flush_file(file)
                 files[self.layout.shard_key(name, self.shard)] = hash_file(file)
             self._step(f"wrote {name}")
+        flush_tree(aside)
         return files
 
     def _rename_into_place(self, aside: Path, files: Mapping[str, Checksum]) -> None:
-        for name in self.layout.stored:
-            key = self.layout.shard_key(name, self.shard)
-            place = self.root / key
-            if key in files:
-                put_in_place(aside / self.layout.shard_key(name, 0), place, root=self.root / name)
-            elif place.exists():  # left by an earlier, damaged shard
-                place.unlink()
-                flush_folder(place.parent)
+        places = [self.root / self.layout.shard_place(name, self.shard) for name in self.layout.stored]
+        for name, place in zip(self.layout.stored, places, strict=True):
+            if os.path.lexists(place):  # left by an earlier, damaged shard
+                os.replace(place, aside / f"old {name}")
+            if self.layout.shard_key(name, self.shard) in files:
+                place.parent.mkdir(exist_ok=True)
+                os.replace(aside / self.layout.shard_place(name, 0), place)
             self._step(f"renamed {name}")
+        flush_above([place for place in places if place.parent.exists()], self.root)

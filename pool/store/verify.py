@@ -199,9 +199,13 @@ def _known_files(source: FolderSource, layout: Layout) -> set[str]:
     return known
 
 
-def _list_files(root: Path) -> Iterator[str]:
+def _list_files(root: Path, below: str = "") -> Iterator[str]:
     """Keys of all files but locks and what writers keep aside, whose names begin with a dot."""
-    for folder, below, names in os.walk(root):
-        below[:] = [name for name in below if not name.startswith(".")]
-        place = Path(folder).relative_to(root)
-        yield from ((place / name).as_posix() for name in names if not name.startswith("."))
+    with os.scandir(root / below) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _list_files(root, f"{below}{entry.name}/")
+            else:
+                yield below + entry.name

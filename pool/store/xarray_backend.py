@@ -1,7 +1,7 @@
 """`xarray.open_dataset(place, engine="heatpool")`: found by xarray through the entry point in setup.cfg.
 
-Everything is called as in the store (docs/format.md): the dimensions and variables of the Zarr arrays, with the
-columns of `ClipTable.table` as coordinates along `clip`.
+Everything is called as in the store (docs/format.md): the dimensions and variables of the Zarr arrays, with
+the table of clips as coordinates along `clip`.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _variable(store: FeatureStore, name: str, *, missing: bool) -> xarray.Variab
 
 
 def _coordinates(store: FeatureStore) -> dict[str, Any]:
-    """Names along the dimensions, and the table of clips along `clip`; texts as objects: all xarrays write them."""
+    """Names along the dimensions, and the table of clips; texts as objects, which every xarray can write."""
     clips, index = store.clips, store.clips.index
     words = {Split: _words(Split), Status: _words(Status)}
     texts = {"path": index.path, **index.columns}

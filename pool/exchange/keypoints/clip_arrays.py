@@ -7,38 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
+from heatpool.pool.exchange.clip_store import ClipPart, part_frames
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.resample import ResamplePlan
 
-__all__ = ["ChoosePersons", "ClipPart", "PersonArrays", "clip_arrays", "cut_part", "without_stride"]
+__all__ = ["ChoosePersons", "PersonArrays", "clip_arrays", "cut_part", "without_stride"]
 
 ChoosePersons = Callable[[PoseVideo, int], Sequence[np.ndarray]]
 """Says who is in a clip: its rows and M → the rows of each person, frames rising, at most M of them."""
 
 _STRIDE_FRAMES = 8  # from which on it is no chance that all numbers are multiples
-_SAME_S = 1e-6
-_FLOAT16_MAX = 65504.0
 _OUTSIDE = 0.5  # share of the joints outside a picture whose size must be another one
-
-
-@dataclass(frozen=True)
-class ClipPart:
-    """Which part of which video a clip is.
-
-    Attributes:
-        video: its place in the file, -1 where the file has no such video.
-        start_s: start in the video, seconds.
-        end_s: end, None for that of the video.
-        persons: that the action has, 0 where that is not known.
-    """
-
-    video: int
-    start_s: float = 0.0
-    end_s: float | None = None
-    persons: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +60,10 @@ def cut_part(video: PoseVideo, part: ClipPart) -> tuple[PoseVideo, int]:
     Raises:
         ValueError: if times are given and the frame rate is not known, or no frame is between them.
     """
-    frames = max(video.frames, int(video.frame[-1]) + 1 if len(video) else 0)
-    first, stop = 0, frames
-    if (part.start_s, part.end_s) != (0.0, None):
-        if not video.fps:
-            raise ValueError("its frames a second are not known, which its start and end need: give --fps")
-        first = max(int(np.ceil((part.start_s - _SAME_S) * video.fps)), 0)
-        if part.end_s is not None:
-            stop = int(np.ceil((part.end_s - _SAME_S) * video.fps))
-        # A file without a number of frames may end before the video does.
-        stop = min(stop, frames) if video.frames else stop
-    if stop <= first:
-        ends = "the end" if part.end_s is None else f"{part.end_s:g} s"
-        raise ValueError(f"expected frames from {part.start_s:g} s to {ends}, got {frames} in all")
+    frames = video.frames
+    if not frames:  # the file may end before the video does
+        frames = max(int(video.frame[-1]) + 1 if len(video) else 0, ceil((part.end_s or 0) * video.fps))
+    first, stop = part_frames(part, frames, video.fps)
     low, high = np.searchsorted(video.frame, [first, stop])
     rows = slice(low, high)
     boxes = video.box_xyxy_px
@@ -121,7 +95,7 @@ def clip_arrays(
         first: number of its first frame in the whole video.
 
     Raises:
-        ValueError: if most joints lie outside of the picture, or one is beyond half precision.
+        ValueError: if most joints lie outside of the picture.
     """
     spatial = video.joints.shape[2] == 3
     plan = ResamplePlan.linear(video.frames, steps)
@@ -137,8 +111,6 @@ def clip_arrays(
             _check_inside(points[given] / size_px, video)
             scores = np.where(given, video.joint_score[rows], 0)
             points = np.concatenate([points * (2 / size_px) - 1, scores[..., None]], -1)
-        if np.abs(points).max(initial=0) > _FLOAT16_MAX:
-            raise ValueError(f"expected joints up to {_FLOAT16_MAX:.0f}, got {np.abs(points).max():g}")
         values[slot], mask[slot] = _resampled(plan, points, video.frame[rows])
         if video.box_xyxy_px is not None and not spatial:
             known = np.nan_to_num(video.box_xyxy_px[rows]) / np.tile(size_px, 2)

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.exchange.keypoints.array_files import array_heads
 from heatpool.pool.exchange.keypoints.records import PoseFile
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["PoseFormat", "find_format", "open_poses"]
 
@@ -33,12 +34,18 @@ _JSON_KEYS: tuple[tuple[str, PoseFormat], ...] = (
 """What stands near the beginning of a JSON file, the most telling first."""
 
 
-def open_poses(path: str | Path, format: PoseFormat | Literal["auto"] = "auto") -> PoseFile:
+def open_poses(
+    path: str | Path,
+    format: PoseFormat | Literal["auto"] = "auto",
+    *,
+    skeleton: Skeleton | None = None,
+) -> PoseFile:
     """Open a file, or a folder with one file a video, of another program's keypoints.
 
     Args:
         path: file or folder.
         format: who wrote it; auto = by its suffix and what it begins with.
+        skeleton: of its joints, for formats that do not even say how many there are.
 
     Raises:
         HeatpoolError: if there is no such file, its format is not known, or it is damaged.
@@ -52,10 +59,10 @@ def open_poses(path: str | Path, format: PoseFormat | Literal["auto"] = "auto") 
             f"{path}: expected keypoints of {', '.join(get_args(PoseFormat))}, got nothing that is told from "
             "its name and beginning; say which of these it is by the format"
         )
-    return _open(path, kind)
+    return _open(path, kind, skeleton)
 
 
-def _open(path: Path, kind: PoseFormat) -> PoseFile:
+def _open(path: Path, kind: PoseFormat, skeleton: Skeleton | None) -> PoseFile:
     """Open with the reader of a format; each brings libraries that others do not need."""
     if kind == "sleap":
         from heatpool.pool.exchange.keypoints.sleap import read_sleap
@@ -84,7 +91,7 @@ def _open(path: Path, kind: PoseFormat) -> PoseFile:
     if kind == "ultralytics":
         from heatpool.pool.exchange.keypoints.ultralytics_txt import read_ultralytics
 
-        return read_ultralytics(path)
+        return read_ultralytics(path, skeleton=skeleton)
     if kind in ("mediapipe", "mediapipe-world"):
         from heatpool.pool.exchange.keypoints.mediapipe import read_mediapipe
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from heatpool.pool.derive.build import OnClips, make_features, new_store
+from heatpool.pool.derive.build import OnClips
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.clip_store import ClipPart, store_clips
 from heatpool.pool.exchange.keypoints.clip_arrays import (
     ChoosePersons,
-    ClipPart,
-    PersonArrays,
     clip_arrays,
     cut_part,
     without_stride,
 )
 from heatpool.pool.exchange.keypoints.records import SPATIAL_AXES, PoseFile, PoseVideo
 from heatpool.pool.records import ClipIndex, ClipResult, Status
-from heatpool.pool.store.layout import Layout
+from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.spec import StoreSpec
 
 __all__ = ["import_poses"]
-
-_log = logging.getLogger(__name__)
 
 
 def import_poses(
@@ -36,6 +32,7 @@ def import_poses(
     index: ClipIndex,
     parts: Sequence[ClipPart],
     choose: ChoosePersons,
+    skeleton: Skeleton | None = None,
     steps: int = 64,
     persons: int = 2,
     frame_size_px: tuple[int, int] | None = None,
@@ -55,6 +52,7 @@ def import_poses(
         index: of the clips: labels and splits.
         parts: of the clips: where they are in the file.
         choose: says who fills the slots.
+        skeleton: names and edges of the joints, in place of the file's.
         steps: T.
         persons: M, most person slots.
         frame_size_px: width and height of pictures whose size the file does not tell.
@@ -74,33 +72,24 @@ def import_poses(
     config: dict[str, object] = {"imported_from": file.kind, "arrays": ["keypoints", *boxes]}
     if spatial:
         config["keypoint_axes"] = SPATIAL_AXES
-    skeleton = file.skeleton
+    skeleton = skeleton or file.skeleton
+    if skeleton.joints != file.skeleton.joints:
+        raise HeatpoolError(
+            f"expected a skeleton of {file.skeleton.joints} joints, got one of {skeleton.joints}"
+        )
     spec = StoreSpec(
         persons=persons, steps=steps, joints=skeleton.joints, channels=1,
         skeleton=skeleton.name, joint_names=skeleton.joint_names, edges=skeleton.edges,
         backbone="none", tap="none", weights_sha256="", config=config, licence=licence,
     )  # fmt: skip
-    failed = []
-    with new_store(out, spec=spec, index=index, shard_clips=shard_clips, overwrite=overwrite) as writer:
-        for shard in range(writer.layout.shards):
-            rows = writer.layout.rows(shard)
-            arrays, results = _empty(writer.layout, len(rows)), []
-            for number, row in enumerate(rows):
-                try:
-                    made, result = _make_clip(videos, parts[row], choose, spec)
-                    for name, values in vars(made).items():
-                        arrays[name][number] = values
-                except (HeatpoolError, ValueError) as error:
-                    result = ClipResult(Status.FAILED, reason=str(error))
-                    failed.append(f"{index.clip_id[row]}: {error}")
-                results.append(result)
-            names = index.clip_id[rows.start : rows.stop]
-            writer.write_shard(shard, make_features(writer.layout, arrays, results, names=names), results)
-            on_clips(len(rows))
-        if len(failed) == len(index):
-            raise HeatpoolError(f"no clip can be taken, for example {failed[0]}")
-    if failed:
-        _log.warning("%d of %d clips failed, for example %s", len(failed), len(index), failed[0])
+
+    def make(row: int) -> tuple[dict[str, np.ndarray], ClipResult]:
+        return _make_clip(videos, parts[row], choose, spec)
+
+    store_clips(
+        out, spec=spec, index=index, make=make,
+        shard_clips=shard_clips, overwrite=overwrite, on_clips=on_clips,
+    )  # fmt: skip
 
 
 class _Videos:
@@ -155,7 +144,7 @@ class _Videos:
 
 def _make_clip(
     videos: _Videos, part: ClipPart, choose: ChoosePersons, spec: StoreSpec
-) -> tuple[PersonArrays, ClipResult]:
+) -> tuple[dict[str, np.ndarray], ClipResult]:
     whole, stride = videos.get(part.video)
     expected = (spec.joints, 3 if spec.config.get("keypoint_axes") else 2)
     if (got := whole.joints.shape[1:]) != expected:
@@ -164,7 +153,7 @@ def _make_clip(
     slots = min(spec.persons, part.persons or spec.persons)
     made = clip_arrays(video, choose(video, slots), slots=spec.persons, steps=spec.steps, first=first)
     seen = bool(made.mask.any())
-    return made, ClipResult(
+    return vars(made), ClipResult(
         Status.OK if seen else Status.NO_PERSON,
         frames=video.frames * stride,
         fps=video.fps * stride,
@@ -173,11 +162,3 @@ def _make_clip(
         persons=int(made.mask.any(1).sum()),
         reason="" if seen else "no joint of anybody in any frame",
     )
-
-
-def _empty(layout: Layout, clips: int) -> dict[str, np.ndarray]:
-    """Feature arrays of clips that have no features, as far as nothing is written into them."""
-    return {
-        name: np.full((clips, *spec.item_shape), spec.fill, bool if spec.dtype == "bool" else np.float32)
-        for name, spec in layout.features.items()
-    }

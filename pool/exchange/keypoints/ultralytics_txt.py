@@ -28,6 +28,8 @@ _NAME = re.compile(r"(.+)_(\d+)")
 _BOX = 5  # values before the joints
 _MOST_BYTES = 1 << 24
 _LOOKED_AT = 20  # files that tell the columns
+_HALF_BOX = 0.6  # of its sides, from its centre: joints lie within
+_CLEAR = 0.2  # of the joints, by which another number than COCO's must be better
 _JOINTS = COCO17_SKELETON.joints
 
 
@@ -154,7 +156,7 @@ def read_ultralytics(path: Path, *, skeleton: Skeleton | None = None) -> Ultraly
 def _find_columns(paths: Sequence[Path], joints: int) -> _Columns:
     """Say what a line holds by the number of its values; that of the joints may be known.
 
-    COCO's 17 joints are likeliest, then joints with a score, then lines without a score of the person.
+    Of what fits, COCO's 17 joints count, unless others lie in the boxes more often.
     """
     lines = [line for path in paths for line in _numbers(path)]
     lengths = sorted({len(line) for line in lines})
@@ -179,7 +181,25 @@ def _find_columns(paths: Sequence[Path], joints: int) -> _Columns:
             f"{paths[0]}: expected class, box and x, y or x, y, score of {of} in each line, got "
             f"{lengths[0]} values"
         )
-    return min(fitting, key=lambda each: each.joints != _JOINTS)
+    shares = [_share_inside(lines, each) for each in fitting]
+    pairs = list(zip(shares, fitting, strict=True))
+    usual = [each for share, each in pairs if each.joints == _JOINTS and share > max(shares) - _CLEAR]
+    chosen = usual or [each for share, each in pairs if share == max(shares)]
+    others = [each for each in chosen if (each.joints, each.axes) != (chosen[0].joints, chosen[0].axes)]
+    if others:
+        raise HeatpoolError(
+            f"{paths[0]}: its {lengths[0]} values may be {chosen[0]}, or {others[0]}: say which joints they "
+            "are by --skeleton"
+        )
+    return chosen[0]  # of whole numbers that may be tracks or scores, tracks
+
+
+def _share_inside(lines: Sequence[Sequence[float]], columns: _Columns) -> float:
+    """Share of the joints that lie in the person's box if the lines are read so."""
+    values = np.array([line[: columns.width] for line in lines])
+    points = values[:, _BOX : _BOX + columns.joints * columns.axes].reshape(len(lines), -1, columns.axes)
+    from_centre = np.abs(points[..., :2] - values[:, None, 1:3]) <= values[:, None, 3:5] * _HALF_BOX
+    return float(from_centre.all(-1)[points[..., :2].any(-1)].mean()) if points[..., :2].any() else 0.0
 
 
 def _lines(path: Path, columns: _Columns) -> list[list[float]]:

@@ -162,6 +162,8 @@ def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.Capt
     plain = make_store(tmp_path / "plain.zarr", taps=(), map_mean=False)
     assert ablate(plain, out, "--protocol", "xview") == 1
     assert "expected --protocol to be one of xsub, got 'xview'" in said(capsys)
+    assert ablate(plain, out, "--rows", "pooled,map_mean") == 1
+    assert "expected two or more --rows of pooled, keypoints, pooled_and_keypoints" in said(capsys)
     assert ablate(plain, out, "--group-by", "camera") == 1
     assert "expected --group-by to be a column with several values (subject), got 'camera'" in said(capsys)
     assert ablate(make_store(tmp_path / "none.zarr", labelled=False), out) == 1
@@ -198,8 +200,9 @@ def test_a_store_of_one_tap_has_two_rows(tmp_path: Path) -> None:
 
 
 def test_folds_test_each_clip_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store, out = make_store(tmp_path / "features.zarr", taps=(), map_mean=False), tmp_path / "out"
-    few = ("--folds", "3", "--fold-by", "subject", "--model", "linear")
+    store, out = make_store(tmp_path / "features.zarr", taps=()), tmp_path / "out"
+    rows = ("pooled", "keypoints", "pooled_and_keypoints")
+    few = ("--folds", "3", "--fold-by", "subject", "--model", "linear", "--rows", ",".join(rows))
     assert ablate(store, out, *few) == 0
     assert "3 folds by subject, 240 clips, each tested once" in capsys.readouterr().out
     pooled, keypoints, joined = table_of(out).values()

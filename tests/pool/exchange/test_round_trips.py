@@ -131,7 +131,7 @@ def test_hdf5_in_single_precision_holds_no_half_and_comes_back(store: FeatureSto
         for name in ("pooled", "keypoints", "boxes"):
             np.testing.assert_array_equal(file[name][:], np.asarray(store[name]))
     assert kinds == {
-        "pooled": "float32", "keypoints": "float32", "boxes": "float32", "mask": "bool", "time_s": "float32"
+        "pooled": "float32", "keypoints": "float32", "boxes": "float32", "mask": "uint8", "time_s": "float32"
     }  # fmt: skip
     import_hdf5(tmp_path / "s.h5", tmp_path / "t.zarr")
     assert store_digest(FeatureStore.open(tmp_path / "t.zarr").source) == store_digest(store.source)

@@ -12,8 +12,7 @@ import pytest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures
 from heatpool.pool.store.reader import FeatureStore, open_store
-from heatpool.pool.store.writer import StoreWriter
-from tests.pool.store.store_cases import make_index, make_spec, make_store
+from tests.pool.store.store_cases import make_spec, make_store
 
 CLIPS = 11
 
@@ -86,32 +85,16 @@ def test_slicing_reads_the_shards_it_touches_and_no_others(tmp_path: Path) -> No
         array[3:8]
 
 
-def test_xarray_has_names_for_everything(store: FeatureStore) -> None:
+def test_xarray_chunks_are_shards_and_the_table_is_in_memory(store: FeatureStore) -> None:
     pytest.importorskip("xarray")
-    data = store.to_xarray()
-    assert data.pooled.dims == ("clip", "person", "step", "keypoint", "channel")
-    assert data.keypoints.dims == ("clip", "person", "step", "keypoint", "space")
-    assert data.boxes.dims == ("clip", "person", "step", "corner")
-    assert data.time.dims == ("clip", "step")
-    assert data.space.values.tolist() == ["x", "y", "score"]
-    assert data.clip_id.values.tolist() == list(store.clips.index.clip_id)
-    assert data.xsub.values.tolist() == ["", "train", "val", "test"] * 2 + ["", "train", "val"]
-    assert data.keypoint.values.tolist() == [0, 1, 2]  # three joints of no known skeleton
-    for name in ("pooled", "keypoints", "boxes", "mask"):
+    data = store.to_xarray(mask_and_scale=False)
+    assert data.pooled.chunks == ((4, 4, 3), (2,), (4,), (3,), (5,))
+    for name in ("pooled", "keypoints", "boxes", "mask", "time_s"):
         np.testing.assert_array_equal(data[name].values, np.asarray(store[name]))
-    np.testing.assert_array_equal(data.time.values, np.asarray(store["time_s"]))
-    one = data.keypoints.sel(clip_id="clip_0005", space="score")
-    np.testing.assert_array_equal(one.values, store["keypoints"][5, ..., 2])
-    assert data.attrs["backbone"] == store.spec.backbone
-
-
-def test_xarray_names_the_joints_of_a_known_skeleton(tmp_path: Path) -> None:
-    pytest.importorskip("xarray")
-    spec = make_spec(joints=17, skeleton="coco17")
-    StoreWriter.create(tmp_path / "a.zarr", spec=spec, index=make_index(3)).finish()
-    data = open_store(tmp_path / "a.zarr").to_xarray()
-    assert data.keypoint.values.tolist() == list(spec.joint_names)
-    assert data.pooled.sel(keypoint="nose").shape == (3, 2, 4, 5)
+    assert data.label.chunks is data.split_xsub.chunks is None
+    means = data.pooled.groupby("class_name").mean("clip").sel(class_name="wave")
+    chosen = store.clips.rows(classes=["wave"], usable=False)
+    np.testing.assert_allclose(means.values, store["pooled"][chosen].astype("f4").mean(0), rtol=1e-6)
 
 
 def test_xarray_reads_shard_by_shard_and_only_when_asked(
@@ -140,5 +123,6 @@ def test_xarray_reads_shard_by_shard_and_only_when_asked(
 
 def test_xarray_is_optional(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xarray", None)
+    monkeypatch.delitem(sys.modules, "heatpool.pool.store.xarray_backend", raising=False)
     with pytest.raises(HeatpoolError, match=r"^to_xarray needs xarray: pip install 'heatpool\[xarray\]'$"):
         store.to_xarray()

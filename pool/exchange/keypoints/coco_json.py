@@ -1,0 +1,225 @@
+"""COCO's JSON: annotations and results, of pictures in folders or of videos (CocoVID, PoseTrack 2018).
+
+Layout: https://cocodataset.org/#format-data, https://cocodataset.org/#format-results. Coordinates are pixels,
+boxes x, y, width, height, edges count joints from 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.exchange.keypoints.json_files import (
+    Joints,
+    Person,
+    PersonLists,
+    VideoPersons,
+    expect_dict,
+    expect_list,
+    flat_joints,
+    read_json,
+)
+from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
+from heatpool.pool.exchange.keypoints.pose_folder import open_folder
+from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton, unique_names
+from heatpool.pool.exchange.keypoints.records import PoseFile
+from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
+
+__all__ = ["read_coco"]
+
+_HIDDEN_SCORE = 0.5  # of a joint that the annotator saw hidden: where it is was guessed
+_SPARSE = 4  # picture ids that span so many times their number are no frames of one video
+
+
+def read_coco(path: Path, *, images: Path | None = None) -> PoseFile:
+    """Open COCO's annotations or results, or a folder of such files.
+
+    A video is a folder of pictures, or what `video_id` or `vid_id` says. Visibility 2 is the score 1, 1 (hidden)
+    is 0.5, and 0 is a joint that is not given; the third number of results is the score.
+
+    Args:
+        path: file or folder.
+        images: annotations with the pictures that results are of; without, ids of pictures are frame numbers.
+
+    Raises:
+        HeatpoolError: if it is no such file.
+    """
+    if path.is_dir():
+        return open_folder(path, ("*.json",), lambda each: read_coco(each, images=images))
+    content = read_json(path)
+    try:
+        if isinstance(content, list):
+            body = expect_dict(read_json(images), "annotations") if images else {}
+            return _results(path, content, body)
+        body = expect_dict(content, "annotations")
+        return _annotations(path, body)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise HeatpoolError(f"{path}: {error}") from error
+
+
+def _annotations(path: Path, body: Mapping[str, Any]) -> PoseFile:
+    entries = _entries(body.get("annotations"), "annotations")
+    if not entries:
+        raise ValueError(f"expected annotations with keypoints, got {shorten(', '.join(map(str, body)))}")
+    videos, frame_of = _videos(body)
+    return _file(path, entries, body, videos, frame_of, joints_of=_visible_joints)
+
+
+def _results(path: Path, content: Sequence[Any], body: Mapping[str, Any]) -> PoseFile:
+    entries = _entries(content, "results")
+    if not entries:
+        raise ValueError("expected results with keypoints, got none")
+    given: tuple[str, ...] = ()
+    if body:
+        videos, frame_of = _videos(body)
+    else:
+        ids = [entry.get("image_id") for entry in entries]
+        whole = [each for each in ids if isinstance(each, int) and each >= 0]
+        span = max(whole, default=0) - min(whole, default=0) + 1
+        if len(whole) < len(ids) or span > _SPARSE * len(set(whole)) + 100:
+            raise ValueError(
+                f"expected results whose image_id is the number of a frame, got {shorten(ids[:3])}; give the "
+                "annotations that list the pictures"
+            )
+        videos = {path.stem: VideoPersons()}
+        frame_of = {each: (path.stem, each) for each in whole}
+        given = ("image_id counts as the number of the frame",)
+    return _file(path, entries, body, videos, frame_of, joints_of=_scored_joints, given=given)
+
+
+def _entries(value: Any, what: str) -> list[dict[str, Any]]:
+    entries = [expect_dict(entry, f"each of the {what}") for entry in expect_list(value, what)]
+    return [entry for entry in entries if isinstance(entry.get("keypoints"), list) and entry["keypoints"]]
+
+
+def _file(
+    path: Path,
+    entries: Sequence[dict[str, Any]],
+    body: Mapping[str, Any],
+    videos: dict[str, VideoPersons],
+    frame_of: Mapping[Any, tuple[str, int]],
+    *,
+    joints_of: Callable[[Sequence[Person], int], Joints],
+    given: tuple[str, ...] = (),
+) -> PoseFile:
+    """Put entries into their videos, those of the joints that most have."""
+    remarks: Counter[str] = Counter()
+    skeletons = _skeletons(body, entries)
+    count = Counter(skeletons.get(entry.get("category_id")) for entry in entries)
+    skeleton = max((each for each in count if each), key=lambda each: count[each], default=None)
+    skeleton = skeleton or Skeleton.unnamed(len(entries[0]["keypoints"]) // 3)
+    for number, entry in enumerate(entries):
+        place = f"annotation {entry.get('id', number)}"
+        if entry.get("iscrowd"):
+            remarks["crowds are left out"] += 1
+        elif skeletons.get(entry.get("category_id"), skeleton) != skeleton:
+            remarks["annotations of other categories, with other joints, are left out"] += 1
+        elif _hashable(entry.get("image_id"), place) not in frame_of:
+            raise ValueError(f"{place}: image_id {shorten(entry.get('image_id'))} is none of its images")
+        else:
+            video, frame = frame_of[entry["image_id"]]
+            videos[video].persons.append(_person(entry, frame, place))
+    return PersonLists("COCO JSON", str(path), skeleton, videos, joints_of, given, remarks=remarks)
+
+
+def _person(entry: Mapping[str, Any], frame: int, place: str) -> Person:
+    box = entry.get("bbox")
+    try:
+        x, y, width, height = box or ()
+        box = [x, y, x + width, y + height]
+    except (TypeError, ValueError):
+        box = None
+    track = entry.get("track_id", entry.get("instance_id"))
+    return Person(frame, place, entry["keypoints"], track, entry.get("score"), box)
+
+
+def _skeletons(body: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> dict[Any, Skeleton]:
+    """Joints of the categories that have any, by category."""
+    skeletons = {}
+    for category in expect_list(body.get("categories", []), "categories"):
+        names = expect_dict(category, "categories").get("keypoints")
+        if isinstance(names, list) and names:
+            pairs = expect_list(category.get("skeleton") or [], "edges")
+            first = 0 if any(0 in pair for pair in pairs if isinstance(pair, list)) else 1
+            edges = [[joint - first for joint in expect_list(pair, "joints")] for pair in pairs]
+            name = str(category.get("name") or "coco")
+            skeletons[category.get("id")] = make_skeleton(name, [str(each) for each in names], edges)
+    if not skeletons:
+        joints = len(entries[0]["keypoints"]) // 3
+        plain = COCO17_SKELETON if joints == COCO17_SKELETON.joints else Skeleton.unnamed(joints)
+        return {entry.get("category_id"): plain for entry in entries}
+    return skeletons
+
+
+def _videos(body: Mapping[str, Any]) -> tuple[dict[str, VideoPersons], dict[Any, tuple[str, int]]]:
+    """Videos by name, without persons yet, and the video and frame of each picture by its id."""
+    pictures = [expect_dict(each, "images") for each in expect_list(body.get("images"), "images")]
+    listed = {
+        each.get("id"): each
+        for each in expect_list(body.get("videos", []), "videos")
+        if isinstance(each, dict)
+    }
+    groups: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for picture in pictures:
+        video = picture.get("video_id", picture.get("vid_id"))
+        folder = split_picture(str(picture.get("file_name", "")))[0]
+        groups[folder if video is None else ("video", video)].append(picture)
+    videos, frame_of = {}, {}
+    names = unique_names(_video_name(key, group, listed) for key, group in groups.items())
+    for name, (key, group) in zip(names, groups.items(), strict=True):
+        numbers = _frame_numbers(group, by_id=isinstance(key, tuple))
+        record = listed.get(key[1], {}) if isinstance(key, tuple) else {}
+        sizes = {(each.get("width"), each.get("height")) for each in [*group, record] if each.get("width")}
+        width, height = sizes.pop() if len(sizes) == 1 else (0, 0)
+        fps = record.get("fps") or 0
+        videos[name] = VideoPersons(
+            [], int(width or 0), int(height or 0), float(fps) if 0 < fps < 1e4 else 0.0, max(numbers) + 1
+        )
+        for picture, number in zip(group, numbers, strict=True):
+            frame_of[_hashable(picture.get("id"), "an image")] = (name, number)
+    return videos, frame_of
+
+
+def _video_name(key: Any, group: Sequence[dict[str, Any]], listed: Mapping[Any, dict[str, Any]]) -> str:
+    folder = split_picture(str(group[0].get("file_name", "")))[0]
+    if not isinstance(key, tuple):
+        return str(key)
+    record = listed.get(key[1], {})
+    return str(record.get("name") or record.get("file_name") or folder or key[1])
+
+
+def _frame_numbers(pictures: Sequence[dict[str, Any]], *, by_id: bool) -> list[int]:
+    """Frames of the pictures of a video: its `frame_id`, unless that is an id of all videos, else by file name."""
+    ids = [each.get("frame_id") for each in pictures]
+    if by_id and all(isinstance(each, int) for each in ids) and "vid_id" not in pictures[0]:
+        first = 1 if min(ids) == 1 else 0
+        return [each - first for each in ids]
+    stems = [split_picture(str(each.get("file_name", each.get("id"))))[1] for each in pictures]
+    number_of = number_pictures(stems)
+    return [number_of[stem] for stem in stems]
+
+
+def _hashable(value: Any, place: str) -> Any:
+    if isinstance(value, list | dict):
+        raise ValueError(f"{place}: expected a number or text as id, got {shorten(value)}")
+    return value
+
+
+def _visible_joints(persons: Sequence[Person], joints: int) -> Joints:
+    values, visible = flat_joints(persons, joints)
+    assert visible is not None
+    levels = np.unique(visible)
+    if not np.isin(levels, (0, 1, 2)).all():
+        return values, visible  # some tools write scores there
+    return values, np.choose(visible.astype(int), (0, _HIDDEN_SCORE, 1))
+
+
+def _scored_joints(persons: Sequence[Person], joints: int) -> Joints:
+    values, scores = flat_joints(persons, joints)
+    assert scores is not None
+    return values, scores.clip(0, 1) if np.isin(scores, (0, 1, 2)).all() else scores
