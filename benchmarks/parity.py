@@ -26,12 +26,12 @@ from heatpool.extract.datasets.boxes import read_boxes
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.slots import SELECTIONS, select_first, select_tracked
-from heatpool.extract.networks.boxes_file import BoxesFile
 from heatpool.extract.networks.crops import crop_affines
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.networks.hrnet.weights import load_network
 from heatpool.extract.networks.onnx import OnnxBackbone
+from heatpool.extract.networks.persons_file import PersonsFile
 from heatpool.extract.records import CropSpec, Detections, Frame, PoseBackbone
 from heatpool.extract.video.reader import probe
 from heatpool.pool.records import ClipFeatures
@@ -84,7 +84,7 @@ def crop_statistics(path: Path, folder: Path) -> Path:
 
 
 def extract(
-    video: Path, clip: int, detector: BoxesFile, backbone: PoseBackbone, variant: Variant, steps: int
+    video: Path, clip: int, detector: PersonsFile, backbone: PoseBackbone, variant: Variant, steps: int
 ) -> ClipFeatures:
     """Run the engine on one clip."""
     options = EngineOptions(
@@ -120,7 +120,7 @@ def compare(ours: ClipFeatures, theirs: ClipFeatures, size_px: np.ndarray) -> li
     ]
 
 
-def detections(video: Path, clip: int, detector: BoxesFile) -> list[Detections]:
+def detections(video: Path, clip: int, detector: PersonsFile) -> list[Detections]:
     """Boxes of every frame, without decoding any."""
     nothing = np.zeros((1, 1, 3), np.uint8)
     return detector.detect([Frame(clip, index, 0.0, nothing) for index in range(probe(video).frames)])
@@ -146,7 +146,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[list[str]]:
     """Table rows: clip, fault, figures."""
     videos: list[Path] = arguments.videos
     given = read_boxes(arguments.boxes, videos=videos, root=Path())
-    detector = BoxesFile(given.clips, given.source)
+    detector = PersonsFile(given.of_clip, given.source)
     backbones: dict[str, PoseBackbone] = {}
     if arguments.onnx:
         backbones["eval"] = OnnxBackbone(arguments.onnx, (arguments.tap,))

@@ -12,7 +12,7 @@ from heatpool.pool.errors import HeatpoolError
 __all__ = ["NUMBER_COLUMNS", "BoxColumns", "BoxLayout", "find_columns"]
 
 BoxLayout = Literal["corners", "xywh", "centre"]
-"""What the four numbers of a box are: two corners; the left upper one, width and height; centre, width, height."""
+"""What the four numbers of a box are: two corners; the left upper one, width and height; or the centre."""
 
 # Only names that can mean one thing: x and y alone are the corner in one program, the centre in another.
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -108,16 +108,18 @@ def find_columns(header: Sequence[str], source: str, *, layout: BoxLayout | None
         for meaning, names in _ALSO[layout].items():
             also = next((plain[name] for name in names if name in plain), None)
             found |= {meaning: also} if also and meaning not in found else {}
-    which = layout or next((each for each, names in _BOXES.items() if set(names) <= set(found)), "corners")
+    told = [each for each, names in _BOXES.items() if set(names) <= set(found)]
+    which: BoxLayout = layout or next(iter(told), "corners")
     needed = ("path", "frame", *_BOXES[which])
     missing = [name for name in needed if name not in found]
     if missing:
         _refuse(header, plain, found, source, wanted=needed if layout else ())
+    x, y, third, fourth = _BOXES[which]
     read = tuple(found[name] for name in (*needed[1:], "score", "class", "track") if name in found)
     return BoxColumns(
         path=found["path"],
         frame=found["frame"],
-        box=tuple(found[name] for name in _BOXES[which]),
+        box=(found[x], found[y], found[third], found[fourth]),
         layout=which,
         score=found.get("score"),
         kind=found.get("class"),

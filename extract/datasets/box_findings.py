@@ -166,9 +166,9 @@ def _of_others(
         return None
     video, size = found[0], sizes[found[0]]
     message = (
-        f"{given.source}: the {given.noun} of {len(found)} videos are of pictures of other proportions, of "
-        f"{video.name} {_size(fits[video].told_px)} where it has {_size((size.width_px, size.height_px))}: of a "
-        "part of the picture, or of another video?"
+        f"{given.source}: the {given.noun} of {len(found)} videos are of pictures of other proportions, "
+        f"of {video.name} {_size(fits[video].told_px)} where it has {_size((size.width_px, size.height_px))}: "
+        "of a part of the picture, or of another video?"
     )
     return BoxFinding("error", message, tuple(found))
 
@@ -181,8 +181,8 @@ def _copies(
         return None
     video, size = found[0], sizes[found[0]]
     message = (
-        f"{given.source}: the {given.noun} of {len(found)} videos are of copies of another size and are scaled, of "
-        f"{video.name} from {_size(fits[video].told_px)} to {_size((size.width_px, size.height_px))}"
+        f"{given.source}: the {given.noun} of {len(found)} videos are of copies of another size and are "
+        f"scaled, of {video.name} from {_size(fits[video].told_px)} to {_size((size.width_px, size.height_px))}"
     )
     return BoxFinding("warning", message, tuple(found))
 
@@ -199,7 +199,8 @@ def _other_rate(given: GivenPersons, fits: Mapping[Path, _Fit]) -> BoxFinding | 
     fit = fits[found[0]]
     message = (
         f"{given.source}: {len(found)} videos have other numbers of frames than it says, {found[0].name} "
-        f"{fit.frames} where it has {fit.told}: made of a copy at another rate, or of a part? Nothing is shifted"
+        f"{fit.frames} where it has {fit.told}: made of a copy at another rate, or of a part? Nothing is "
+        "shifted"
     )
     return BoxFinding("error", message, tuple(found))
 
@@ -233,6 +234,7 @@ def _counted_from_one(source: str, fits: Mapping[Path, _Fit]) -> BoxFinding | No
     last = f"{late[0].name}: frame {fits[late[0]].last} of {fits[late[0]].frames}"
     message = (
         f"{source}: frames seem to be counted from 1, so that each is a frame late: no video has one of "
-        f"frame 0, and in {len(late)} of {len(fits)} the last is behind the last frame ({last}); say --first-frame 1"
+        f"frame 0, and in {len(late)} of {len(fits)} the last is behind the last frame ({last}); say "
+        "--first-frame 1"
     )
     return BoxFinding("error", message, tuple(late))

@@ -69,8 +69,8 @@ def _kind_of_folder(path: Path) -> BoxKind:
     if find_format(path) is not None:
         return "keypoints"
     raise HeatpoolError(
-        f"expected boxes in the folder {path}: VIDEO.txt or VIDEO/gt/gt.txt of MOT, VIDEO_FRAME.txt of YOLO, or "
-        "keypoints; got none of these"
+        f"expected boxes in the folder {path}: VIDEO.txt or VIDEO/gt/gt.txt of MOT, VIDEO_FRAME.txt of YOLO, "
+        "or keypoints; got none of these"
     )
 
 

@@ -38,10 +38,10 @@ def read_mot(
     kind: str | None = None,
     first_frame: int = 1,
 ) -> BoxTable:
-    """Read boxes as of the MOT Challenge: frame, identity, left, top, width, height, score, …
+    """Read boxes as of the MOT Challenge: frame, identity, left, top, width, height, score.
 
-    A file is called by its video, or lies as `VIDEO/gt/gt.txt` or `VIDEO/det/det.txt`; where both are, the first
-    counts. Of ground truth (nine values a line) people count, where it says that they do.
+    A file is called by its video, or lies as `VIDEO/gt/gt.txt` or `VIDEO/det/det.txt`; where both are, the
+    first counts. Of ground truth (nine values a line) people count, where it says that they do.
 
     Args:
         path: file, or folder of such.
@@ -133,8 +133,8 @@ def read_yolo(
             if file.stem in ("classes", "train", "val", "test"):
                 continue  # which labels and splits a data set has
             raise HeatpoolError(
-                f"expected files VIDEO_FRAME.txt in {path}, as ultralytics' save_txt writes them of videos, got "
-                f"{file.name}"
+                f"expected files VIDEO_FRAME.txt in {path}, as ultralytics' save_txt writes them of videos, "
+                f"got {file.name}"
             )
         name = str(file.parent.relative_to(path) / match["video"])
         frames_of.setdefault(name, []).append((int(match["frame"]), file))
@@ -191,8 +191,8 @@ def _whole(frame: np.ndarray, lines: np.ndarray, path: Path, first_frame: int) -
     if bad.any():
         at = int(bad.argmax())
         raise HeatpoolError(
-            f"expected frames counted from {first_frame}, got {frame[at] + first_frame:g} in line {lines[at]} of "
-            f"{path}; --first-frame says from where they are"
+            f"expected frames counted from {first_frame}, got {frame[at] + first_frame:g} in line "
+            f"{lines[at]} of {path}; --first-frame says from where they are"
         )
     return frame.astype(np.int64)
 
@@ -215,7 +215,7 @@ def _read_lines(path: Path, counts: range) -> Iterator[tuple[np.ndarray, np.ndar
                 if width not in counts or bad is not None:
                     at = bad or 0
                     raise HeatpoolError(
-                        f"expected {counts[0]} to {counts[-1]} numbers a line in {path}, in all lines as many, "
+                        f"expected {counts[0]} to {counts[-1]} numbers a line in {path}, in all as many, "
                         f"got {texts[at].strip()[:60]!r} in line {lines[at]}"
                     )
                 yield np.array(lines), np.array(values, np.float64)

@@ -18,6 +18,7 @@ from heatpool.pool.exchange.keypoints.records import PoseVideo
 
 __all__ = ["read_boxes"]
 
+_NOTHING_SAID = BoxReading()
 _MOST_NORMALISED = 1.5  # boxes that reach no farther are fractions, some of them a bit outside
 
 
@@ -27,13 +28,13 @@ def read_boxes(
     videos: Sequence[Path],
     root: Path,
     min_score: float = 0.0,
-    said: BoxReading = BoxReading(),
+    said: BoxReading = _NOTHING_SAID,
     tracks: bool = True,
 ) -> GivenPersons:
     """Read boxes: a table with the columns path, frame, x1, y1, x2, y2, score, MOT, YOLO, COCO, or keypoints.
 
-    Boxes are pixels of the frame as it is shown: upright, in square pixels; or of a copy of another size where
-    the file tells its size, or fractions. Rows of other videos take no memory.
+    Boxes are pixels of the frame as it is shown: upright, in square pixels; or of a copy of another size
+    where the file tells its size, or fractions. Rows of other videos take no memory.
 
     Args:
         path: file or folder.
@@ -105,7 +106,7 @@ def read_boxes(
 def _of_video(
     table: BoxTable, rows: np.ndarray, size_px: tuple[int, int], doubts: Counter[str] | None
 ) -> PoseVideo:
-    """Return the boxes of a video; without `doubts`, which counts what is wrong with them, nobody is known."""
+    """Return the boxes of a video; without `doubts`, which counts what is wrong, nobody is known."""
     frame, who = table.frame[rows], np.full(len(rows), -1, np.int64)
     if doubts is not None and len(rows):
         who = _identities(frame, table.track[rows], doubts)
@@ -140,13 +141,13 @@ def _refuse_nothing(table: BoxTable, path: Path) -> None:
     if lost.rows and not len(table.frame):
         what = "with numbers missing or not finite" if lost is table.unread else "of no or negative size"
         raise HeatpoolError(
-            f"expected boxes in {path}, got none of {lost.rows} rows, {what}, the first in {table.unit} {lost.line}; "
-            "leave out a column score that is empty"
+            f"expected boxes in {path}, got none of {lost.rows} rows, {what}, the first in {table.unit} "
+            f"{lost.line}; leave out a column score that is empty"
         )
 
 
 def _are_fractions(table: BoxTable, video: np.ndarray, videos: Sequence[Path], path: Path) -> bool:
-    """Whether boxes are fractions of the picture, by their size; HeatpoolError if those of some videos are."""
+    """Whether boxes are fractions of the picture, by their size; HeatpoolError if those of some are."""
     reach = np.zeros(len(videos), np.float32)
     ours = video >= 0
     np.maximum.at(reach, video[ours], np.abs(table.box_xyxy_px[ours]).max(1))
@@ -155,8 +156,8 @@ def _are_fractions(table: BoxTable, video: np.ndarray, videos: Sequence[Path], p
         first = int(small[0])
         raise HeatpoolError(
             f"expected boxes in pixels in {path}, as of other videos, got none beyond {reach[first]:g} for "
-            f"{videos[first].name}{f' and {len(small) - 1} other videos' if len(small) > 1 else ''}: fractions of "
-            "the picture, by their size; multiply x by its width and y by its height"
+            f"{videos[first].name}{f' and {len(small) - 1} other videos' if len(small) > 1 else ''}: "
+            "fractions of the picture, by their size; multiply x by its width and y by its height"
         )
     return len(small) > 0
 
@@ -184,8 +185,8 @@ def _wrong(table: BoxTable, source: str, *, twice: int, unnamed: Sequence[Path],
         )
     if table.sizeless.rows:
         lines.append(
-            f"{source}: {table.sizeless.rows} boxes of no or negative size are left out, the first in {table.unit} "
-            f"{table.sizeless.line}"
+            f"{source}: {table.sizeless.rows} boxes of no or negative size are left out, the first in "
+            f"{table.unit} {table.sizeless.line}"
         )
     if twice:
         lines.append(f"{source}: {twice} boxes stand twice in a frame and count once")

@@ -1,4 +1,4 @@
-"""Boxes of COCO's JSON: annotations with their images, of videos as COCO-VID has them, or of their pictures."""
+"""Boxes of COCO's JSON: annotations of images that are frames, by number or by name."""
 
 from __future__ import annotations
 

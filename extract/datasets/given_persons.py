@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,6 @@ class GivenPersons:
         return self.videos[self.order[clip]]
 
 
-def list_some(values: tuple[str, ...] | list[str]) -> str:
+def list_some(values: Sequence[str]) -> str:
     """Return the first of some values for a line, and how many more there are."""
     return ", ".join(values[:_NAMED]) + (f" and {len(values) - _NAMED} more" if len(values) > _NAMED else "")

@@ -73,7 +73,8 @@ def read_keypoints(
     if not meant:
         first = poses.names[0] if poses.names else "no video at all"
         raise HeatpoolError(
-            f"expected keypoints for the videos in {path}, got none (its first video: {first or 'without a name'})"
+            f"expected keypoints for the videos in {path}, got none (its first video: "
+            f"{first or 'without a name'})"
         )
     number = {name: at for at, name in enumerate(poses.names)}
     by_video = _PoseVideos(poses, {distinct[at]: number[name] for name, at in meant.items()}, distinct, said)
@@ -154,8 +155,8 @@ def _nobody(joints: int) -> PoseVideo:
 def box_joints(video: PoseVideo, said: KeypointReading) -> PoseVideo:
     """Return the persons of a video with boxes: the file's where it has them, else around the joints.
 
-    A box around joints is the smallest that holds those with a score of 0.3 or more, or all given ones if less
-    than two have it, made wider and higher by the margin. Who has one joint alone gets the usual size of the
+    A box around joints is the smallest that holds those with a score of 0.3 or more, or all given ones if
+    less than two have it, made wider and higher by the margin. Who has one joint alone gets the usual size of the
     others of the video.
 
     Raises:
@@ -174,8 +175,8 @@ def box_joints(video: PoseVideo, said: KeypointReading) -> PoseVideo:
     kept = np.flatnonzero(np.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1) & (frame >= 0))
     if given.any() and not len(kept):
         raise HeatpoolError(
-            f"the persons of {video.name or 'the video'} have one joint each and no boxes, so that their size is "
-            "not known"
+            f"the persons of {video.name or 'the video'} have one joint each and no boxes, so that their size "
+            "is not known"
         )
     joints = video.joints[kept] if said.joints else video.joints[kept, :0]
     return replace(

@@ -204,7 +204,7 @@ def _joint_steps(
 ) -> np.ndarray:
     """Resample as `_steps`; a step of a joint mixes only frames in which that joint is not missing.
 
-    (M, frames, V, ...), (M, frames) and (M, frames, V) → (M, T, V, ...); 0 where all frames of a step lack it.
+    (M, frames, V, ...), (M, frames), (M, frames, V) → (M, T, V, ...); 0 where all frames of a step lack it.
     """
     if missing is None or not missing.any():
         return _steps(plan, values, filled)

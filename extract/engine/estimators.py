@@ -137,7 +137,8 @@ class TopDown:
     ) -> None:
         if given_joints and pooling == "heatmap":
             raise HeatpoolError(
-                "expected --pooling point or gaussian with --keypoints: heatmaps are of the network's own joints"
+                "expected --pooling point or gaussian with --keypoints: heatmaps are of the network's own "
+                "joints"
             )
         self._detector, self._backbone = detector, backbone
         self._device, self._crop_aspect = device, crop_aspect

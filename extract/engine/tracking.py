@@ -36,8 +36,7 @@ def follow_persons(detections: Sequence[Detections], times_s: np.ndarray | None 
     """Follow the persons of a clip: BYTETrack forwards, then its tracks and what it left over linked.
 
     Args:
-        detections: persons of each frame, in time order. Those of whom they say who they are are of his track,
-            and nobody else is.
+        detections: persons of each frame, in time order. Of whom they say who it is, his track is that.
         times_s: (frames,) rising; None = evenly spaced.
 
     Returns:
@@ -47,7 +46,8 @@ def follow_persons(detections: Sequence[Detections], times_s: np.ndarray | None 
     if not known:
         return _follow(detections, times_s)
     unknown = [
-        np.arange(len(each)) if each.tracks is None else np.flatnonzero(each.tracks < 0) for each in detections
+        np.arange(len(each)) if each.tracks is None else np.flatnonzero(each.tracks < 0)
+        for each in detections
     ]
     if any(map(len, unknown)):
         others = [each.pick(numbers) for each, numbers in zip(detections, unknown, strict=True)]

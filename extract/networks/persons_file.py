@@ -1,4 +1,4 @@
-"""A detector that answers with persons from a file: their boxes, and who they are and their joints if it says."""
+"""A detector that answers with persons from a file: boxes, and who they are and joints where it says."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class PersonsFile:
         scale = given.scale_to(width, height)
         if scale is None:
             return _nobody(
-                f"its {self._noun} in {self._source} are of a picture of {given.width_px} x {given.height_px} "
-                f"pixels, its own has {width} x {height}"
+                f"its {self._noun} in {self._source} are of a picture of {given.width_px} x "
+                f"{given.height_px} pixels, its own has {width} x {height}"
             )
         assert given.box_xyxy_px is not None, "whoever gives persons gives boxes"
         first, end = np.searchsorted(given.frame, (frame.index, frame.index + 1))

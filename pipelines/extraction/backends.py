@@ -32,8 +32,8 @@ __all__ = [
     "build_backbone",
     "build_detector",
     "build_estimator",
-    "build_rgb",
     "build_one_stage",
+    "build_rgb",
     "build_top_down",
     "known_joints",
 ]
@@ -147,17 +147,15 @@ def _persons_file(given: GivenPersons) -> PersonsFile:
     return PersonsFile(given.of_clip, given.source, noun=given.noun, min_score=given.min_score)
 
 
-def build_detector(
-    options: NetworkOptions, given: GivenPersons | None, *, device: torch.device
-) -> Detector:
+def build_detector(options: NetworkOptions, given: GivenPersons | None, *, device: torch.device) -> Detector:
     """Load the detector of options whose choices are made; `given` are the persons of `read_given`.
 
     Raises:
         HeatpoolError: if an option is missing or does not fit, or weights do not load.
     """
     if (options.imgsz or options.iou) and options.detector in ("boxes-file", "full-frame", "tiny"):
-        given = "imgsz" if options.imgsz else "iou"
-        raise HeatpoolError(f"expected --{given} with a YOLO network only, got --detector {options.detector}")
+        asked = "imgsz" if options.imgsz else "iou"
+        raise HeatpoolError(f"expected --{asked} with a YOLO network only, got --detector {options.detector}")
     if given is not None:
         return _persons_file(given)
     if options.boxes is not None:

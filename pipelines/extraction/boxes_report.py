@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from heatpool.extract.datasets.box_findings import VideoSize, check_boxes
-from heatpool.extract.datasets.given_persons import GivenPersons
 from heatpool.extract.datasets.check_videos import check_file, check_videos
+from heatpool.extract.datasets.given_persons import GivenPersons
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pool.store.reader import FeatureStore
 

@@ -60,7 +60,7 @@ def describe_given(options: NetworkOptions, given: GivenPersons | None) -> dict[
     known: dict[str, Any] = {}
     if options.keypoints is not None and given is not None:
         known = {
-            "keypoints": given.kind,
+            "keypoints_kind": given.kind,
             "keypoints_sha256": _digest(options.keypoints),
             "keypoints_margin": options.keypoints_margin,
             "min_joint_score": options.min_joint_score,

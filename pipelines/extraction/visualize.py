@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.datasets.given_persons import GivenPersons
+from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.networks.yolo_pose import YoloPose
@@ -90,7 +90,8 @@ def visualize(options: VisualizeOptions) -> DrawnVideo:
     device = pick_device(options.device)
     options = choose_networks(options, demo=is_demo(options.video), device=device.type)
     backbone = build_backbone(options, device=device)
-    given = read_given(options, Manifest((Clip(options.video.stem, options.video),), (), options.video.parent))
+    clip = Clip(options.video.stem, options.video)
+    given = read_given(options, Manifest((clip,), (), options.video.parent))
     with HeatFile() as heat:
         detected, scene = _watch(options, backbone, heat, given, device=device)
         scene = replace(scene, skeleton=known_joints(options, backbone, given))

@@ -38,9 +38,10 @@ class GivenOptions(QuietOptions):
         keypoints_format: who wrote them; auto = as they begin
         keypoints_margin: boxes around joints, where the file has none, are wider and higher by this share
         min_joint_score: joints of --keypoints below count as not given
-        first_frame: number that the file of --boxes gives the first frame of a video; default 1 for MOT and YOLO,
-            else 0; readers of --keypoints count from 0 as it should be, and this is taken off
-        tracks: who is who: file = as the file of --boxes or --keypoints says, where it does; own = by tracking
+        first_frame: number that the file of --boxes gives the first frame of a video; default 1 for MOT and
+            YOLO, else 0; readers of --keypoints count from 0 as it should be, and this is taken off
+        tracks: who is who: file = as the file of --boxes or --keypoints says, where it does; own = by
+            tracking
     """
 
     boxes: Path | None = None

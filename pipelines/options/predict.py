@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from heatpool.pipelines.options.fields import OptionError
+from heatpool.pipelines.options.networks import GivenOptions
 from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import DeviceOptions, OutputOptions, PictureOptions, WindowOptions
 
@@ -14,7 +15,7 @@ __all__ = ["PredictOptions"]
 
 
 @dataclass(frozen=True)
-class PredictOptions(WindowOptions, PictureOptions, DeviceOptions, OutputOptions):
+class PredictOptions(WindowOptions, PictureOptions, GivenOptions, DeviceOptions, OutputOptions):
     """Classify actions in videos, features or a stream with a run.
 
     Extracts features as those that the run was trained on.

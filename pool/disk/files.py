@@ -73,9 +73,9 @@ def flush_all(paths: Iterable[Path]) -> None:
         deque(pool.map(flush_file, paths), maxlen=0)
 
 
-def flush_tree(path: Path) -> None:
-    """Flush a file, or a folder and everything below it."""
-    flush_all([path, *path.rglob("*")])
+def flush_tree(*paths: Path) -> None:
+    """Flush files, and folders with everything below them."""
+    flush_all(found for path in paths for found in (path, *path.rglob("*")))
 
 
 def flush_above(paths: Iterable[Path], root: Path) -> None:

@@ -32,6 +32,8 @@ def split_address(url: str) -> SplitResult:
     if parts.scheme not in _SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
         raise HeatpoolError(f"expected a path or an address of {known}, got {parts.scheme}://")
+    if not parts.netloc:
+        raise HeatpoolError(f"expected {parts.scheme}://HOST_OR_BUCKET/PATH, got {shorten(url)}")
     return parts
 
 

@@ -21,7 +21,7 @@ from heatpool.pool.sources.archive_format import (
 )
 from heatpool.pool.sources.ranges import RangeSource
 
-__all__ = ["ArchiveSource", "ByteFile", "DiskFile"]
+__all__ = ["ArchiveSource", "ByteFile", "DiskFile", "first_member"]
 
 _HEAD_BYTES = 1 << 16
 
@@ -81,6 +81,21 @@ class DiskFile:
         return data
 
 
+def first_member(head: bytes, *, name: str) -> Member:
+    """The manifest's entry in the first bytes of an archive, 64 at least.
+
+    Raises:
+        HeatpoolError: if they are of another file.
+    """
+    first = parse_first_header(head)
+    if first is None:
+        raise HeatpoolError(
+            f"{name}: expected an archive made by heatpool archive pack (a zip file that begins "
+            f"with {MANIFEST}), got another file"
+        )
+    return first
+
+
 class ArchiveSource(RangeSource):
     """A packed store as a source of its files. Opening it reads the manifest and nothing else.
 
@@ -99,12 +114,7 @@ class ArchiveSource(RangeSource):
     def __init__(self, file: ByteFile) -> None:
         self.file, self.name = file, file.name
         head = file.read(0, min(file.size, _HEAD_BYTES))
-        first = parse_first_header(head)
-        if first is None:
-            raise HeatpoolError(
-                f"{self.name}: expected an archive made by heatpool archive pack (a zip file that begins "
-                f"with {MANIFEST}), got another file"
-            )
+        first = first_member(head, name=self.name)
         start = len(MANIFEST) + 30
         if first.size > min(MAX_MANIFEST_BYTES, file.size - start):
             raise HeatpoolError(f"{self.name}: refused, {MANIFEST} claims {first.size:,} bytes")

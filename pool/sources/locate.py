@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.addresses import open_files, split_address
-from heatpool.pool.sources.archive import ArchiveSource, DiskFile
+from heatpool.pool.sources.archive import ArchiveSource, DiskFile, first_member
 from heatpool.pool.sources.folder import FolderSource, Source
-from heatpool.pool.sources.remote import RemoteFile, RemoteFolder
+from heatpool.pool.sources.remote import RemoteFile, RemoteFiles, RemoteFolder
 
 __all__ = ["ARCHIVE_SUFFIX", "find_source", "is_remote", "open_archive", "store_stem"]
 
@@ -57,12 +58,16 @@ def open_archive(location: str | Path) -> ArchiveSource:
 def _find_remote(url: str) -> Source:
     parts = split_address(url)
     if parts.path.rstrip("/").endswith(ARCHIVE_SUFFIX):
-        return ArchiveSource(RemoteFile(open_files(url, file=True)))
+        return _open_remote_archive(open_files(url, file=True))
     files = open_files(url, file=False)
     # A byte says whether there is a store and whether the server knows ranges. Where there is none: data
     # archives and web drives give files addresses without their names.
     if not files.listing and files.begin("zarr.json", 0, 1) is None:
         begin = files.begin("", 0, len(_ZIP))
         if begin is not None and begin[0] == _ZIP:
-            return ArchiveSource(RemoteFile(files))
+            return _open_remote_archive(files)
     return RemoteFolder(files)
+
+
+def _open_remote_archive(files: RemoteFiles) -> ArchiveSource:
+    return ArchiveSource(RemoteFile(files, accept=partial(first_member, name=files.name)))

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.ranges import RangeSource
-from heatpool.pool.sources.transfer import Download, KeptFiles, Pace, RangesRefusedError, memory_limit
+from heatpool.pool.sources.transfer import Accept, Download, KeptFiles, Pace, RangesRefusedError, memory_limit
 
 __all__ = ["RemoteFile", "RemoteFiles", "RemoteFolder", "reason_of"]
 
@@ -89,10 +89,13 @@ class RemoteFiles:
         into = io.BytesIO()
         return None if self._fetch(key, into, most, limit) is None else into.getvalue()
 
-    def begin(self, key: str, start: int, stop: int) -> tuple[bytes, int] | None:
+    def begin(
+        self, key: str, start: int, stop: int, *, accept: Accept | None = None
+    ) -> tuple[bytes, int] | None:
         """Bytes start..stop of a file, or as many as there are, and its size. As `get` otherwise.
 
         A server that knows no byte ranges is found out here; from then on each file is fetched whole, once.
+        `accept` looks at the first bytes of a whole file before more are taken, see `Download`.
         """
         if self._kept is None:
             into = io.BytesIO()
@@ -102,7 +105,7 @@ class RemoteFiles:
             except RangesRefusedError:
                 _log.warning(f"{self.name}: the server knows no byte ranges; files are fetched whole")
                 self._kept = KeptFiles()
-        return self._kept.read(key, start, stop, partial(self._fetch, key))
+        return self._kept.read(key, start, stop, partial(self._fetch, key, accept=accept))
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, None when it is not there. Raises as `get`."""
@@ -126,11 +129,18 @@ class RemoteFiles:
         return f"{self.name}/{key}" if key else self.name
 
     def _fetch(
-        self, key: str, into: BinaryIO, most: int, limit: str, span: tuple[int, int] | None = None
+        self,
+        key: str,
+        into: BinaryIO,
+        most: int,
+        limit: str,
+        *,
+        span: tuple[int, int] | None = None,
+        accept: Accept | None = None,
     ) -> int | None:
         """Write a file, or a part of it, to `into`; the file's size, None when it is not there."""
         pace = Pace()
-        download = Download(into, pace=pace, span=span, most=most, limit=limit)
+        download = Download(into, pace=pace, span=span, most=most, limit=limit, accept=accept)
 
         def connect(path: str) -> int:
             download.connect(self._store, path, self._label(key))
@@ -201,13 +211,17 @@ class RemoteFile:
     Its size comes with its first bytes, as addresses that are signed for reading are not so for asking
     (HEAD). Small reads fetch some more and keep it: the records of a journal, say, lie side by side.
 
+    Args:
+        files: the address.
+        accept: raises HeatpoolError for first bytes (64 or more) of a file that is not wanted.
+
     Raises:
-        HeatpoolError: if it is not there or cannot be reached.
+        HeatpoolError: if it is not there, is not wanted or cannot be reached.
     """
 
-    def __init__(self, files: RemoteFiles) -> None:
+    def __init__(self, files: RemoteFiles, *, accept: Accept = len) -> None:
         self._files, self.name = files, files.name
-        begin = files.begin("", 0, _READ_AHEAD)
+        begin = files.begin("", 0, _READ_AHEAD, accept=accept)
         if begin is None:
             raise HeatpoolError(f"{self.name}: no such file on the server")
         data, self.size = begin

@@ -12,16 +12,20 @@ from typing import Any, BinaryIO, cast
 
 from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["Download", "KeptFiles", "Pace", "RangesRefusedError", "memory_limit"]
+__all__ = ["Accept", "Download", "KeptFiles", "Pace", "RangesRefusedError", "memory_limit"]
 
 _GRACE_S = 60.0
+_HEAD_BYTES = 64
 _LEAST_KB_S = ("HEATPOOL_MIN_KB_PER_S", 10.0)
-_MOST_MB = ("HEATPOOL_MAX_FILE_MB", 1024.0)
+_MOST_MB = ("HEATPOOL_MAX_FILE_MB", 1000.0)
 
 
 Fetch = Callable[[BinaryIO, int, str], int | None]
 """Writes a file to an open one, from where that stands; the arguments that follow are `most` and `limit` of
 `Download`. Returns the file's size, None where there is none."""
+
+
+Accept = Callable[[bytes], object]
 
 
 class RangesRefusedError(Exception):
@@ -86,15 +90,25 @@ class Download:
         span: first byte and the one behind the last; None = all.
         most: bytes that are taken at most.
         limit: what a user may do about more than `most`.
+        accept: called once with the first bytes, before more are taken; raises HeatpoolError for what is not
+            wanted.
 
     Attributes:
         size: bytes of the whole file, as the server says; -1 before it answered.
     """
 
     def __init__(
-        self, into: BinaryIO, *, pace: Pace, span: tuple[int, int] | None, most: int, limit: str
+        self,
+        into: BinaryIO,
+        *,
+        pace: Pace,
+        span: tuple[int, int] | None,
+        most: int,
+        limit: str,
+        accept: Accept | None,
     ) -> None:
         self._into, self._pace, self._span, self._most, self._limit = into, pace, span, most, limit
+        self._accept, self._head = accept, b""
         self._base = into.tell()
         self._done, self._version = 0, None
         self.size = -1
@@ -116,6 +130,7 @@ class Download:
         whole = self._check(answer, label)
         for data in answer.stream(min_chunk_size=1):
             self._done += len(data)
+            self._look(bytes(data))
             self._pace.received = max(self._pace.received, self._done)
             if self._done > whole:
                 break
@@ -165,6 +180,13 @@ class Download:
                 f"{self._limit}"
             )
         return whole
+
+    def _look(self, data: bytes) -> None:
+        if self._accept is not None:
+            self._head += data
+            if len(self._head) >= _HEAD_BYTES or self._done == self.size:
+                self._accept(self._head)
+                self._accept = None
 
     def _restart(self) -> None:
         self._into.seek(self._base)

@@ -200,7 +200,7 @@ class Layout:
         return f"{name}/{self.separator.join(['c', str(shard), *'0' * (dims - 1)])}"
 
     def shard_place(self, name: str, shard: int) -> str:
-        """Path of the file, or the folder around it, that holds a shard of one stored array and nothing else."""
+        """Path of what holds a shard of one stored array and nothing else: its file, or folders around it."""
         key = self.shard_key(name, shard)
         return key if self.separator == "." else "/".join(key.split("/")[:3])
 

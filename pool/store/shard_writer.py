@@ -206,7 +206,8 @@ class ShardWriter:
             if file.exists():  # zarr writes no file for a shard of nothing but fill values
                 files[self.layout.shard_key(name, self.shard)] = hash_file(file)
             self._step(f"wrote {name}")
-        flush_tree(aside)
+        places = (aside / self.layout.shard_place(name, 0) for name in self.layout.stored)
+        flush_tree(*filter(Path.exists, places))
         return files
 
     def _rename_into_place(self, aside: Path, files: Mapping[str, Checksum]) -> None:

@@ -12,6 +12,7 @@ from heatpool.pipelines.extraction.plan import ExtractPlan
 from heatpool.pipelines.extraction.run import prepare
 from heatpool.pipelines.extraction.weights_search import recorded_weights
 from heatpool.pipelines.options.extract import ExtractOptions
+from heatpool.pipelines.options.networks import GivenOptions
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.training.features import compare_versions
 from heatpool.pool.errors import HeatpoolError
@@ -22,8 +23,10 @@ __all__ = ["plan_extraction"]
 # Of the options of an extraction, these say where and how fast, not what: a prediction has its own.
 _NOT_KEPT = (
     "videos", "out", "workers", "scheduler", "limit", "window_s", "stride_s", "dry_run", "resume", "append",
-    "mixed_versions", "verify", "overwrite", "device", "threads", "boxes", "disjoint", "quiet", "skeleton",
+    "mixed_versions", "verify", "overwrite", "device", "threads", "disjoint", "quiet", "skeleton",
 )  # fmt: skip
+# What is said of a file of persons is said of that of these videos, but for what makes features others.
+_OF_FILE = {field.name for field in fields(GivenOptions)} - {"keypoints_margin", "min_joint_score", "quiet"}
 # What decides the values of features. Detector and boxes may differ: a person is a person. So may what joints
 # are called: the weights say which they are.
 _DECIDING = ("backbone", "tap", "weights_sha256", "joints", "channels", "steps", "persons")
@@ -49,6 +52,12 @@ def plan_extraction(
     base = {name: value for name, value in {**spec.get("config", {}), **recorded}.items() if name in known}
     base |= {name: spec[name] for name in ("persons", "steps") if name in spec}
     base |= {name: recorded_weights(base.get(name)) for name in ("weights", "detector") if name in base}
+    if "keypoints_sha256" in spec.get("config", {}) and options.keypoints is None:
+        raise HeatpoolError(
+            "expected --keypoints for these videos: the run's features are pooled at the joints of a file"
+        )
+    if options.keypoints is not None:
+        base["detector"] = "auto"
     given = {
         "weights": options.weights, "detector": options.detector, "rgb_weights": options.rgb_weights
     }  # fmt: skip
@@ -57,13 +66,13 @@ def plan_extraction(
         ExtractOptions(
             videos=clips.root,
             out=out,
-            boxes=options.boxes,
             window_s=options.window_s if options.videos else 0.0,
             stride_s=options.stride_s if options.videos else 0.0,
             device=options.device,
             threads=options.threads,
             quiet=options.quiet,
-            **{name: value for name, value in base.items() if name not in _NOT_KEPT},
+            **{name: getattr(options, name) for name in _OF_FILE},
+            **{name: value for name, value in base.items() if name not in {*_NOT_KEPT, *_OF_FILE}},
         ),
         clips=clips,
     )

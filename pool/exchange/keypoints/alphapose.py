@@ -36,8 +36,8 @@ _MOST_SCORE = 3.25  # the sum of the box's, the joints' mean and 1.25 times the 
 def read_alphapose(path: Path) -> PoseFile:
     """Open results of AlphaPose, or a folder of them: one file, or one folder, a video.
 
-    A video is called by its file, or by its folder where the file is called `alphapose-results.json`. The score
-    of a person, which AlphaPose adds up to at most 3.25, is divided by that.
+    A video is called by its file, or by its folder where the file is called `alphapose-results.json`. The
+    score of a person, which AlphaPose adds up to at most 3.25, is divided by that.
 
     Raises:
         HeatpoolError: if it is no such file.

@@ -19,8 +19,7 @@ from heatpool.pool.skeleton import NTU25_SKELETON, Skeleton
 
 __all__ = ["NtuFiles", "read_ntu"]
 
-_VALUES = 12  # of a joint
-_SPACE, _COLOUR, _TRACKED = slice(0, 3), slice(5, 7), 11
+_SPACE, _COLOUR, _TRACKED = (0, 1, 2), (5, 6), 11  # of the 12 values of a joint
 _COLOUR_SIZE_PX = (1920, 1080)
 _FPS = 30.0
 _TRACKED_SCORES = np.array([0.0, 0.5, 1.0], np.float32)
@@ -103,11 +102,14 @@ def _parse(data: bytes, name: str, *, spatial: bool) -> PoseVideo:
             at += 2 + NTU25_SKELETON.joints
             of_frame.append(frame)
             texts += lines[at - NTU25_SKELETON.joints : at]
-    values = np.array(b" ".join(texts).split(), np.float64)
-    values = values.reshape(len(who), NTU25_SKELETON.joints, _VALUES)
-    joints = values[..., _SPACE if spatial else _COLOUR].astype(np.float32)
+    columns = (*(_SPACE if spatial else _COLOUR), _TRACKED)
+    values = np.zeros((0, len(columns)))
+    if texts:
+        values = np.loadtxt(texts, usecols=columns, comments=None, ndmin=2)
+    values = values.reshape(len(who), NTU25_SKELETON.joints, len(columns))
+    joints = values[..., :-1].astype(np.float32)
     given = np.isfinite(joints).all(-1)
-    score = _TRACKED_SCORES[np.nan_to_num(values[..., _TRACKED]).clip(0, 2).astype(np.int64)] * given
+    score = _TRACKED_SCORES[np.nan_to_num(values[..., -1]).clip(0, 2).astype(np.int64)] * given
     joints[score == 0] = np.nan
     width, height = (0, 0) if spatial else _COLOUR_SIZE_PX
     return PoseVideo(

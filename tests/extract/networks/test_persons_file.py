@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from heatpool.extract.networks.boxes_file import BoxesFile
 
 from heatpool.extract.datasets.boxes import VideoBoxes
-from heatpool.extract.networks.boxes_file import BoxesFile
 from heatpool.extract.records import Detections, Frame
 
 

@@ -17,7 +17,7 @@ from heatpool.pool.store.reader import FeatureStore, open_store
 from heatpool.pool.store.spec import RgbSpec
 from heatpool.pool.store.writer import StoreWriter
 from heatpool.pool.store.xarray_backend import HeatpoolBackend
-from tests.pool.store.store_cases import make_index, make_spec, make_store
+from tests.pool.store.store_cases import make_clip, make_index, make_spec, make_store
 
 CLIPS, FAILED = 11, [4, 9]
 
@@ -41,7 +41,7 @@ def test_everything_has_a_name(store: FeatureStore) -> None:
     assert data.keypoints.dims == ("clip", "person", "step", "joint", "xy_score")
     assert data.boxes.dims == ("clip", "person", "step", "xyxy")
     assert data.time_s.dims == ("clip", "step")
-    assert data.clip.values.tolist() == list(store.clips.index.clip_id)
+    assert data["clip"].values.tolist() == list(store.clips.index.clip_id)
     assert data.joint.values.tolist() == list(store.spec.joint_names)
     assert data.split_xsub.values.tolist() == ["", "train", "val", "test"] * 2 + ["", "train", "val"]
     assert data.class_name.values[:5].tolist() == ["", "wave", "sit down", "stand up", ""]
@@ -72,8 +72,6 @@ def test_what_was_not_seen_is_missing_unless_that_is_turned_off(store: FeatureSt
 
 
 def test_steps_filled_in_between_detections_are_missing_too(tmp_path: Path) -> None:
-    from tests.pool.store.store_cases import make_clip
-
     spec = make_spec()
     features, result = make_clip(spec, 1)
     assert features is not None
@@ -109,7 +107,6 @@ def test_it_indexes_as_numpy_does(store: FeatureStore) -> None:
 @pytest.mark.parametrize("suffix", [".zarr", ".hpz"])
 def test_stores_and_archives_are_found_without_a_word(store: FeatureStore, suffix: str) -> None:
     data = xarray.open_dataset(store.path.with_suffix(suffix))
-    assert "heatpool" in str(type(data.pooled.variable._data)) or data.pooled.sel(joint="nose").size
     xarray.testing.assert_identical(data.load(), open_with_engine(store).load())
 
 
@@ -119,14 +116,8 @@ def test_other_folders_are_left_to_others(store: FeatureStore, tmp_path: Path) -
     assert backend.guess_can_open(store.path)
     assert backend.guess_can_open("features.hpz")
     assert backend.guess_can_open("https://example.org/features.hpz")
-    for other in (
-        tmp_path / "other.zarr",
-        tmp_path,
-        tmp_path / "nothing",
-        "https://example.org/a.zarr",
-        b"PK",
-    ):
-        assert not backend.guess_can_open(other)
+    others = (tmp_path / "other.zarr", tmp_path, tmp_path / "nothing", "https://example.org/a.zarr", b"PK")
+    assert not any(map(backend.guess_can_open, others))
     with pytest.raises(HeatpoolError, match="no such feature store"):
         xarray.open_dataset(tmp_path / "nothing", engine="heatpool")
 
@@ -134,7 +125,7 @@ def test_other_folders_are_left_to_others(store: FeatureStore, tmp_path: Path) -
 def test_opening_reads_the_index_and_no_feature(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FeatureStore, "read", None)
     data = open_with_engine(store)
-    assert data.sizes["clip"] == len(repr(data)) * 0 + CLIPS
+    assert f"clip: {CLIPS}" in repr(data)
     with pytest.raises(TypeError):
         data.pooled.load()
 
@@ -153,23 +144,14 @@ def test_variables_can_be_left_out(store: FeatureStore) -> None:
 
 def test_what_it_opened_can_be_written_and_read_again(store: FeatureStore, tmp_path: Path) -> None:
     data = open_with_engine(store).load()
-    engines = ["scipy"]
-    try:
-        import h5netcdf  # noqa: F401
-
-        engines.append("h5netcdf")
-    except ImportError:
-        pass
-    for engine in engines:
-        lazy = store.to_xarray()
-        lazy.to_netcdf(tmp_path / f"{engine}.nc", engine=engine)
+    for engine in ("scipy", "h5netcdf"):
+        store.to_xarray().to_netcdf(tmp_path / f"{engine}.nc", engine=engine)
         again = xarray.load_dataset(tmp_path / f"{engine}.nc", engine=engine)
         xarray.testing.assert_identical(again, data)
     pytest.importorskip("xarray", minversion="2025.1", reason="older ones read Zarr 3 and do not write it")
-    for form in (2, 3):
-        store.to_xarray().to_zarr(tmp_path / f"{form}.zarr", zarr_format=form, consolidated=False)
-        again = xarray.open_zarr(tmp_path / f"{form}.zarr", consolidated=False)
-        xarray.testing.assert_identical(again.load(), data)
+    store.to_xarray().to_zarr(tmp_path / "again.zarr", zarr_format=3, consolidated=False)
+    again = xarray.open_zarr(tmp_path / "again.zarr", consolidated=False)
+    xarray.testing.assert_identical(again.load(), data)
 
 
 def test_an_archive_is_a_zip_that_zarr_and_xarray_read(store: FeatureStore) -> None:

@@ -15,10 +15,10 @@ from heatpool.extract.datasets.boxes import read_boxes
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.slots import select_first
-from heatpool.extract.networks.boxes_file import BoxesFile
 from heatpool.extract.networks.crops import crop_affines
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.extract.networks.persons_file import PersonsFile
 from heatpool.extract.records import CropSpec
 from heatpool.pool.resample import ResamplePlan
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker, gray_frames
@@ -90,7 +90,7 @@ def test_a_whole_clip_gives_the_published_features(
     network = paper_network()
     recorder = Recorder(network)
     given = read_boxes(boxes_csv(tmp_path / "boxes.csv", boxes), videos=[VIDEO], root=tmp_path)
-    detector = BoxesFile(given.clips, given.source)
+    detector = PersonsFile(given.of_clip, given.source)
     backbone = HRNetBackbone(network, batchnorm=batchnorm)
     estimator = TopDown(detector, backbone, device="cpu", crop_aspect="published")
     options = EngineOptions(selection=select_first, gaps="zeros", person_batch=8)
