@@ -187,6 +187,13 @@ COMMANDS: dict[str, Command] = {
         "heatpool archive unpack https://example.org/features.hpz features.zarr",
         bare="archive out",
     ),
+    "archive push": Command(
+        options.PushOptions,
+        "heatpool archive push features.hpz hf://datasets/USER/REPO --dry-run\n"
+        "heatpool archive push features.hpz hf://datasets/USER/REPO\n"
+        "heatpool archive push features.zarr s3://bucket/features.hpz",
+        bare="store address",
+    ),
     "archive card": Command(
         options.CardOptions,
         "heatpool archive card features.hpz\nheatpool archive card features.zarr card.md",
@@ -209,7 +216,7 @@ COMMANDS: dict[str, Command] = {
         "heatpool archive export features.zarr features.h5\n"
         "heatpool archive export features.zarr keypoints.pkl         a PYSKL pickle\n"
         "heatpool archive export features.zarr folder                an .npy per clip\n"
-        "heatpool archive export features.zarr clip.nc --clip c1      keypoints for movement",
+        "heatpool archive export features.zarr clip.nc --clip c1     keypoints for movement",
         bare="store out",
     ),
     "archive import": Command(

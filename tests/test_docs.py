@@ -121,7 +121,7 @@ def test_the_recipes_of_format_md_give_our_own_values(
     pytest.importorskip("xarray")
     full, small = (make_noise(tmp_path / name, each) for name, each in FORMAT_STORES.items())
     blocks = run_commands("format.md", tmp_path, monkeypatch)
-    own, with_xarray, engine, plain, zarr_alone, lazy, zarr_u1 = blocks
+    own, engine, dask, plain, zarr_alone, lazy, zarr_u1 = blocks
     want = {store: np.asarray(store["pooled"]).view("u2") for store in (full, small)}
 
     def same(found: Any, expected: np.ndarray) -> bool:
@@ -132,10 +132,16 @@ def test_the_recipes_of_format_md_give_our_own_values(
     assert (own["shard_rows"].tolist(), own["few"].tolist()) == ([8, 9, 10], [1, 5])
     np.testing.assert_array_equal(own["clip"].pooled, full["pooled"][0])
     assert own["table"]["subject"][1] == "s1"
-    assert with_xarray["train"].sizes["clip"] == plain["train"].sizes["clip"] == 3
-    np.testing.assert_array_equal(with_xarray["noses"].values, np.asarray(full["keypoints"])[..., 0, :2])
-    assert with_xarray["seconds"].dims == ("clip", "step")
-    assert same(engine["data"].pooled, want[full])
+    assert engine["train"].sizes["clip"] == plain["train"].sizes["clip"] == 3
+    np.testing.assert_array_equal(engine["one"].values, full["keypoints"][1, ..., :2])
+    seen, pooled = np.asarray(full["mask"]), np.asarray(full["pooled"], np.float32)
+    np.testing.assert_array_equal(engine["nose"].values[seen], pooled[:, :, :, 0][seen])
+    assert engine["nose"].isnull().all("channel").values.tolist() == (~seen).tolist()
+    np.testing.assert_allclose(engine["waves"].values[:2], pooled[[1, 5]].mean(2), rtol=1e-5)
+    assert engine["waves"][2].isnull().all()  # it failed
+    assert dask["by_subject"].dims == ("subject", "person", "step", "joint", "channel")
+    assert Path("train.nc").exists()
+    assert Path("joints.nc").exists()
     assert same(plain["data"].pooled, want[full])
     assert plain["subjects"] == [name for name in full.clips.column("subject") if name]
     assert same(zarr_alone["first_shard"], want[full][:4])
@@ -145,6 +151,25 @@ def test_the_recipes_of_format_md_give_our_own_values(
     assert same(lazy["pooled"], want[small])
     assert same(lazy["four"], want[small][:4])
     assert same(zarr_u1["pooled"], want[small][:4])
+
+
+def test_the_recipes_of_archives_md_read_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xarray")
+    store = make_noise(tmp_path / "features.zarr", "f2")
+    for command in (["pack", "features.zarr", "features.hpz"], ["export", "features.zarr", "features.h5"]):
+        monkeypatch.chdir(tmp_path)
+        assert main(["archive", *command]) == 0
+    zipped, hdf5, movement = run_commands("archives.md", tmp_path, monkeypatch)
+    pooled = np.asarray(store["pooled"])
+    np.testing.assert_array_equal(zipped["first"], pooled[:4])
+    np.testing.assert_array_equal(zipped["data"].pooled.values, pooled)
+    np.testing.assert_array_equal(hdf5["nose"].values, pooled[:, :, :, 0])
+    np.testing.assert_array_equal(hdf5["first"], pooled[0])
+    assert hdf5["axes"] == list(hdf5["data"].pooled.dims)
+    assert hdf5["splits"].xsub.values.tolist() == store.clips.split("xsub").tolist()
+    assert movement["speed_px_s"].dims == ("time", "space", "individuals")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

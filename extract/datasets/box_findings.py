@@ -167,8 +167,8 @@ def _of_others(
     video, size = found[0], sizes[found[0]]
     message = (
         f"{given.source}: the {given.noun} of {len(found)} videos are of pictures of other proportions, "
-        f"of {video.name} {_size(fits[video].told_px)} where it has {_size((size.width_px, size.height_px))}: "
-        "of a part of the picture, or of another video?"
+        f"of {video.name} {_size(fits[video].told_px)} where it has "
+        f"{_size((size.width_px, size.height_px))}: of a part of the picture, or of another video?"
     )
     return BoxFinding("error", message, tuple(found))
 
@@ -182,7 +182,7 @@ def _copies(
     video, size = found[0], sizes[found[0]]
     message = (
         f"{given.source}: the {given.noun} of {len(found)} videos are of copies of another size and are "
-        f"scaled, of {video.name} from {_size(fits[video].told_px)} to {_size((size.width_px, size.height_px))}"
+        f"scaled, {video.name} from {_size(fits[video].told_px)} to {_size((size.width_px, size.height_px))}"
     )
     return BoxFinding("warning", message, tuple(found))
 

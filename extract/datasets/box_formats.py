@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -20,8 +21,8 @@ __all__ = ["BoxReading", "find_kind", "read_box_file"]
 
 BoxKind = Literal["table", "mot", "yolo", "coco", "keypoints"]
 
-_LOOKED_AT = 100  # files of a folder, and lines of a file
-_LONGEST = 4096  # characters of a line
+_LOOKED_AT = 100  # files of a folder
+_LOOKED_INTO = 4096  # characters of a file
 _KEYPOINT_SUFFIXES = (".slp", ".h5", ".hdf5", ".skeleton", ".npy", ".npz")
 
 
@@ -50,7 +51,8 @@ def find_kind(path: Path) -> BoxKind:
         return _kind_of_folder(path)
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return "coco" if find_format(path) in ("coco", None) else "keypoints"
+        has_joints = re.search("keypoint|landmark", _start(path), re.IGNORECASE)
+        return "keypoints" if has_joints and find_format(path) not in ("coco", None) else "coco"
     if suffix in _KEYPOINT_SUFFIXES:
         return "keypoints"
     if suffix == ".csv" and path.is_file() and find_format(path) == "deeplabcut":
@@ -74,16 +76,20 @@ def _kind_of_folder(path: Path) -> BoxKind:
     )
 
 
-def _first_line(path: Path) -> str:
-    """Return the first line with anything in it, "" if there is none or the file is no text."""
+def _start(path: Path) -> str:
+    """Return how a file begins, "" if it is no text."""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            lines = (file.readline(_LONGEST) for _ in range(_LOOKED_AT))
-            return next((line for line in lines if line.strip()), "")
+            return file.read(_LOOKED_INTO)
     except UnicodeError:
         return ""
     except OSError as error:
         raise HeatpoolError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _first_line(path: Path) -> str:
+    """Return the first line with anything in it, "" if there is none or the file is no text."""
+    return next((line for line in _start(path).splitlines() if line.strip()), "")
 
 
 def read_box_file(path: Path, kind: BoxKind, said: BoxReading, *, wanted: Callable[[str], bool]) -> BoxTable:

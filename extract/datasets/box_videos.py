@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 from heatpool.extract.datasets.alike_paths import most_alike
@@ -25,16 +25,22 @@ class VideoNames:
 
     def __init__(self, videos: Sequence[Path], *, places: Sequence[Path], source: str) -> None:
         self._videos, self._places, self._source = videos, places, source
-        self._exact = {video.resolve(): number for number, video in enumerate(videos)}
-        self._like: dict[str, list[int]] = defaultdict(list)
+        self._exact: dict[Path, int] = {}
+        self._like: dict[str, list[tuple[int, Path]]] = defaultdict(list)
         for number, video in enumerate(videos):
-            self._like[_key(_parts(video.as_posix())[-1])].append(number)
-            if "%" in video.name:
-                self._like[_key(_parts(video.parent.absolute().as_posix())[-1])].append(number)
+            for called in (video, video.parent.absolute()) if "%" in video.name else (video,):
+                self._exact.setdefault(called.resolve(), number)
+                self._like[_key(_parts(called.as_posix())[-1])].append((number, called))
 
     def may_be(self, name: str) -> bool:
         """Whether `assign` could find a video of this name."""
         return bool(name.strip("/\\ ")) and _key(_parts(name)[-1]) in self._like
+
+    def may_mean(self, name: str) -> bool:
+        """Whether a video is of this name and in these folders."""
+        if not self.may_be(name):
+            return False
+        return self._find_exact(name) is not None or bool(self._alike(name, frozenset()))
 
     def assign(self, names: Iterable[str]) -> tuple[dict[str, int], Mapping[str, int]]:
         """Say which video each name means.
@@ -82,15 +88,18 @@ class VideoNames:
                 return number
         return None
 
-    def _find_like(self, name: str, taken: set[int]) -> int | None:
+    def _alike(self, name: str, taken: Set[int]) -> list[int]:
         *folders, last = map(_plain, _parts(name))
         folders_of = {
-            number: [_plain(each) for each in _parts(self._videos[number].absolute().as_posix())[:-1]]
-            for number in self._like.get(without_suffix(last), ())
+            number: [_plain(each) for each in _parts(called.absolute().as_posix())[:-1]]
+            for number, called in self._like.get(without_suffix(last), ())
             if number not in taken
         }
         path = name.replace("\\", "/").removeprefix("./")
-        best = most_alike(folders_of, path=path, folders=folders)
+        return most_alike(folders_of, path=path, folders=folders)
+
+    def _find_like(self, name: str, taken: Set[int]) -> int | None:
+        best = self._alike(name, taken)
         if len(best) > 1:
             raise HeatpoolError(
                 f"expected names of single videos in {self._source}, {name} may be {self._videos[best[0]]} "

@@ -55,7 +55,9 @@ def read_boxes(
     distinct = list(dict.fromkeys(videos))
     places = (path if path.is_dir() else path.parent, root)
     names = VideoNames(distinct, places=places, source=path.name)
-    table = read_box_file(path, kind, said, wanted=names.may_be)
+    # Of pictures only the folders tell which part of their names is a video's.
+    wanted = names.may_mean if kind == "coco" else names.may_be
+    table = read_box_file(path, kind, said, wanted=wanted)
     meant, renamed = names.assign(table.names)
     if not meant:
         first = table.first_name or "no row at all"

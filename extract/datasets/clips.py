@@ -91,6 +91,8 @@ def make_clip(
     Raises:
         HeatpoolError: if a value that must be one is no number, or a label and a class name disagree.
     """
+    if not Path(row["path"]).name or "\0" in row["path"]:
+        raise HeatpoolError(f"expected the path of a video, got {row['path']!r} in {where}")
     label, name = labels.meaning[row.get("label", "")]
     stated = row.get("class_name", "")
     if stated and name and stated != name:

@@ -15,6 +15,7 @@ from heatpool.extract.datasets.given_persons import GivenPersons, list_some
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.keypoints.detect import PoseFormat, find_format, open_poses
 from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["KeypointReading", "box_joints", "read_keypoints"]
 
@@ -32,6 +33,7 @@ class KeypointReading:
         min_joint_score: joints below count as not given.
         first_frame: number that it gives the first frame, after its own convention.
         tracks: its tracks say who is who.
+        skeleton: of its joints, for formats that do not say how many there are.
         joints: joints are wanted, and not boxes alone.
     """
 
@@ -41,6 +43,7 @@ class KeypointReading:
     first_frame: int = 0
     tracks: bool = True
     joints: bool = True
+    skeleton: Skeleton | None = None
 
 
 def read_keypoints(
@@ -61,7 +64,7 @@ def read_keypoints(
     asked = said.format
     if asked == "auto" and path.exists() and find_format(path) == "ntu":
         asked = "ntu-2d"  # the same file has both, and a picture has no depth
-    poses = open_poses(path, asked)
+    poses = open_poses(path, asked, skeleton=said.skeleton)
     distinct = list(dict.fromkeys(videos))
     places = (path if path.is_dir() else path.parent, root)
     names = VideoNames(distinct, places=places, source=path.name)
@@ -156,8 +159,8 @@ def box_joints(video: PoseVideo, said: KeypointReading) -> PoseVideo:
     """Return the persons of a video with boxes: the file's where it has them, else around the joints.
 
     A box around joints is the smallest that holds those with a score of 0.3 or more, or all given ones if
-    less than two have it, made wider and higher by the margin. Who has one joint alone gets the usual size of the
-    others of the video.
+    less than two have it, made wider and higher by the margin. Who has one joint alone gets the usual size of
+    the others of the video.
 
     Raises:
         HeatpoolError: if joints are in space, or nobody's size is known.
@@ -167,17 +170,17 @@ def box_joints(video: PoseVideo, said: KeypointReading) -> PoseVideo:
             f"expected joints in the picture, got joints in space for {video.name or 'the video'}; say the "
             "format that has them in the picture, such as --keypoints-format ntu-2d"
         )
-    given = (video.joint_score >= max(said.min_joint_score, np.finfo(np.float32).tiny)) & ~np.isnan(
-        video.joints
-    ).any(2)
+    known = (video.joint_score > 0) & (video.joint_score >= said.min_joint_score)
+    given = known & ~np.isnan(video.joints).any(2)
     boxes = _boxes_around(video, given, said.margin)
-    frame = video.frame - said.first_frame
-    kept = np.flatnonzero(np.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1) & (frame >= 0))
-    if given.any() and not len(kept):
+    boxed = np.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+    if given.any() and not boxed.any():
         raise HeatpoolError(
-            f"the persons of {video.name or 'the video'} have one joint each and no boxes, so that their size "
-            "is not known"
+            f"the persons of {video.name or 'the video'} have one joint each and no boxes, so that nobody's "
+            "size is known"
         )
+    frame = video.frame - said.first_frame
+    kept = np.flatnonzero(boxed & (frame >= 0) & (given.any(1) | (not said.joints)))
     joints = video.joints[kept] if said.joints else video.joints[kept, :0]
     return replace(
         video,

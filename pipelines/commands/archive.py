@@ -14,6 +14,7 @@ from heatpool.pipelines.options.archive_import import ImportOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.archive.card import read_card, store_card
 from heatpool.pool.archive.pack import Packed, pack, unpack, verify
+from heatpool.pool.archive.push import push
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.disk.atomic import write_text
 from heatpool.pool.errors import HeatpoolError
@@ -70,6 +71,24 @@ def _unpack(options: archive_options.UnpackOptions) -> int:
             "unpacked", unpack(open_archive(options.archive), options.out, overwrite=options.overwrite)
         )
     )
+    return 0
+
+
+@run.register
+def _push(options: archive_options.PushOptions) -> int:
+    if options.quiet:
+        from huggingface_hub.utils import disable_progress_bars
+
+        disable_progress_bars()
+    pushed = push(
+        options.store, options.address, card=options.card, private=options.private,
+        overwrite=options.overwrite, dry_run=options.dry_run,
+    )  # fmt: skip
+    for name, state in pushed.files.items():
+        print(f"{name}: {state}")
+    done = "pushed" if set(pushed.files.values()) - {"there already"} else "unchanged:"
+    verb = "would push" if options.dry_run else done
+    print(f"{verb} {pushed.address}: {pushed.size:,} bytes, manifest SHA-256 {pushed.digest}")
     return 0
 
 

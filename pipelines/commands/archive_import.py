@@ -69,7 +69,7 @@ def import_store(options: ImportOptions) -> int:
         elif kind == "pyskl":
             file = read_pyskl(source)
             index = _index_pyskl(file, _classes(options))
-            sizes = {"steps": options.steps, "persons": options.persons}
+            sizes: dict[str, Any] = {"steps": options.steps, "persons": options.persons}
             import_pyskl(file, options.out, index=index, **sizes, **more, **precision)
         elif kind == "features":
             _import_features(options, **more, **precision)

@@ -25,7 +25,7 @@ def run(options: ConvertOptions) -> int:
     """
     refuse_existing(options.out, options.overwrite)
     store = FeatureStore.open(options.store)
-    precision = options.precision or _precision_like(options, store)
+    precision = options.precision or _precision_like(options)
     with Progress("convert", len(store), "clips", quiet=options.quiet) as progress:
         convert_store(
             store, options.out, precision=precision, overwrite=options.overwrite, on_clips=progress.step
@@ -36,18 +36,28 @@ def run(options: ConvertOptions) -> int:
     return 0
 
 
-def _precision_like(options: ConvertOptions, store: FeatureStore) -> str:
+def _precision_like(options: ConvertOptions) -> str:
     """Print how a run's accuracy changes with the error; return the coarsest precision that keeps it."""
-    from heatpool.pipelines.training.accuracy_curve import ERRORS, trace_accuracy
+    from heatpool.pipelines.training.accuracy_curve import ERRORS, LEAST_CLIPS, trace_accuracy
+    from heatpool.pipelines.training.relabel import open_run_store
 
-    assert options.like_accuracy is not None
+    run = options.like_accuracy
+    assert run is not None
+    store = open_run_store(run, options.store)
     with Progress("accuracy", 1 + len(ERRORS), "precisions", quiet=options.quiet) as progress:
-        curve = trace_accuracy(
-            options.like_accuracy, store, device=options.device, on_point=lambda: progress.step(1)
-        )
+        curve = trace_accuracy(run, store, device=options.device, on_point=lambda: progress.step(1))
     print(curve)
+    if curve.clips < LEAST_CLIPS:
+        raise HeatpoolError(
+            f"expected at least {LEAST_CLIPS} val clips to tell whether accuracy falls, got {curve.clips}; "
+            "name a --precision"
+        )
+    sure = f"with 95 % certainty accuracy falls by at most {100 * curve.tolerance:.1f} points"
     if not (error := curve.coarsest.error):
         raise HeatpoolError(
-            f"accuracy on val falls with an error of {ERRORS[0]:.1%} already: keep the store as it is"
+            f"expected an error with which {sure}, got none from {ERRORS[0]:.1%} on: keep the store as it "
+            "is, or name a --precision"
         )
-    return f"error:{100 * error:g}%"
+    precision = f"error:{100 * error:g}%"
+    print(f"taken: {precision}, the coarsest up to which {sure}")
+    return precision

@@ -129,7 +129,7 @@ def _problems(
 def _network_findings(
     manifest: Manifest, reports: Mapping[Path, VideoReport], options: DoctorOptions
 ) -> list[Finding]:
-    if not (options.boxes or options.weights or options.backend != "auto"):
+    if not (options.boxes or options.keypoints or options.weights or options.backend != "auto"):
         return []
     from heatpool.pipelines.extraction.findings import check_networks  # which loads torch
 

@@ -32,6 +32,8 @@ def run(options: ExtractOptions) -> int:
         if plan is None:
             print(f"{options.videos or 'the demo'}: the store has all of its clips already")
             return 0
+        if plan.given:
+            print("\n".join((*plan.given.notes, *plan.given.wrong)))
         expected = dry_run(plan.work, plan.spec, plan.networks)
         print("\n".join(expected.lines()))
         if expected.bytes >= expected.free_bytes:

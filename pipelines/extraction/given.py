@@ -14,6 +14,7 @@ from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.skeleton import read_skeleton
 
 __all__ = ["describe_given", "read_given"]
 
@@ -32,6 +33,7 @@ def read_given(options: NetworkOptions, manifest: Manifest) -> GivenPersons | No
             min_joint_score=options.min_joint_score,
             first_frame=options.first_frame or 0,
             tracks=tracks,
+            skeleton=read_skeleton(options.skeleton) if options.skeleton else None,
         )
         return read_keypoints(
             options.keypoints,

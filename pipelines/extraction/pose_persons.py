@@ -39,7 +39,7 @@ def choose_persons(video: PoseVideo, slots: int) -> list[np.ndarray]:
         return []
 
     def joint_scores(persons: Sequence[tuple[int, int]]) -> np.ndarray:
-        return video.joint_score[[row for _, row in persons]].mean(1)
+        return np.asarray(video.joint_score[[row for _, row in persons]].mean(1))
 
     seen = len(np.unique(video.frame[rows]))
     return [each.numbers for each in fill_slots(tracks, slots, seen, joint_scores=joint_scores)]

@@ -14,6 +14,7 @@ __all__ = [
     "ExportOptions",
     "MergeOptions",
     "PackOptions",
+    "PushOptions",
     "SubsetOptions",
     "UnpackOptions",
     "VerifyArchiveOptions",
@@ -60,6 +61,28 @@ class UnpackOptions(OutputOptions):
 
     archive: str
     out: Path
+
+
+@dataclass(frozen=True)
+class PushOptions(OutputOptions):
+    """Upload an archive to the Hugging Face hub or into an object store.
+
+    It is checked before and compared after; on the hub its data card becomes the README of the data set.
+
+    Attributes:
+        store: archive, or feature store, which is packed first
+        address: hf://datasets/USER/REPO with or without a path, or s3://BUCKET/PATH, gs://…, az://…
+        card: write the data card; --no-card leaves the README as it is
+        private: make a data set that does not exist yet private
+        dry_run: say what would be uploaded, and upload nothing
+    """
+
+    store: Path
+    address: str
+    _: KW_ONLY
+    card: bool = True
+    private: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)

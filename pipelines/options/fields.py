@@ -275,4 +275,4 @@ def check_ranges(options: object) -> None:
 
 
 def _numbers(value: Any) -> Iterable[float]:
-    return chain.from_iterable(map(_numbers, value)) if isinstance(value, tuple) else (value,)
+    return chain.from_iterable(map(_numbers, value)) if isinstance(value, tuple | list) else (value,)

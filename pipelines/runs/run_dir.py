@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 FOLDS = "folds.json"
 SEEDS = "seeds.json"
 _CONFIG = "config.yaml"
-_SUMMARY = {"protocol": str, "features": str, "class_names": list, "clips": dict, "fused": dict, "streams": dict}
+_SUMMARY = {"protocol": str, "features": str, "class_names": list, "fused": dict, "streams": dict}
 
 
 def refuse_run_dir(out: Path, *, resume: bool, overwrite: bool) -> None:

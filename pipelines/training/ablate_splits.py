@@ -10,11 +10,15 @@ import numpy as np
 from heatpool.classify.data.splits import split_rows
 from heatpool.pipelines.options.ablate import AblateOptions
 from heatpool.pipelines.runs.columns import clip_columns
-from heatpool.pipelines.training.features import open_for_training, open_labelled
+from heatpool.pipelines.training.features import (
+    open_for_training,
+    open_labelled,
+    pending_note,
+    split_problems,
+)
 from heatpool.pipelines.training.fold_plan import plan_folds
 from heatpool.pipelines.training.folds import fold_problems
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.split_findings import find_split_problems
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.selection import SplitName
 
@@ -81,9 +85,9 @@ def divide_clips(options: AblateOptions) -> Division:
         plan = plan_folds(store, options.folds, by=options.fold_by, seed=options.seed)
         store = store.with_index(plan.index)
         parts = {name: split_rows(store, name) for name in plan.index.splits}
-        name, problems = f"{options.folds}-folds", fold_problems(plan.index)
+        name, problems = f"{options.folds}-folds", [*pending_note(store), *fold_problems(plan.index)]
         return Division(store, name, parts, plan.by, options.group_by or plan.by, (), tuple(problems))
     store, name, notes = open_for_training(options.features, options.protocol, {})
     splits = split_rows(store, name)
-    found = find_split_problems(store.clips.index, name, np.concatenate([*splits.values()]))
+    found = split_problems(store, name, np.concatenate([*splits.values()]))
     return Division(store, name, {name: splits}, "", options.group_by or "clip", notes, tuple(found))

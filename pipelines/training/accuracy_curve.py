@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from heatpool.pipelines.options.evaluate import EvaluateOptions
+import numpy as np
+
+from heatpool.classify.data.cache import LoaderCache
+from heatpool.classify.scores.scores import ClipScores
+from heatpool.pipelines.process.device import pick_device
 from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
-from heatpool.pipelines.training.evaluate import evaluate_run
+from heatpool.pipelines.training.evaluate import check_checkpoints, score_run
+from heatpool.pipelines.training.features import compare_versions
 from heatpool.pool.derive.convert import choose_store_levels, convert_to_levels, count_store
 from heatpool.pool.derive.merge import subset_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["ERRORS", "AccuracyCurve", "CurvePoint", "trace_accuracy"]
+__all__ = ["ERRORS", "LEAST_CLIPS", "AccuracyCurve", "CurvePoint", "trace_accuracy"]
 
 ERRORS: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _TOLERANCE = 0.01
-_LEAST_CLIPS = 31
+LEAST_CLIPS = 31
 """Fewer cannot tell a fall of five points."""
 _Z95 = 1.6448536269514722  # quantile of the normal distribution for 95 % on one side
 
@@ -71,8 +76,8 @@ class AccuracyCurve:
     def most_fall(self, point: CurvePoint) -> float:
         """Upper end of the 95 % interval (one-sided) of what fused accuracy falls by.
 
-        Source: Agresti and Min 2005, the interval of Wald for matched pairs with half a clip more in each cell;
-        clips that were lost and others that were gained widen it, even where they are equally many.
+        Clips that are lost and others that are gained widen it, even where they are equally many. Source:
+        Agresti and Min 2005, Wald's interval for matched pairs with half a clip more in each of four cells.
         """
         return self._most_fall(point.lost, point.gained)
 
@@ -82,20 +87,15 @@ class AccuracyCurve:
 
     def __str__(self) -> str:
         names = list(self.points[0].top1)
-        heads = ["error", "kB/person", *names, "lost", "gained", "fall at most"]
+        heads = ["error", "kB/person", *names, "lost", "gained", "falls at most"]
         rows = [heads]
         for point in self.points:
+            sizes = [f"{point.error:.1%}" if point.error else "as is", f"{point.kb_per_person:.1f}"]
             of_streams = [f"{100 * point.top1[name]:.1f}" for name in names]
-            change = [f"{point.lost:g}", f"{point.gained:g}", f"{100 * self.most_fall(point):.1f}"]
-            error = f"{point.error:.1%}" if point.error else "as is"
-            rows.append([error, f"{point.kb_per_person:.1f}", *of_streams, *(change if point.error else ())])
-        lines = ["  ".join(f"{cell:>{len(head)}}" for cell, head in zip(row, heads)) for row in rows]
-        return "\n".join(
-            [
-                f"val top-1 in %, {self.clips} clips; lost, gained: of the clips, fused; with 95 % certainty",
-                *lines,
-            ]
-        )
+            change = [f"{point.lost:.3g}", f"{point.gained:.3g}", f"{100 * self.most_fall(point):.1f}"]
+            rows.append([*sizes, *of_streams, *(change if point.error else ("", "", ""))])
+        lines = ["  ".join(map(str.rjust, row, map(len, heads))).rstrip() for row in rows]
+        return "\n".join([f"val top-1 in %, {self.clips} clips", *lines])
 
 
 def trace_accuracy(
@@ -111,49 +111,65 @@ def trace_accuracy(
     Steps are chosen for the whole store; what is scored was written and read again, in a temporary folder.
 
     Args:
-        run: trained on this store or one like it.
+        run: trained on this store or one like it, with one seed or several.
         store: with the run's protocol and val clips.
         errors: relative, growing.
         device: to score on.
         on_point: called after each precision.
 
     Raises:
-        HeatpoolError: if the run is not finished, or the store has no val clips of it.
+        HeatpoolError: if the run is not finished, has other features, or the store has no val clips of it.
     """
-    protocol = read_summary(read_seed_folders(run)[0])["protocol"]
+    folders = read_seed_folders(run)
+    summaries = [read_summary(folder) for folder in folders]
+    for folder, summary in zip(folders, summaries, strict=True):
+        check_checkpoints(folder, summary)
+    protocol, name = summaries[0]["protocol"], store.source.name
     if protocol not in store.clips.protocols:
-        raise HeatpoolError(
-            f"{store.source.name}: expected the run's protocol {protocol}, got none of this name"
-        )
+        raise HeatpoolError(f"{name}: expected the run's protocol {protocol}, got none of this name")
     rows = store.clips.rows(protocol=protocol, split="val")
-    points = []
-    with tempfile.TemporaryDirectory(prefix="heatpool-") as folder:
-        val = Path(folder) / "val.zarr"
+    rows = rows[store.clips.label[rows] >= 0]
+    if not len(rows):
+        raise HeatpoolError(f"{name}: expected labelled val clips in protocol {protocol}, got none")
+    compare_versions(summaries[0], store.versions, name=name)
+    chosen = pick_device(device)
+    points: list[CurvePoint] = []
+    whole = np.zeros((0, len(rows)), bool)
+    with tempfile.TemporaryDirectory(prefix="heatpool-") as temporary:
+        val = Path(temporary) / "val.zarr"
         subset_store(store, val, rows=rows)
-        for number, (error, place) in enumerate(_conversions(store, val, errors)):
-            options = EvaluateOptions(
-                run, str(place), protocol=protocol, split="val", out=Path(folder) / f"scores{number}",
-                device=device, quiet=True,
-            )  # fmt: skip
-            found = evaluate_run(options).figures
-            points.append(
-                CurvePoint(error, _kb_per_person(place), {name: each.top1 for name, each in found.items()})
-            )
+        for error, coarse in _conversions(store, val, errors):
+            each = np.arange(len(rows))
+            scores = [
+                score_run(folder, summary, coarse, each, device=chosen, cache=LoaderCache())
+                for folder, summary in zip(folders, summaries, strict=True)
+            ]
+            top1 = {name: float(_right(scores, name).mean()) for name in scores[0]}
+            right = _right(scores, "fused")
+            whole = whole if points else right
+            lost, gained = ((one & ~other).sum(1).mean() for one, other in ((whole, right), (right, whole)))
+            points.append(CurvePoint(error, _kb_per_person(coarse), top1, float(lost), float(gained)))
             on_point()
     return AccuracyCurve(tuple(points), len(rows))
 
 
-def _conversions(store: FeatureStore, val: Path, errors: Sequence[float]) -> Iterator[tuple[float, Path]]:
-    yield 0.0, val
-    counts = count_store(store)
+def _right(scores: Sequence[Mapping[str, ClipScores]], name: str) -> np.ndarray:
+    """Whether each clip's best class is its label, by each seed: (S, n) bool."""
+    return np.stack([of_seed[name].scores.argmax(1) == of_seed[name].labels for of_seed in scores])
+
+
+def _conversions(
+    store: FeatureStore, val: Path, errors: Sequence[float]
+) -> Iterator[tuple[float, FeatureStore]]:
+    """Yield the val clips as they are, then with each error."""
+    whole, counts = FeatureStore.open(val), count_store(store)
+    yield 0.0, whole
     for error in errors:
         place = val.with_name(f"val-{error}.zarr")
-        levels = choose_store_levels(store, error, counts=counts)
-        convert_to_levels(FeatureStore.open(val), place, levels=levels)
-        yield error, place
+        convert_to_levels(whole, place, levels=choose_store_levels(store, error, counts=counts))
+        yield error, FeatureStore.open(place)
 
 
-def _kb_per_person(place: Path) -> float:
-    store = FeatureStore.open(place)
+def _kb_per_person(store: FeatureStore) -> float:
     sizes = store.bytes_by_array()
     return sum(sizes[name] for name in store.layout.stored) / max(int(store.clips.persons.sum()), 1) / 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from heatpool.pipelines.runs.run_dir import read_seed_folders, read_summary
 from heatpool.pipelines.training.features import (
     compare_versions,
     lasting_name,
+    pending_note,
     pick_protocol,
     prepare_cache,
     require_labelled,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from heatpool.classify.data.cache import LoaderCache
 
 __all__ = ["Evaluation", "check_checkpoints", "evaluate_run", "score_run"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     if options.manifest is not None:
         store = store.with_index(join_manifest(store, options.manifest).index)
     require_labelled(store)
+    for line in pending_note(store):
+        _log.warning("%s", line)
     trained = summaries[0]["protocol"]
     asked = options.protocol or (trained if trained in store.clips.protocols else None)
     protocol = pick_protocol(store, asked) if asked or store.clips.protocols else None

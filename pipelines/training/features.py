@@ -19,6 +19,8 @@ from heatpool.pipelines.runs.config import full_location
 from heatpool.pipelines.training.relabel import join_manifest
 from heatpool.pool.disk.files import cache_folder
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.records import Status
+from heatpool.pool.split_findings import find_split_problems
 from heatpool.pool.split_findings.leaks import refuse_leaks
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.versions import Versions, check_versions, parse_versions
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "compare_versions", "extraction_facts", "lasting_name", "loader_cache", "open_for_training",
-    "open_labelled", "pick_protocol", "prepare_cache", "require_labelled", "with_held_streams",
+    "open_labelled", "pending_note", "pick_protocol", "prepare_cache", "require_labelled", "split_problems",
+    "with_held_streams",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -89,6 +92,22 @@ def open_for_training(
     index, notes = complete_split(store.clips.index, chosen, store.clips.rows())
     refuse_leaks(index, chosen, disjoint=disjoint)
     return store.with_index(index) if notes else store, chosen, notes
+
+
+def pending_note(store: FeatureStore) -> list[str]:
+    """Return a line that says how many clips of a store are still to be made; nothing if none is."""
+    pending = int((store.clips.status == Status.PENDING).sum())
+    if not pending:
+        return []
+    return [
+        f"{pending} of {len(store)} clips of {store.source.name} are pending: what makes it did not come to "
+        "its end (heatpool extract … --resume)"
+    ]
+
+
+def split_problems(store: FeatureStore, protocol: str, rows: np.ndarray) -> list[str]:
+    """Return what is wrong with a store's clips and with the (n,) rows of a protocol, a line each."""
+    return [*pending_note(store), *find_split_problems(store.clips.index, protocol, rows)]
 
 
 def pick_protocol(store: FeatureStore, asked: str | None) -> str:

@@ -16,7 +16,7 @@ from heatpool.pipelines.process.machine import machine
 from heatpool.pipelines.runs.columns import clip_columns
 from heatpool.pipelines.runs.folds import write_folds
 from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir, read_summary, refuse_run_dir
-from heatpool.pipelines.training.features import lasting_name, open_labelled
+from heatpool.pipelines.training.features import lasting_name, open_labelled, pending_note
 from heatpool.pipelines.training.figures import write_split
 from heatpool.pipelines.training.fold_plan import FoldPlan, plan_folds, write_fold_manifest
 from heatpool.pipelines.training.recipe_choice import choose_recipe, read_begun
@@ -67,7 +67,7 @@ def train_folds(options: TrainOptions, location: str, *, train: _Train) -> Run:
     prepare_run_dir(out, config, machine(), resume=options.resume, overwrite=options.overwrite)
     if not (out / _MANIFEST).exists():  # a resumed one keeps its folds, whatever the store holds by now
         write_fold_manifest(plan, store, out / _MANIFEST)
-    announce(out, (), problems=fold_problems(plan.index))
+    announce(out, (), problems=(*pending_note(store), *fold_problems(plan.index)))
     folders = [out / name for name in plan.index.splits]
     for folder in folders:
         announce(out, [f"{folder.name} of {len(folders)}, by {plan.by}"])

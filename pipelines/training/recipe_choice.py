@@ -15,6 +15,7 @@ import yaml
 
 from heatpool.classify.training.recipe import Recipe, modern_names
 from heatpool.pipelines.options.train import TrainOptions
+from heatpool.pool.disk.text_files import parsing
 
 __all__ = ["RecipeChoice", "choose_preset", "choose_recipe", "read_begun"]
 
@@ -103,11 +104,16 @@ def choose_preset(asked: str, *, clips: int, device: str) -> Preset:
 
 
 def read_begun(out: Path) -> Mapping[str, Any] | None:
-    """Return the options that a run folder was begun with; None where none was."""
-    try:
-        content = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    """Return the options that a run folder was begun with; None where none was.
+
+    Raises:
+        HeatpoolError: if their file is damaged.
+    """
+    path = out / "config.yaml"
+    if not path.exists():
         return None
+    with parsing(path, "read the options of the run in"):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return content if isinstance(content, Mapping) else None
 
 

@@ -30,6 +30,7 @@ from heatpool.pipelines.training.features import (
     lasting_name,
     open_for_training,
     prepare_cache,
+    split_problems,
     with_held_streams,
 )
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
@@ -38,7 +39,6 @@ from heatpool.pipelines.training.trained_run import Run, load_run
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.locate import store_stem
-from heatpool.pool.split_findings import find_split_problems
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.versions import check_versions
 
@@ -157,7 +157,7 @@ def _plan(
     skeleton = features_skeleton(options.skeleton, store)
     if is_first_process():
         used = np.concatenate([*rows.values()])
-        problems = find_split_problems(store.clips.index, str(options.protocol), used) if warn else ()
+        problems = split_problems(store, str(options.protocol), used) if warn else ()
         graph = describe_graph(flat_recipe(recipe)["graph"], skeleton) if _has_graph(options) else ""
         announce(out, (text, choice.reason, graph), problems=(*notes, *choice.warnings, *problems))
     inputs = stream_inputs(_stream_names(options))

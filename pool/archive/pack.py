@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISLNK
 from typing import BinaryIO
 
 from heatpool.pool.archive.card import store_card
 from heatpool.pool.disk.atomic import atomic_file, atomic_folder, refuse_existing
+from heatpool.pool.disk.files import list_files
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive import ArchiveSource
 from heatpool.pool.sources.archive_format import (
@@ -92,17 +94,13 @@ def _store_files(root: Path) -> list[Member]:
         HeatpoolError: if something in it is no file of a store.
     """
     members = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(_LEFTOVERS)]
-        linked = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in (*names, *linked):
-            path = Path(folder, name)
-            key = path.relative_to(root).as_posix()
-            if key in (*_LEFT_OUT, CARD) or name.startswith(_LEFTOVERS):
-                continue
-            if path.is_symlink() or not is_store_file(key):
-                raise HeatpoolError(f"{path}: not a file of the store; move it away, then pack again")
-            members.append(Member(key, path.stat().st_size))
+    for key in list_files(root, skip=_LEFTOVERS):
+        if key in (*_LEFT_OUT, CARD):
+            continue
+        status = os.lstat(root / key)
+        if S_ISLNK(status.st_mode) or not is_store_file(key):
+            raise HeatpoolError(f"{root / key}: not a file of the store; move it away, then pack again")
+        members.append(Member(key, status.st_size))
     return sorted(members, key=lambda member: member.name)
 
 

@@ -30,7 +30,9 @@ __all__ = ["choose_store_levels", "convert_store", "convert_to_levels", "count_s
 _BY_ERROR = ("pooled", "map_mean")
 _PX = 0.1
 """Step of joints and boxes, in pixels of the largest frame."""
-_SCORE = 1 / 256
+_FLOAT16 = 2.0**-11
+"""Step of float16 from 0.5 to 1: finer ones than it has near a frame's edge would only cost bytes."""
+_SCORE = 1 / 64
 
 
 def convert_store(
@@ -76,17 +78,17 @@ def convert_store(
         return convert_to_levels(store, out, levels=levels, overwrite=overwrite, on_clips=on_clips)
     chosen = {name: choose_power_of_two(counts, wanted[1]) for name, counts in count_store(store).items()}
     steps = {name: step for name, (step, _) in chosen.items()}
-    px = 2.0 ** np.floor(np.log2(_PX / _largest_side_px(store)))
+    places = {name: float(2.0 ** np.floor(np.log2(step))) for name, step in _place_steps(store).items()}
     rounded = {name: {"step": step, "error": error} for name, (step, error) in chosen.items()}
-    config = {**spec.config, "rounded": {**rounded, "keypoints": {"step": 2 * px}, "boxes": {"step": px}}}
-    spec = replace(spec, precision="f2", levels={}, config=config)
-    _write(store, out, spec, overwrite=overwrite, on_clips=on_clips, change=_rounder(steps, px))
+    rounded |= {name: {"step": step} for name, step in places.items()}
+    spec = replace(spec, precision="f2", levels={}, config={**spec.config, "rounded": rounded})
+    _write(store, out, spec, overwrite=overwrite, on_clips=on_clips, change=_rounder(steps | places))
 
 
 def choose_store_levels(
     store: FeatureStore, error: float, *, counts: Mapping[str, np.ndarray]
 ) -> dict[str, Levels]:
-    """Steps of a store's arrays, by name: features as coarse as the error allows, places to 0.1 pixel.
+    """Steps of a store's arrays, by name: features as coarse as the error allows, places as `_place_steps`.
 
     Args:
         store: whose frame sizes are looked at.
@@ -102,9 +104,8 @@ def choose_store_levels(
         if found is None:
             raise HeatpoolError(f"expected an error that 65,536 levels can keep to, got {error:.3%}; use f2")
         levels[name] = found
-    px = _PX / _largest_side_px(store)
     # 32 bits hold any float16 in these steps; the bytes that are always zero cost nothing once compressed.
-    return {**levels, "keypoints": Levels("int32", 2 * px, 0.0), "boxes": Levels("int32", px, 0.0)}
+    return levels | {name: Levels("int32", step, 0.0) for name, step in _place_steps(store).items()}
 
 
 def convert_to_levels(
@@ -141,9 +142,11 @@ def count_store(store: FeatureStore) -> dict[str, np.ndarray]:
     return counts
 
 
-def _largest_side_px(store: FeatureStore) -> int:
+def _place_steps(store: FeatureStore) -> dict[str, float]:
+    """Steps of joints, in [-1, 1] over the frame, and of boxes, in [0, 1]: 0.1 pixel, or float16's own."""
     sides = np.concatenate([store.clips.width_px, store.clips.height_px])
-    return int(sides.max(initial=0)) or 1920
+    px = _PX / (int(sides.max(initial=0)) or 1920)
+    return {"keypoints": max(2 * px, _FLOAT16), "boxes": max(px, _FLOAT16)}
 
 
 Change = Callable[[dict[str, np.ndarray]], None]
@@ -155,12 +158,12 @@ def _with_few_scores(arrays: dict[str, np.ndarray]) -> None:
     arrays["keypoints"][..., 2] = round_float16(scores, _SCORE)
 
 
-def _rounder(steps: Mapping[str, float], px: float) -> Change:
+def _rounder(steps: Mapping[str, float]) -> Change:
     def change(arrays: dict[str, np.ndarray]) -> None:
-        _with_few_scores(arrays)
-        for name, step in {**steps, "boxes": px}.items():
+        scores = round_float16(arrays["keypoints"][..., 2:], _SCORE)
+        for name, step in steps.items():
             arrays[name] = round_float16(arrays[name], step)
-        arrays["keypoints"][..., :2] = round_float16(arrays["keypoints"][..., :2], 2 * px)
+        arrays["keypoints"][..., 2:] = scores
 
     return change
 

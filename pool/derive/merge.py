@@ -38,13 +38,13 @@ _log = logging.getLogger(__name__)
 _UNNAMED = re.compile(r"class \d+")  # what numbers are called where nothing names them
 _DERIVED = "derived_from"
 _SPLIT_NAMES = "split_names"
-_BOXES = "boxes_sha256"
+_FILES = ("boxes_sha256", "keypoints_sha256")
 _FREE_TEXTS = ("licence", "citation", "source")
 _ALIKE = (
     "persons", "steps", "joints", "channels", "skeleton", "backbone", "tap", "weights_sha256",
     "rgb", "map_mean", "config",
 )  # fmt: skip
-"""Fields of a `StoreSpec` in which stores must agree to be merged; the file of boxes belongs to each part."""
+"""Fields of a `StoreSpec` in which stores must agree to be merged; the file of persons belongs to each part."""
 
 
 def merge_stores(
@@ -154,14 +154,15 @@ def refuse_other_networks(spec: StoreSpec, first: StoreSpec, *, names: tuple[str
 
 def _alike(spec: StoreSpec) -> dict[str, Any]:
     values = {name: getattr(spec, name) for name in _ALIKE}
-    config = {key: value for key, value in spec.config.items() if key not in (_DERIVED, _BOXES, _SPLIT_NAMES)}
+    own = (_DERIVED, _SPLIT_NAMES, *_FILES)
+    config = {key: value for key, value in spec.config.items() if key not in own}
     steps = ", ".join(f"{name} {levels.step:.7g}" for name, levels in spec.levels.items())
     precision = f"{spec.precision} in steps of {steps}" if steps else spec.precision
     return values | {"config": config, "edges": spec.graph.edges, "precision": precision}
 
 
 def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:
-    """The configuration of the first store; with a list of hashes where boxes came from several files.
+    """The configuration of the first store; with a list of hashes where persons came from several files.
 
     Of what files called their splits (PYSKL), all protocols stay, each as its first store has it.
     """
@@ -169,9 +170,12 @@ def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:
     called = {key: names for spec in specs[::-1] for key, names in _split_names(spec).items()}
     if called:
         config[_SPLIT_NAMES] = called
-    found: list[Any] = [spec.config.get(_BOXES, "") for spec in specs]
-    hashes = _in_order([each] if isinstance(each, str) else each for each in found)
-    return config if len(hashes) < 2 else {**config, _BOXES: list(hashes)}
+    for key in _FILES:
+        found: list[Any] = [spec.config.get(key, "") for spec in specs]
+        hashes = _in_order([each] if isinstance(each, str) else each for each in found)
+        if len(hashes) > 1:
+            config[key] = list(hashes)
+    return config
 
 
 def _split_names(spec: StoreSpec) -> Mapping[str, Any]:

@@ -45,6 +45,8 @@ OnStep = Callable[[str], None]
 def refuse_existing(path: str | Path, overwrite: bool = False, *, resumable: bool = False) -> None:
     """Raise HeatpoolError if there is something at `path`, a broken link too, unless it may be replaced.
 
+    A link to a folder never is: its place would be taken, and what it leads to stay.
+
     Args:
         path: of a file or folder to be made.
         overwrite: the user wants it replaced.
@@ -53,6 +55,8 @@ def refuse_existing(path: str | Path, overwrite: bool = False, *, resumable: boo
     if os.path.lexists(path) and not overwrite:
         resume = ", resume it with --resume" if resumable else ""
         raise HeatpoolError(f"{path} already exists; choose another{resume} or replace it with --overwrite")
+    if os.path.islink(path) and os.path.isdir(path):
+        raise HeatpoolError(f"{path} is a link: replace what it leads to, {os.path.realpath(path)}")
 
 
 @contextmanager

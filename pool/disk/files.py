@@ -21,12 +21,14 @@ __all__ = [
     "cache_folder",
     "clean_leftovers",
     "disk_reason",
-    "flush_above",
     "flush_all",
     "flush_file",
     "flush_folder",
     "flush_tree",
+    "folders_above",
+    "hash_bytes",
     "hash_file",
+    "list_files",
     "scratch_folder",
     "scratch_name",
     "temp_name",
@@ -35,7 +37,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-_FLUSHES = 8
+_FLUSHES = 32
 
 FOREIGN_LEFTOVER_AGE_S = 3_600.0
 """Temporary folders of other hosts are taken for dead after this long without a change."""
@@ -73,14 +75,41 @@ def flush_all(paths: Iterable[Path]) -> None:
         deque(pool.map(flush_file, paths), maxlen=0)
 
 
-def flush_tree(*paths: Path) -> None:
-    """Flush files, and folders with everything below them."""
-    flush_all(found for path in paths for found in (path, *path.rglob("*")))
+def flush_tree(folder: Path) -> None:
+    """Flush a folder and everything below it."""
+    flush_all([folder, *folder.rglob("*")])
 
 
-def flush_above(paths: Iterable[Path], root: Path) -> None:
-    """Flush the folders that hold `paths`, and those above them up to `root`, which is flushed too."""
-    flush_all({folder for path in paths for folder in path.parents if folder.is_relative_to(root)})
+def folders_above(paths: Iterable[Path], root: Path) -> set[Path]:
+    """Return the folders that hold `paths`, and those above them up to `root`, which is among them."""
+    found = {root}
+    for path in paths:
+        while (path := path.parent) not in found:
+            found.add(path)
+    return found
+
+
+def list_files(root: Path, *, skip: tuple[str, ...], below: str = "") -> Iterator[str]:
+    """Paths of the files below `root`, with `/`; of links too, which are not followed.
+
+    Args:
+        root: folder.
+        skip: beginnings of names, of files and folders, that are passed over.
+        below: folder in `root` to look into, with a `/` at its end.
+    """
+    with os.scandir(root / below) as entries:
+        for entry in entries:
+            if entry.name.startswith(skip):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from list_files(root, skip=skip, below=f"{below}{entry.name}/")
+            else:
+                yield below + entry.name
+
+
+def hash_bytes(data: bytes) -> tuple[int, str]:
+    """Number and SHA-256 (hex) of some bytes."""
+    return len(data), hashlib.sha256(data).hexdigest()
 
 
 def hash_file(path: Path) -> tuple[int, str]:

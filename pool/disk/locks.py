@@ -176,8 +176,13 @@ def _create(path: Path) -> tuple[int, _Owner] | None:
     except FileExistsError:
         return None
     owner = _Owner.this_process()
-    os.write(handle, owner.to_bytes(0))
-    os.fsync(handle)
+    try:
+        os.write(handle, owner.to_bytes(0))
+        os.fsync(handle)
+    except BaseException:  # a full disk, Ctrl-C: a lock of nobody would keep others waiting
+        os.close(handle)
+        path.unlink(missing_ok=True)
+        raise
     return handle, owner
 
 

@@ -54,12 +54,12 @@ def export_movement(
     held = store.attributes["config"].get("arrays")
     if held is not None and "keypoints" not in held:
         raise HeatpoolError(f"{store.source.name}: expected keypoints, got {', '.join(held)} only")
-    if Path(out).suffix == _SUFFIX:
+    if Path(out).suffix.lower() == _SUFFIX:
         row = _one_row(store, clip_id)
         arrays = store.read([row], _NEEDED)
         with atomic_file(out, overwrite) as aside:
             _write_clip(store, row, {name: values[0] for name, values in arrays.items()}, aside)
-        on_clips(1)
+        on_clips(len(store))
         return 1
     if clip_id is not None:
         raise HeatpoolError(f"expected a file that ends in {_SUFFIX} for one clip, got {out}")

@@ -74,7 +74,7 @@ class HubPath:
         return whole if self.path else whole.removesuffix("/-")
 
 
-def open_files(url: str, *, file: bool) -> RemoteFiles:
+def open_files(url: str, *, file: bool, tries: int = 1) -> RemoteFiles:
     """Open an address: `https://…`, or of an object store such as s3://bucket/path, or hf://datasets/….
 
     Keys and region of object stores come from the environment (`AWS_…`), the hub's token from where
@@ -84,6 +84,7 @@ def open_files(url: str, *, file: bool) -> RemoteFiles:
     Args:
         url: address.
         file: it names one file, not a folder.
+        tries: of each request by obstore itself: more than one for uploads, which go in many parts.
 
     Raises:
         HeatpoolError: if obstore is not installed, or the address cannot be understood.
@@ -103,19 +104,31 @@ def open_files(url: str, *, file: bool) -> RemoteFiles:
     if parts.scheme in _OBJECT_STORES:
         base, _, key = url.rstrip("/").rpartition("/") if file else (url, "", "")
         name = url
+        options["allow_http"] = _has_plain_endpoint(parts.scheme)
     else:
         base, name, headers = _web_address(parts)
         key = ""
         options |= {"allow_http": base.startswith("http:"), "default_headers": headers}
-    # All tries are counted in one place: obstore's would multiply ours, and do not cover broken bodies. A
-    # server that names a time to come back (Retry-After) could make us wait for a day.
-    connection: dict[str, Any] = {"client_options": options, "retry_config": {"max_retries": 0}}
+    # Tries of reads are counted in one place: obstore's would multiply ours, and do not cover broken bodies.
+    # A server that names a time to come back (Retry-After) could make us wait for a day.
+    connection: dict[str, Any] = {"client_options": options, "retry_config": {"max_retries": tries - 1}}
+    listing, login = parts.scheme in _OBJECT_STORES, _login_hint(parts.scheme)
     try:
         store = obstore.store.from_url(base, **connection)
     except (ValueError, BaseError) as error:
-        raise HeatpoolError(f"{name}: cannot be opened ({reason_of(error)})") from error
-    listing = parts.scheme in _OBJECT_STORES
-    return RemoteFiles(store, name, key=key, listing=listing, login=_login_hint(parts.scheme))
+        raise HeatpoolError(
+            f"{name}: cannot be opened ({reason_of(error)}){f'; {login}' * listing}"
+        ) from error
+    return RemoteFiles(store, name, key=key, listing=listing, login=login)
+
+
+def _has_plain_endpoint(scheme: str) -> bool:
+    """Whether the environment names a server of one's own for an object store, without encryption (MinIO)."""
+    prefix = _OBJECT_STORES[scheme]
+    endpoints = (
+        value for name, value in os.environ.items() if name.startswith(prefix) and "ENDPOINT" in name
+    )
+    return any(value.startswith("http://") for value in endpoints)
 
 
 def _web_address(parts: SplitResult) -> tuple[str, str, dict[str, str]]:

@@ -21,8 +21,9 @@ from heatpool.pool.sources.archive_format import (
 )
 from heatpool.pool.sources.ranges import RangeSource
 
-__all__ = ["ArchiveSource", "ByteFile", "DiskFile", "first_member"]
+__all__ = ["ARCHIVE", "ArchiveSource", "ByteFile", "DiskFile", "first_member"]
 
+ARCHIVE = f"an archive made by heatpool archive pack (a zip file that begins with {MANIFEST})"
 _HEAD_BYTES = 1 << 16
 
 
@@ -81,7 +82,7 @@ class DiskFile:
         return data
 
 
-def first_member(head: bytes, *, name: str) -> Member:
+def first_member(head: bytes, *, name: str, wanted: str = ARCHIVE) -> Member:
     """The manifest's entry in the first bytes of an archive, 64 at least.
 
     Raises:
@@ -89,10 +90,7 @@ def first_member(head: bytes, *, name: str) -> Member:
     """
     first = parse_first_header(head)
     if first is None:
-        raise HeatpoolError(
-            f"{name}: expected an archive made by heatpool archive pack (a zip file that begins "
-            f"with {MANIFEST}), got another file"
-        )
+        raise HeatpoolError(f"{name}: expected {wanted}, got another file")
     return first
 
 

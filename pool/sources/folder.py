@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FolderSource", "Source"]
@@ -30,6 +31,9 @@ class Source(Protocol):
 
     def size(self, key: str) -> int | None:
         """Bytes a file has, None when there is none; HeatpoolError when it cannot be asked."""
+
+    def digest(self, key: str) -> str:
+        """SHA-256 (hex) of a file; HeatpoolError from afar, OSError from a disk when it cannot be read."""
 
     def keys(self, folder: str) -> Iterable[str] | None:
         """Names of the files in one folder, in any order; none when there is no such folder.
@@ -62,6 +66,10 @@ class FolderSource:
     def size(self, key: str) -> int | None:
         """See `Source`."""
         return self._ask(key, lambda path: path.stat().st_size)
+
+    def digest(self, key: str) -> str:
+        """See `Source`."""
+        return hash_file(self.path / key)[1]
 
     def keys(self, folder: str) -> list[str]:
         """See `Source`."""

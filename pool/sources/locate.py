@@ -7,14 +7,13 @@ from pathlib import Path, PurePosixPath
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.addresses import open_files, split_address
-from heatpool.pool.sources.archive import ArchiveSource, DiskFile, first_member
+from heatpool.pool.sources.archive import ARCHIVE, ArchiveSource, DiskFile, first_member
 from heatpool.pool.sources.folder import FolderSource, Source
-from heatpool.pool.sources.remote import RemoteFile, RemoteFiles, RemoteFolder
+from heatpool.pool.sources.remote import RemoteFile, RemoteFolder
 
 __all__ = ["ARCHIVE_SUFFIX", "find_source", "is_remote", "open_archive", "store_stem"]
 
 ARCHIVE_SUFFIX = ".hpz"
-_ZIP = b"PK\3\4"
 
 
 def is_remote(location: str | Path) -> bool:
@@ -31,8 +30,7 @@ def store_stem(location: str | Path) -> str:
 def find_source(location: str | Path) -> Source:
     """Find the store at a location: a folder, an archive, or either of them at an address.
 
-    An address is an archive if its path ends with .hpz, or there is no store below it and a zip file at it;
-    else it is a store folder.
+    An address is an archive if its path ends with .hpz, or there is no store folder at it.
 
     Raises:
         HeatpoolError: if there is none, or it cannot be reached.
@@ -57,17 +55,11 @@ def open_archive(location: str | Path) -> ArchiveSource:
 
 def _find_remote(url: str) -> Source:
     parts = split_address(url)
-    if parts.path.rstrip("/").endswith(ARCHIVE_SUFFIX):
-        return _open_remote_archive(open_files(url, file=True))
-    files = open_files(url, file=False)
+    file = parts.path.rstrip("/").endswith(ARCHIVE_SUFFIX)
+    files = open_files(url, file=file)
     # A byte says whether there is a store and whether the server knows ranges. Where there is none: data
     # archives and web drives give files addresses without their names.
-    if not files.listing and files.begin("zarr.json", 0, 1) is None:
-        begin = files.begin("", 0, len(_ZIP))
-        if begin is not None and begin[0] == _ZIP:
-            return _open_remote_archive(files)
-    return RemoteFolder(files)
-
-
-def _open_remote_archive(files: RemoteFiles) -> ArchiveSource:
-    return ArchiveSource(RemoteFile(files, accept=partial(first_member, name=files.name)))
+    if not file and (files.listing or files.begin("zarr.json", 0, 1) is not None):
+        return RemoteFolder(files)
+    wanted = ARCHIVE if file else f"a feature store, or {ARCHIVE}"
+    return ArchiveSource(RemoteFile(files, accept=partial(first_member, name=files.name, wanted=wanted)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
 
@@ -44,6 +45,13 @@ class RangeSource(ABC):
     @abstractmethod
     def size(self, key: str) -> int | None:
         """Bytes of a file, None when it is not there. Raises as `read`."""
+
+    def digest(self, key: str) -> str:
+        """SHA-256 (hex) of a file. Raises as `read`."""
+        data = self.read(key)
+        if data is None:
+            raise HeatpoolError(f"{self.name}: {key} is gone")
+        return hashlib.sha256(data).hexdigest()
 
     @abstractmethod
     def keys(self, folder: str) -> Iterable[str] | None:

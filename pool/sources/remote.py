@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from heatpool.pool.errors import HeatpoolError
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _TRIES = 5
 _WAIT_S = 0.5  # before the second try; then twice as long each time
 _SMALL, _READ_AHEAD = 1 << 14, 1 << 17
+_PART_BYTES = 1 << 24
 _MOST_RECORD = 1 << 26
 """Bytes of a file that is no chunk of an array: metadata, a record, a list, a card."""
 _REFUSED = {  # by what stands in obstore's text: what no second try changes
@@ -106,6 +108,19 @@ class RemoteFiles:
                 _log.warning(f"{self.name}: the server knows no byte ranges; files are fetched whole")
                 self._kept = KeptFiles()
         return self._kept.read(key, start, stop, partial(self._fetch, key, accept=accept))
+
+    def put(self, path: Path) -> None:
+        """Write a file to the address, whole or not at all. Raises HeatpoolError if it cannot be."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            # Object stores take ten thousand parts.
+            part = max(_PART_BYTES, path.stat().st_size // 9_000)
+            obstore.put(self._store, self._key, path, chunk_size=part)
+        except (BaseError, OSError, ValueError) as error:
+            reason = self._refusal(error) or f"cannot be written ({reason_of(error)}); try again later"
+            raise HeatpoolError(f"{self.name}: {reason}") from error
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, None when it is not there. Raises as `get`."""
@@ -225,6 +240,7 @@ class RemoteFile:
         if begin is None:
             raise HeatpoolError(f"{self.name}: no such file on the server")
         data, self.size = begin
+        accept(data)
         self._block = (0, data)
 
     def read(self, start: int, stop: int) -> bytes:
@@ -258,7 +274,9 @@ class RemoteFolder(RangeSource):
 
     def read(self, key: str) -> bytes | None:
         """See `RangeSource`."""
-        return self._files.get(key)
+        data = self._files.get(key)
+        self._sizes[key] = None if data is None else len(data)
+        return data
 
     def read_range(self, key: str, start: int, stop: int) -> bytes | None:
         """See `RangeSource`."""

@@ -199,11 +199,6 @@ class Layout:
         dims = len(self.stored[name].dims)
         return f"{name}/{self.separator.join(['c', str(shard), *'0' * (dims - 1)])}"
 
-    def shard_place(self, name: str, shard: int) -> str:
-        """Path of what holds a shard of one stored array and nothing else: its file, or folders around it."""
-        key = self.shard_key(name, shard)
-        return key if self.separator == "." else "/".join(key.split("/")[:3])
-
     def index_keys(self, name: str) -> list[str]:
         """Paths of the files of an index array, relative to the store's root."""
         chunks = -(-self.clips // INDEX_CHUNK_CLIPS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from heatpool.pool.disk.files import flush_above, flush_tree, scratch_folder
+from heatpool.pool.disk.files import flush_all, flush_tree, folders_above, scratch_folder
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.folder import FolderSource
@@ -63,7 +63,7 @@ def compare_input(root: Path, *, spec: StoreSpec, index: ClipIndex, check: Check
         record = CreationRecord.read(source)
     except HeatpoolError:
         record = None  # damaged is as good as lost: the index itself is compared
-    damaged = damaged_creation(root, record, check=check) if record else []
+    damaged = damaged_creation(source, record, check=check) if record else []
     if record is None or "zarr.json" not in damaged:
         stored = read_root(source)
     else:
@@ -123,7 +123,7 @@ def remake_files(root: Path, found: FoundStore) -> None:
         assert made is not None, "fill_new writes index.json"
         if found.record is None:
             wanted: Sequence[str] = [CREATION]
-            different = damaged_creation(root, made, check="hashes")
+            different = damaged_creation(FolderSource(root), made, check="hashes")
         else:
             wanted, recorded = found.damaged, found.record.files
             different = [key for key in wanted if made.files.get(key) != recorded[key]]
@@ -136,7 +136,7 @@ def remake_files(root: Path, found: FoundStore) -> None:
         for key in wanted:
             (root / key).parent.mkdir(parents=True, exist_ok=True)
             os.replace(aside / key, root / key)
-        flush_above([root / key for key in wanted], root)
+        flush_all(folders_above((root / key for key in wanted), root))
 
 
 def find_difference(stored: Mapping[str, Any], given: Mapping[str, Any], *, prefix: str = "") -> str:

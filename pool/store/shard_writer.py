@@ -13,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore
 
 from heatpool.pool.disk.atomic import OnStep
 from heatpool.pool.disk.checksum_record import Checksum
 from heatpool.pool.disk.files import (
-    flush_above,
+    flush_all,
     flush_folder,
-    flush_tree,
-    hash_file,
+    folders_above,
+    hash_bytes,
     scratch_folder,
     write_atomic,
 )
@@ -193,8 +195,10 @@ class ShardWriter:
         self._step("pending")
 
     def _write_aside(self, aside: Path, stored: Mapping[str, np.ndarray]) -> dict[str, Checksum]:
-        """Write each array as shard 0 of a one-shard array; returns size and SHA-256 by final path."""
-        group = zarr.create_group(aside, zarr_format=3)
+        """Write each array's file, under the array's name; returns size and SHA-256 by final path."""
+        encoded: dict[str, Buffer] = {}
+        # In memory: on the disk zarr would make metadata and folders too, which nobody needs again.
+        group = zarr.create_group(MemoryStore(encoded), zarr_format=3)
         count = self.layout.shard_clips
         files = {}
         for name, spec in self.layout.stored.items():
@@ -202,21 +206,26 @@ class ShardWriter:
                 group, spec, clips=count, shard_clips=count, separator=self.layout.separator
             )
             array[: len(stored[name])] = stored[name]
-            file = aside / self.layout.shard_key(name, 0)
-            if file.exists():  # zarr writes no file for a shard of nothing but fill values
-                files[self.layout.shard_key(name, self.shard)] = hash_file(file)
+            data = encoded.pop(self.layout.shard_key(name, 0), None)
+            if data is not None:  # there is none of a shard of nothing but fill values
+                content = data.to_bytes()
+                (aside / name).write_bytes(content)
+                files[self.layout.shard_key(name, self.shard)] = hash_bytes(content)
             self._step(f"wrote {name}")
-        places = (aside / self.layout.shard_place(name, 0) for name in self.layout.stored)
-        flush_tree(*filter(Path.exists, places))
         return files
 
     def _rename_into_place(self, aside: Path, files: Mapping[str, Checksum]) -> None:
-        places = [self.root / self.layout.shard_place(name, self.shard) for name in self.layout.stored]
-        for name, place in zip(self.layout.stored, places, strict=True):
-            if os.path.lexists(place):  # left by an earlier, damaged shard
-                os.replace(place, aside / f"old {name}")
-            if self.layout.shard_key(name, self.shard) in files:
-                place.parent.mkdir(exist_ok=True)
-                os.replace(aside / self.layout.shard_place(name, 0), place)
+        # Flushed in their places, all at once: until there is a record, nobody takes them for written.
+        removed, written = [], []
+        for name in self.layout.stored:
+            key = self.layout.shard_key(name, self.shard)
+            place = self.root / key
+            if key in files:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(aside / name, place)
+                written.append(place)
+            elif place.exists():  # left by an earlier, damaged shard
+                place.unlink()
+                removed.append(place)
             self._step(f"renamed {name}")
-        flush_above([place for place in places if place.parent.exists()], self.root)
+        flush_all([*written, *folders_above([*written, *removed], self.root)])

@@ -11,10 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from heatpool.pool.disk.files import hash_file
+from heatpool.pool.disk.files import list_files
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive_format import CARD
-from heatpool.pool.sources.folder import FolderSource
+from heatpool.pool.sources.folder import FolderSource, Source
+from heatpool.pool.sources.locate import find_source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root
 from heatpool.pool.store.create import CREATION, CreationRecord
 from heatpool.pool.store.finish import FAILURES, derive
@@ -80,30 +81,35 @@ class StoreReport:
         return not self.problems and not self.pending
 
 
-def verify_store(path: str | Path, *, on_shard: Callable[[], None] = lambda: None) -> StoreReport:
+def verify_store(
+    location: str | Path | Source, *, on_shard: Callable[[], None] = lambda: None
+) -> StoreReport:
     """Compare every file of a store with its recorded SHA-256, and the result arrays with the journal.
 
     Args:
-        path: folder of the store.
+        location: of the store: a folder, an address, or its `Source`.
         on_shard: called after each shard that has a record.
 
     Raises:
-        HeatpoolError: if there is no store of this version at `path`.
+        HeatpoolError: if there is no store of this version there, or it cannot be reached.
     """
-    root = Path(path)
-    source = FolderSource(root)
+    source = find_source(location) if isinstance(location, str | Path) else location
     layout = layout_from_attributes(read_root(source))
-    problems = [Problem(text) for text in _creation_problems(root)]
+    problems = [Problem(text) for text in _creation_problems(source)]
     recorded = recorded_shards(source, layout)
-    for shard, texts in _examine(root, layout, recorded, check="hashes"):
+    for shard, texts in _examine(source, layout, recorded, check="hashes"):
         problems += [Problem(text, shard, layout.rows(shard)) for text in texts]
         on_shard()
-    if (root / FINISHED).exists():
-        problems += [Problem(text) for text in _derived_problems(root, layout)]
+    if source.size(FINISHED) is not None:
+        problems += [Problem(text) for text in _derived_problems(source, layout)]
     else:
         problems.append(Problem(f"{FINISHED} is missing: the run did not come to its end"))
     pending = tuple(sorted(set(range(layout.shards)) - set(recorded)))
-    known, found = _known_files(source, layout), set(_list_files(root))
+    known = _known_files(source, layout)
+    if isinstance(source, FolderSource):  # locks and what writers keep aside have names that begin with a dot
+        found = set(list_files(source.path, skip=(".",)))
+    else:  # nobody can list a web server, and an archive holds nothing else
+        found = {key for key in known if source.size(key) is not None}
     return StoreReport(layout, tuple(problems), pending, tuple(sorted(found - known)), len(found & known))
 
 
@@ -116,58 +122,56 @@ def incomplete_shards(root: Path, layout: Layout, *, check: Check) -> list[int]:
     recorded = recorded_shards(FolderSource(root), layout)
     intact = set(recorded)
     if check != "journal":
-        intact -= {shard for shard, texts in _examine(root, layout, recorded, check=check) if texts}
+        examined = _examine(FolderSource(root), layout, recorded, check=check)
+        intact -= {shard for shard, texts in examined if texts}
     return [shard for shard in range(layout.shards) if shard not in intact]
 
 
-def damaged_creation(root: Path, record: CreationRecord, *, check: Check) -> list[str]:
+def damaged_creation(source: Source, record: CreationRecord, *, check: Check) -> list[str]:
     """Keys of the files made at creation that are gone or not as recorded."""
     if check == "journal":
         return []
-    source = FolderSource(root)
     wrong = []
     for key, (size, digest) in record.files.items():
-        if source.size(key) != size or (check == "hashes" and not _has_digest(root / key, digest)):
+        if source.size(key) != size or (check == "hashes" and not _has_digest(source, key, digest)):
             wrong.append(key)
     return wrong
 
 
-def _has_digest(path: Path, digest: str) -> bool:
+def _has_digest(source: Source, key: str, digest: str) -> bool:
     try:
-        return hash_file(path)[1] == digest
+        return source.digest(key) == digest
     except OSError:  # a bad sector
         return False
 
 
 def _examine(
-    root: Path, layout: Layout, shards: Iterable[int], *, check: Check
+    source: Source, layout: Layout, shards: Iterable[int], *, check: Check
 ) -> Iterator[tuple[int, list[str]]]:
-    source = FolderSource(root)
-    digest = (lambda key: hash_file(root / key)[1]) if check == "hashes" else None
+    digest = source.digest if check == "hashes" else None
     with ThreadPoolExecutor(_THREADS) as pool:  # hashing and waiting for the disk let other threads run
         yield from pool.map(
             lambda shard: (shard, examine_shard(source, layout, shard, digest=digest)), shards
         )
 
 
-def _creation_problems(root: Path) -> list[str]:
+def _creation_problems(source: Source) -> list[str]:
     try:
-        record = CreationRecord.read(FolderSource(root))
+        record = CreationRecord.read(source)
     except HeatpoolError as error:
         return [str(error)]
     if record is None:
         return [f"{CREATION} is missing"]
     return [
-        f"{key} is {'changed' if (root / key).exists() else 'missing'}"
-        for key in damaged_creation(root, record, check="hashes")
+        f"{key} is {'missing' if source.size(key) is None else 'changed'}"
+        for key in damaged_creation(source, record, check="hashes")
     ]
 
 
-def _derived_problems(root: Path, layout: Layout) -> Iterator[str]:
+def _derived_problems(source: Source, layout: Layout) -> Iterator[str]:
     """What the journal says against the files that follow from it."""
-    source = FolderSource(root)
     try:
-        derived = derive(root, layout)
+        derived = derive(source, layout)
         index = IndexReader(source, layout)
     except (HeatpoolError, ValueError, OSError) as error:
         yield f"cannot compare the results with the journal ({error})"
@@ -185,7 +189,7 @@ def _derived_problems(root: Path, layout: Layout) -> Iterator[str]:
         yield f"not as the journal says: {', '.join(different)}"
 
 
-def _known_files(source: FolderSource, layout: Layout) -> set[str]:
+def _known_files(source: Source, layout: Layout) -> set[str]:
     """Keys of all files that a store of this layout may hold."""
     known = {CREATION, FAILURES, FINISHED, *BESIDE}
     try:
@@ -197,15 +201,3 @@ def _known_files(source: FolderSource, layout: Layout) -> set[str]:
     for shard in range(layout.shards):
         known |= {record_key(shard), *(layout.shard_key(name, shard) for name in layout.stored)}
     return known
-
-
-def _list_files(root: Path, below: str = "") -> Iterator[str]:
-    """Keys of all files but locks and what writers keep aside, whose names begin with a dot."""
-    with os.scandir(root / below) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _list_files(root, f"{below}{entry.name}/")
-            else:
-                yield below + entry.name

@@ -16,6 +16,8 @@ from heatpool.pool.exchange.keypoints.json_files import (
     Person,
     PersonLists,
     VideoPersons,
+    corners,
+    count_joints,
     expect_dict,
     expect_list,
     flat_joints,
@@ -53,7 +55,9 @@ def read_alphapose(path: Path) -> PoseFile:
         if not persons:
             raise ValueError("expected persons, got none")
         skeleton = OPENPOSE18_SKELETON if isinstance(content, dict) else _skeleton(persons[0][1])
-        number_of = number_pictures(stem for stem, _ in persons)
+        # Frames of a video are called 0.jpg, 1.jpg; only those with persons are listed.
+        is_video = all(stem.isdecimal() and stem == str(int(stem)) for stem, _ in persons)
+        number_of = number_pictures((stem for stem, _ in persons), from_zero=is_video)
         placed = [person._replace(frame=number_of[stem]) for stem, person in persons]
         name = path.parent.resolve().name if path.stem.startswith(_RESULTS) else path.stem
         videos = {name: VideoPersons(placed)}
@@ -71,11 +75,7 @@ def _list(content: Any) -> Iterator[tuple[str, Person]]:
         picture, points = entry.get("image_id"), entry.get("keypoints")
         if picture is None or not isinstance(points, list):
             raise ValueError(f"{place}: expected image_id and keypoints, got {shorten(', '.join(entry))}")
-        box = entry.get("box") or entry.get("bbox")
-        if isinstance(box, list) and len(box) == 4 and all(isinstance(each, int | float) for each in box):
-            box = [box[0], box[1], box[0] + box[2], box[1] + box[3]]
-        else:
-            box = None
+        box = corners(entry.get("box", entry.get("bbox")))
         yield (
             split_picture(str(picture))[1],
             Person(0, place, points, _track(entry.get("idx")), entry.get("score"), box),
@@ -100,5 +100,5 @@ def _pictures(content: Mapping[str, Any]) -> Iterator[tuple[str, Person]]:
 
 
 def _skeleton(person: Person) -> Skeleton:
-    joints = len(person.keypoints) // 3
+    joints = count_joints(person.keypoints)
     return BODY_SKELETONS.get(joints) or Skeleton.unnamed(joints)

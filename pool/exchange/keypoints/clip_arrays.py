@@ -62,7 +62,7 @@ def cut_part(video: PoseVideo, part: ClipPart) -> tuple[PoseVideo, int]:
     """
     frames = video.frames
     if not frames:  # the file may end before the video does
-        frames = max(int(video.frame[-1]) + 1 if len(video) else 0, ceil((part.end_s or 0) * video.fps))
+        frames = max(int(video.frame[-1]) + 1 if len(video) else 1, ceil((part.end_s or 0) * video.fps))
     first, stop = part_frames(part, frames, video.fps)
     low, high = np.searchsorted(video.frame, [first, stop])
     rows = slice(low, high)

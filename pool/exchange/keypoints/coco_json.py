@@ -19,6 +19,8 @@ from heatpool.pool.exchange.keypoints.json_files import (
     Person,
     PersonLists,
     VideoPersons,
+    corners,
+    count_joints,
     expect_dict,
     expect_list,
     flat_joints,
@@ -39,8 +41,8 @@ _SPARSE = 4  # picture ids that span so many times their number are no frames of
 def read_coco(path: Path, *, images: Path | None = None) -> PoseFile:
     """Open COCO's annotations or results, or a folder of such files.
 
-    A video is a folder of pictures, or what `video_id` or `vid_id` says. Visibility 2 is the score 1, 1 (hidden)
-    is 0.5, and 0 is a joint that is not given; the third number of results is the score.
+    A video is a folder of pictures, or what `video_id` or `vid_id` says. Visibility 2 is the score 1, 1
+    (hidden) is 0.5, and 0 is a joint that is not given; the third number of results is the score.
 
     Args:
         path: file or folder.
@@ -112,7 +114,7 @@ def _file(
     skeletons = _skeletons(body, entries)
     count = Counter(skeletons.get(entry.get("category_id")) for entry in entries)
     skeleton = max((each for each in count if each), key=lambda each: count[each], default=None)
-    skeleton = skeleton or Skeleton.unnamed(len(entries[0]["keypoints"]) // 3)
+    skeleton = skeleton or Skeleton.unnamed(count_joints(entries[0]["keypoints"]))
     for number, entry in enumerate(entries):
         place = f"annotation {entry.get('id', number)}"
         if entry.get("iscrowd"):
@@ -128,12 +130,7 @@ def _file(
 
 
 def _person(entry: Mapping[str, Any], frame: int, place: str) -> Person:
-    box = entry.get("bbox")
-    try:
-        x, y, width, height = box or ()
-        box = [x, y, x + width, y + height]
-    except (TypeError, ValueError):
-        box = None
+    box = corners(entry.get("bbox"))
     track = entry.get("track_id", entry.get("instance_id"))
     return Person(frame, place, entry["keypoints"], track, entry.get("score"), box)
 
@@ -150,7 +147,7 @@ def _skeletons(body: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> di
             name = str(category.get("name") or "coco")
             skeletons[category.get("id")] = make_skeleton(name, [str(each) for each in names], edges)
     if not skeletons:
-        joints = len(entries[0]["keypoints"]) // 3
+        joints = count_joints(entries[0]["keypoints"])
         plain = COCO17_SKELETON if joints == COCO17_SKELETON.joints else Skeleton.unnamed(joints)
         return {entry.get("category_id"): plain for entry in entries}
     return skeletons
@@ -159,11 +156,8 @@ def _skeletons(body: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> di
 def _videos(body: Mapping[str, Any]) -> tuple[dict[str, VideoPersons], dict[Any, tuple[str, int]]]:
     """Videos by name, without persons yet, and the video and frame of each picture by its id."""
     pictures = [expect_dict(each, "images") for each in expect_list(body.get("images"), "images")]
-    listed = {
-        each.get("id"): each
-        for each in expect_list(body.get("videos", []), "videos")
-        if isinstance(each, dict)
-    }
+    records = [expect_dict(each, "videos") for each in expect_list(body.get("videos", []), "videos")]
+    listed = {_hashable(each.get("id"), "a video"): each for each in records}
     groups: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for picture in pictures:
         video = picture.get("video_id", picture.get("vid_id"))
@@ -194,11 +188,10 @@ def _video_name(key: Any, group: Sequence[dict[str, Any]], listed: Mapping[Any, 
 
 
 def _frame_numbers(pictures: Sequence[dict[str, Any]], *, by_id: bool) -> list[int]:
-    """Frames of the pictures of a video: its `frame_id`, unless that is an id of all videos, else by file name."""
-    ids = [each.get("frame_id") for each in pictures]
-    if by_id and all(isinstance(each, int) for each in ids) and "vid_id" not in pictures[0]:
-        first = 1 if min(ids) == 1 else 0
-        return [each - first for each in ids]
+    """Frames of a video's pictures: its `frame_id`, unless that counts all videos', else by file name."""
+    ids = [each["frame_id"] for each in pictures if isinstance(each.get("frame_id"), int)]
+    if by_id and len(ids) == len(pictures) and "vid_id" not in pictures[0]:
+        return [each - (min(ids) == 1) for each in ids]
     stems = [split_picture(str(each.get("file_name", each.get("id"))))[1] for each in pictures]
     number_of = number_pictures(stems)
     return [number_of[stem] for stem in stems]

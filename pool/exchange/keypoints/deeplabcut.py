@@ -25,8 +25,8 @@ __all__ = ["read_deeplabcut"]
 def read_deeplabcut(path: Path) -> PoseFile:
     """Open a file of DeepLabCut, or a folder of them: one a video, or labelled pictures of several.
 
-    A video is called by its file without the scorer, or by the folder of its pictures, whose frame is the number
-    in their name. Of a folder the `.h5` are read, the `.csv` where there are none.
+    A video is called by its file without the scorer, or by the folder of its pictures, whose frame is the
+    number in their name. Of a folder the `.h5` are read, the `.csv` where there are none.
 
     Raises:
         HeatpoolError: if it is no such file.
@@ -54,9 +54,8 @@ class _DeepLabCut:
         parts = tuple(dict.fromkeys(column[2] for column in columns))
         self._axes = [axis for axis in ("x", "y", "z") if any(column[3] == axis for column in columns)]
         if self._axes[:2] != ["x", "y"]:
-            raise ValueError(
-                f"expected coords x and y, got {shorten(sorted({column[3] for column in columns}))}"
-            )
+            coords = sorted({column[3] for column in columns})
+            raise ValueError(f"expected coords x and y, got {shorten(coords)}")
         self.skeleton: Skeleton = make_skeleton("deeplabcut", parts)
         place = {column[1:]: number for number, column in enumerate(columns)}
         self._places = np.array(

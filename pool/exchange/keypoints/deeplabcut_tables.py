@@ -1,4 +1,4 @@
-"""DeepLabCut's tables, as CSV and as HDF5 of pandas, read without pandas: it unpickles what a file tells it to.
+"""DeepLabCut's tables, as CSV and as HDF5 of pandas; read without pandas, which unpickles what is there.
 
 Both have columns of several levels: scorer, perhaps individuals, bodyparts, coords.
 """
@@ -77,9 +77,8 @@ def _open_csv(path: Path) -> Iterator[tuple[Sequence[Column], Iterator[list[str]
     """Columns, the lines below them, and how many cells of a line come before its values."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise HeatpoolError(
-                f"{path}: expected a CSV of at most {_MOST_BYTES >> 30} GiB; write one per video"
-            )
+            most = f"{_MOST_BYTES >> 30} GiB"
+            raise HeatpoolError(f"{path}: expected a CSV of at most {most}; write a file per video")
         with path.open(newline="", encoding="utf-8-sig") as file:
             yield _csv_header(path, file)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -101,9 +100,8 @@ def _csv_header(path: Path, file: TextIO) -> tuple[Sequence[Column], Iterator[li
         if name == "coords":
             break
     if not {"scorer", "bodyparts", "coords"} <= set(levels):
-        raise HeatpoolError(
-            f"{path}: expected lines scorer, bodyparts and coords above the values, got {shorten(list(levels))}"
-        )
+        got = ", ".join(levels) or shorten(first)
+        raise HeatpoolError(f"{path}: expected lines scorer, bodyparts and coords first, got {got}")
     before = next((at for at, cell in enumerate(levels["scorer"]) if at and cell.strip()), 1)
     rows = [levels.get(level, [""] * len(levels["coords"]))[before:] for level in _LEVELS]
     if len({len(row) for row in rows}) > 1:
@@ -141,7 +139,7 @@ def _frame_group(path: Path) -> Iterator[h5py.Group]:
     """The one group of a file that holds a table of pandas."""
     with open_hdf5(path) as file:
         groups = [find_group(file, name) for name in file if not name.startswith("_")]
-        tables = [group for group in groups if {"table", "axis0"} & set(group) or "axis0_level0" in group]
+        tables = [group for group in groups if {"table", "axis0_level0"} & set(group)]
         if len(tables) != 1:
             raise ValueError(f"expected one table of DeepLabCut, got {', '.join(file) or 'nothing'}")
         yield tables[0]

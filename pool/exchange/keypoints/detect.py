@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.exchange.keypoints.array_files import array_heads
+from heatpool.pool.exchange.keypoints.landmarks import landmark_axes
 from heatpool.pool.exchange.keypoints.records import PoseFile
 from heatpool.pool.skeleton import Skeleton
 
@@ -25,10 +26,10 @@ _MOST_LOOKED_AT = 100  # files of a folder, for one that is known
 
 _SUFFIXES: dict[str, PoseFormat] = {".slp": "sleap", ".skeleton": "ntu"}
 _JSON_KEYS: tuple[tuple[str, PoseFormat], ...] = (
+    (r'AlphaPose|"bodies"|^\s*\[\s*\{[^}]*"image_id"\s*:\s*"', "alphapose"),
     (r'"people"\s*:|"pose_keypoints', "openpose"),
     (r'"instance_info"|"instances"|"meta_info"|"keypoint_scores"', "mmpose"),
-    (r'AlphaPose|"bodies"|"image_id"\s*:\s*"', "alphapose"),
-    (r'"(pose_?)?(world_?)?landmarks?"|"visibility"', "mediapipe"),
+    (r'"(pose_?)?(world_?)?landmarks?"|"visibility"|"left_?eye_?inner"', "mediapipe"),
     (r'"(annotations|categories|images|info|licenses)"\s*:|"image_id"', "coco"),
 )
 """What stands near the beginning of a JSON file, the most telling first."""
@@ -148,7 +149,7 @@ def _of_hdf5(path: Path) -> PoseFormat | None:
             if {"tracks", "node_names"} <= set(file):
                 return "sleap"
             tables = [each for each in file.values() if isinstance(each, h5py.Group)]
-            return "deeplabcut" if any({"table", "axis0"} & set(each) for each in tables) else None
+            return "deeplabcut" if any({"table", "axis0_level0"} & set(each) for each in tables) else None
     except (OSError, RuntimeError, KeyError) as error:
         raise HeatpoolError(f"{path}: cannot be read as HDF5 ({shorten(str(error))})") from error
 
@@ -157,7 +158,7 @@ def _of_arrays(path: Path) -> PoseFormat | None:
     heads = array_heads(path)
     if {"x_train", "y_train"} <= set(heads):
         return "ctrgcn"
-    is_mediapipe = any(len(head.shape) in (3, 4) and head.shape[-2] == 33 for head in heads.values())
+    is_mediapipe = any(landmark_axes(head.shape) > 2 for head in heads.values())
     return "mediapipe" if is_mediapipe else None
 
 
@@ -165,4 +166,5 @@ def _of_table(start: str) -> PoseFormat | None:
     header = start.partition("\n")[0].casefold()
     if header.startswith("scorer"):
         return "deeplabcut"
-    return "mediapipe" if re.search(r"visibility|\bx_?0\b|left_shoulder|landmark", header) else None
+    known = r"visibility|landmark|left_?eye_?inner|\bx_?32\b|\b32_x\b"
+    return "mediapipe" if re.search(known, header) else None

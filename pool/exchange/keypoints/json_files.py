@@ -20,8 +20,8 @@ from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
 __all__ = [
-    "MAX_JSON_BYTES", "Person", "PersonLists", "VideoPersons", "expect_dict", "expect_list", "flat_joints",
-    "read_json", "split_joints",
+    "MAX_JSON_BYTES", "Person", "PersonLists", "VideoPersons", "corners", "count_joints", "expect_dict",
+    "expect_list", "flat_joints", "read_json", "split_joints",
 ]  # fmt: skip
 
 MAX_JSON_BYTES = 512 << 20
@@ -37,9 +37,8 @@ def read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             size = f"{path.stat().st_size / 2**20:,.0f} MiB"
-            raise HeatpoolError(
-                f"{path}: expected JSON of at most {MAX_JSON_BYTES >> 20} MiB, got {size}; write one per video"
-            )
+            most = f"{MAX_JSON_BYTES >> 20} MiB"
+            raise HeatpoolError(f"{path}: expected JSON of at most {most}, got {size}; write one a video")
         return json.loads(path.read_bytes())
     except OSError as error:
         raise HeatpoolError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -59,6 +58,14 @@ def expect_dict(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"expected {what} as an object, got {shorten(value)}")
     return value
+
+
+def corners(box: Any) -> list[float] | None:
+    """The corners of a box x, y, width, height; None for what is none."""
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(each, int | float) for each in box):
+        return None
+    x, y, width, height = box
+    return [x, y, x + width, y + height]
 
 
 class Person(NamedTuple):
@@ -157,8 +164,15 @@ class PersonLists:
             raise HeatpoolError(f"{self.source}: video {shorten(name)}: {error}") from error
 
 
+def count_joints(points: Any) -> int:
+    """V of a list x, y, score, x, y, score and so on. Raises ValueError if it is none."""
+    if not isinstance(points, list) or not points or len(points) % 3:
+        raise ValueError(f"expected x, y and score of each joint, got {shorten(points)}")
+    return len(points) // 3
+
+
 def flat_joints(persons: Sequence[Person], joints: int) -> Joints:
-    """Joints and scores of lists x, y, score, x, y, score, …"""
+    """Joints and scores of lists x, y, score, x, y, score and so on."""
     values = _numbers(persons, "keypoints", 3 * joints).reshape(len(persons), joints, 3)
     return values[..., :2], values[..., 2]
 
@@ -187,7 +201,7 @@ def _scalars(persons: Sequence[Person], name: str) -> np.ndarray | None:
 
 
 def _numbers(persons: Sequence[Person], name: str, count: int) -> np.ndarray:
-    """(R, count) float64 of what each person has under a name. Raises ValueError for the first one that lacks it."""
+    """(R, count) float64 of what persons have under a name. Raises ValueError for the first that lacks it."""
     values = [getattr(person, name) for person in persons]
     try:
         return np.array(values, np.float64).reshape(len(values), count)

@@ -16,8 +16,14 @@ import numpy as np
 
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.exchange.keypoints.array_files import array_heads, read_array
-from heatpool.pool.exchange.keypoints.mediapipe_texts import Landmarks, csv_landmarks, json_landmarks
-from heatpool.pool.exchange.keypoints.mediapipe_texts import LANDMARK_NAMES
+from heatpool.pool.exchange.keypoints.landmarks import (
+    HOLISTIC_VALUES,
+    LANDMARK_NAMES,
+    Landmarks,
+    landmark_axes,
+)
+from heatpool.pool.exchange.keypoints.mediapipe_csv import csv_landmarks
+from heatpool.pool.exchange.keypoints.mediapipe_json import json_landmarks
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
@@ -37,7 +43,6 @@ MEDIAPIPE33_SKELETON = Skeleton(
 
 _JOINTS = MEDIAPIPE33_SKELETON.joints
 _SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".json")
-_HOLISTIC = 33 * 4 + 468 * 3 + 2 * 21 * 3  # pose, face and hands of a frame in one row
 _MOST_FRACTION = 2.0  # most landmarks lie so near to the picture, in its sides
 _NEGATIVE = 0.25  # share of coordinates below 0 from which on they are no part of a picture
 
@@ -69,14 +74,16 @@ class MediapipeFiles:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is left out."""
-        return () if self.world else ("z of the landmarks is left out; mediapipe-world takes world landmarks",)
+        return (
+            () if self.world else ("z of the landmarks is left out; mediapipe-world takes world landmarks",)
+        )
 
     def read(self, number: int) -> PoseVideo:
         """Read a video. Raises HeatpoolError if a file is damaged or holds something else."""
         paths = self.videos[number]
         try:
             if len(paths) > 1:
-                found = Landmarks.joined([_read(path, world=self.world) for path in paths])
+                found = _join([_read(path, world=self.world) for path in paths])
             else:
                 found = _read(paths[0], world=self.world)
             return _video(self.names[number], found, world=self.world)
@@ -127,28 +134,27 @@ def _read(path: Path, *, world: bool) -> Landmarks:
     if suffix in (".csv", ".tsv"):
         return csv_landmarks(path)
     heads = array_heads(path)
-    fitting = [name for name, head in heads.items() if head.is_numeric and _axes(head.shape)]
+    fitting = [name for name, head in heads.items() if head.is_numeric and landmark_axes(head.shape)]
     meant = [name for name in fitting if ("world" in name.lower()) == world] or fitting[: len(fitting) == 1]
     if not meant:
         shapes = ", ".join(f"{name} {head.shape}".strip() for name, head in heads.items())
         raise ValueError(f"expected landmarks (frames, 33, 3 or 4), got {shorten(shapes)}")
     values = read_array(path, meant[0])
-    axes = _axes(values.shape)
-    if values.shape[-1] == _HOLISTIC:
+    axes = landmark_axes(values.shape)
+    if values.shape[-1] == HOLISTIC_VALUES:
         values = values[..., : _JOINTS * 4]
     values = values.reshape(-1, *((values.shape[1],) if values.ndim == 4 else (1,)), _JOINTS, axes)
     frame = np.repeat(np.arange(len(values)), values.shape[1])
-    return Landmarks.of(frame, values.reshape(-1, _JOINTS, axes))
+    return Landmarks.of(frame, values.reshape(-1, _JOINTS, axes), frames=len(values))
 
 
-def _axes(shape: tuple[int, ...]) -> int:
-    """Values of each landmark in an array of this shape, 0 if it holds none."""
-    if shape and shape[-1] == _HOLISTIC:
-        return 4
-    if len(shape) >= 2 and shape[-2] == _JOINTS and len(shape) <= 4:
-        return shape[-1] if 2 <= shape[-1] <= 5 else 0
-    each, rest = divmod(shape[-1] if len(shape) in (1, 2) else 0, _JOINTS)
-    return each if not rest and 2 <= each <= 5 else 0
+def _join(files: Sequence[Landmarks]) -> Landmarks:
+    """Landmarks of files with a frame each."""
+    frame = [np.full(len(each.frame), number) for number, each in enumerate(files)]
+    xyz, visibility = ([getattr(each, name) for each in files] for name in ("xyz", "visibility"))
+    return Landmarks(
+        np.concatenate(frame), np.concatenate(xyz), np.concatenate(visibility), frames=len(files)
+    )
 
 
 def _video(name: str, found: Landmarks, *, world: bool) -> PoseVideo:
@@ -164,7 +170,10 @@ def _video(name: str, found: Landmarks, *, world: bool) -> PoseVideo:
         raise ValueError("expected landmarks in the picture, got negative ones, as of world landmarks")
     if world and in_pixels:
         raise ValueError("expected world landmarks in metres, got larger ones, as of a picture")
-    side_px = 0 if world or in_pixels else 1
+    width_px, height_px = found.width_px, found.height_px
+    if not world and not in_pixels:
+        width_px, height_px = width_px or 1, height_px or 1
+        joints = joints * (width_px, height_px)
     return PoseVideo(
         name=name,
         frame=found.frame[rows],
@@ -172,8 +181,8 @@ def _video(name: str, found: Landmarks, *, world: bool) -> PoseVideo:
         joints=np.where(given[..., None], joints, np.nan).astype(np.float32),
         joint_score=np.where(given, score.clip(0, 1), 0).astype(np.float32),
         score=np.ones(len(rows), np.float32),
-        width_px=found.width_px or side_px,
-        height_px=found.height_px or side_px,
+        width_px=width_px,
+        height_px=height_px,
         fps=found.fps,
         frames=found.frames,
     )

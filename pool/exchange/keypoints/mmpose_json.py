@@ -1,8 +1,8 @@
 """MMPose's predictions as JSON: of its inferencer (`pred_out_dir`) and of its demos (`--save-predictions`).
 
 Layout: https://mmpose.readthedocs.io/en/latest/user_guides/inference.html. A video is a list of frames with
-`frame_id` and `instances`, a picture the list of its instances alone; demos put `meta_info` (names of joints and
-their links) beside. The inferencer counts frames from 0, the demos from 1. Boxes are corners, in a list of one.
+`frame_id` and `instances`, a picture the list of its instances alone; demos put `meta_info` (names of joints
+and their links) beside. The inferencer counts frames from 0, the demos from 1. A box is a list of one list.
 """
 
 from __future__ import annotations
@@ -48,14 +48,9 @@ def read_mmpose(path: Path) -> PoseFile:
         return _file(path, path.resolve().name, _pictures(paths, numbers))
     content = read_json(path)
     try:
-        meta = expect_dict(content, "").get("meta_info") if isinstance(content, dict) else None
-        rows = expect_list(
-            content.get("instance_info") if isinstance(content, dict) else content, "instances"
-        )
-        if _is_picture(content, path):
-            persons = list(_persons(rows, 0, "picture"))
-        else:
-            persons = list(_frames(rows))
+        meta = content.get("meta_info") if isinstance(content, dict) else None
+        is_picture, rows = _is_picture(content, path), _rows(content)
+        persons = list(_persons(rows, 0, "picture") if is_picture else _frames(rows))
         return _file(path, path.stem.removeprefix(_DEMO_PREFIX), persons, meta)
     except (ValueError, TypeError, AttributeError) as error:
         raise HeatpoolError(f"{path}: {error}") from error
@@ -63,31 +58,35 @@ def read_mmpose(path: Path) -> PoseFile:
 
 def _is_picture(content: Any, path: Path) -> bool:
     """Whether this is a list of persons, not of frames."""
-    rows = content.get("instance_info") if isinstance(content, dict) else content
+    rows = _rows(content)
     if not isinstance(rows, list):
         raise HeatpoolError(f"{path}: expected MMPose's predictions, got {shorten(content)}")
     return not (rows and isinstance(rows[0], dict) and "instances" in rows[0])
 
 
+def _rows(content: Any) -> Any:
+    return content.get("instance_info") if isinstance(content, dict) else content
+
+
 def _frames(rows: Sequence[Any]) -> Iterator[Person]:
     """Persons of a video's frames."""
-    numbers = [expect_dict(row, "a frame").get("frame_id") for row in rows]
-    if not all(isinstance(number, int) for number in numbers):
-        raise ValueError(f"expected frames with a frame_id, got {shorten(numbers)}")
-    first = min(1, *numbers, *numbers)
+    frames = [expect_dict(row, "a frame").get("frame_id") for row in rows]
+    numbers = [number for number in frames if isinstance(number, int)]
+    if len(numbers) < len(frames):
+        raise ValueError(f"expected frames with a frame_id, got {shorten(frames)}")
+    first = min(1, max(0, min(numbers)))
     for row, number in zip(rows, numbers, strict=True):
         yield from _persons(expect_list(row.get("instances"), "instances"), number - first, f"frame {number}")
 
 
 def _pictures(paths: Sequence[Path], numbers: Mapping[str, int]) -> list[Person]:
     """Persons of pictures with a file each, which make one video."""
-    persons = []
+    persons: list[Person] = []
     for each in paths:
         content = read_json(each)
         try:
-            rows = content.get("instance_info") if isinstance(content, dict) else content
-            persons += _persons(expect_list(rows, "instances"), numbers[each.stem], each.name)
-        except (ValueError, AttributeError) as error:
+            persons += _persons(expect_list(_rows(content), "instances"), numbers[each.stem], each.name)
+        except ValueError as error:
             raise HeatpoolError(f"{each}: {error}") from error
     return persons
 
@@ -109,11 +108,10 @@ def _without_batch(value: Any) -> Any:
 def _file(path: Path, name: str, persons: list[Person], meta: Any = None) -> PoseFile:
     if not persons:
         raise HeatpoolError(f"{path}: expected persons, got nobody in any frame")
-    joints = len(persons[0].keypoints) if isinstance(persons[0].keypoints, list) else 0
+    points = persons[0].keypoints
+    joints = len(points) if isinstance(points, list) else 0
     if not joints:
-        raise HeatpoolError(
-            f"{path}: {persons[0].place}: expected keypoints, got {shorten(persons[0].keypoints)}"
-        )
+        raise HeatpoolError(f"{path}: {persons[0].place}: expected keypoints, got {shorten(points)}")
     try:
         skeleton = _skeleton(expect_dict(meta, "meta_info"), joints) if meta else None
     except (ValueError, TypeError) as error:

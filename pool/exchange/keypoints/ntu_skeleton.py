@@ -103,10 +103,8 @@ def _parse(data: bytes, name: str, *, spatial: bool) -> PoseVideo:
             of_frame.append(frame)
             texts += lines[at - NTU25_SKELETON.joints : at]
     columns = (*(_SPACE if spatial else _COLOUR), _TRACKED)
-    values = np.zeros((0, len(columns)))
-    if texts:
-        values = np.loadtxt(texts, usecols=columns, comments=None, ndmin=2)
-    values = values.reshape(len(who), NTU25_SKELETON.joints, len(columns))
+    read = np.loadtxt(texts, usecols=columns, comments=None, ndmin=2) if texts else np.zeros(0)
+    values = read.reshape(len(who), NTU25_SKELETON.joints, len(columns))
     joints = values[..., :-1].astype(np.float32)
     given = np.isfinite(joints).all(-1)
     score = _TRACKED_SCORES[np.nan_to_num(values[..., -1]).clip(0, 2).astype(np.int64)] * given

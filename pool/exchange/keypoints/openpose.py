@@ -1,7 +1,7 @@
-"""OpenPose's `--write_json`: a folder with one JSON a frame; and AlphaPose's folder `sep-json`, which is alike.
+"""OpenPose's `--write_json`: a folder with one JSON a frame; AlphaPose's folder `sep-json` is alike.
 
-Layout: https://github.com/CMU-Perceptual-Computing-Lab/openpose/blob/master/doc/02_output.md. Files are called
-VIDEO_000000000012_keypoints.json, or by the picture; a joint at score 0 was not found.
+Layout: https://github.com/CMU-Perceptual-Computing-Lab/openpose/blob/master/doc/02_output.md. Files are
+called VIDEO_000000000012_keypoints.json, or by the picture; a joint at score 0 was not found.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from heatpool.pool.exchange.keypoints.json_files import (
     Person,
     PersonLists,
     VideoPersons,
+    count_joints,
     expect_dict,
     expect_list,
     flat_joints,
@@ -63,8 +64,9 @@ def read_openpose(path: Path) -> PoseFile:
 
 
 def _numbered(pictures: dict[str, Path]) -> list[tuple[int, Path]]:
-    """Frame and file of each picture of a video, by their order."""
-    numbers = number_pictures(pictures)
+    """Frame and file of each picture of a video, by their order; AlphaPose writes none where nobody is."""
+    is_whole = any(path.stem.endswith("_keypoints") for path in pictures.values())
+    numbers = number_pictures(pictures, from_zero=not is_whole)
     return sorted((numbers[stem], path) for stem, path in pictures.items())
 
 
@@ -81,7 +83,10 @@ class _OpenPose:
         if first is None:
             raise HeatpoolError(f"{path}: expected persons with pose_keypoints_2d, got nobody in any file")
         self._remarks.clear()
-        joints = len(first.keypoints) // 3
+        try:
+            joints = count_joints(first.keypoints)
+        except ValueError as error:
+            raise HeatpoolError(f"{path}: {first.place}: {error}") from error
         self.skeleton = _SKELETONS.get(joints) or Skeleton.unnamed(joints)
 
     @property

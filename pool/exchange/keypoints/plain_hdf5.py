@@ -26,7 +26,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading.
 
     Raises:
-        HeatpoolError: if it is no HDF5, or what is done in the context finds it to be another file than expected.
+        HeatpoolError: if it is no HDF5, or what is done in the context finds another file than expected.
     """
     import h5py
 
@@ -71,7 +71,11 @@ def _find(group: h5py.Group, name: str) -> Any:
 
 
 def read_values(group: h5py.Group, name: str, rows: slice = slice(None)) -> np.ndarray:
-    """Return numbers, texts of fixed size or a table, whole or some rows. ValueError if they are none or too large."""
+    """Return numbers, texts of fixed size or a table, whole or some rows.
+
+    Raises:
+        ValueError: if they are none, or too large.
+    """
     dataset = find_dataset(group, name)
     shape, dtype = dataset.shape, dataset.dtype
     if shape is None or dtype.hasobject:
@@ -86,7 +90,11 @@ def read_values(group: h5py.Group, name: str, rows: slice = slice(None)) -> np.n
 
 
 def read_texts(group: h5py.Group, name: str) -> tuple[str, ...]:
-    """Return texts of any size, read one by one up to a sum of sizes. Raises ValueError if they are none or too many."""
+    """Return texts of any size, read one by one.
+
+    Raises:
+        ValueError: if they are none, or too large together.
+    """
     import h5py
 
     dataset = find_dataset(group, name)

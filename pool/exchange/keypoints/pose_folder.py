@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,15 +52,24 @@ class PoseFolder:
                     f"{file.skeleton.joints} or others; import files of other joints apart"
                 )
             self._places += [(path, number) for number in range(len(file.names))]
-            below = path.parent.relative_to(folder).as_posix()
-            names += [name if below == "." or "/" in name else f"{below}/{name}" for name in file.names]
+            names += file.names
         if first is None:
             raise failed or HeatpoolError(f"{folder}: expected files of keypoints, got none")
-        self.kind, self.skeleton, self.names = first.kind, first.skeleton, unique_names(names)
+        self.kind, self.skeleton, self.names = first.kind, first.skeleton, self._name(folder, names)
 
     kind: str
     skeleton: Skeleton
     names: tuple[str, ...]
+
+    def _name(self, folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+        """Names of the videos; those that several files have, with the folder of their file before them."""
+        count = Counter(names)
+        full = []
+        for name, (path, _) in zip(names, self._places, strict=True):
+            below = path.parent.relative_to(folder).as_posix()
+            alone = count[name] == 1 or below == "."
+            full.append(name if alone else below if path.parent.name == name else f"{below}/{name}")
+        return unique_names(full)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -50,7 +50,10 @@ def pose_video(
         score: (R,), None where the file has none; NaN: none for this person.
         box_xyxy_px: (R, 4), None where the file has none.
         remarks: counts what had to be changed.
-        width_px, height_px, fps, frames: as in `PoseVideo`.
+        width_px: of the picture, 0 where not known.
+        height_px: of the picture, likewise.
+        fps: frames a second, 0.0 where not known.
+        frames: of the video, 0 where not known.
 
     Raises:
         ValueError: if frame numbers or coordinates are none.
@@ -96,11 +99,11 @@ def pose_video(
 
 def _bounded(scores: np.ndarray, remarks: Counter[str]) -> np.ndarray:
     remarks["scores above 1 count as 1"] += int((scores > _MOST_SCORE).sum())
-    return np.nan_to_num(scores.clip(0, 1))
+    return np.asarray(np.nan_to_num(scores.clip(0, 1)))
 
 
 def _are_fractions(points: np.ndarray) -> bool:
-    """Whether points (n, 2) are fractions of a picture. Raises ValueError for those that start in its middle."""
+    """Whether points (n, 2) are fractions of a picture; ValueError for those that start in its middle."""
     if not len(points) or np.abs(points).max() > _MOST_FRACTION or not (points % 1).any():
         return False
     if points.min() < -(_MOST_FRACTION - 1) / 4:
@@ -117,11 +120,11 @@ def _single_tracks(frame: np.ndarray, track: np.ndarray, remarks: Counter[str]) 
     if len(np.unique(pairs, axis=0)) < len(pairs):
         remarks["tracks of persons are left out: a frame has one twice"] += len(pairs)
         return np.full(len(track), -1, np.int64)
-    return np.maximum(track, -1)
+    return np.asarray(np.maximum(track, -1))
 
 
 def track_numbers(labels: Sequence[Any]) -> np.ndarray:
-    """Numbers (R,) of what a file calls persons: whole numbers as they are, names by their order; -1 for None."""
+    """Numbers (R,) of what a file calls persons: names by their order, -1 for None."""
     if all(label is None or (isinstance(label, int) and label < 1 << 62) for label in labels):
         return np.array([-1 if label is None else max(label, -1) for label in labels], np.int64)
     seen: dict[str, int] = {}

@@ -14,6 +14,8 @@ from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["SPATIAL_AXES", "PoseFile", "PoseVideo"]
 
+_PROPORTIONS = 0.02  # by which width over height of a picture and its scaled copy may differ
+
 SPATIAL_AXES = "x y z"
 """What `keypoint_axes` of a store's configuration says of 3-D keypoints."""
 

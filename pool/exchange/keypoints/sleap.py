@@ -1,8 +1,8 @@
 """SLEAP's projects and predictions (`.slp`, `.pkg.slp`) and its analysis files (`.h5`).
 
-Layout: https://io.sleap.ai/latest/formats/. Read by h5py, row by row: sleap-io brings 28 packages, and makes an object
-of each person to tell which predictions a user has corrected. Coordinates count from the middle of the first
-pixel.
+Layout: https://io.sleap.ai/latest/formats/. Read by h5py alone: sleap-io brings 28 packages, and has to make
+an object of each person to tell which predictions a user has corrected. Coordinates count from the middle of
+the first pixel.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["read_sleap"]
 def read_sleap(path: Path) -> PoseFile:
     """Open a project, predictions or an analysis file of SLEAP, or a folder of them.
 
-    What a user has labelled stands for the prediction that it corrects. Of several skeletons that one is taken
-    which most persons have.
+    What a user has labelled stands for the prediction that it corrects. Of several skeletons that one is
+    taken which most persons have.
 
     Raises:
         HeatpoolError: if it is no such file.

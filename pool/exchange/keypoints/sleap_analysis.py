@@ -56,7 +56,7 @@ class SleapAnalysis:
         """The keypoints of its video. Raises HeatpoolError if they are damaged."""
         with open_hdf5(self._path) as file:
             points = _array(file, "tracks", ("frame", "track", "node", "xy"))
-            frames, tracks, joints, axes = points.shape
+            frames, _, joints, axes = points.shape
             if joints != self.skeleton.joints or axes not in (2, 3):
                 raise ValueError(f"expected tracks of {self.skeleton.joints} nodes, got {points.shape}")
             scores = _array(file, "point_scores", ("frame", "track", "node"), points.shape[:3])

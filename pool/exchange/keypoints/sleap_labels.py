@@ -29,8 +29,8 @@ __all__ = ["SleapLabels"]
 
 _FRAME_COLUMNS = ("frame_id", "video", "frame_idx", "instance_id_start", "instance_id_end")
 _PERSON_COLUMNS = (
-    "instance_id", "instance_type", "frame_id", "skeleton", "track", "from_predicted", "score", "point_id_start",
-    "point_id_end",
+    "instance_id", "instance_type", "frame_id", "skeleton", "track", "from_predicted", "score",
+    "point_id_start", "point_id_end",
 )  # fmt: skip
 _PREDICTED = 1
 _CENTRED = 1.1  # the format from which on the middle of the first pixel is at 0, not its corner
@@ -152,13 +152,12 @@ def _corrected(of_frame: np.ndarray, persons: Mapping[str, np.ndarray]) -> np.nd
     """Which predictions a user's label of the same frame stands for: by reference, or by track."""
     predicted = persons["instance_type"] == _PREDICTED
     users = ~predicted
-    by_reference = np.isin(
-        persons["instance_id"], persons["from_predicted"][users & (persons["from_predicted"] >= 0)]
-    )
+    origins = persons["from_predicted"]
+    by_reference = np.isin(persons["instance_id"], origins[users & (origins >= 0)])
     tracked = persons["track"] >= 0
     key = of_frame * (int(persons["track"].max(initial=0)) + 1) + persons["track"]
     by_track = tracked & np.isin(key, key[users & tracked])
-    return predicted & (by_reference | by_track)
+    return np.asarray(predicted & (by_reference | by_track))
 
 
 def _points(file: h5py.File, name: str, starts: np.ndarray, ends: np.ndarray, joints: int) -> np.ndarray:

@@ -160,5 +160,14 @@ def _make_clip(
         width_px=0 if video.in_fractions else video.width_px,
         height_px=0 if video.in_fractions else video.height_px,
         persons=int(made.mask.any(1).sum()),
-        reason="" if seen else "no joint of anybody in any frame",
+        reason="" if seen else _nobody(video),
+    )
+
+
+def _nobody(video: PoseVideo) -> str:
+    if not len(video):
+        return "nobody in any frame of the file"
+    frames = len(np.unique(video.frame))
+    return (
+        f"somebody in {frames} of {video.frames} frames, but nobody long enough or at the steps that are kept"
     )

@@ -25,6 +25,7 @@ from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 __all__ = ["UltralyticsLabels", "read_ultralytics"]
 
 _NAME = re.compile(r"(.+)_(\d+)")
+_FOLDER = "labels"  # of a run, in which they lie
 _BOX = 5  # values before the joints
 _MOST_BYTES = 1 << 24
 _LOOKED_AT = 20  # files that tell the columns
@@ -105,6 +106,7 @@ class UltralyticsLabels:
         points = joints[..., :2]
         # ultralytics puts joints that it is not sure of at the corner.
         given = (points > 0).any(-1)
+        score = np.where(given, joints[..., 2] if self.columns.axes == 3 else 1.0, 0.0)
         centre, half = values[:, 1:3], values[:, 3:5] / 2
         try:
             return pose_video(
@@ -112,7 +114,7 @@ class UltralyticsLabels:
                 frame=frames,
                 track=values[:, -1].astype(np.int64),
                 joints=points,
-                joint_score=given * (joints[..., 2] if self.columns.axes == 3 else 1.0),
+                joint_score=score,
                 score=values[:, -2] if self.columns.scored else None,
                 box_xyxy_px=np.concatenate([centre - half, centre + half], 1),
                 remarks=self.remarks,
@@ -133,10 +135,12 @@ def read_ultralytics(path: Path, *, skeleton: Skeleton | None = None) -> Ultraly
     Raises:
         HeatpoolError: if there is no label of a frame, or the values of a line are another number.
     """
+    root = path if path.is_dir() else path.parent
     files: dict[str, dict[int, Path]] = defaultdict(dict)
     for each in sorted(path.rglob("*.txt")) if path.is_dir() else [path]:
         if match := _NAME.fullmatch(each.stem):
-            files[match[1]][int(match[2])] = each
+            folders = [name for name in each.relative_to(root).parts[:-1] if name != _FOLDER]
+            files["/".join([*folders, match[1]])][int(match[2])] = each
     if not files:
         raise HeatpoolError(
             f"{path}: expected labels NAME_FRAME.txt, as ultralytics saves them of a video, got none"

@@ -3,11 +3,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from heatpool.extract.datasets.boxes import GivenBoxes, read_boxes
+from heatpool.extract.datasets.box_formats import BoxReading
+from heatpool.extract.datasets.boxes import read_boxes
+from heatpool.extract.datasets.given_persons import GivenPersons
 from heatpool.pool.errors import HeatpoolError
 from tests.paths import ROOT
 
@@ -15,21 +18,43 @@ HEADER = "path,frame,x1,y1,x2,y2,score\n"
 
 
 def read(
-    folder: Path, text: str, *videos: str, min_score: float = 0.0, encoding: str = "utf-8"
-) -> GivenBoxes:
-    path = folder / "boxes.csv"
+    folder: Path,
+    text: str,
+    *videos: str,
+    min_score: float = 0.0,
+    encoding: str = "utf-8",
+    name: str = "boxes.csv",
+    tracks: bool = True,
+    **said: Any,
+) -> GivenPersons:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode(encoding))
+    return read_at(path, folder, *videos, min_score=min_score, tracks=tracks, **said)
+
+
+def read_at(
+    path: Path, folder: Path, *videos: str, min_score: float = 0.0, tracks: bool = True, **said: Any
+) -> GivenPersons:
     paths = [folder / video for video in videos or ("a.mp4",)]
-    return read_boxes(path, videos=paths, root=folder / "videos", min_score=min_score)
+    return read_boxes(
+        path,
+        videos=paths,
+        root=folder / "videos",
+        min_score=min_score,
+        said=BoxReading(**said),
+        tracks=tracks,
+    )
 
 
-def boxes_of(given: GivenBoxes, clip: int = 0) -> list[list[float]]:
+def boxes_of(given: GivenPersons, clip: int = 0) -> list[list[float]]:
     """Frame, box and score of each."""
-    boxes = given.clips[clip]
+    video = given.of_clip(clip)
+    assert video.box_xyxy_px is not None
     return [
         [frame, *box, round(score, 3)]
         for frame, box, score in zip(
-            boxes.frames.tolist(), boxes.boxes_xyxy_px.tolist(), boxes.scores.tolist(), strict=True
+            video.frame.tolist(), video.box_xyxy_px.tolist(), video.score.tolist(), strict=True
         )
     ]
 
@@ -39,9 +64,6 @@ def test_boxes_belong_to_their_video_and_frame_best_first(tmp_path: Path) -> Non
     given = read(tmp_path, HEADER + rows, "a.mp4", "b.mp4", "a.mp4")
     assert boxes_of(given, 1) == [[3, 5, 6, 7, 8, 0.9], [3, 1, 2, 3, 4, 0.5]]
     assert boxes_of(given, 0) == boxes_of(given, 2) == [[3, 9, 9, 10, 10, 0.7]]
-    boxes, scores = given.clips[1].of_frame(3)
-    assert (boxes[0].tolist(), scores.tolist()) == ([5, 6, 7, 8], [np.float32(0.9), np.float32(0.5)])
-    assert len(given.clips[1].of_frame(4)[1]) == 0
     assert (given.wrong, given.notes) == ((), ("boxes.csv: 1 rows are of other videos",))
 
 
@@ -98,9 +120,8 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         *(f"a.mp4,{frame},1,2,30,40,0.9" for frame in range(6, 20)),
     ]  # fmt: skip
     given = read(tmp_path, HEADER + "\n".join(rows), "a.mp4", "b.mp4", min_score=0.25)
-    assert given.clips[0].frames.tolist() == [0, *range(6, 20)]
-    assert given.clips[0].scores[0] == np.float32(0.9)
-    assert given.clips[0].weak == 1
+    assert given.of_clip(0).frame.tolist() == [0, 5, *range(6, 20)]
+    assert given.of_clip(0).score[:2].tolist() == [np.float32(0.9), np.float32(0.1)]
     assert given.wrong == (
         "boxes.csv: 3 rows with numbers that are missing or not finite are left out, the first in line 5",
         "boxes.csv: 3 boxes of no or negative size are left out, the first in line 8",
@@ -128,9 +149,9 @@ def test_names_of_classes_count_before_their_numbers(tmp_path: Path) -> None:
     """As YOLOv5 writes its tables; other tables may have names of other things."""
     header = "path,frame,xmin,ymin,xmax,ymax,confidence,class,name\n"
     given = read(tmp_path, f"{header}a.mp4,0,1,2,30,40,1,0,person\na.mp4,0,1,2,3,4,1,16,dog\n")
-    assert (len(given.clips[0]), given.wrong) == (1, ())
+    assert (len(given.of_clip(0)), given.wrong) == (1, ())
     given = read(tmp_path, f"{header.replace('class', 'id')}a.mp4,0,1,2,30,40,1,0,ada\n")
-    assert given.notes == ("boxes.csv: not read: id, name; who is who is found by tracking",)
+    assert given.notes[0] == "boxes.csv: not read: name"
 
 
 def test_columns_that_are_there_or_not_are_said(tmp_path: Path) -> None:
@@ -139,8 +160,8 @@ def test_columns_that_are_there_or_not_are_said(tmp_path: Path) -> None:
     assert [box[5] for box in boxes_of(given)] == [1, 1]
     assert given.wrong == ("boxes.csv: all boxes count as persons, of whatever column class_id says: 0, 2",)
     assert given.notes == (
-        "boxes.csv: no column score, so each box has score 1",
-        "boxes.csv: not read: track_id; who is who is found by tracking",
+        "boxes.csv: no scores, so each box has score 1",
+        "boxes.csv: who is who as it says; --tracks own follows them anew",
     )
 
 
@@ -164,21 +185,20 @@ def test_a_video_is_found_by_what_the_table_calls_it(
     tmp_path: Path, name: str, videos: list[str], clip: int
 ) -> None:
     given = read(tmp_path, f"{HEADER}{name},0,1,2,30,40,1\n", *videos)
-    assert [len(boxes) for boxes in given.clips] == [int(at == clip) for at in range(len(videos))]
-    if (tmp_path / name).resolve() not in {(tmp_path / video).resolve() for video in (videos[clip],)}:
+    found = [len(given.of_clip(at)) for at in range(len(videos))]
+    assert found == [int(at == clip) for at in range(len(videos))]
+    video = tmp_path / videos[clip]
+    if (tmp_path / name).resolve() not in (video.resolve(), video.parent.resolve()):
         assert name == "a.mp4" or f"1 video goes by other names there: {name} for " in given.notes[0]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{HEADER}a.mp4,0,0.3,0.1,0.6,0.9,0.9\n", "in pixels .*, got none beyond 0.9 for a.mp4: fractions"),
-        (f"{HEADER}a.mp4,0,-0.1,-1,1,1.02,1\n", "got none beyond 1.02 for a.mp4"),
         (f"{HEADER}a.mp4,0,100,200,30,40,0.9\n", "1 of 1 boxes, the first in line 2; if they are x, y, w"),
-        ("path,frame,x,y,w,h\na.mp4,0,1,2,30,40\n", "x and y are a corner or the centre"),
-        ("path,frame,x_center,y_center,width,height\n", "a centre is no corner; name the corners"),
-        ("1,1,10,20,30,40,0.9,-1,-1,-1\n", "must name the columns.: lines of MOT, without a video"),
-        ("0 0.5 0.5 0.2 0.6 0.9\n", "lines of YOLO, without frames and in fractions of the picture"),
+        ("path,frame,x,y,w,h\na.mp4,0,1,2,30,40\n", "or the centre; say --boxes-format xywh, corners"),
+        ("1,1,10,20,30,40,0.9,-1,-1,-1\n", r"got none \(its first path: boxes\)"),
+        ("0 0.5 0.5 0.2 0.6\n", "lines of YOLO, of which a folder has one file a frame"),
         ('{"images": [], "annotations": []}', "boxes.csv is JSON"),
         (HEADER.replace(",", " "), "between columns: commas, semicolons or tabs"),
         (f"{HEADER}a.mp4,0,1,2,30,40,87\n", "a score from 0 to 1, got '87' in line 2 of boxes.csv"),
@@ -218,8 +238,9 @@ def test_pieces_of_a_long_table_come_together(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("heatpool.extract.datasets.box_table._CHUNK", 3)
     rows = [f"{name}.mp4,{frame},{frame},0,{frame + 5},9,1\n" for frame in range(10) for name in "ab"]
     given = read(tmp_path, HEADER + "".join(rows) + "b.mp4,10,nan,0,1,1,1\n", "a.mp4", "b.mp4")
-    for boxes in given.clips:
-        assert boxes.frames.tolist() == boxes.boxes_xyxy_px[:, 0].tolist() == list(range(10))
+    for clip in (0, 1):
+        boxes = boxes_of(given, clip)
+        assert [row[0] for row in boxes] == [row[1] for row in boxes] == list(range(10))
     assert given.wrong[0].endswith("the first in line 22")
 
 
@@ -228,4 +249,4 @@ def test_the_table_of_boxes_md_is_read(tmp_path: Path) -> None:
     (table,) = re.findall(r"^```csv\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     given = read(tmp_path, table, "walk.mp4")
     assert boxes_of(given)[0] == [0, 12.5, 30, 80, 110, 0.92]
-    assert (len(given.clips[0]), given.wrong, given.notes) == (3, (), ())
+    assert (len(given.of_clip(0)), given.wrong, given.notes) == (3, (), ())

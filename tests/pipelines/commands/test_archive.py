@@ -207,12 +207,22 @@ def test_a_store_without_the_stream_says_so(
     )  # a warning before it
 
 
-def test_only_hdf5_is_exported_in_single_precision(
+def test_options_of_one_export_are_refused_by_the_others(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    single = ["--dtype", "float32"]
-    assert run("archive", "export", folder / "small.zarr", tmp_path / "a.npz", *single) == 1
-    assert error_line(capsys).endswith("expected --dtype float32 with --format hdf5 only, got npz")
-    assert run("archive", "export", folder / "small.zarr", tmp_path / "a.h5", *single) == 0
-    with h5py.File(tmp_path / "a.h5") as file:
-        assert file["pooled"].dtype == "float32"
+    half, clip = ["--dtype", "float16"], ["--clip", "clip_0001", "--quiet"]
+    small = folder / "small.zarr"
+    assert run("archive", "export", small, tmp_path / "a.npz", *half) == 1
+    assert error_line(capsys).endswith("expected --dtype float16 with --format hdf5 only, got npz")
+    assert run("archive", "export", small, tmp_path / "a.npz", *clip) == 1
+    assert error_line(capsys).endswith("expected --clip with --format movement only, got npz")
+    assert run("archive", "export", small, tmp_path / "half.h5", *half) == 0
+    assert run("archive", "export", small, tmp_path / "single.h5") == 0
+    for name, dtype in (("half.h5", "float16"), ("single.h5", "float32")):
+        with h5py.File(tmp_path / name) as file:
+            assert file["pooled"].dtype == dtype
+    assert run("archive", "export", small, tmp_path / "a.nc", *clip) == 0
+    with h5py.File(tmp_path / "a.nc") as file:
+        assert (file.attrs["ds_type"], file.attrs["clip_id"]) == ("poses", "clip_0001")
+    assert run("archive", "export", small, tmp_path / "poses", "--format", "movement", "--quiet") == 0
+    assert len(list((tmp_path / "poses").iterdir())) == 9

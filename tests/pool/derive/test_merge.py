@@ -114,17 +114,16 @@ def test_stores_of_another_kind_are_not_merged(tmp_path: Path, changes: dict) ->
     assert "\n" not in str(error.value)
 
 
-def test_stores_of_different_boxes_are_merged_and_name_all_of_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["boxes_sha256", "keypoints_sha256"])
+def test_stores_of_different_boxes_are_merged_and_name_all_of_them(tmp_path: Path, key: str) -> None:
     """Who found the boxes is provenance of a part; the detector is one."""
-    config = {"detector": "boxes-file", "boxes_sha256": "aa"}
+    config = {"detector": "boxes-file", key: "aa"}
     make_store(tmp_path / "a.zarr", spec=make_spec(config=config)).close()
     a = FeatureStore.open(tmp_path / "a.zarr")
-    merge_stores(
-        [a, other_store(tmp_path / "b.zarr", config=config | {"boxes_sha256": "bb"})], tmp_path / "ab"
-    )
+    merge_stores([a, other_store(tmp_path / "b.zarr", config=config | {key: "bb"})], tmp_path / "ab")
     ab = FeatureStore.open(tmp_path / "ab")
-    assert ab.spec.config["boxes_sha256"] == ["aa", "bb"]
-    assert join_config([ab.spec, a.spec])["boxes_sha256"] == ["aa", "bb"]
+    assert ab.spec.config[key] == ["aa", "bb"]
+    assert join_config([ab.spec, a.spec])[key] == ["aa", "bb"]
     other = other_store(tmp_path / "e.zarr", config=config | {"detector": "yolo26s.pt"})
     with pytest.raises(HeatpoolError, match=r"config\.detector: 'boxes-file' in the store"):
         merge_stores([a, other], tmp_path / "ae.zarr")

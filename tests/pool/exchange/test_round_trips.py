@@ -123,20 +123,6 @@ def test_other_programs_read_the_files(store: FeatureStore, tmp_path: Path) -> N
         assert file["label"].tolist() == store.clips.label.tolist()
 
 
-def test_hdf5_in_single_precision_holds_no_half_and_comes_back(store: FeatureStore, tmp_path: Path) -> None:
-    """The netCDF library takes half precision for text."""
-    export_hdf5(store, tmp_path / "s.h5", dtype="float32")
-    with h5py.File(tmp_path / "s.h5") as file:
-        kinds = {name: str(file[name].dtype) for name in store.layout.features}
-        for name in ("pooled", "keypoints", "boxes"):
-            np.testing.assert_array_equal(file[name][:], np.asarray(store[name]))
-    assert kinds == {
-        "pooled": "float32", "keypoints": "float32", "boxes": "float32", "mask": "uint8", "time_s": "float32"
-    }  # fmt: skip
-    import_hdf5(tmp_path / "s.h5", tmp_path / "t.zarr")
-    assert store_digest(FeatureStore.open(tmp_path / "t.zarr").source) == store_digest(store.source)
-
-
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_u1_is_exported_as_numbers_and_can_be_asked_for(tmp_path: Path, suffix: str) -> None:
     exporter, importer = FORMATS[suffix]

@@ -1,27 +1,21 @@
-"""MediaPipe's landmarks in CSV and JSON, in the layouts that are usual.
-
-CSV: a row a frame with columns such as `x0`, `nose_x`, `LEFT_HIP.visibility`, or a row a landmark with columns
-such as `frame`, `landmark`, `x`, `y`, `z`, `visibility`. JSON: a list of frames, or an object of them, each with
-33 landmarks, or lists of 33, as objects with x and y or as lists of numbers, under whatever names MediaPipe's
-interfaces give them.
-"""
+"""MediaPipe's 33 pose landmarks: their names, and those of persons of frames."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from heatpool.pool.disk.text_files import text_encoding
-from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.keypoints.json_files import read_json
-
-__all__ = ["LANDMARK_NAMES", "Landmarks", "csv_landmarks", "json_landmarks"]
+__all__ = [
+    "FRAME_KEYS",
+    "HOLISTIC_VALUES",
+    "LANDMARK_NAMES",
+    "Landmarks",
+    "as_landmark_name",
+    "landmark_axes",
+]
 
 LANDMARK_NAMES = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -31,19 +25,12 @@ LANDMARK_NAMES = (
     "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index",
 )  # fmt: skip
 
-_JOINTS = len(LANDMARK_NAMES)
-_AXES = {"x": 0, "y": 1, "z": 2, "v": 3, "vis": 3, "visibility": 3}
-_AXIS = "x|y|z|v|vis|visibility"
-_WIDE = (
-    re.compile(rf"(?P<axis>{_AXIS})[_ ]?(?P<joint>\d+)"),
-    re.compile(rf"(?:pose_?|landmark_?|lm_?)*(?P<joint>\d+|[a-z_]+?)[_. ]?(?P<axis>{_AXIS})"),
-)
-_FRAME_COLUMNS = ("frame", "frame_id", "frame_number", "frame_num", "frame_index", "frame_idx", "frame_no")
-_PERSON_COLUMNS = ("person", "person_id", "pose", "pose_id", "pose_index")
-_LANDMARK_COLUMNS = ("landmark", "landmark_id", "landmark_index", "landmark_name", "joint", "id", "name", "index")
-_PICTURE_KEYS = ("poselandmarks", "landmarks", "landmark", "keypoints", "pose", "normalizedlandmarks")
-_WORLD_KEYS = ("poseworldlandmarks", "worldlandmarks", "keypoints3d")
-_LIST_KEYS = ("frames", "data", "results", "landmarks", "poselandmarks", "poses")
+FRAME_KEYS = ("frame", "frame_id", "frame_number", "frame_num", "frame_index", "frame_idx", "frame_no")
+"""What the number of a frame is called."""
+
+HOLISTIC_VALUES = 33 * 4 + 468 * 3 + 2 * 21 * 3
+"""Pose, face and hands of a frame in one row."""
+
 _MOST_FRAMES = 1 << 24
 
 
@@ -70,10 +57,30 @@ class Landmarks:
     def of(cls, frame: np.ndarray, values: np.ndarray, **facts: Any) -> Self:
         """Landmarks of (R, 33, 2 to 5) values x, y, z, visibility, presence."""
         values = values.astype(np.float64)
-        xyz = np.zeros((len(values), _JOINTS, 3))
+        xyz = np.zeros((len(values), len(LANDMARK_NAMES), 3))
         xyz[..., : min(values.shape[2], 3)] = values[..., :3]
         visibility = values[..., 3] if values.shape[2] > 3 else np.ones(values.shape[:2])
         frame = np.asarray(frame, np.int64)
         if len(frame) and not 0 <= frame.min() <= frame.max() < _MOST_FRAMES:
             raise ValueError(f"expected frames 0 to {_MOST_FRAMES - 1}, got {frame.min()} to {frame.max()}")
         return cls(frame, xyz, np.nan_to_num(visibility, nan=1.0), **facts)
+
+
+def as_landmark_name(key: object) -> str:
+    """`LEFT_HIP`, `leftHip` and `left hip` as `left_hip`."""
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(key)).lower())
+
+
+def landmark_axes(shape: tuple[int, ...]) -> int:
+    """Return how many values of each landmark an array of this shape holds, 0 if it holds no landmarks.
+
+    Shapes are (F, 33, 2 to 5), (F, P, 33, 2 to 5) with P persons, and (F, 66 to 165) or (F, 1662) with all of
+    a frame in one row; F may be missing.
+    """
+    joints = len(LANDMARK_NAMES)
+    if shape and shape[-1] == HOLISTIC_VALUES and len(shape) <= 2:
+        return 4
+    if 2 <= len(shape) <= 4 and shape[-2] == joints:
+        return shape[-1] if 2 <= shape[-1] <= 5 else 0
+    each, rest = divmod(shape[-1] if len(shape) in (1, 2) else 0, joints)
+    return each if not rest and 2 <= each <= 5 else 0
