@@ -1,9 +1,9 @@
 // Read a store with zarrita: run by `benchmarks.readers`. For each array one line of JSON, as read_with.py prints.
-// Usage: node read_with.mjs STORE
+// Usage: node read_with.mjs STORE, a folder or an archive, which is a zip file
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { FileSystemStore } from "@zarrita/storage";
+import { openAsBlob, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { FileSystemStore, ZipFileStore } from "@zarrita/storage";
 import * as zarr from "zarrita";
 
 // The values in C order, wherever the chunk's own order has put them.
@@ -25,11 +25,13 @@ function describe({ data, shape, stride }) {
 }
 
 const place = resolve(process.argv[2]);
-const root = zarr.root(new FileSystemStore(place));
-for (const name of readdirSync(place).filter((each) => existsSync(join(place, each, "zarr.json"))).sort()) {
+const folder = statSync(place).isDirectory();
+const store = folder ? new FileSystemStore(place) : ZipFileStore.fromBlob(await openAsBlob(place));
+const metadata = JSON.parse(new TextDecoder().decode(await store.get("/zarr.json")));
+for (const name of Object.keys(metadata.consolidated_metadata.metadata).sort()) {
   let said;
   try {
-    const array = await zarr.open.v3(root.resolve(name), { kind: "array" });
+    const array = await zarr.open.v3(zarr.root(store).resolve(name), { kind: "array" });
     said = describe(await zarr.get(array));
   } catch (error) {
     said = { error: `${error.name}: ${error.message}` };

@@ -1,7 +1,7 @@
 """Read a store with one reader and print what came: run by `benchmarks.readers` in an environment of its own.
 
 Usage: python read_with.py READER STORE. Imports nothing of heatpool. For each array a line of JSON: its name,
-and dtype, shape and SHA-256 of its values, or the error.
+and dtype, shape and SHA-256 of its values, or the error. STORE is a folder, or an archive, which is a zip file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,26 @@ def describe(values: Any) -> dict[str, Any]:
 
 
 def names_in(store: Path) -> list[str]:
-    return sorted(path.parent.name for path in store.glob("*/zarr.json"))
+    """Name the arrays of a store."""
+    if store.is_file():
+        with zipfile.ZipFile(store) as archive:
+            files = [Path(name) for name in archive.namelist()]
+    else:
+        files = [path.relative_to(store) for path in store.glob("*/zarr.json")]
+    return sorted(path.parts[0] for path in files if path.name == "zarr.json" and len(path.parts) == 2)
+
+
+def for_zarr(store: Path) -> Any:
+    """Return what zarr-python opens: the folder, or the archive as a zip file."""
+    import zarr
+
+    return zarr.storage.ZipStore(store, mode="r") if store.is_file() else store
 
 
 def by_zarr(store: Path) -> Reads:
     import zarr
 
-    group = zarr.open_group(store, mode="r")
+    group = zarr.open_group(for_zarr(store), mode="r")
     for name in names_in(store):
         yield name, lambda name=name: group[name][:]
 
@@ -45,46 +59,54 @@ def by_zarrs(store: Path) -> Reads:
     import zarr
     import zarrs  # noqa: F401 - the pipeline that is asked for
 
-    zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True})
-    yield from by_zarr(store)
+    strict = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True}
+    with zarr.config.set(strict):
+        yield from by_zarr(store)
 
 
 def by_xarray(store: Path) -> Reads:
-    """Lazily with dask; and of `u1` what the recipe of docs/format.md makes."""
+    """Lazily with dask: as stored, and decoded, of `u1` by the recipe of docs/format.md."""
     import xarray
 
-    data = xarray.open_zarr(store)
-    for name in data.variables:
-        yield str(name), lambda name=name: data[name].values
+    stored = xarray.open_zarr(for_zarr(store), mask_and_scale=False)
+    data = xarray.open_zarr(for_zarr(store))
+    for name in stored.variables:
+        yield str(name), lambda name=name: stored[name].values
+        if "scale_factor" in stored[name].attrs:
+            yield f"{name} decoded", lambda name=name: data[name].astype("float16").values
     if "pooled_scale" in data:
-        page = (Path(__file__).parents[1] / "docs/format.md").read_text(encoding="utf-8")
-        blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-        (recipe,) = (block for block in blocks if "def decode_pooled" in block)
-        names: dict[str, Any] = {}
-        exec(recipe.partition("\ndata =")[0], names)
-        yield "u1 decoded", lambda: names["decode_pooled"](data).values
+        decode = recipe("def decode_pooled")["decode_pooled"]
+        yield "pooled decoded", lambda: decode(data).values
+
+
+def recipe(defining: str) -> dict[str, Any]:
+    """Run the example of docs/format.md that defines something, as far as it defines; return its names."""
+    page = (Path(__file__).parents[1] / "docs/format.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (block,) = (block for block in blocks if defining in block)
+    names: dict[str, Any] = {}
+    exec(block.partition("\ndata =")[0], names)
+    return names
 
 
 def by_tensorstore(store: Path) -> Reads:
     import tensorstore
 
     for name in names_in(store):
-        where = {"driver": "file", "path": str(store / name)}
-        yield (
-            name,
-            lambda where=where: (
-                tensorstore.open({"driver": "zarr3", "kvstore": where}).result()[...].read().result()
-            ),
-        )
+        place: dict[str, Any] = {"driver": "file", "path": str(store)}
+        place = {"driver": "zip", "base": place} if store.is_file() else {**place, "path": f"{store}/"}
+        spec = {"driver": "zarr3", "kvstore": place, "path": name}
+        yield name, lambda spec=spec: tensorstore.open(spec).result()[...].read().result()
 
 
 def by_gdal(store: Path) -> Reads:
-    """By rasterio, whose wheels bring GDAL."""
+    """By rasterio, whose wheels bring GDAL. An array comes as bands, its first axes in one."""
     import rasterio
 
     def read(name: str) -> np.ndarray:
         with rasterio.open(f'ZARR:"{store}":/{name}') as file:
-            return file.read()
+            shape = json.loads((store / name / "zarr.json").read_text(encoding="utf-8"))["shape"]
+            return file.read().reshape(shape)
 
     for name in names_in(store):
         yield name, lambda name=name: read(name)
@@ -102,7 +124,7 @@ def by_virtualizarr(store: Path) -> Reads:
     place = f"file://{store}/"
     virtual = open_virtual_dataset(
         url=f"file://{store}", registry=ObjectStoreRegistry({"file://": LocalStore()}), parser=ZarrParser()
-    ).vz.rename_paths(lambda path: re.sub("^file:/+", "file:///", path))
+    ).vz.rename_paths(lambda path: re.sub("^file:/+", "file:///", path))  # one slash, before version 2.8
     config = icechunk.RepositoryConfig.default()
     config.set_virtual_chunk_container(
         icechunk.VirtualChunkContainer(place, icechunk.local_filesystem_store(str(store)))
@@ -115,7 +137,8 @@ def by_virtualizarr(store: Path) -> Reads:
     session = repository.writable_session("main")
     virtual.vz.to_icechunk(session.store)
     session.commit("references")
-    data = xarray.open_zarr(repository.readonly_session("main").store, consolidated=False)
+    kept = repository.readonly_session("main").store
+    data = xarray.open_zarr(kept, consolidated=False, mask_and_scale=False)
     for name in data.variables:
         yield str(name), lambda name=name: data[name].values
 
@@ -137,16 +160,15 @@ READERS: dict[str, Callable[[Path], Reads]] = {
 }
 
 
-def main() -> None:
-    """Print what the reader gives, array by array."""
-    reader, store = READERS[sys.argv[1]], Path(sys.argv[2])
-    for name, read in reader(store):
+def read_all(reader: str, store: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each array, and what it is as the reader gives it, or its error."""
+    for name, read in READERS[reader](store):
         try:
-            said = describe(read())
+            yield name, describe(read())
         except Exception as error:  # whatever it is, the table says it
-            said = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps({"array": name, **said}), flush=True)
+            yield name, {"error": f"{type(error).__name__}: {error}"}
 
 
 if __name__ == "__main__":
-    main()
+    for array, said in read_all(sys.argv[1], Path(sys.argv[2])):
+        print(json.dumps({"array": array, **said}), flush=True)

@@ -59,11 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say(f"{program}: interrupted; what was finished is kept")
         return INTERRUPTED
-    except BrokenPipeError:
-        if not _stdout_is_closed():
-            raise
-        return PIPE_CLOSED
     except Exception as error:  # whatever a command did not foresee of the system it runs on
+        if isinstance(error, BrokenPipeError) and _stdout_is_closed():
+            return PIPE_CLOSED
         accident = explain_accident(error)
         if accident is None:  # a fault of ours: its traceback tells where
             raise

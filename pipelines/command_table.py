@@ -60,6 +60,7 @@ COMMANDS: dict[str, Command] = {
         "heatpool extract clips.csv features.zarr\n"
         "heatpool extract clips.csv features.zarr --backend onnx --weights pose.onnx --tap relu4 \\\n"
         "    --detector boxes-file --boxes boxes.csv\n"
+        "heatpool extract clips.csv features.zarr --keypoints mice.slp --backend vitpose\n"
         "heatpool extract clips.csv features.zarr … --dry-run\n"
         "heatpool extract clips.csv features.zarr … --resume\n"
         "heatpool extract more_clips.csv features.zarr … --append",
@@ -79,7 +80,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "verify": Command(
         options.VerifyOptions,
-        "heatpool verify features.zarr",
+        "heatpool verify features.zarr\nheatpool verify https://example.org/features.zarr",
         bare="store",
     ),
     "convert": Command(

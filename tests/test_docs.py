@@ -20,6 +20,8 @@ from heatpool.pipelines.cli import main, read_command
 from heatpool.pipelines.command_table import COMMANDS
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
+from tests.conftest import VideoMaker, gray_frames
+from tests.fixtures.onnx_networks import heatmap_network
 from tests.paths import ROOT
 from tests.pipelines.training.train_cases import make_store
 from tests.pool.store.store_cases import make_clip, make_index, make_spec
@@ -88,6 +90,16 @@ def test_the_commands_of_labels_md_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert (folds.protocol, folds.figures["fused"].clips) == ("3 folds by subject", 8)
     assert heatpool.load_run("two_classes").class_names == ("shake hands", "wave")
     assert heatpool.open("with_folds.zarr").clips.protocols == ("fold_1", "fold_2", "fold_3")
+
+
+def test_the_commands_of_boxes_md_run(
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_video(gray_frames(4, width=128, height=112), "videos/walk.mp4")
+    heatmap_network(tmp_path / "pose.onnx")
+    run_commands("boxes.md", tmp_path, monkeypatch)
+    boxes = heatpool.open("features.zarr")["boxes"][0]
+    np.testing.assert_allclose(boxes[0, 0], [12.5 / 128, 30 / 112, 80 / 128, 110 / 112], atol=1e-3)
 
 
 def test_the_commands_of_training_md_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

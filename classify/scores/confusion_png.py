@@ -13,6 +13,7 @@ from heatpool.classify.scores.metrics import Metrics
 __all__ = ["write_confusion_png"]
 
 _NAMED = 30  # with more classes, names and counts would be too small to read
+_LONGEST = 40  # letters of a name
 _MARGIN_PX, _SIDE_PX = 16, 900
 _CELL_PX = (46, 120)  # of a class that is named: least and most
 _WHITE, _BLACK, _BLUE = (255, 255, 255), (20, 20, 20), (8, 48, 107)
@@ -25,7 +26,7 @@ def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> Non
     A run has six of them. Pillow draws one in some milliseconds; matplotlib takes a quarter of a second of
     processor time each, and more to be imported, which a small head is trained in.
     """
-    names = [row.name for row in metrics.per_class]
+    names = [_one_line(row.name) for row in metrics.per_class]
     shares = metrics.confusion / np.maximum(metrics.confusion.sum(1, keepdims=True), 1)
     named = len(names) <= _NAMED
     cell = max(_SIDE_PX // 2 // len(names), _CELL_PX[0]) if named else max(_SIDE_PX // len(names), 1)
@@ -50,6 +51,12 @@ def write_confusion_png(path: Path, metrics: Metrics, *, title: str = "") -> Non
             colour = _WHITE if shares[row, column] > _DARK else _BLACK
             draw.text(place, str(metrics.confusion[row, column]), fill=colour, font=font, anchor="mm")
     picture.save(path, compress_level=1)
+
+
+def _one_line(name: str) -> str:
+    """Shorten a name to what fits beside a matrix."""
+    line = " ".join(name.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ __all__ = [
     "NO_SUCH_VIDEO", "Excluded", "IntervalRule", "Listing", "VideoFolder", "annotation_files", "besides",
     "numbered_lines", "read_json", "scan",
 ]  # fmt: skip
+
+_log = logging.getLogger(__name__)
 
 NO_SUCH_VIDEO = "listed, but there is no such video"
 _NO_VIDEO = "no video, by its name"
@@ -175,9 +178,19 @@ def besides(excluded: Iterable[Excluded]) -> str:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder below one, "" for itself, with the names of its files, sorted."""
+    """Yield each folder below one, "" for itself, with the names of its files, sorted.
+
+    Raises:
+        OSError: if the folder itself cannot be read.
+    """
+
+    def left_out(error: OSError) -> None:
+        if error.filename == str(folder):
+            raise error
+        _log.warning("%s is left out: %s", error.filename, error.strerror)
+
     seen: set[tuple[int, int]] = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=left_out):
         status = os.stat(root)
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()  # a link that leads back

@@ -19,6 +19,7 @@ from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.disk.atomic import write_text
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5
+from heatpool.pool.exchange.keypoints.coco_export import export_coco
 from heatpool.pool.exchange.movement import export_movement
 from heatpool.pool.exchange.npz import export_npz
 from heatpool.pool.exchange.published import export_published
@@ -32,10 +33,11 @@ _log = logging.getLogger(__name__)
 
 _BY_SUFFIX = {
     ".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl", ".nc": "movement",
+    ".json": "coco",
 }  # fmt: skip
 _EXPORTERS: dict[str, Callable[..., int | None]] = {
     "hdf5": export_hdf5, "npz": export_npz, "npy": export_published, "pyskl": export_pyskl,
-    "movement": export_movement,
+    "coco": export_coco, "movement": export_movement,
 }  # fmt: skip
 
 

@@ -33,14 +33,15 @@ _log = logging.getLogger(__name__)
 
 _POSES = get_args(PoseFormat)
 _BY_SUFFIX = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl"}
+_KEYPOINTS = "keypoints of other programs"
 _ONLY = {
-    "manifest": ("npy", "features", *(each for each in _POSES if each != "ctrgcn")),
+    "manifest": ("npy", "features", _KEYPOINTS),
     "class_names": ("pyskl", "ctrgcn"),
-    "skeleton": _POSES,
-    "frame_size": _POSES,
-    "fps": ("features", *_POSES),
+    "skeleton": (_KEYPOINTS,),
+    "frame_size": (_KEYPOINTS,),
+    "fps": ("features", _KEYPOINTS),
 }
-"""Formats that an option is for."""
+"""What an option is for."""
 
 
 def import_store(options: ImportOptions) -> int:
@@ -77,7 +78,8 @@ def import_store(options: ImportOptions) -> int:
             _import_poses(options, cast(PoseFormat, kind), **more)
     store = FeatureStore.open(options.out)
     _log.info(f"{options.out}: {len(store)} clips, {len(store.clips.rows())} with features")
-    return 3 if (store.clips.status == Status.FAILED).any() else 0
+    was_read_here = kind == "features" or kind in _POSES
+    return 3 if was_read_here and (store.clips.status == Status.FAILED).any() else 0
 
 
 def _pick(asked: str, path: Path) -> str:
@@ -101,15 +103,16 @@ def _pick(asked: str, path: Path) -> str:
 
 
 def _refuse_others(options: ImportOptions, kind: str) -> None:
+    is_one = {kind, _KEYPOINTS} if kind in _POSES else {kind}
+    if kind == "ctrgcn" and options.manifest:
+        is_one = {kind}  # it has no names that a manifest could have
     for name, kinds in _ONLY.items():
-        if getattr(options, name) and kind not in kinds:
-            flag = f"--{name.replace('_', '-')}"
-            hint = (
-                "; heatpool relabel STORE MANIFEST gives labels and splits to what was imported"
-                if name == "manifest"
-                else ""
+        if getattr(options, name) and is_one.isdisjoint(kinds):
+            hint = "; heatpool relabel STORE MANIFEST gives labels and splits to what was imported"
+            raise HeatpoolError(
+                f"expected --{name.replace('_', '-')} with {' or '.join(kinds)} only, got {kind}"
+                f"{hint if name == 'manifest' else ''}"
             )
-            raise HeatpoolError(f"expected {flag} with --format {', '.join(kinds)} only, got {kind}{hint}")
 
 
 def _import_features(options: ImportOptions, **more: Any) -> None:
@@ -123,7 +126,7 @@ def _import_features(options: ImportOptions, **more: Any) -> None:
 
 
 def _import_poses(options: ImportOptions, kind: PoseFormat, **more: Any) -> None:
-    from heatpool.pipelines.extraction.pose_persons import choose_persons
+    from heatpool.pipelines.extraction.pose_persons import main_persons
 
     skeleton = read_skeleton(options.skeleton) if options.skeleton else None
     file = open_poses(options.source, kind, skeleton=skeleton)
@@ -134,7 +137,7 @@ def _import_poses(options: ImportOptions, kind: PoseFormat, **more: Any) -> None
     else:
         index, parts = _clips(file.names, options)
     import_poses(
-        file, options.out, index=index, parts=parts, choose=choose_persons, skeleton=skeleton,
+        file, options.out, index=index, parts=parts, choose=main_persons, skeleton=skeleton,
         steps=options.steps, persons=options.persons, frame_size_px=options.frame_size_px, fps=options.fps,
         **more,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`heatpool convert`: a store once more, in another precision."""
+"""`heatpool convert`: a store once more, in another precision or the newest version of the format."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def run(options: ConvertOptions) -> int:
     """Convert a store.
 
     Raises:
-        HeatpoolError: if it has this precision already, is damaged, the run does not fit it, or the output
-            cannot be made.
+        HeatpoolError: if it has this precision and version already, is damaged, the run does not fit it, or
+            the output cannot be made.
     """
     refuse_existing(options.out, options.overwrite)
     store = FeatureStore.open(options.store)
-    precision = options.precision or _precision_like(options)
+    precision = _precision_like(options) if options.like_accuracy else options.precision
     with Progress("convert", len(store), "clips", quiet=options.quiet) as progress:
         convert_store(
             store, options.out, precision=precision, overwrite=options.overwrite, on_clips=progress.step

@@ -51,9 +51,9 @@ def write_table(store: FeatureStore, file: TextIO) -> None:
 
 def describe(summary: StoreSummary) -> str:
     """Return a summary as aligned lines."""
-    clips = max(summary.clips, 1)
+    usable = max(summary.usable, 1)
     fewest, mean, most = summary.frames or (0, 0.0, 0)
-    each = ", ".join(f"{name} {size / clips:,.0f}" for name, size in summary.bytes_by_array.items())
+    each = ", ".join(f"{name} {size / usable:,.0f}" for name, size in summary.bytes_by_array.items())
     lines = {
         "store": summary.name,
         "clips": f"{summary.clips}: {_counts(summary.statuses)}",
@@ -63,7 +63,9 @@ def describe(summary: StoreSummary) -> str:
         "classes": f"{len(summary.class_names)}: {summary.name_classes(_MOST_CLASSES)}",
         "unlabelled": f"{summary.unlabelled} clips" if summary.unlabelled else "",
         **{f"split {name}": _counts(summary.split_sizes(name)) for name in summary.splits},
-        "bytes per clip": f"{summary.total_bytes / clips:,.0f} ({each})",
+        "error": summary.precision_meaning,
+        "bytes": f"{summary.total_bytes:,}",
+        "bytes per clip": f"{summary.clip_bytes:,.0f} ({each})",
     }
     lines = {name: text for name, text in lines.items() if text}
     lines |= {name: text or "not stated" for name, text in summary.provenance.items()}

@@ -6,8 +6,11 @@ import logging
 
 from heatpool.pipelines.options import VerifyOptions
 from heatpool.pipelines.process.progress import Progress
+from heatpool.pool.archive.pack import verify
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.sources.folder import FolderSource
+from heatpool.pool.sources.archive import ArchiveSource
+from heatpool.pool.sources.folder import FolderSource, Source
+from heatpool.pool.sources.locate import find_source
 from heatpool.pool.store.attributes import layout_from_attributes, read_root
 from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
@@ -25,22 +28,29 @@ def run(options: VerifyOptions) -> int:
     """Print what is damaged or missing in a store; return 0 when nothing is, else 1.
 
     Raises:
-        HeatpoolError: if there is no store of this version.
+        HeatpoolError: if there is no store of this version, it cannot be reached, or an archive is damaged.
     """
-    source = FolderSource(options.store)
+    source = find_source(options.store)
+    if isinstance(source, ArchiveSource):
+        packed = verify(source)
+        print(f"{packed.path}: {packed.members} files compared, intact, manifest SHA-256 {packed.digest}")
+        return 0
     recorded = len(recorded_shards(source, layout_from_attributes(read_root(source))))
     with Progress("verify", recorded, "shards", quiet=options.quiet) as progress:
-        report = verify_store(options.store, on_shard=progress.step)
+        report = verify_store(source, on_shard=progress.step)
     for problem in report.problems:
-        print(f"damaged: {problem.text}{_clips(options, problem)}")
-    for line in _summary(options, report):
+        print(f"damaged: {problem.text}{_clips(source, problem)}")
+    for line in _summary(source, report):
         print(line)
     if not report.intact:
-        _log.warning("%s: not intact; `heatpool extract … --resume` repairs it", options.store)
+        remedy = (
+            "`heatpool extract … --resume` repairs it" if isinstance(source, FolderSource) else "get it again"
+        )
+        _log.warning("%s: not intact; %s", source.name, remedy)
     return 0 if report.intact else 1
 
 
-def _summary(options: VerifyOptions, report: StoreReport) -> list[str]:
+def _summary(source: Source, report: StoreReport) -> list[str]:
     lines = []
     if report.pending:
         clips = sum(len(report.layout.rows(shard)) for shard in report.pending)
@@ -51,16 +61,16 @@ def _summary(options: VerifyOptions, report: StoreReport) -> list[str]:
     if report.unexpected:
         lines.append(f"unexpected files, ignored by readers: {_short(report.unexpected)}")
     verdict = "intact" if report.intact else f"{len(report.problems)} problems"
-    return [*lines, f"{options.store}: {report.files} files compared, {verdict}"]
+    return [*lines, f"{source.name}: {report.files} files compared, {verdict}"]
 
 
-def _clips(options: VerifyOptions, problem: Problem) -> str:
+def _clips(source: Source, problem: Problem) -> str:
     """Rows of a damaged shard, with the ids of its first and last clip where the index can be read."""
     if problem.shard is None:
         return ""
     first, last = problem.rows[0], problem.rows[-1]
     try:
-        names = " to ".join(FeatureStore.open(options.store).clips.clip_ids([first, last]))
+        names = " to ".join(FeatureStore.open(source).clips.clip_ids([first, last]))
     except HeatpoolError:  # the index is damaged too, and a line of its own says so
         names = "ids unknown"
     return f" (clips {first} to {last}: {names})"

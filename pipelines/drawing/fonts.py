@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from unicodedata import category
 
 from matplotlib.font_manager import findfont, findSystemFonts, fontManager, get_font
 
@@ -30,8 +31,9 @@ class Fonts:
     absent: frozenset[str]
 
     def drawable(self, text: str) -> str:
-        """Return a text with a square for each letter that no font has."""
-        return "".join(_ABSENT if letter in self.absent else letter for letter in text)
+        """Return a text with a square for each letter that no font has, and for each control character."""
+        drawn = (_ABSENT if each in self.absent or category(each) == "Cc" else each for each in text)
+        return "".join(drawn)
 
 
 def find_fonts(texts: Iterable[str]) -> Fonts:

@@ -81,10 +81,16 @@ class HeatFile:
             frame: position of the frame in the scene.
             heatmap: (h, w) uint8; all maps have one shape.
             to_cells: (2, 3), frame pixels to cells of the map.
+
+        Raises:
+            OSError: if the folder for temporary files, which it names, has no room.
         """
         self._shape = (heatmap.shape[0], heatmap.shape[1])
         self._at[slot, frame] = (len(self._at), to_cells)
-        self._file.write(heatmap.tobytes())
+        try:
+            self._file.write(heatmap.tobytes())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
 
     def get(self, slot: int, frame: int) -> Heatmap | None:
         """Return the map of a slot in a frame, None where there is none."""

@@ -15,14 +15,14 @@ from heatpool.extract.engine.tracking import follow_persons
 from heatpool.extract.records import Detections
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 
-__all__ = ["choose_persons"]
+__all__ = ["main_persons"]
 
 _PER_UNIT = 1000.0  # what takes the place of pixels where coordinates are fractions or metres
 _LEAST_SIDE = 1.0  # pixels, of somebody of whom one joint is given
 _MOST_ROWS = 100_000  # that are followed: time and memory grow with more
 
 
-def choose_persons(video: PoseVideo, slots: int) -> list[np.ndarray]:
+def main_persons(video: PoseVideo, slots: int) -> list[np.ndarray]:
     """Return the rows of each person, at most `slots` of them, the main actor first.
 
     The file's tracks count where it has them. Those without one are followed; where no frame has two persons,

@@ -16,6 +16,7 @@ from heatpool.pipelines.options.fields import OptionError, option_table, read_va
 from heatpool.pipelines.options.networks import OnnxOptions, PersonOptions, YoloOptions
 from heatpool.pipelines.options.shared import WindowOptions
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.levels import ROUNDED
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["as_recorded"]
@@ -38,7 +39,7 @@ def as_recorded(options: ExtractOptions, store: FeatureStore) -> ExtractOptions:
     Raises:
         HeatpoolError: if the store records what is no value of an option.
     """
-    if store.spec.levels or "rounded" in store.spec.config:
+    if store.spec.levels or ROUNDED in store.spec.config:
         raise HeatpoolError(
             f"{store.source.name}: its precision is that of heatpool convert, which no extraction writes; "
             "append to the store that it was converted from, and convert that again"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from heatpool.pipelines.options.shared import QuietOptions
 
@@ -15,10 +14,10 @@ class VerifyOptions(QuietOptions):
     """Compare every file of a feature store with its hash.
 
     Changes nothing. Exit code 0: all is there and intact; 1: shards are damaged or missing, extract --resume
-    writes them again.
+    writes them again. At an address the files are looked at that the store's records name.
 
     Attributes:
-        store: feature store
+        store: feature store, archive or address
     """
 
-    store: Path
+    store: str

@@ -21,6 +21,7 @@ _ADVICE = {
 _TOO_LITTLE_MEMORY = (
     "memory ran out; what was finished is kept: take smaller batches, fewer --workers, or a larger machine"
 )
+_LONGEST = 500  # letters of a name that are shown
 # torch has exceptions of its own for a GPU only.
 _OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
@@ -28,7 +29,7 @@ _OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 def explain_accident(error: BaseException) -> str | None:
     """Return what the system refused, of which file, and what helps; None for any other error."""
     if isinstance(error, OSError):
-        names = [repr(str(name))[1:-1] for name in (error.filename, error.filename2) if name is not None]
+        names = [str(name)[:_LONGEST] for name in (error.filename, error.filename2) if name is not None]
         advice = _ADVICE.get(error.errno or 0)
         what = ": ".join([*(" to ".join(names[:2]),) * bool(names), disk_reason(error)])
         return f"{what}; {advice}" if advice else what

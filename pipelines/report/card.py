@@ -75,11 +75,6 @@ class Card:
         """K."""
         return len(self.summary.class_names)
 
-    @property
-    def clip_bytes(self) -> float:
-        """Bytes of all arrays per clip with features."""
-        return self.summary.total_bytes / max(self.summary.usable, 1)
-
 
 def make_card(store: FeatureStore) -> Card:
     """Describe a store and its data set.

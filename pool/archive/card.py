@@ -75,6 +75,9 @@ def _contents(summary: StoreSummary) -> Iterator[str]:
         f"- `pooled` (clip, person, step, joint, channel) = {summary.shape}, precision {summary.precision}; "
         f"besides: {', '.join(name for name in summary.bytes_by_array if name not in ('pooled', 'index'))}"
     )
+    if summary.precision_meaning:
+        yield f"- {summary.precision_meaning}"
+    yield f"- {summary.total_bytes:,} bytes, {summary.clip_bytes:,.0f} for each clip with features"
     yield f"- {len(summary.class_names)} classes: {summary.name_classes(_MOST_CLASSES)}"
     for protocol in summary.splits:
         yield f"- protocol {protocol}: {_counts(summary.split_sizes(protocol))}"

@@ -122,7 +122,7 @@ def push_to_hub(
         )  # fmt: skip
     arrived = here.compare(api, contents, revision=commit.oid)
     if wrong := [name for name, state in arrived.items() if state != "there already"]:
-        raise HeatpoolError(f"{place}: {' and '.join(wrong)} arrived as other bytes; push again")
+        raise HeatpoolError(f"{place}: {', '.join(wrong)} arrived as other bytes; push again")
     return states
 
 
@@ -188,10 +188,13 @@ def _reason(error: BaseException) -> str:
             return "the token may not write there (HTTP 403); it needs the right to write to this data set"
         case 404:
             return "no such revision there (HTTP 404)"
+        case code if code == 429 or code >= 500:
+            return f"the hub answers with errors (HTTP {code}); try again later"
         case 409 | 412 as code:
             return f"somebody else wrote there meanwhile (HTTP {code}); push again"
         case code:
-            return f"the hub answers with errors (HTTP {code}); try again later"
+            said = " ".join(str(getattr(error, "server_message", None) or "").split())[:200]
+            return f"the hub refuses (HTTP {code}{said and f': {said}'})"
 
 
 def _same(info: Any, content: Path | bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Writing a store again in another precision."""
+"""Writing a store again in another precision, or as it is in the newest version of the format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from heatpool.pool.derive.build import OnClips, new_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
 from heatpool.pool.store.journal import recorded_shards
+from heatpool.pool.store.layout import VERSION
 from heatpool.pool.store.levels import (
+    ROUNDED,
     Levels,
     choose_levels,
     choose_power_of_two,
@@ -39,11 +41,13 @@ def convert_store(
     store: FeatureStore,
     out: str | Path,
     *,
-    precision: str,
+    precision: str | None,
     overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
     """Write `store` to the folder `out` in another precision; pending clips stay pending.
+
+    What is written is of the newest version of the format.
 
     From f2 to u1 the bytes are those that extraction with precision u1 gives. No way back restores what was
     left out, and the new store says so in its configuration (`converted_from`).
@@ -52,14 +56,22 @@ def convert_store(
         store: where to read.
         out: folder to make.
         precision: f2, u1, `error:2%` (whole numbers in the coarsest equal steps whose relative error is 2 %),
-            `float16:2%` (float16 in steps of a power of two).
+            `float16:2%` (float16 in steps of a power of two); None to leave what is stored as it is, bit for
+            bit, of a store of an older version.
         overwrite: replace an existing heatpool store (and nothing else) at `out`.
         on_clips: progress.
 
     Raises:
-        HeatpoolError: if the store has this precision already, is damaged or cannot be had with this error,
-            or `out` cannot be made.
+        HeatpoolError: if the store has this precision and version already, is damaged or cannot be had with
+            this error, or `out` cannot be made.
     """
+    if precision is None:
+        if store.layout.version == VERSION:
+            raise HeatpoolError(
+                f"{store.source.name}: is of format version {VERSION} already; copy it, or name a precision"
+            )
+        spec = replace(store.spec, versions=store.versions)
+        return _write(store, out, spec, overwrite=overwrite, on_clips=on_clips)
     if store.spec.precision == precision:
         raise HeatpoolError(f"{store.source.name}: is in precision {precision} already; copy it")
     spec = _from(store)
@@ -81,7 +93,7 @@ def convert_store(
     places = {name: float(2.0 ** np.floor(np.log2(step))) for name, step in _place_steps(store).items()}
     rounded = {name: {"step": step, "error": error} for name, (step, error) in chosen.items()}
     rounded |= {name: {"step": step} for name, step in places.items()}
-    spec = replace(spec, precision="f2", levels={}, config={**spec.config, "rounded": rounded})
+    spec = replace(spec, precision="f2", levels={}, config={**spec.config, ROUNDED: rounded})
     _write(store, out, spec, overwrite=overwrite, on_clips=on_clips, change=_rounder(steps | places))
 
 
@@ -175,9 +187,10 @@ def _write(
     *,
     overwrite: bool,
     on_clips: OnClips,
-    change: Change = lambda arrays: None,
+    change: Change | None = None,
 ) -> None:
     shard_clips = store.layout.shard_clips
+    as_stored = change is None and spec.precision == store.spec.precision
     with new_store(
         out, spec=spec, index=store.clips.index, shard_clips=shard_clips, overwrite=overwrite
     ) as writer:
@@ -186,7 +199,8 @@ def _write(
             results = store.results(rows)
             if any(result.status == Status.PENDING for result in results):
                 continue  # its record is gone or came after our look
-            arrays = store.read(rows, store.layout.features)
-            change(arrays)
-            writer.write_stored(shard, to_stored(writer.layout, arrays), results)
+            arrays = store.read_stored(rows) if as_stored else store.read(rows, store.layout.features)
+            if change is not None:
+                change(arrays)
+            writer.write_stored(shard, arrays if as_stored else to_stored(writer.layout, arrays), results)
             on_clips(len(rows))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
@@ -34,6 +35,7 @@ STALE_S = 60.0
 
 _log = logging.getLogger(__name__)
 _COUNTER_DIGITS = 12
+_TYPES = (str, str, int, str, str, str)  # of the fields of an owner
 
 
 class LockedError(HeatpoolError):
@@ -61,7 +63,8 @@ class _Owner:
         try:
             fields = json.loads(data)
             fields.pop("beats")
-            return cls(**fields)
+            owner = cls(**fields)
+            return owner if all(map(isinstance, vars(owner).values(), _TYPES)) else None
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -177,11 +180,15 @@ def _create(path: Path) -> tuple[int, _Owner] | None:
         return None
     owner = _Owner.this_process()
     try:
-        os.write(handle, owner.to_bytes(0))
+        data = owner.to_bytes(0)
+        while data:  # a disk that is nearly full takes a part
+            data = data[os.write(handle, data) :]
         os.fsync(handle)
-    except BaseException:  # a full disk, Ctrl-C: a lock of nobody would keep others waiting
+    except BaseException as error:  # a full disk, Ctrl-C: a lock of nobody would keep others waiting
         os.close(handle)
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     return handle, owner
 
@@ -224,7 +231,7 @@ def _take_over(path: Path, seen: bytes, what: str, stale_s: float) -> tuple[int,
     owner's token. Whoever comes later finds another token in the file.
     """
     owner = _Owner.parse(seen)
-    token = owner.token if owner else "unreadable"
+    token = re.sub("[^0-9a-f]", "_", owner.token)[:16] if owner else "unreadable"
     with Lock.acquire(path.with_name(f"{path.name}.{token}"), what=what, wait=True, stale_s=stale_s):
         if _read(path) != seen:  # somebody was faster, or the owner lives after all
             return None

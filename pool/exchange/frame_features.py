@@ -15,7 +15,7 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.clip_store import ClipPart, part_frames, store_clips
-from heatpool.pool.exchange.keypoints.array_files import ArrayHead, array_heads, read_array
+from heatpool.pool.exchange.keypoints.array_files import EXPORTED, ArrayHead, array_heads, read_array
 from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.spec import Precision, StoreSpec
@@ -51,7 +51,10 @@ class FrameFeatures:
                 f"{path}: expected {name or 'features'} (F, {self.channels}), got {values.shape}{hint}"
             )
         with np.errstate(over="ignore"):
-            return values.reshape(frames, channels).astype(np.float32)
+            features = values.reshape(frames, channels).astype(np.float32)
+        if not np.isfinite(features).all():
+            raise HeatpoolError(f"{path}: expected finite features, got NaN or infinity")
+        return features
 
 
 def open_frame_features(path: Path) -> FrameFeatures | None:
@@ -73,7 +76,7 @@ def open_frame_features(path: Path) -> FrameFeatures | None:
             found = [""]
         else:
             heads = array_heads(file)
-            found = [name for name, head in heads.items() if _holds_features(head)]
+            found = [name for name, head in heads.items() if _holds_features(head) and EXPORTED not in heads]
             channels = channels or _frames_channels(heads[found[0]].shape)[1] if found else channels
             if not found and not names:
                 return None
@@ -107,9 +110,9 @@ def import_frame_features(
     parts: Sequence[ClipPart],
     steps: int = 64,
     fps: float = 0.0,
-    shard_clips: int = 64,
-    precision: Precision = "f2",
     licence: str = "",
+    precision: Precision = "f2",
+    shard_clips: int = 64,
     overwrite: bool = False,
     on_clips: OnClips = lambda count: None,
 ) -> None:
@@ -122,14 +125,14 @@ def import_frame_features(
         parts: of the clips: where they are in the file.
         steps: T that a clip is resampled to.
         fps: features a second, which parts of videos need.
-        shard_clips: clips per shard.
-        precision: of the store.
         licence: of the data.
+        precision: of the store.
+        shard_clips: clips per shard.
         overwrite: replace an existing heatpool store at `out`.
         on_clips: progress.
 
     Raises:
-        HeatpoolError: if no clip can be taken, or `out` exists.
+        HeatpoolError: if all clips fail, or `out` exists.
     """
     spec = StoreSpec(
         persons=1, steps=steps, joints=1, channels=file.channels,

@@ -116,9 +116,8 @@ def open_files(url: str, *, file: bool, tries: int = 1) -> RemoteFiles:
     try:
         store = obstore.store.from_url(base, **connection)
     except (ValueError, BaseError) as error:
-        raise HeatpoolError(
-            f"{name}: cannot be opened ({reason_of(error)}){f'; {login}' * listing}"
-        ) from error
+        hint = f"; {login}" if listing else ""
+        raise HeatpoolError(f"{name}: cannot be opened ({reason_of(error)}){hint}") from error
     return RemoteFiles(store, name, key=key, listing=listing, login=login)
 
 
@@ -134,9 +133,11 @@ def _has_plain_endpoint(scheme: str) -> bool:
 def _web_address(parts: SplitResult) -> tuple[str, str, dict[str, str]]:
     """What is asked for over HTTP, its name in messages, and the headers to send along."""
     if parts.scheme == HUB:
-        from huggingface_hub import get_token
+        from huggingface_hub import constants, get_token
 
         place, token = HubPath.parse(parts.geturl()), get_token()
+        if constants.HF_HUB_OFFLINE:
+            raise HeatpoolError(f"{place}: the environment says to stay offline (HF_HUB_OFFLINE)")
         # Not sent on to where the hub redirects: the HTTP library drops it between hosts.
         return place.url, str(place), {"Authorization": f"Bearer {token}"} if token else {}
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/"), fragment="")

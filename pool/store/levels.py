@@ -7,11 +7,18 @@ differences over that of squared features. It is computed exactly, from how ofte
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Levels", "choose_levels", "choose_power_of_two", "count_float16", "parse_error", "round_float16"]
+__all__ = [
+    "ROUNDED", "Levels", "choose_levels", "choose_power_of_two", "count_float16", "find_rounding",
+    "parse_error", "round_float16",
+]  # fmt: skip
+
+ROUNDED = "rounded"
+"""Under which a store's configuration says to what its float16 values were rounded."""
 
 _FINER = 1.02
 _ERROR = re.compile(r"(error|float16):(\d+(?:\.\d+)?)%")
@@ -57,6 +64,16 @@ def parse_error(text: str) -> tuple[str, float] | None:
     if not found or not 0 < float(found[2]) < 100:
         return None
     return found[1], float(found[2]) / 100
+
+
+def find_rounding(config: Mapping[str, object]) -> tuple[float, float] | None:
+    """Step and error of `pooled` in a store whose float16 was rounded; None where it was not."""
+    arrays = config.get(ROUNDED)
+    pooled = arrays.get("pooled") if isinstance(arrays, Mapping) else None
+    if not isinstance(pooled, Mapping):
+        return None
+    step, error = pooled.get("step"), pooled.get("error")
+    return (step, error) if isinstance(step, float) and isinstance(error, float) else None
 
 
 def count_float16(values: np.ndarray) -> np.ndarray:

@@ -121,13 +121,6 @@ class StoreSpec:
         """The joints and their edges; without any edge where they are not known."""
         return Skeleton.of(self.skeleton, self.joint_names, self.edges, joints=self.joints)
 
-    @property
-    def precision_text(self) -> str:
-        """The precision and its error in words."""
-        if not self.levels:
-            return self.precision
-        return f"{self.precision} ({self.levels['pooled'].dtype}, error {self.levels['pooled'].error:.2%})"
-
     def decoded(self) -> StoreSpec:
         """Return the same in precision f2; its configuration notes the precision that was lost."""
         if self.precision == "f2":

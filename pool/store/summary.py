@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heatpool.pool.records import Split, Status
+from heatpool.pool.store.levels import ROUNDED, find_rounding
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.resume import NETWORK
 from heatpool.pool.store.spec import RgbSpec, StoreSpec
@@ -28,7 +29,8 @@ class StoreSummary:
     Attributes:
         name: where the store lies.
         shape: (N, M, T, V, C) of `pooled`.
-        precision: of `pooled` on disk.
+        precision: of `pooled` on disk, with its error where that is known.
+        precision_meaning: what that leaves of the features, a sentence; "" where float16 of them is stored.
         usable: clips with features.
         unlabelled: clips without a label.
         statuses: clips by status word, those that occur.
@@ -44,6 +46,7 @@ class StoreSummary:
     name: str
     shape: tuple[int, int, int, int, int]
     precision: str
+    precision_meaning: str
     usable: int
     unlabelled: int
     statuses: Mapping[str, int]
@@ -63,6 +66,11 @@ class StoreSummary:
     def total_bytes(self) -> int:
         """Bytes of all arrays."""
         return sum(self.bytes_by_array.values())
+
+    @property
+    def clip_bytes(self) -> float:
+        """Bytes of all arrays per clip with features."""
+        return self.total_bytes / max(self.usable, 1)
 
     def split_sizes(self, protocol: str) -> dict[str, int]:
         """Clips of each split of a protocol."""
@@ -89,7 +97,7 @@ def summarise_store(store: FeatureStore) -> StoreSummary:
     return StoreSummary(
         name=store.source.name,
         shape=(len(store), spec.persons, spec.steps, spec.joints, spec.channels),
-        precision=spec.precision_text,
+        **dict(zip(("precision", "precision_meaning"), _precision(spec), strict=True)),
         usable=len(rows),
         unlabelled=int((clips.label < 0).sum()),
         statuses=_count_statuses(status),
@@ -99,6 +107,29 @@ def summarise_store(store: FeatureStore) -> StoreSummary:
         splits={protocol: _count_splits(clips.split(protocol), status) for protocol in clips.protocols},
         bytes_by_array={**of_features, "index": sum(sizes.values())},
         provenance=_provenance(spec, store),
+    )
+
+
+def _precision(spec: StoreSpec) -> tuple[str, str]:
+    """Name the precision of `pooled` in short, and say what it means."""
+    if spec.precision == "u1":
+        return "u1", (
+            "`pooled` has 256 levels for each clip, person and channel, from the least value to the most: "
+            "a value is off by half a level at most."
+        )
+    if spec.levels:
+        step, error = spec.levels["pooled"].step, spec.levels["pooled"].error
+        text = f"levels ({spec.levels['pooled'].dtype}, error {error:.2%})"
+    elif rounding := find_rounding(spec.config):
+        step, error = rounding
+        text = f"f2 (rounded, error {error:.2%})"
+    elif before := spec.config.get("converted_from"):
+        return f"f2 (from {before})", f"`pooled` was in precision {before} before and is no better than that."
+    else:
+        return "f2", ""
+    return text, (
+        f"`pooled` is rounded to multiples of {step:.4g}: the root mean square of what that changed is "
+        f"{error:.2%} of that of the features, over all clips."
     )
 
 
@@ -116,7 +147,9 @@ def _count_splits(splits: np.ndarray, status: np.ndarray) -> dict[str, dict[str,
 def _provenance(spec: StoreSpec, store: FeatureStore) -> dict[str, str]:
     attributes = store.attributes
     config = (
-        f"{key} {value}" for key, value in spec.config.items() if value not in ("", None) and key != NETWORK
+        f"{key} {value}"
+        for key, value in spec.config.items()
+        if value not in ("", None) and key not in (NETWORK, ROUNDED)
     )
     return {
         "network": f"{spec.backbone}, tap {_taps(spec)}",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import subprocess
@@ -13,6 +14,7 @@ import heatpool
 from heatpool.pipelines import cli
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.command_table import COMMANDS, GROUPS, SECTIONS
+from heatpool.pool.errors import HeatpoolError
 from tests.pipelines.program import PROGRAM, run_program, said
 
 
@@ -107,7 +109,9 @@ def test_a_reader_that_leaves_is_no_error(words: list[str]) -> None:
     assert program.wait() == 141
 
 
-def test_a_broken_pipe_to_a_worker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_pipe_to_a_worker_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def work(options: object) -> int:
         raise BrokenPipeError("of a worker")
 
@@ -115,8 +119,8 @@ def test_a_broken_pipe_to_a_worker_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(completion, "run", work)
     monkeypatch.setattr(sys, "stdout", sys.__stdout__)
-    with pytest.raises(BrokenPipeError, match="of a worker"):
-        main(["completion", "bash"])
+    assert main(["completion", "bash"]) == 1
+    assert said(capsys) == "heatpool completion: of a worker"
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [([], "one\ntwo\n"), (["--quiet"], "two\n")])
@@ -149,6 +153,58 @@ def test_what_an_extra_brings_is_named(
     monkeypatch.setattr(verify, "run", work)
     assert main(["verify", "store"]) == 1
     assert said(capsys).endswith("is not installed: pip install 'heatpool[hf]'")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/a"), "/a: No space left on device; make room"),
+        (OSError(errno.EIO, "Input/output error", "/a"), "/a: Input/output error; look after the disk"),
+        (OSError(errno.EXDEV, "Invalid link", "/a", None, "/b"), "/a to /b: Invalid cross-device link"),
+        (OSError(errno.ELOOP, "Too many links", "x" * 9000), "x" * 500 + ": Too many"),
+        (MemoryError(), "memory ran out; what was finished is kept"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 931 GB"), "memory ran out"),
+        (RuntimeError("can't start new thread"), "the system gives no more threads"),
+        (HeatpoolError("two\nlines \x1b[31mred"), r"two lines \x1b[31mred"),
+    ],
+)  # fmt: skip
+def test_what_the_system_does_is_one_line(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(options: object) -> int:
+        raise error
+
+    from heatpool.pipelines.commands import verify
+
+    monkeypatch.setattr(verify, "run", work)
+    assert main(["verify", "store"]) == 1
+    assert said(capsys).startswith(f"heatpool verify: {line}")
+
+
+def test_faults_of_ours_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(options: object) -> int:
+        raise ValueError("expected pooled to be finite")
+
+    from heatpool.pipelines.commands import verify
+
+    monkeypatch.setattr(verify, "run", work)
+    with pytest.raises(ValueError, match="expected pooled"):
+        main(["verify", "store"])
+
+
+def test_texts_of_others_do_not_command_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(options: object) -> int:
+        print("a\x1b[2J\tb\u202e\nc\rd \udcff 日本")
+        logging.getLogger("heatpool").warning("\x07bell")
+        return 0
+
+    from heatpool.pipelines.commands import verify
+
+    monkeypatch.setattr(verify, "run", work)
+    assert main(["verify", "store"]) == 0
+    assert capsys.readouterr() == ("a\\x1b[2J\tb\\u202e\nc\\rd \\udcff 日本\n", "\\x07bell\n")
 
 
 def test_an_interrupt_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,10 @@ from tests.pipelines.program import said
         (["train", "--streams", "[pooled_joint,pooled_joint]"], "each once"),
         (["train", "--mixup", "0.1"], "expected --mixup with --model hpnet only"),
         (["info"], "heatpool info: expected STORE or --store STORE; see --help"),
-        (["convert", "a", "b"], "expected --precision or --like-accuracy, one of them"),
+        (
+            ["convert", "a", "b", "--precision", "u1", "--like-accuracy", "r"],
+            "expected --precision or --like-accuracy",
+        ),
         (
             ["convert", "a", "b", "--precision", "u2"],
             "expected --precision f2, u1, error:2% or float16:2%, got 'u2'",

@@ -103,6 +103,8 @@ def _read(path: Path) -> Any:
 
 def _bare(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Take the prefix off that stands before the names of an HRNet."""
+    if not all(isinstance(key, str) for key in state):
+        raise HeatpoolError(f"expected an HRNet pose checkpoint in {name}, its tensors have no names")
     found = [key.removesuffix(_WIDTH_OF) for key in state if key.endswith(_WIDTH_OF)]
     if len(found) > 1:
         raise HeatpoolError(f"expected one network in {name}, got several: {', '.join(sorted(found))}")

@@ -45,10 +45,10 @@ def read_alphapose(path: Path) -> PoseFile:
         HeatpoolError: if it is no such file.
     """
     if path.is_dir():
-        whole = any(path.rglob(f"{_RESULTS}*.json"))
+        whole = any(path.rglob(f"{_RESULTS}.json"))
         if not whole and any(path.glob("[0-9]*.json")):
             return read_openpose(path)  # its folder sep-json
-        return open_folder(path, (f"{_RESULTS}*.json" if whole else "*.json",), read_alphapose)
+        return open_folder(path, (f"{_RESULTS}.json" if whole else "*.json",), read_alphapose)
     content = read_json(path)
     try:
         persons = list(_pictures(content) if isinstance(content, dict) else _list(content))
@@ -59,7 +59,7 @@ def read_alphapose(path: Path) -> PoseFile:
         is_video = all(stem.isdecimal() and stem == str(int(stem)) for stem, _ in persons)
         number_of = number_pictures((stem for stem, _ in persons), from_zero=is_video)
         placed = [person._replace(frame=number_of[stem]) for stem, person in persons]
-        name = path.parent.resolve().name if path.stem.startswith(_RESULTS) else path.stem
+        name = path.parent.resolve().name if path.stem == _RESULTS else path.stem
         videos = {name: VideoPersons(placed)}
     except (ValueError, TypeError, AttributeError) as error:
         raise HeatpoolError(f"{path}: {error}") from error

@@ -14,7 +14,10 @@ import numpy as np
 from heatpool.pool.derive.build import MAX_CLIP_VALUES
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["ArrayHead", "array_errors", "array_heads", "open_array", "read_array"]
+__all__ = ["EXPORTED", "ArrayHead", "array_errors", "array_heads", "read_array", "stream_array"]
+
+EXPORTED = "heatpool"
+"""Array that is there in an `.npz` that heatpool has exported."""
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -73,7 +76,7 @@ def array_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_array(path: Path, name: str = "") -> Iterator[tuple[ArrayHead, IO[bytes]]]:
+def stream_array(path: Path, name: str = "") -> Iterator[tuple[ArrayHead, IO[bytes]]]:
     """Give an array's head and the stream of its values.
 
     Raises:
@@ -94,7 +97,7 @@ def read_array(path: Path, name: str = "") -> np.ndarray:
     Raises:
         HeatpoolError: if it is damaged, of another type, or has more values than a clip may have.
     """
-    with open_array(path, name) as (head, file):
+    with stream_array(path, name) as (head, file):
         count = int(np.prod(head.shape, dtype=object))
         if not head.is_numeric or count > MAX_CLIP_VALUES:
             raise HeatpoolError(

@@ -24,6 +24,7 @@ from heatpool.pool.exchange.keypoints.json_files import (
     expect_dict,
     expect_list,
     flat_joints,
+    numbers_of,
     read_json,
 )
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
@@ -68,7 +69,7 @@ def _annotations(path: Path, body: Mapping[str, Any]) -> PoseFile:
     entries = _entries(body.get("annotations"), "annotations")
     if not entries:
         raise ValueError(f"expected annotations with keypoints, got {shorten(', '.join(map(str, body)))}")
-    videos, frame_of = _videos(body)
+    videos, frame_of = _videos(body, path)
     return _file(path, entries, body, videos, frame_of, joints_of=_visible_joints)
 
 
@@ -78,7 +79,7 @@ def _results(path: Path, content: Sequence[Any], body: Mapping[str, Any]) -> Pos
         raise ValueError("expected results with keypoints, got none")
     given: tuple[str, ...] = ()
     if body:
-        videos, frame_of = _videos(body)
+        videos, frame_of = _videos(body, path)
     else:
         ids = [entry.get("image_id") for entry in entries]
         whole = [each for each in ids if isinstance(each, int) and each >= 0]
@@ -131,8 +132,11 @@ def _file(
 
 def _person(entry: Mapping[str, Any], frame: int, place: str) -> Person:
     box = corners(entry.get("bbox"))
-    track = entry.get("track_id", entry.get("instance_id"))
-    return Person(frame, place, entry["keypoints"], track, entry.get("score"), box)
+    more = entry.get("attributes")
+    of_cvat = more.get("track_id") if isinstance(more, dict) else None
+    track = entry.get("track_id", entry.get("instance_id", of_cvat))
+    scores = entry.get("scores") or None
+    return Person(frame, place, entry["keypoints"], track, entry.get("score"), box, scores)
 
 
 def _skeletons(body: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> dict[Any, Skeleton]:
@@ -153,7 +157,9 @@ def _skeletons(body: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> di
     return skeletons
 
 
-def _videos(body: Mapping[str, Any]) -> tuple[dict[str, VideoPersons], dict[Any, tuple[str, int]]]:
+def _videos(
+    body: Mapping[str, Any], path: Path
+) -> tuple[dict[str, VideoPersons], dict[Any, tuple[str, int]]]:
     """Videos by name, without persons yet, and the video and frame of each picture by its id."""
     pictures = [expect_dict(each, "images") for each in expect_list(body.get("images"), "images")]
     records = [expect_dict(each, "videos") for each in expect_list(body.get("videos", []), "videos")]
@@ -164,7 +170,7 @@ def _videos(body: Mapping[str, Any]) -> tuple[dict[str, VideoPersons], dict[Any,
         folder = split_picture(str(picture.get("file_name", "")))[0]
         groups[folder if video is None else ("video", video)].append(picture)
     videos, frame_of = {}, {}
-    names = unique_names(_video_name(key, group, listed) for key, group in groups.items())
+    names = unique_names(_video_name(key, group, listed) or path.stem for key, group in groups.items())
     for name, (key, group) in zip(names, groups.items(), strict=True):
         numbers = _frame_numbers(group, by_id=isinstance(key, tuple))
         record = listed.get(key[1], {}) if isinstance(key, tuple) else {}
@@ -206,9 +212,10 @@ def _hashable(value: Any, place: str) -> Any:
 def _visible_joints(persons: Sequence[Person], joints: int) -> Joints:
     values, visible = flat_joints(persons, joints)
     assert visible is not None
-    levels = np.unique(visible)
-    if not np.isin(levels, (0, 1, 2)).all():
+    if not np.isin(visible, (0, 1, 2)).all():
         return values, visible  # some tools write scores there
+    if persons and all(person.joint_score is not None for person in persons):  # as in PoseTrack
+        return values, np.where(visible > 0, numbers_of(persons, "joint_score", joints), 0)
     return values, np.choose(visible.astype(int), (0, _HIDDEN_SCORE, 1))
 
 

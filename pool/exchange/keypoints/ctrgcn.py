@@ -21,8 +21,8 @@ from heatpool.pool.exchange.keypoints.array_files import (
     ArrayHead,
     array_errors,
     array_heads,
-    open_array,
     read_array,
+    stream_array,
 )
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.records import ClipIndex, Split
@@ -106,7 +106,7 @@ class CtrgcnFile:
     def _clip(self, part: str, row: int) -> np.ndarray:
         """(T, M V D) values of a clip. A compressed file is read on from the clip before."""
         if part not in self._streams:
-            _, opened = self._stack.enter_context(open_array(self.path, f"x_{part}"))
+            _, opened = self._stack.enter_context(stream_array(self.path, f"x_{part}"))
             self._streams[part] = opened, opened.tell()
         head, (file, start) = self.heads[part], self._streams[part]
         size = head.shape[1] * head.shape[2] * head.dtype.itemsize

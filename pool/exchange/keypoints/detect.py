@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.keypoints.array_files import array_heads
+from heatpool.pool.exchange.keypoints.array_files import EXPORTED, array_heads
 from heatpool.pool.exchange.keypoints.landmarks import landmark_axes
 from heatpool.pool.exchange.keypoints.records import PoseFile
 from heatpool.pool.skeleton import Skeleton
@@ -156,6 +156,8 @@ def _of_hdf5(path: Path) -> PoseFormat | None:
 
 def _of_arrays(path: Path) -> PoseFormat | None:
     heads = array_heads(path)
+    if EXPORTED in heads:
+        return None
     if {"x_train", "y_train"} <= set(heads):
         return "ctrgcn"
     is_mediapipe = any(landmark_axes(head.shape) > 2 for head in heads.values())

@@ -21,7 +21,7 @@ from heatpool.pool.skeleton import Skeleton
 
 __all__ = [
     "MAX_JSON_BYTES", "Person", "PersonLists", "VideoPersons", "corners", "count_joints", "expect_dict",
-    "expect_list", "flat_joints", "read_json", "split_joints",
+    "expect_list", "flat_joints", "numbers_of", "read_json", "split_joints",
 ]  # fmt: skip
 
 MAX_JSON_BYTES = 512 << 20
@@ -62,9 +62,10 @@ def expect_dict(value: Any, what: str) -> dict[str, Any]:
 
 def corners(box: Any) -> list[float] | None:
     """The corners of a box x, y, width, height; None for what is none."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(each, int | float) for each in box):
+    try:
+        x, y, width, height = map(float, box)
+    except (TypeError, ValueError, OverflowError):
         return None
-    x, y, width, height = box
     return [x, y, x + width, y + height]
 
 
@@ -160,7 +161,7 @@ class PersonLists:
                 fps=video.fps,
                 frames=video.frames,
             )
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise HeatpoolError(f"{self.source}: video {shorten(name)}: {error}") from error
 
 
@@ -173,7 +174,7 @@ def count_joints(points: Any) -> int:
 
 def flat_joints(persons: Sequence[Person], joints: int) -> Joints:
     """Joints and scores of lists x, y, score, x, y, score and so on."""
-    values = _numbers(persons, "keypoints", 3 * joints).reshape(len(persons), joints, 3)
+    values = numbers_of(persons, "keypoints", 3 * joints).reshape(len(persons), joints, 3)
     return values[..., :2], values[..., 2]
 
 
@@ -181,33 +182,33 @@ def split_joints(persons: Sequence[Person], joints: int) -> Joints:
     """Joints of a list x, y or x, y, z a joint, and scores that stand apart."""
     first = persons[0].keypoints if persons else None
     axes = len(first[0]) if isinstance(first, list) and first and isinstance(first[0], list) else 2
-    values = _numbers(persons, "keypoints", axes * joints).reshape(len(persons), joints, axes)
+    values = numbers_of(persons, "keypoints", axes * joints).reshape(len(persons), joints, axes)
     if axes not in (2, 3):
         raise ValueError(f"expected keypoints x, y or x, y, z, got {axes} numbers each")
     scored = bool(persons) and persons[0].joint_score is not None
-    return values, _numbers(persons, "joint_score", joints) if scored else None
+    return values, numbers_of(persons, "joint_score", joints) if scored else None
 
 
 def _boxes(persons: Sequence[Person]) -> np.ndarray | None:
     if not persons or any(person.box_xyxy_px is None for person in persons):
         return None
-    return _numbers(persons, "box_xyxy_px", 4)
+    return numbers_of(persons, "box_xyxy_px", 4)
 
 
 def _scalars(persons: Sequence[Person], name: str) -> np.ndarray | None:
     if all(getattr(person, name) is None for person in persons):
         return None
-    return _numbers(persons, name, 1)[:, 0]
+    return numbers_of(persons, name, 1)[:, 0]
 
 
-def _numbers(persons: Sequence[Person], name: str, count: int) -> np.ndarray:
+def numbers_of(persons: Sequence[Person], name: str, count: int) -> np.ndarray:
     """(R, count) float64 of what persons have under a name. Raises ValueError for the first that lacks it."""
     values = [getattr(person, name) for person in persons]
     try:
         return np.array(values, np.float64).reshape(len(values), count)
     except (ValueError, TypeError, OverflowError):
         for person, value in zip(persons, values, strict=True):
-            if not _are_numbers(value, count):
+            if not _arenumbers_of(value, count):
                 what = name.replace("_xyxy_px", "")
                 raise ValueError(
                     f"{person.place}: expected {count} numbers as {what}, got {shorten(value)}"
@@ -215,7 +216,7 @@ def _numbers(persons: Sequence[Person], name: str, count: int) -> np.ndarray:
     return np.array([np.array(value, np.float64).reshape(count) for value in values])
 
 
-def _are_numbers(value: Any, count: int) -> bool:
+def _arenumbers_of(value: Any, count: int) -> bool:
     try:
         return np.array(value, np.float64).size == count
     except (ValueError, TypeError, OverflowError):

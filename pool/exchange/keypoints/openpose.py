@@ -25,6 +25,7 @@ from heatpool.pool.exchange.keypoints.json_files import (
     read_json,
 )
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures
+from heatpool.pool.exchange.keypoints.pose_folder import find_files
 from heatpool.pool.exchange.keypoints.pose_rows import note_lines
 from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
@@ -47,7 +48,7 @@ def read_openpose(path: Path) -> PoseFile:
         HeatpoolError: if there are no such files, or nobody in any of them.
     """
     frames: dict[tuple[Path, str], dict[str, Path]] = defaultdict(dict)
-    for each in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+    for each in sorted(find_files(path, ("*.json",))) if path.is_dir() else [path]:
         stem = each.stem.removesuffix("_keypoints")
         prefix = re.sub(r"[\W_]*\d*$", "", stem)
         frames[each.parent, prefix][stem] = each

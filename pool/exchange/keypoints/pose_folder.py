@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from heatpool.pool.exchange.keypoints.pose_rows import unique_names
 from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["PoseFolder", "open_folder"]
+__all__ = ["PoseFolder", "find_files", "open_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -95,13 +95,19 @@ class PoseFolder:
         self._notes |= dict.fromkeys(f"{path.name}: {note}" for note in file.notes)
 
 
+def find_files(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
+    """Files below a folder whose names fit a pattern, each once, without those that macOS leaves beside."""
+    names = {path for pattern in patterns for path in folder.rglob(pattern)}
+    return (path for path in names if not path.name.startswith("."))
+
+
 def open_folder(folder: Path, patterns: Sequence[str], read: Callable[[Path], PoseFile]) -> PoseFile:
     """Open the files of a folder, and of the folders in it, whose names fit a pattern.
 
     Raises:
         HeatpoolError: if there is none, none can be read, or two have different joints.
     """
-    paths = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
+    paths = [path for path in sorted(find_files(folder, patterns)) if path.is_file()]
     if not paths:
         raise HeatpoolError(f"{folder}: expected files {', '.join(patterns)}, got none")
     return read(paths[0]) if len(paths) == 1 else PoseFolder(folder, paths, read)

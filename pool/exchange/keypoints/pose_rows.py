@@ -155,7 +155,7 @@ def make_skeleton(name: str, joint_names: Sequence[str], edges: Iterable[Sequenc
     for edge in edges:
         try:
             start, end = (int(joint) for joint in edge)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"expected edges as pairs of joints, got {shorten(edge)}") from None
         if start != end:
             unique.setdefault(frozenset((start, end)), (start, end))

@@ -63,7 +63,7 @@ class SleapLabels:
             attributes = find_group(file, "metadata").attrs
             self._shift = 0.0 if float(attributes.get("format_id", 1.0)) >= _CENTRED else -0.5
             records = [expect_dict(json.loads(text), "a video") for text in read_texts(file, "videos_json")]
-            videos = [_video(record) for record in records]
+            videos = [_video(_with_source(file, record)) for record in records]
             frames = _table(file, "frames", _FRAME_COLUMNS)
             persons = _table(file, "instances", _PERSON_COLUMNS)
             skeletons = _skeletons(json.loads(attributes["json"]))
@@ -175,6 +175,17 @@ def _points(file: h5py.File, name: str, starts: np.ndarray, ends: np.ndarray, jo
     visible = table["visible"] if "visible" in held else np.ones(len(table), bool)
     score = np.where(visible, table["score"] if "score" in held else 1.0, np.nan)
     return np.stack([table["x"], table["y"], score], -1)[rows]
+
+
+def _with_source(file: h5py.File, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A video with the one that it was embedded from, which old packages keep beside its pictures."""
+    backend = record.get("backend")
+    dataset = str(backend.get("dataset") or "") if isinstance(backend, dict) else ""
+    group = dataset.rpartition("/")[0]
+    if not group or record.get("source_video") or f"{group}/source_video" not in file:
+        return record
+    source = find_group(file, f"{group}/source_video").attrs.get("json")
+    return {**record, "source_video": json.loads(source)} if isinstance(source, str | bytes) else record
 
 
 def _video(record: Mapping[str, Any]) -> _Video:

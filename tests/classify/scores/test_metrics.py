@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,10 @@ def test_cells_of_the_confusion_picture_are_shares_of_the_true_class(classes: in
     cell = (rows.max() - rows.min() + 1) // classes
     corners = blue[rows.min() : rows.max() + 1 : cell, columns.min() : columns.max() + 1 : cell]
     np.testing.assert_array_equal(corners, np.eye(classes, dtype=bool))
+
+
+def test_names_of_any_kind_fit_beside_the_matrix(tmp_path: Path) -> None:
+    scores = replace(scores_of([0, 1], [0, 1], 2), class_names=("$x_$^$\nsecond line\x1b[31m", "y" * 5000))
+    write_confusion_png(tmp_path / "c.png", evaluate_scores(scores))
+    with Image.open(tmp_path / "c.png") as image:
+        assert max(image.size) < 1200

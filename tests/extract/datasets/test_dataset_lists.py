@@ -147,7 +147,11 @@ def test_a_table_with_numbers_and_windows(tmp_path: Path) -> None:
         ("file\n1.mp4\n", {"path": "video"}, "expected a column 'video'"),
         ("path\n1.mp4\n", {"colour": "x"}, "expected --columns of clip_id, path.*'colour'"),
         ("path\n9.mp4\n", {}, "none of the 1 in .* is there"),
-        ("path,start_s\n1.mp4,soon\n", {}, "expected a number in column start_s, got 'soon' in line 2"),
+        (
+            "path,start_s\n1.mp4,soon\n",
+            {},
+            "expected a number from 0 to 10,000,000 in column start_s, got 'soon' in line 2",
+        ),
         ("path\n1.mp4,2\n", {}, "as many values as columns in line 2"),
         ("", {}, "got an empty file"),
     ],

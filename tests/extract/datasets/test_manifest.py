@@ -149,7 +149,12 @@ def test_a_manifest_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
             "path,xsub\na.mp4,tset\n",
             "train, val, test or nothing in column xsub, got 'tset' in line 2 .*manifest --dataset csv",
         ),
-        ("path,start_s\na.mp4,soon\n", "expected a number in column start_s, got 'soon' in line 2"),
+        ("path,persons\na.mp4,-3\n", "expected a number from 0 to 255 in column persons, got '-3' in line 2"),
+        ("path\n.\n", "expected the path of a video, got '.' in line 2"),
+        (
+            "path,start_s\na.mp4,soon\n",
+            "expected a number from 0 to 10,000,000 in column start_s, got 'soon' in line 2",
+        ),
         (
             "path,label,class_name\na.mp4,0,x\nb.mp4,0,y\n",
             "one class name per label in clips.csv, got 'x' and 'y' for 0",

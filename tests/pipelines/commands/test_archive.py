@@ -140,10 +140,10 @@ def test_import_takes_labels_from_a_manifest_and_names_from_a_file(tmp_path: Pat
 
 def test_options_of_another_format_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "k.pkl").touch()
-    (tmp_path / "k.npz").touch()
+    np.savez(tmp_path / "k.npz", heatpool="{}")
     for name, option, message in (
-        ("k.pkl", "--manifest", "--manifest with --format npy only, got pyskl; heatpool relabel STORE"),
-        ("k.npz", "--class-names", "--class-names with --format pyskl only, got npz"),
+        ("k.pkl", "--manifest", "other programs only, got pyskl; heatpool relabel STORE"),
+        ("k.npz", "--class-names", "--class-names with pyskl or ctrgcn only, got npz"),
     ):
         assert run("archive", "import", tmp_path / name, tmp_path / "k.zarr", option, "x") == 1
         assert message in error_line(capsys)
@@ -158,7 +158,7 @@ def test_import_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert run("archive", "import", tmp_path / "k.pkl", tmp_path / "k.zarr") == 1
     assert "io.open; only plain" in error_line(capsys)
     assert not (tmp_path / "EVIL").exists()
-    for source, message in (("nowhere.pkl", "no such file"), ("k.pkl.txt", "expected a name that ends in")):
+    for source, message in (("nowhere.pkl", "no such file"), ("k.pkl.txt", "not known by its suffix")):
         (tmp_path / "k.pkl.txt").write_text("")
         assert run("archive", "import", tmp_path / source, tmp_path / "k.zarr") == 1
         assert message in error_line(capsys)

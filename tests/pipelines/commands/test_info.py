@@ -36,6 +36,9 @@ def test_a_store_is_described(store: Path, capsys: pytest.CaptureFixture[str]) -
     assert "(N, M, T, V, C) = (11, 2, 4, 3, 5), precision f2" in text
     assert "3 train, 3 val, 2 test, 3 none" in text
     assert "100 to 110, mean 105" in text
+    total = sum(FeatureStore.open(store).bytes_by_array().values())
+    assert f"bytes {total:,}" in said
+    assert f"bytes per clip {total / 9:,.0f} (pooled" in text  # nine have features
 
 
 def test_the_card_says_the_same(store: Path) -> None:

@@ -36,3 +36,7 @@ def test_letters_that_no_font_has_are_squares_and_said_once(
         panel.at(0, 0.0)
     assert caplog.messages == ["no font on this machine has 打架: drawn as □; Noto's fonts have it"]
     assert find_fonts(["打架 a"]).drawable("打架 a") == "□□ a"
+
+
+def test_control_characters_are_squares() -> None:
+    assert find_fonts(["a\x1bb"]).drawable("a\x1bb\u200d") == "a□b\u200d"

@@ -16,7 +16,8 @@ from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.records import Frame
 from heatpool.pipelines.cli import main
-from heatpool.pipelines.extraction.backends import build_backbone, build_detector, read_given_boxes
+from heatpool.pipelines.extraction.backends import build_backbone, build_detector
+from heatpool.pipelines.extraction.given import read_given
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
@@ -277,6 +278,6 @@ def test_min_score_holds_for_a_file_of_boxes_too(tmp_path: Path) -> None:
     boxes.write_text("path,frame,x1,y1,x2,y2,score\na.mp4,0,0,0,9,9,0.6\na.mp4,0,0,0,8,8,0.4\n")
     options = NetworkOptions(detector="boxes-file", boxes=boxes, min_score=0.5)
     manifest = Manifest((Clip("a", tmp_path / "a.mp4"),), (), tmp_path)
-    detector = build_detector(options, read_given_boxes(options, manifest), device=torch.device("cpu"))
+    detector = build_detector(options, read_given(options, manifest), device=torch.device("cpu"))
     (found,) = detector.detect([Frame(0, 0, 0.0, np.zeros((9, 9, 3), np.uint8))])
     assert found.scores.tolist() == [np.float32(0.6)]

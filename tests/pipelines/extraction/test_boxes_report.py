@@ -43,7 +43,7 @@ def test_boxes_that_do_not_fit_are_counted_and_end_their_clips_with_a_reason(
     assert {tail for *_, tail in reasons} == {
         "its boxes in boxes.csv lie outside the picture of 128 x 96 pixels",
         "its boxes in boxes.csv are of other frames, from 200 to 202",
-        "boxes.csv has no box for it",
+        "boxes.csv has no boxes for it",
     }
     warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     table = [

@@ -95,6 +95,7 @@ def test_store_card(page: Page, store: FeatureStore) -> None:
     assert f"would take {(8 * 2 * 17 * 3 * 4 + 128) / 1e3:.3g} kB per clip" in page.text
     total = sum(store.bytes_by_array().values())
     assert f"{3392 / (total / 8):.1f} times as much" in page.text
+    assert "Precision f2." in page.text
     assert "weights sha256 " + "ab" * 32 in rows
     assert "<script>alert(1)</script> failed cannot open <it>" in rows
 

@@ -44,6 +44,7 @@ def make_store(
     protocols: tuple[str, ...] = ("xsub",),
     joints: int = 17,
     channels: int = CHANNELS,
+    shard_clips: int = CLIPS,
     **spec: Any,
 ) -> Path:
     """A store of the clips, of their first joints and channels."""
@@ -61,12 +62,15 @@ def make_store(
         splits={name: np.array(parts, np.uint8) for name in protocols},
     )
     about = StoreSpec(2, STEPS, joints, channels, "tiny", "tap", "ab" * 32, {}, **spec)
-    writer = StoreWriter.create(path, spec=about, index=index, shard_clips=CLIPS)
+    writer = StoreWriter.create(path, spec=about, index=index, shard_clips=shard_clips)
     clips = [
         replace(each, pooled=each.pooled[:, :, :joints, :channels], keypoints=each.keypoints[:, :, :joints])
         for each in map(clip, range(CLIPS))
     ]
-    writer.write_shard(0, clips, [ClipResult(Status.OK, STEPS, 25.0, 64, 48, 1)] * CLIPS)
+    for shard in writer.pending_shards():
+        rows = writer.shard_rows(shard)
+        done = [ClipResult(Status.OK, STEPS, 25.0, 64, 48, 1)] * len(rows)
+        writer.write_shard(shard, [clips[row] for row in rows], done)
     writer.finish()
     return path
 

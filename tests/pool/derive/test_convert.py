@@ -18,6 +18,7 @@ from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5, import_hdf5
 from heatpool.pool.exchange.npz import export_npz, import_npz
+from heatpool.pool.store.levels import find_rounding
 from heatpool.pool.store.reader import FeatureStore, open_store
 from heatpool.pool.store.summary import summarise_store
 from heatpool.pool.store.verify import verify_store
@@ -96,12 +97,29 @@ def test_float16_in_steps_is_an_ordinary_store(whole: FeatureStore, tmp_path: Pa
     assert store.bytes_by_array()["pooled"] < whole.bytes_by_array()["pooled"]
 
 
-def test_it_is_said_everywhere(coarse: FeatureStore) -> None:
-    text = coarse.spec.precision_text
-    assert text.startswith("levels (uint8, error ")
-    assert text.endswith("%)")
-    assert summarise_store(coarse).precision == text
-    assert text in draft_card(coarse)
+def test_it_is_said_everywhere(coarse: FeatureStore, tmp_path: Path) -> None:
+    found, pooled = summarise_store(coarse), coarse.spec.levels["pooled"]
+    assert found.precision == f"levels (uint8, error {pooled.error:.2%})"
+    assert found.precision_meaning.startswith(f"`pooled` is rounded to multiples of {pooled.step:.4g}: ")
+    card = draft_card(coarse)
+    assert f"precision {found.precision}" in card
+    assert f"- {found.precision_meaning}\n- {found.total_bytes:,} bytes, {found.clip_bytes:,.0f} for" in card
+    convert_store(coarse, tmp_path / "back.zarr", precision="f2")
+    assert (
+        summarise_store(open_store(tmp_path / "back.zarr")).precision == f"f2 (from error:{pooled.error:.3%})"
+    )
+
+
+def test_rounding_is_said_and_a_strange_one_is_passed_over(whole: FeatureStore, tmp_path: Path) -> None:
+    convert_store(whole, tmp_path / "out.zarr", precision="float16:5%")
+    store = open_store(tmp_path / "out.zarr")
+    step, error = store.spec.config["rounded"]["pooled"].values()
+    found = summarise_store(store)
+    assert found.precision == f"f2 (rounded, error {error:.2%})"
+    assert f"multiples of {step:.4g}" in found.precision_meaning
+    assert "rounded" not in found.provenance["config"]
+    for strange in ("yes", {"pooled": 3}, {"pooled": {"step": "1", "error": 0.1}}, {"pooled": {"step": 1.0}}):
+        assert find_rounding({"rounded": strange}) is None
 
 
 def test_parts_and_archives_have_the_same_steps(coarse: FeatureStore, tmp_path: Path) -> None:

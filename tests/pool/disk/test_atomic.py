@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from heatpool.pool.disk.atomic import (
     write_json,
     write_text,
 )
-from heatpool.pool.disk.files import temp_name
+from heatpool.pool.disk.files import disk_reason, temp_name
 from heatpool.pool.disk.swap import swap_folders
 from heatpool.pool.errors import HeatpoolError
 from tests.paths import ROOT
@@ -183,7 +184,40 @@ def test_a_disk_that_refuses_is_one_line(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-def test_leftovers_of_dead_writers_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+def test_what_a_library_says_of_a_full_disk_is_its_reason_alone(tmp_path: Path) -> None:
+    """As h5py has it: no errno, several lines, the temporary name."""
+    told = OSError("[Errno 28] Can't synchronously write data\n(file write failed: errno = 28, buf = 0x5)")
+    told.errno = None
+    assert disk_reason(told) == "No space left on device"
+    assert disk_reason(OSError("broken\nmore")) == "broken"
+
+    def full(aside: Path) -> None:
+        error = HeatpoolError(f"{aside}: cannot write shard 3 (No space left on device); use --resume")
+        raise error from OSError(28, "No space left on device")
+
+    for make in (atomic_file, atomic_folder):
+        with (
+            pytest.raises(HeatpoolError, match=r"^\S*/o-ut: cannot be written \(No space left on device\)$"),
+            make(tmp_path / "o-ut") as aside,
+        ):
+            full(aside)
+    assert not names(tmp_path)
+
+
+def test_a_link_to_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    with (
+        pytest.raises(HeatpoolError, match=rf"link is a link: replace what it leads to, {tmp_path}/store"),
+        atomic_folder(tmp_path / "link", overwrite=True),
+    ):
+        pytest.fail("hours of work")
+    assert names(tmp_path) == ["link", "store"]
+
+
+def test_leftovers_of_dead_writers_go_and_those_of_living_ones_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     code = (
         "import sys, time\nfrom heatpool.pool.disk.atomic import atomic_folder\n"
         "with atomic_folder(sys.argv[1]) as aside:\n"
@@ -199,9 +233,16 @@ def test_leftovers_of_dead_writers_go_and_those_of_living_ones_stay(tmp_path: Pa
         assert names(tmp_path) == [left, "out-1"]
         writer.send_signal(signal.SIGKILL)
         writer.wait()
+        other = left.replace("out_1", "other")  # of another file of the same dead process
+        (tmp_path / other).mkdir()
+        (tmp_path / f".tmp-other-elsewhere-{os.getpid()}").mkdir()
     (tmp_path / temp_name("out_1")).mkdir()  # of a dead process with the number of this one
-    write_text(path, "second", overwrite=True)
-    assert names(tmp_path) == ["out-1"]
+    with caplog.at_level(logging.INFO, logger="heatpool"):
+        write_text(path, "second", overwrite=True)
+        write_text(path, "third", overwrite=True)
+    assert names(tmp_path) == [f".tmp-other-elsewhere-{os.getpid()}", "out-1"]
+    gone = [f"removed {tmp_path / name}, which a process that no longer runs left" for name in (other, left)]
+    assert caplog.messages == gone
 
 
 def test_bytes_are_flushed_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -216,6 +217,31 @@ def test_clearing_removes_dead_locks_of_this_machine_only(tmp_path: Path) -> Non
     with take(alive):
         clear_dead_locks(tmp_path, prefix=".lock-", what="the store")
         assert sorted(os.listdir(tmp_path)) == [".lock-alive", ".lock-foreign"]
+
+
+def test_a_lock_that_cannot_be_written_whole_is_not_left(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def full(handle: int, data: bytes) -> int:  # a disk takes what fits, then nothing
+        if len(data) < 100:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, data[:50])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
+            take(path)
+    take(path).release()
+
+
+@pytest.mark.parametrize("token", ["../../out", "a\0b", "x" * 5000])
+def test_the_token_of_a_planted_lock_names_no_file(path: Path, token: str) -> None:
+    with take(path):
+        data = path.read_text()
+    path.write_text(data)
+    alter(path, token=token, process_start="17")
+    take(path).release()
+    assert not os.listdir(path.parent)
 
 
 @pytest.mark.parametrize("change", [lambda text: text[:20], lambda text: "[]", lambda text: "\xff"])

@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_damaged(
             raise OSError(5, "Input/output error")
         return hash_file(path)
 
-    monkeypatch.setattr("heatpool.pool.store.verify.hash_file", bad_sector)
+    monkeypatch.setattr("heatpool.pool.sources.folder.hash_file", bad_sector)
     texts = [problem.text for problem in verify_store(intact).problems]
     assert "shard 1: cannot read pooled/c/1/0/0/0/0 (Input/output error)" in texts
     assert "label/c/0 is changed" in texts

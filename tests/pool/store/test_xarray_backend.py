@@ -17,6 +17,7 @@ from heatpool.pool.store.reader import FeatureStore, open_store
 from heatpool.pool.store.spec import RgbSpec
 from heatpool.pool.store.writer import StoreWriter
 from heatpool.pool.store.xarray_backend import HeatpoolBackend
+from tests.pool.archive.archive_cases import serve
 from tests.pool.store.store_cases import make_clip, make_index, make_spec, make_store
 
 CLIPS, FAILED = 11, [4, 9]
@@ -108,6 +109,13 @@ def test_it_indexes_as_numpy_does(store: FeatureStore) -> None:
 def test_stores_and_archives_are_found_without_a_word(store: FeatureStore, suffix: str) -> None:
     data = xarray.open_dataset(store.path.with_suffix(suffix))
     xarray.testing.assert_identical(data.load(), open_with_engine(store).load())
+
+
+def test_an_address_opens_likewise(store: FeatureStore) -> None:
+    with serve(store.path.parent) as (address, _):
+        for name in ("a.hpz", "a.zarr"):
+            data = xarray.open_dataset(f"{address}/{name}", engine="heatpool", chunks={})
+            np.testing.assert_array_equal(data["mask"].values, np.asarray(store["mask"]))
 
 
 def test_other_folders_are_left_to_others(store: FeatureStore, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def save(
     conf: bool = True,
     track: bool = True,
 ) -> np.ndarray:
-    """Two persons in each frame of clip.mp4, all joints in their boxes; return the joints of the last frame."""
+    """Save two persons in each frame of clip.mp4, joints in their boxes; return those of the last frame."""
     import torch
     from ultralytics.engine.results import Results
 

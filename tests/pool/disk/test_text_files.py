@@ -1,0 +1,39 @@
+"""What a strange content raises is one line that names the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from heatpool.pool.disk.text_files import parsing
+from heatpool.pool.errors import HeatpoolError
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[" * 100_000, "RecursionError"),
+        ('{"a"', "Expecting"),
+        ("[1]", "TypeError"),
+        ('{"b": 1}', "KeyError 'a'"),
+        ('{"a": []}', "IndexError"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_whatever_content_raises_names_its_file(content: str | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_text(content)
+    with (
+        pytest.raises(HeatpoolError, match=f"^cannot read the run in {path}: {said}") as error,
+        parsing(path, "read the run in"),
+    ):
+        json.loads(path.read_text())["a"][0]
+    assert "\n" not in str(error.value)
+
+
+def test_a_line_of_ours_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(HeatpoolError, match="^other classes$"), parsing(tmp_path, "read"):
+        raise HeatpoolError("other classes")
