@@ -1,7 +1,7 @@
 """Read a store with one reader and print what came: run by `benchmarks.readers` in an environment of its own.
 
-Usage: python read_with.py READER STORE. Imports nothing of heatpool. For each array a line of JSON: its name,
-and dtype, shape and SHA-256 of its values, or the error. STORE is a folder, or an archive, which is a zip file.
+Usage: python read_with.py READER STORE, a folder or an archive, which is a zip file. Imports nothing of ours.
+For each array a line of JSON: its name, and dtype, shape and SHA-256 of its values, or the error.
 """
 
 from __future__ import annotations
@@ -143,20 +143,9 @@ def by_virtualizarr(store: Path) -> Reads:
         yield str(name), lambda name=name: data[name].values
 
 
-def by_netcdf4(file: Path) -> Reads:
-    import netCDF4
-
-    data = netCDF4.Dataset(file)
-    for folder in (data, *data.groups.values()):
-        prefix = "" if folder is data else f"{folder.name}/"
-        for name, variable in folder.variables.items():
-            variable.set_auto_mask(False)
-            yield prefix + name, lambda variable=variable: variable[...]
-
-
 READERS: dict[str, Callable[[Path], Reads]] = {
     function.__name__: function
-    for function in (by_zarr, by_zarrs, by_xarray, by_tensorstore, by_gdal, by_virtualizarr, by_netcdf4)
+    for function in (by_zarr, by_zarrs, by_xarray, by_tensorstore, by_gdal, by_virtualizarr)
 }
 
 

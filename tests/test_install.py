@@ -143,7 +143,7 @@ def _requirements() -> dict[str, str]:
     settings = configparser.ConfigParser(inline_comment_prefixes=("#",))
     settings.read(ROOT / "setup.cfg")
     texts = [settings["options"]["install_requires"]]
-    texts += [settings["options.extras_require"][extra] for extra in ("hf", "onnx", "xarray")]
+    texts += [settings["options.extras_require"][extra] for extra in ("hf", "onnx", "sleap", "xarray")]
     lines = [line for line in "\n".join(texts).splitlines() if line]
     found = {}
     for line in lines:

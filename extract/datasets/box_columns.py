@@ -109,7 +109,7 @@ def find_columns(header: Sequence[str], source: str, *, layout: BoxLayout | None
             also = next((plain[name] for name in names if name in plain), None)
             found |= {meaning: also} if also and meaning not in found else {}
     told = [each for each, names in _BOXES.items() if set(names) <= set(found)]
-    which: BoxLayout = layout or next(iter(told), "corners")
+    which = layout or (told[0] if told else "corners")
     needed = ("path", "frame", *_BOXES[which])
     missing = [name for name in needed if name not in found]
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ __all__ = ["BoxFinding", "VideoSize", "check_boxes"]
 
 _SLACK_PX = 1.0  # so far over the edge is rounding
 _NAMED = 3  # videos that a line writes out
+_FRAMES = 8  # with boxes, from which on their distance is no chance
+_LONG, _DENSE = 10, 0.8  # frames, and share of them with boxes, that tell how they are counted
 _FEW, _SHARE = 2, 0.02  # frames that decoders differ by, and share of them
 
 
@@ -44,11 +47,13 @@ class BoxFinding:
         level: error = they cannot be what they should be.
         message: one line.
         videos: which.
+        options: an option of the run helps, so that it is worth knowing before.
     """
 
     level: Literal["error", "warning"]
     message: str
     videos: tuple[Path, ...]
+    options: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class _Fit:
         outside: boxes outside the picture.
         over: boxes that reach out of it, by more than rounding does.
         small: all of them lie in the upper left quarter of a picture whose size the file does not tell.
+        stride: frames with boxes are 0, k, 2 k, …; 1 of a few.
+        dense: most frames up to the last one have boxes.
         told: frames of the video as the file says, 0 where it does not.
         copy: whether they are of a copy of another size, and are scaled.
         told_px: width and height of the picture that they are of.
@@ -78,6 +85,8 @@ class _Fit:
     outside: int
     over: int
     small: bool
+    stride: int
+    dense: bool
     told: int
     copy: bool
     told_px: tuple[int, int]
@@ -107,6 +116,8 @@ class _Fit:
             outside=int(outside.sum()) * (not other),
             over=int(over.sum()) * (not other),
             small=bool((high <= edge / 2).all()) and not told_px[0],
+            stride=int(np.gcd.reduce(np.unique(frames))) if len(np.unique(frames)) >= _FRAMES else 1,
+            dense=frames[-1] >= _LONG and len(np.unique(frames)) >= _DENSE * (frames[-1] + 1),
             told=given.frames,
             copy=not (other or given.in_fractions or told_px in ((0, 0), (size.width_px, size.height_px))),
             told_px=told_px,
@@ -137,8 +148,9 @@ def check_boxes(given: GivenPersons, sizes: Mapping[Path, VideoSize]) -> list[Bo
         about(lambda fit: fit.outside, "lie outside the picture and are left out"),
         about(lambda fit: fit.over, "reach out of the picture and are cut at its edge"),
         _counted_from_one(given.source, fits) or about(lambda fit: fit.late, late),
-        _other_rate(given, fits),
+        _other_rate(given, fits) or _every_other(given, fits),
         _copies(given, fits, sizes),
+        _strided(given, fits),
     ]
     if fits and all(fit.small for fit in fits.values()):
         message = (
@@ -203,6 +215,31 @@ def _other_rate(given: GivenPersons, fits: Mapping[Path, _Fit]) -> BoxFinding | 
         "shifted"
     )
     return BoxFinding("error", message, tuple(found))
+
+
+def _every_other(given: GivenPersons, fits: Mapping[Path, _Fit]) -> BoxFinding | None:
+    """Ask about frames that end at a half, a third, … of all videos, as those of every other frame do."""
+    rates = {round(fit.frames / (fit.last + 1), 1) for fit in fits.values() if fit.dense}
+    rate = min(rates, default=0)
+    if len(rates) != 1 or rate < 2 or rate % 1 or not all(fit.dense for fit in fits.values()):
+        return None
+    video, fit = next(iter(fits.items()))
+    message = (
+        f"{given.source}: the last frames with anybody are {1 / rate:.0%} into all {len(fits)} videos, "
+        f"{video.name} {fit.last} of {fit.frames}; if every {rate:g}. frame was looked at, number them so"
+    )
+    return BoxFinding("warning", message, tuple(fits))
+
+
+def _strided(given: GivenPersons, fits: Mapping[Path, _Fit]) -> BoxFinding | None:
+    stride = math.gcd(*(fit.stride for fit in fits.values()))
+    if stride < 2:
+        return None
+    message = (
+        f"{given.source}: only frames 0, {stride}, {2 * stride}, … have anybody: --frame-stride {stride} reads "
+        "these alone"
+    )
+    return BoxFinding("warning", message, tuple(fits), options=True)
 
 
 def _size(size_px: tuple[int, int]) -> str:

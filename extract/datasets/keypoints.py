@@ -82,7 +82,12 @@ def read_keypoints(
     number = {name: at for at, name in enumerate(poses.names)}
     by_video = _PoseVideos(poses, {distinct[at]: number[name] for name, at in meant.items()}, distinct, said)
     unnamed = [each for at, each in enumerate(distinct) if at not in set(meant.values())]
-    called = [f"{name} for {distinct[at].name}" for name, at in renamed.items()]
+    # That programs leave a video's suffix away is nothing to say.
+    called = [
+        f"{name} for {distinct[at].name}"
+        for name, at in renamed.items()
+        if Path(name).name not in (distinct[at].stem, distinct[at].name)
+    ]
     found, more = len(distinct) - len(unnamed), len(poses.names) - len(meant)
     joints = f", {poses.skeleton.joints} joints" if said.joints else ""
     return GivenPersons(

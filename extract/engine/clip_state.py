@@ -18,7 +18,7 @@ from heatpool.extract.rgb.crops import FrameKeeper
 from heatpool.extract.video.clip_events import ClipJob
 from heatpool.extract.video.reader import VideoInfo
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
-from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.resample import ResamplePlan, place_missing
 from heatpool.pool.store.quantise import FLOAT16_MAX
 
 __all__ = ["ClipState", "Outcome", "SeenFrame"]
@@ -149,7 +149,7 @@ class ClipState:
         missing = self._missing()
         features = ClipFeatures(
             pooled=_joint_steps(plan, pooled, counted, missing),
-            keypoints=_joint_steps(plan, keypoints, filled, missing),
+            keypoints=_steps(plan, self._placed(keypoints, missing), filled),
             boxes=_steps(plan, boxes, filled),
             mask=np.stack([plan.seen_steps(slot) for slot in filled]),
             time_s=plan.apply(np.array([each.time_s for each in self.frames])).astype(np.float32),
@@ -197,6 +197,17 @@ class ClipState:
         missing = np.zeros((*self.chosen.shape, len(lacking[0])), np.bool_)
         missing[self.chosen >= 0] = lacking
         return missing
+
+    def _placed(self, keypoints: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
+        """Return keypoints (M, frames, V, 3), those that are missing put between others, with score 0."""
+        if missing is None or not missing.any():
+            return keypoints
+        times = np.array([each.time_s for each in self.frames])
+        placed = keypoints.copy()
+        for slot, filled in enumerate(self.chosen >= 0):
+            points, given = keypoints[slot, filled, :, :2], ~missing[slot, filled]
+            placed[slot, filled, :, :2] = place_missing(points, given, times[filled])
+        return placed
 
 
 def _joint_steps(

@@ -17,9 +17,11 @@ from heatpool.pool.archive.pack import Packed, pack, unpack, verify
 from heatpool.pool.archive.push import push
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.disk.atomic import write_text
+from heatpool.pool.disk.text_files import require_regular
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.hdf5 import export_hdf5
 from heatpool.pool.exchange.keypoints.coco_export import export_coco
+from heatpool.pool.exchange.keypoints.sleap_export import export_sleap
 from heatpool.pool.exchange.movement import export_movement
 from heatpool.pool.exchange.npz import export_npz
 from heatpool.pool.exchange.published import export_published
@@ -33,11 +35,11 @@ _log = logging.getLogger(__name__)
 
 _BY_SUFFIX = {
     ".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl", ".nc": "movement",
-    ".json": "coco",
+    ".json": "coco", ".slp": "sleap",
 }  # fmt: skip
 _EXPORTERS: dict[str, Callable[..., int | None]] = {
     "hdf5": export_hdf5, "npz": export_npz, "npy": export_published, "pyskl": export_pyskl,
-    "coco": export_coco, "movement": export_movement,
+    "coco": export_coco, "sleap": export_sleap, "movement": export_movement,
 }  # fmt: skip
 
 
@@ -79,7 +81,7 @@ def _unpack(options: archive_options.UnpackOptions) -> int:
 @run.register
 def _push(options: archive_options.PushOptions) -> int:
     if options.quiet:
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # lazy there
 
         disable_progress_bars()
     pushed = push(
@@ -155,6 +157,7 @@ def _export(options: archive_options.ExportOptions) -> int:
 
 @run.register
 def _import(options: ImportOptions) -> int:
+    require_regular(options.source)
     return import_store(options)
 
 

@@ -24,7 +24,7 @@ from heatpool.pool.exchange.published import MANIFEST_NAME, import_published
 from heatpool.pool.exchange.pyskl import import_pyskl
 from heatpool.pool.exchange.pyskl_file import PysklFile, read_pyskl
 from heatpool.pool.records import ClipIndex, Status
-from heatpool.pool.skeleton import read_skeleton
+from heatpool.pool.skeleton import Skeleton, read_skeleton
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["import_store"]
@@ -37,7 +37,7 @@ _KEYPOINTS = "keypoints of other programs"
 _ONLY = {
     "manifest": ("npy", "features", _KEYPOINTS),
     "class_names": ("pyskl", "ctrgcn"),
-    "skeleton": (_KEYPOINTS,),
+    "skeleton": ("pyskl", _KEYPOINTS),
     "frame_size": (_KEYPOINTS,),
     "fps": ("features", _KEYPOINTS),
 }
@@ -71,7 +71,9 @@ def import_store(options: ImportOptions) -> int:
             file = read_pyskl(source)
             index = _index_pyskl(file, _classes(options))
             sizes: dict[str, Any] = {"steps": options.steps, "persons": options.persons}
-            import_pyskl(file, options.out, index=index, **sizes, **more, **precision)
+            import_pyskl(
+                file, options.out, index=index, skeleton=_skeleton(options), **sizes, **more, **precision
+            )
         elif kind == "features":
             _import_features(options, **more, **precision)
         else:
@@ -128,7 +130,7 @@ def _import_features(options: ImportOptions, **more: Any) -> None:
 def _import_poses(options: ImportOptions, kind: PoseFormat, **more: Any) -> None:
     from heatpool.pipelines.extraction.pose_persons import main_persons
 
-    skeleton = read_skeleton(options.skeleton) if options.skeleton else None
+    skeleton = _skeleton(options)
     file = open_poses(options.source, kind, skeleton=skeleton)
     if isinstance(file, CtrgcnFile):
         classes = _classes(options)
@@ -151,6 +153,10 @@ def _clips(names: Sequence[str], options: ImportOptions) -> tuple[ClipIndex, lis
     if options.manifest:
         return clips_by_manifest(names, options.source, options.manifest)
     return clips_by_names(names, options.source)
+
+
+def _skeleton(options: ImportOptions) -> Skeleton | None:
+    return read_skeleton(options.skeleton) if options.skeleton else None
 
 
 def _classes(options: ImportOptions) -> ClassNames | None:

@@ -11,7 +11,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive import ArchiveSource
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
-from heatpool.pool.store.attributes import layout_from_attributes, read_root
+from heatpool.pool.store.attributes import read_layout
 from heatpool.pool.store.journal import recorded_shards
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.verify import Problem, StoreReport, verify_store
@@ -35,7 +35,7 @@ def run(options: VerifyOptions) -> int:
         packed = verify(source)
         print(f"{packed.path}: {packed.members} files compared, intact, manifest SHA-256 {packed.digest}")
         return 0
-    recorded = len(recorded_shards(source, layout_from_attributes(read_root(source))))
+    recorded = len(recorded_shards(source, read_layout(source)))
     with Progress("verify", recorded, "shards", quiet=options.quiet) as progress:
         report = verify_store(source, on_shard=progress.step)
     for problem in report.problems:

@@ -45,7 +45,7 @@ def report_sample(given: GivenPersons, manifest: Manifest) -> None:
         path: VideoSize(*report.shown_px, report.frames) for path, report in reports.items() if report.frames
     }
     for finding in check_boxes(given, sizes):
-        if finding.level == "error":
+        if finding.level == "error" or finding.options:
             _log.warning(
                 "looked at %d of %d videos before the run: %s", len(sizes), len(rate), finding.message
             )

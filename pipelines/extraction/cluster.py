@@ -98,6 +98,11 @@ class _ClusterRun:
         try:
             self._client.register_plugin(work, name=f"heatpool-{self._token}")
         except Exception as error:  # dask passes on the text alone: of a worker without heatpool, as a rule
+            if isinstance(error, OSError) or "Stream is closed" in str(error):
+                raise HeatpoolError(
+                    f"a worker of {self._place} ended while it started: check the memory of the machine, then "
+                    "use --resume, perhaps with fewer workers"
+                ) from error
             raise HeatpoolError(
                 f"a worker of {self._place} cannot take the work, it needs this version of heatpool: {error}"
             ) from error

@@ -159,7 +159,8 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     given = read_given(options, manifest)
     estimator, backbone = build_estimator(options, given, device=device)
     rgb = build_rgb(options, device=device)
-    detector = "" if options.detector == NO_DETECTOR else f"{options.detector} detector, "
+    finder = f"persons of {given.source}" if given else f"{options.detector} detector"
+    detector = "" if not given and options.detector == NO_DETECTOR else f"{finder}, "
     about = (
         f"extracting {len(manifest.clips)} clips into {out}: {options.backend} ({backbone.tap}, "
         f"{backbone.channels} channels), {detector}{device} in {options.dtype}, "

@@ -171,8 +171,8 @@ class ExportOptions(OutputOptions):
         out: file or folder to write
         format: hdf5 = one .h5; npz = one .npz of NumPy; npy = a folder with an .npy (T, M, V, C) per clip, as
             HP-Net's authors publish; pyskl = keypoints as a PYSKL pickle; coco = keypoints as COCO's JSON;
-            movement = keypoints as a folder with a netCDF file (.nc) per clip, or one such file; auto = by
-            the name of out
+            sleap = keypoints as predictions in a SLEAP project (extra [sleap]); movement = keypoints as a
+            folder with a netCDF file (.nc) per clip, or one such file; auto = by the name of out
         dtype: of hdf5: of features; float16 takes half the memory where it is read, but MATLAB, and what
             reads HDF5 by the netCDF library, have no half precision
         clip: of movement: id of the clip that goes into one .nc file
@@ -181,6 +181,6 @@ class ExportOptions(OutputOptions):
     store: str
     out: Path
     _: KW_ONLY
-    format: Literal["auto", "hdf5", "npz", "npy", "pyskl", "coco", "movement"] = "auto"
+    format: Literal["auto", "hdf5", "npz", "npy", "pyskl", "coco", "sleap", "movement"] = "auto"
     dtype: Literal["float16", "float32"] = "float32"
     clip: str | None = None

@@ -54,7 +54,7 @@ def hub_readme(store: FeatureStore, card: str, *, address: str) -> str:
     return f"---\n{header.to_yaml()}\n---\n\n{text}"
 
 
-def _licence(text: str) -> dict[str, str]:
+def _licence(text: str) -> dict[str, Any]:
     """A licence in the hub's words, one of its own under its name, or unknown."""
     name = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
     if name in _LICENCES or not name:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from heatpool.pool.errors import HeatpoolError, shorten
 
-__all__ = ["kind_of_file", "parsing", "read_text", "text_encoding", "undecodable"]
+__all__ = ["kind_of_file", "parsing", "read_text", "require_regular", "text_encoding", "undecodable"]
 
 _KINDS = {
     b"PK\x03\x04": "a spreadsheet or an archive",  # .xlsx, .ods, and what torch.save writes
@@ -45,8 +45,15 @@ def parsing(path: Path, task: str) -> Iterator[None]:
         raise HeatpoolError(f"cannot {task} {path}: {error.strerror or error}") from error
     except Exception as error:  # parsers and look-ups of many kinds
         why = " ".join(str(error).split())[:200]  # a list of tensors can be long
-        kind = "" if isinstance(error, ValueError | RuntimeError) and why else f"{type(error).__name__} "
-        raise HeatpoolError(f"cannot {task} {path}: {kind}{why}".rstrip()) from error
+        if not (isinstance(error, ValueError) or type(error) is RuntimeError):
+            why = f"{type(error).__name__} {why}"
+        raise HeatpoolError(f"cannot {task} {path}: {why}".rstrip()) from error
+
+
+def require_regular(path: Path) -> None:
+    """Raise HeatpoolError if a path leads to a pipe or a device, whose reading may never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise HeatpoolError(f"expected a file, {path} is a pipe or a device")
 
 
 def kind_of_file(start: bytes) -> str:
@@ -61,6 +68,7 @@ def text_encoding(path: Path) -> str:
         HeatpoolError: if it is a spreadsheet, or no text.
         OSError: if it cannot be read.
     """
+    require_regular(path)
     with path.open("rb") as file:
         start = file.read(_START)
     kind = kind_of_file(start)

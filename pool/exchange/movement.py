@@ -119,18 +119,18 @@ def _position(store: FeatureStore, row: int, keypoints: np.ndarray) -> tuple[np.
         return values, np.full(values.shape[:-1], np.nan, np.float32)
     size_px = np.array([store.clips.width_px[row], store.clips.height_px[row]], np.float32)
     if min(size_px) < 1:
-        name = store.clips.clip_ids([row])[0]
+        name = store.clips.index.clip_id[row]
         raise HeatpoolError(f"clip {shorten(name)}: expected a known frame size, got none")
     return (values[..., :2] + 1) * size_px / 2, values[..., 2].copy()
 
 
 def _attributes(store: FeatureStore, row: int) -> dict[str, str | float]:
     """What movement asks for; clip, video and class beside it. fps is of the video: frame = time * fps."""
-    index = store.clips.index_of([row])
-    label, fps = int(index.label[0]), float(store.clips.fps[row])
+    index = store.clips.index
+    label, fps = int(index.label[row]), float(store.clips.fps[row])
     attributes: dict[str, str | float] = {
         "ds_type": "poses", "source_software": "heatpool", "time_unit": "seconds",
-        "clip_id": index.clip_id[0], "video": index.path[0],
+        "clip_id": index.clip_id[row], "video": index.path[row],
     }  # fmt: skip
     if fps > 0:
         attributes["fps"] = fps

@@ -91,6 +91,7 @@ def import_pyskl(
     out: str | Path,
     *,
     index: ClipIndex,
+    skeleton: Skeleton | None = None,
     steps: int = 64,
     persons: int = 2,
     shard_clips: int = 64,
@@ -108,6 +109,7 @@ def import_pyskl(
         file: of `read_pyskl`.
         out: store to make.
         index: of its clips, in their order: labels and splits.
+        skeleton: names and edges of the joints, which the file does not tell; None = what their number tells.
         steps: T.
         persons: M, most person slots.
         shard_clips: clips per shard.
@@ -119,7 +121,11 @@ def import_pyskl(
     Raises:
         HeatpoolError: if a clip cannot be stored, or `out` exists.
     """
-    skeleton = _skeleton(file)
+    skeleton = skeleton or _skeleton(file)
+    if skeleton.joints != file.joints:
+        raise HeatpoolError(
+            f"{file.source}: expected a skeleton of {file.joints} joints, got one of {skeleton.joints}"
+        )
     config: dict[str, object] = {"imported_from": "PYSKL pickle", "arrays": ["keypoints"]}
     if file.spatial:
         config["keypoint_axes"] = SPATIAL_AXES

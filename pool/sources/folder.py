@@ -32,7 +32,7 @@ class Source(Protocol):
     def size(self, key: str) -> int | None:
         """Bytes a file has, None when there is none; HeatpoolError when it cannot be asked."""
 
-    def digest(self, key: str) -> str:
+    def file_digest(self, key: str) -> str:
         """SHA-256 (hex) of a file; HeatpoolError from afar, OSError from a disk when it cannot be read."""
 
     def keys(self, folder: str) -> Iterable[str] | None:
@@ -67,7 +67,7 @@ class FolderSource:
         """See `Source`."""
         return self._ask(key, lambda path: path.stat().st_size)
 
-    def digest(self, key: str) -> str:
+    def file_digest(self, key: str) -> str:
         """See `Source`."""
         return hash_file(self.path / key)[1]
 

@@ -46,7 +46,7 @@ class RangeSource(ABC):
     def size(self, key: str) -> int | None:
         """Bytes of a file, None when it is not there. Raises as `read`."""
 
-    def digest(self, key: str) -> str:
+    def file_digest(self, key: str) -> str:
         """SHA-256 (hex) of a file. Raises as `read`."""
         data = self.read(key)
         if data is None:

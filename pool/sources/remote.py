@@ -65,7 +65,7 @@ class RemoteFiles:
         self._kept: KeptFiles | None = None  # of a server that knows no ranges
 
     def __reduce__(self) -> tuple[Any, ...]:
-        more = {"key": self._key, "listing": self.listing, "login": self._login}
+        more: dict[str, Any] = {"key": self._key, "listing": self.listing, "login": self._login}
         return partial(type(self), **more), (self._store, self.name)
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:

@@ -110,7 +110,8 @@ class Download:
         self._into, self._pace, self._span, self._most, self._limit = into, pace, span, most, limit
         self._accept, self._head = accept, b""
         self._base = into.tell()
-        self._done, self._version = 0, None
+        self._done = 0
+        self._version: tuple[Any, ...] | None = None
         self.size = -1
 
     def connect(self, store: Any, path: str, label: str) -> None:

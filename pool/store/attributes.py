@@ -10,6 +10,7 @@ from typing import Any
 
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import FolderSource, Source
+from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
 from heatpool.pool.store.layout import VERSION, VERSIONS, Layout
 from heatpool.pool.store.levels import Levels
 from heatpool.pool.store.spec import RgbSpec, StoreSpec
@@ -20,6 +21,7 @@ __all__ = [
     "check_version",
     "code_version",
     "layout_from_attributes",
+    "read_layout",
     "read_root",
     "root_attributes",
     "spec_from_attributes",
@@ -144,6 +146,20 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
         except (AttributeError, TypeError, ValueError) as error:
             raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
     return attributes
+
+
+def read_layout(source: Source, attributes: Mapping[str, Any] | None = None) -> Layout:
+    """Sizes of a store by its root attributes, which are read unless given, if it can be so large.
+
+    Raises:
+        HeatpoolError: as `read_root`, and where far more clips are claimed than the index has files for,
+            before anything is counted or allocated for them.
+    """
+    layout = layout_from_attributes(read_root(source) if attributes is None else attributes)
+    last = layout.index_key("label", layout.clips - 1)
+    if layout.clips > INDEX_CHUNK_CLIPS and source.size(last) is None:
+        raise HeatpoolError(f"{source.name}: damaged, it claims {layout.clips:,} clips and has no {last}")
+    return layout
 
 
 def check_version(name: str, kind: object, version: object) -> None:

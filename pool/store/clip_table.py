@@ -13,7 +13,7 @@ import zarr
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.attributes import layout_from_attributes, read_root, spec_from_attributes
+from heatpool.pool.store.attributes import read_layout, read_root, spec_from_attributes
 from heatpool.pool.store.index import IndexReader, split_array
 from heatpool.pool.store.index_overlay import IndexOverlay
 from heatpool.pool.store.journal import JournalResults, merge_results
@@ -49,7 +49,7 @@ class ClipTable:
             names = {"columns": list(index.columns), "splits": list(index.splits)}
             self.attributes |= {**names, "disjoint": dict(index.disjoint)}
         self.spec: StoreSpec = spec_from_attributes(self.attributes)
-        self.layout: Layout = layout_from_attributes(self.attributes)
+        self.layout: Layout = read_layout(source, self.attributes)
 
     def __len__(self) -> int:
         return self.layout.clips

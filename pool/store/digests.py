@@ -7,7 +7,7 @@ import json
 
 from heatpool.pool.disk.checksum_record import Checksum
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.attributes import layout_from_attributes, read_root
+from heatpool.pool.store.attributes import read_layout
 from heatpool.pool.store.create import CREATION, CreationRecord
 from heatpool.pool.store.journal import digest_journal, read_records
 from heatpool.pool.store.layout import FINISHED
@@ -24,7 +24,7 @@ def store_digest(source: Source) -> str:
     Raises:
         HeatpoolError: if there is no store of this version.
     """
-    layout = layout_from_attributes(read_root(source))
+    layout = read_layout(source)
     digest = hashlib.sha256()
     for key in ("zarr.json", CREATION):
         digest.update(hashlib.sha256(source.read(key) or b"").digest())
@@ -42,7 +42,7 @@ def recorded_files(source: Source) -> dict[str, Checksum]:
     Raises:
         HeatpoolError: if there is no store of this version, or `index.json` is damaged.
     """
-    layout = layout_from_attributes(read_root(source))
+    layout = read_layout(source)
     creation = CreationRecord.read(source)
     files = dict(creation.files) if creation else {}
     for record in read_records(source, layout):

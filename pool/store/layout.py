@@ -202,7 +202,11 @@ class Layout:
     def index_keys(self, name: str) -> list[str]:
         """Paths of the files of an index array, relative to the store's root."""
         chunks = -(-self.clips // INDEX_CHUNK_CLIPS)
-        return [f"{name}/c{self.separator}{chunk}" for chunk in range(chunks)]
+        return [self.index_key(name, chunk * INDEX_CHUNK_CLIPS) for chunk in range(chunks)]
+
+    def index_key(self, name: str, row: int) -> str:
+        """Path of the file of an index array that holds a clip."""
+        return f"{name}/c{self.separator}{row // INDEX_CHUNK_CLIPS}"
 
 
 def _rgb_arrays(rgb: RgbSpec | None) -> tuple[ArraySpec, ...]:

@@ -16,7 +16,7 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.archive_format import CARD
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.sources.locate import find_source
-from heatpool.pool.store.attributes import layout_from_attributes, read_root
+from heatpool.pool.store.attributes import read_layout
 from heatpool.pool.store.create import CREATION, CreationRecord
 from heatpool.pool.store.finish import FAILURES, derive
 from heatpool.pool.store.index import IndexReader
@@ -94,7 +94,7 @@ def verify_store(
         HeatpoolError: if there is no store of this version there, or it cannot be reached.
     """
     source = find_source(location) if isinstance(location, str | Path) else location
-    layout = layout_from_attributes(read_root(source))
+    layout = read_layout(source)
     problems = [Problem(text) for text in _creation_problems(source)]
     recorded = recorded_shards(source, layout)
     if source.keys(JOURNAL) is None:  # nobody can list a web server: each record is asked for
@@ -142,7 +142,7 @@ def damaged_creation(source: Source, record: CreationRecord, *, check: Check) ->
 
 def _has_digest(source: Source, key: str, digest: str) -> bool:
     try:
-        return source.digest(key) == digest
+        return source.file_digest(key) == digest
     except OSError:  # a bad sector
         return False
 
@@ -150,7 +150,7 @@ def _has_digest(source: Source, key: str, digest: str) -> bool:
 def _examine(
     source: Source, layout: Layout, shards: Iterable[int], *, check: Check
 ) -> Iterator[tuple[int, list[str]]]:
-    digest = source.digest if check == "hashes" else None
+    digest = source.file_digest if check == "hashes" else None
     with ThreadPoolExecutor(_THREADS) as pool:  # hashing and waiting for the disk let other threads run
         yield from pool.map(
             lambda shard: (shard, examine_shard(source, layout, shard, digest=digest)), shards

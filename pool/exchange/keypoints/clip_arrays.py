@@ -13,7 +13,7 @@ import numpy as np
 
 from heatpool.pool.exchange.clip_store import ClipPart, part_frames
 from heatpool.pool.exchange.keypoints.records import PoseVideo
-from heatpool.pool.resample import ResamplePlan
+from heatpool.pool.resample import ResamplePlan, place_missing
 
 __all__ = ["ChoosePersons", "PersonArrays", "clip_arrays", "cut_part", "without_stride"]
 
@@ -106,7 +106,7 @@ def clip_arrays(
     for slot, rows in enumerate(persons):
         given = (video.joint_score[rows] > 0) & np.isfinite(video.joints[rows]).all(-1)
         rows, given = rows[given.any(1)], given[given.any(1)]
-        points = _filled(video.joints[rows], given, video.frame[rows])
+        points = place_missing(video.joints[rows], given, video.frame[rows])
         if not spatial:
             _check_inside(points[given] / size_px, video)
             scores = np.where(given, video.joint_score[rows], 0)
@@ -138,16 +138,3 @@ def _resampled(plan: ResamplePlan, values: np.ndarray, frames: np.ndarray) -> tu
     dense, seen = np.zeros((len(wanted), *values.shape[1:]), np.float32), np.zeros(len(wanted), bool)
     dense[at], seen[at] = values[read], True
     return plan.apply_seen(dense, seen), plan.seen_steps(seen)
-
-
-def _filled(joints: np.ndarray, given: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Return (R, V, D) joints, those that are not given put where they would be."""
-    filled = np.where(given[..., None], joints, 0)
-    never = ~given.any(0)
-    for joint in np.flatnonzero(~given.all(0) & ~never):
-        known = given[:, joint]
-        for axis in range(joints.shape[2]):
-            filled[~known, joint, axis] = np.interp(frames[~known], frames[known], joints[known, joint, axis])
-    if never.any() and not never.all():
-        filled[:, never] = filled[:, ~never].mean(1, keepdims=True)
-    return filled

@@ -82,7 +82,7 @@ def _images(store: FeatureStore, rows: list[int]) -> Iterator[dict[str, Any]]:
             if row not in name_of:
                 continue
             width, height = int(clips.width_px[row]), int(clips.height_px[row])
-            for number, frame in enumerate(pose_frames(time_s, float(clips.fps[row]))[0].tolist()):
+            for number, frame in enumerate(pose_frames(store, row, time_s)[0].tolist()):
                 yield {
                     "id": _image_id(store, row, number), "file_name": f"{name_of[row]}/{frame:06}.jpg",
                     "width": width, "height": height, "video_id": row, "frame_id": frame,

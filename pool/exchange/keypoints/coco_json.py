@@ -197,7 +197,7 @@ def _frame_numbers(pictures: Sequence[dict[str, Any]], *, by_id: bool) -> list[i
     """Frames of a video's pictures: its `frame_id`, unless that counts all videos', else by file name."""
     ids = [each["frame_id"] for each in pictures if isinstance(each.get("frame_id"), int)]
     if by_id and len(ids) == len(pictures) and "vid_id" not in pictures[0]:
-        return [each - (min(ids) == 1) for each in ids]
+        return ids
     stems = [split_picture(str(each.get("file_name", each.get("id"))))[1] for each in pictures]
     number_of = number_pictures(stems)
     return [number_of[stem] for stem in stems]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ _WIDE = (
     re.compile(rf"(?P<axis>{_AXIS})[_ ]?(?P<joint>\d+)"),
     re.compile(rf"(?:pose_?|landmark_?|lm_?)*(?P<joint>\d+|[a-z_]+?)[_. ]?(?P<axis>{_AXIS})"),
 )
+_MOST_PERSONS = 1 << 20  # half a GiB in memory
 _PERSON_COLUMNS = ("person", "person_id", "pose", "pose_id", "pose_index")
 _LANDMARK_COLUMNS = (
     "landmark",
@@ -84,8 +85,10 @@ def _of_rows(
     at = _find(header, FRAME_KEYS)
     joints, axes = np.array(list(columns)).T
     places = list(columns.values())
-    frames, values = [], []
+    frames: list[int] = []
+    values: list[np.ndarray] = []
     for number, row in enumerate(rows):
+        _check_count(values)
         made = np.zeros((_JOINTS, 4), np.float32)
         made[:, 3] = 1
         made[joints, axes] = [_number(row, place, comma=comma) for place in places]
@@ -106,10 +109,11 @@ def _of_landmark_rows(rows: Iterator[list[str]], header: Sequence[str], *, comma
         )
     persons: dict[tuple[int, str], np.ndarray] = {}
     for row in rows:
-        key = int(_number(row, frame_at, comma=comma)), row[person_at] if person_at is not None else ""
+        key = int(_number(row, frame_at, comma=comma)), _cell(row, person_at)
         if key not in persons:
+            _check_count(persons)
             persons[key] = np.full((_JOINTS, 4), (np.nan, np.nan, 0, 1), np.float32)
-        joint = _joint(row[landmark_at])
+        joint = _joint(_cell(row, landmark_at))
         for axis, place in axes.items():
             persons[key][joint, axis] = _number(row, place, comma=comma)
     values = np.array(list(persons.values()), np.float32).reshape(-1, _JOINTS, 4)
@@ -128,6 +132,16 @@ def _find(header: Sequence[str], names: Sequence[str]) -> int | None:
     return next((lower.index(name) for name in names if name in lower), None)
 
 
+def _check_count(persons: Sized) -> None:
+    if len(persons) >= _MOST_PERSONS:
+        raise ValueError(f"expected at most {_MOST_PERSONS:,} persons in all frames, got more")
+
+
+def _cell(row: Sequence[str], place: int | None) -> str:
+    """What stands in a cell, nothing where the row or the table is too short."""
+    return row[place] if place is not None and place < len(row) else ""
+
+
 def _joint(text: str) -> int:
     name = text.strip()
     number = (
@@ -140,5 +154,5 @@ def _joint(text: str) -> int:
 
 def _number(row: Sequence[str], place: int, *, comma: bool) -> float:
     """The number in a cell, NaN of an empty one."""
-    text = row[place].strip() if place < len(row) else ""
+    text = _cell(row, place).strip()
     return float(text.replace(",", ".") if comma else text) if text else float("nan")

@@ -12,6 +12,7 @@ import numpy as np
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.keypoints.records import SPATIAL_AXES
+from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["ClipPoses", "iter_clip_poses", "pose_frames", "require_pixels"]
@@ -56,11 +57,19 @@ def require_pixels(store: FeatureStore) -> list[int]:
     return rows.tolist()
 
 
-def pose_frames(time_s: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frames that a clip's steps are nearest, each once, and its first step; without a rate steps are frames."""
-    known = fps > 0 and np.isfinite(time_s).all() and bool(np.any(time_s))
-    frames = np.rint(time_s.astype(float) * fps).astype(int) if known else np.arange(len(time_s))
-    return np.unique(frames, return_index=True)
+def pose_frames(store: FeatureStore, row: int, time_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frames that a clip's steps (T,) are nearest, each once, and the step that is nearest each.
+
+    Without a frame rate they count from the start of the clip, without their number steps are frames.
+    """
+    fps, count = float(store.clips.fps[row]), int(store.clips.frames[row])
+    if fps > 0 and np.isfinite(time_s).all():
+        position = time_s.astype(float) * fps
+    else:
+        plan = ResamplePlan.linear(count or len(time_s), len(time_s))
+        position = plan.lower + plan.weight
+    frames = np.unique(np.rint(position).astype(int))
+    return frames, np.abs(position - frames[:, None]).argmin(1)
 
 
 def iter_clip_poses(store: FeatureStore, rows: list[int]) -> Iterator[ClipPoses | int]:
@@ -69,7 +78,7 @@ def iter_clip_poses(store: FeatureStore, rows: list[int]) -> Iterator[ClipPoses 
     for of_shard, arrays in store.iter_shards(("keypoints", "boxes", "mask", "time_s")):
         for place, row in enumerate(of_shard.tolist()):
             if row in wanted:
-                frames, steps = pose_frames(arrays["time_s"][place], float(clips.fps[row]))
+                frames, steps = pose_frames(store, row, arrays["time_s"][place])
                 size_px = np.array([clips.width_px[row], clips.height_px[row]], float)
                 joints = arrays["keypoints"][place][:, steps].astype(float).swapaxes(0, 1)
                 joints[..., :2] = (joints[..., :2] + 1) / 2 * size_px

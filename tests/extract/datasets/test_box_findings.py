@@ -111,3 +111,18 @@ def test_another_number_of_frames_is_another_rate() -> None:
     ((level, message),) = fits(boxes_of(np.arange(3), whole, told=50))
     assert level == "error"
     assert "1 videos have other numbers of frames than it says, a.mp4 100 where it has 50" in message
+
+
+def test_every_other_frame_numbered_one_after_the_other_is_asked_about() -> None:
+    boxes = np.array([[10, 10, 600, 470]] * 50)
+    ((level, message),) = fits(boxes_of(np.arange(50), boxes))
+    assert level == "warning"
+    assert "are 50% into all 1 videos, a.mp4 49 of 100; if every 2. frame was looked at" in message
+    assert fits(boxes_of(np.arange(50) + 9, boxes)) == []
+
+
+def test_frames_with_gaps_between_them_are_told() -> None:
+    boxes = np.array([[10, 10, 600, 470]] * 20)
+    message = "only frames 0, 5, 10, … have anybody: --frame-stride 5 reads these alone"
+    assert fits(boxes_of(5 * np.arange(20), boxes)) == [("warning", message)]
+    assert fits(boxes_of(5 * np.arange(5), boxes[:5])) == []

@@ -150,7 +150,7 @@ def test_a_table_with_numbers_and_windows(tmp_path: Path) -> None:
         (
             "path,start_s\n1.mp4,soon\n",
             {},
-            "expected a number from 0 to 10,000,000 in column start_s, got 'soon' in line 2",
+            "expected a number .* in column start_s, got 'soon' in line 2",
         ),
         ("path\n1.mp4,2\n", {}, "as many values as columns in line 2"),
         ("", {}, "got an empty file"),

@@ -153,7 +153,7 @@ def test_a_manifest_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
         ("path\n.\n", "expected the path of a video, got '.' in line 2"),
         (
             "path,start_s\na.mp4,soon\n",
-            "expected a number from 0 to 10,000,000 in column start_s, got 'soon' in line 2",
+            "expected a number .* in column start_s, got 'soon' in line 2",
         ),
         (
             "path,label,class_name\na.mp4,0,x\nb.mp4,0,y\n",

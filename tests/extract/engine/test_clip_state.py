@@ -41,7 +41,7 @@ class LoudBackbone(AnalyticBackbone):
         (
             None,
             LoudBackbone(),
-            "features reach 1e+06, more than 16 bits hold (65504): pool another feature map",
+            "more than 16 bits hold (65504): pool another feature map (--tap)",
         ),
     ],
     ids=["boxes", "features"],

@@ -102,7 +102,7 @@ def test_a_whole_frame_network_at_its_own_joints(make_video: VideoMaker, tmp_pat
     given = GivenOneStage(PersonsFile(lambda clip: video, "joints.json"), backbone, joints=17)
     options = replace(STEPS, steps=4)
     with_file, alone = features_of(path, given, options), features_of(path, OneStage(backbone), options)
-    # The mean over a box that reaches into the padding is another one: a file's boxes end at the picture's edge.
+    # The mean over a box that reaches into the padding is another one: given boxes end at the picture's edge.
     assert_same(replace(with_file, map_mean=alone.map_mean), alone)
     assert alone.pooled[alone.mask].std() > 1e-3
 
@@ -144,14 +144,14 @@ def test_what_is_missing_is_zero_and_does_not_mix_with_what_is_not(make_video: V
     gap = replace(video, joints=joints, joint_score=scores)
     path = make_video(walker(8))
     features, whole = (given_at(each, path=path) for each in (gap, video))
-    lost = features.keypoints[0, :, 1, 2] == 0
+    lost = ~features.pooled[0, :, 1].any(1)
     assert features.mask[0].all()
     assert lost.tolist() == [False] * 7 + [True] * 2 + [False] * 7
-    assert not features.pooled[0, lost, 1].any()
+    # Two frames lack it: it lies where it would be between those around them, and nothing vouches for it.
+    np.testing.assert_allclose(features.keypoints[..., :2], whole.keypoints[..., :2], atol=1e-5)
+    np.testing.assert_array_equal(features.keypoints[0, :, 1, 2] == 0, lost)
     np.testing.assert_array_equal(features.pooled[0, :, 0], whole.pooled[0, :, 0])
-    beside = features.keypoints[0, ~lost, 1]
-    assert (beside[:, 2] == 1).all()
-    assert np.abs(beside[:, 0] - whole.keypoints[0, ~lost, 1, 0]).max() < 2 * 2 / 128
+    np.testing.assert_allclose(features.pooled[0, ~lost, 1], whole.pooled[0, ~lost, 1], atol=2e-2)
 
 
 def test_tracks_of_the_file_say_who_is_who(make_video: VideoMaker) -> None:

@@ -151,8 +151,8 @@ def test_boxes_and_networks_are_looked_at_as_extract_does(
         return code, capsys.readouterr().out
 
     assert say("a.mp4,0,3,4,30,40,1\n", *onnx, "brightness")[0] == 0
-    code, said = say("a.mp4,0,0.3,0.1,0.6,0.9,1\n", *onnx, "brightness")
-    assert (code, said.count("fractions of the picture")) == (3, 1)
+    code, said = say("a.mp4,0,30,4,3,40,1\n", *onnx, "brightness")
+    assert (code, said.count("expected x1 < x2 and y1 < y2")) == (3, 1)
     code, said = say("a.mp4,40,3,4,30,40,1\n")
     assert (code, said.count("are of frames that the video does not have")) == (3, 1)
     code, said = say("a.mp4,0,3,4,30,40,1\na.mp4,1,nan,4,30,40,1\n")

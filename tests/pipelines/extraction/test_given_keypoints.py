@@ -1,11 +1,13 @@
-"""`--keypoints`: joints from files, from the options to the store, and what doctor, dry runs and resuming say."""
+"""`--keypoints`: joints from files, from the options to the store, and what the commands say of them."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import get_args
 
+import cv2
 import numpy as np
 import pytest
 
@@ -69,7 +71,7 @@ def test_maps_are_pooled_at_the_joints_of_the_files(folder: Path, capsys: pytest
     joints = store.read(np.arange(2), ("keypoints",))["keypoints"].astype(np.float32)
     wanted = np.array([hand(frame) for frame in range(FRAMES)]) / (64, 48) - 1
     np.testing.assert_allclose(joints[0, 0, ..., :2], wanted, atol=1e-3)
-    # The network's map is the brightness of 4 x 4 pixels, by ImageNet's deviation; it rises by 2 of 255 a pixel.
+    # The network's map is brightness, by ImageNet's deviation, and rises by 2 of 255 a pixel.
     # A crop of 12 cells is read from the centre of the first to that of the last.
     pooled = store.read(np.arange(2))["pooled"][1, 0, ..., 0].astype(np.float32)
     rise = np.diff(pooled, axis=1)[:, 1:-1]
@@ -124,28 +126,20 @@ def test_a_dry_run_and_doctor_say_what_fits(folder: Path, capsys: pytest.Capture
     assert "warning: late: 2 persons are of frames that the video does not have: a.mp4 2 of 9" in found
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("x.json", {}, "expected keypoints for the videos in .*, got none"),
-        ("a.json", [{"frame_id": 0, "instances": [{"keypoints": [[1, 2, 3]] * 2, "keypoint_scores": [1, 1]}]}],
-         "expected joints in the picture, got joints in space"),
-    ],
-)  # fmt: skip
-def test_keypoints_that_do_not_fit_end_a_run_or_a_clip(
-    folder: Path, capsys: pytest.CaptureFixture[str], name: str, content: object, message: str
-) -> None:
-    if content:
-        (folder / "other").mkdir()
-        (folder / "other" / name).write_text(json.dumps(content))
-    else:
-        write_mmpose(folder / "other" / name, {0: [hand(0)]})
+def test_keypoints_of_no_video_end_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mmpose(folder / "other/x.json", {0: [hand(0)]})
     assert run(folder, keypoints="other") == 1
-    failures = folder / "x.zarr"
-    said = capsys.readouterr().err
-    if failures.exists():
-        said += " ".join(result.reason for result in FeatureStore.open(failures).results([0]))
-    assert np.any([message.partition(".*")[0] in said])
+    assert "expected keypoints for the videos in" in capsys.readouterr().err
+
+
+def test_joints_in_space_and_damage_end_a_clip_with_the_reason(folder: Path) -> None:
+    spatial = {"keypoints": [[1, 2, 3]] * 2, "keypoint_scores": [1, 1]}
+    (folder / "poses/a.json").write_text(json.dumps([{"frame_id": 0, "instances": [spatial]}]))
+    (folder / "poses/b.json").write_text(json.dumps([{"frame_id": 0, "instances": [{"keypoints": 7}]}]))
+    assert run(folder) == 1
+    reasons = [each.reason for each in FeatureStore.open(folder / "x.zarr").results([0, 1])]
+    assert "expected joints in the picture, got joints in space for a" in reasons[0]
+    assert "b.json" in reasons[1]
 
 
 def test_options_that_cannot_be(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,6 +167,46 @@ def test_a_skeleton_names_the_joints_of_the_files(folder: Path, capsys: pytest.C
 def test_formats_of_the_options_are_those_of_joints_in_the_picture() -> None:
     spatial = {"mediapipe-world", "ntu", "ctrgcn"}
     assert set(get_args(KeypointsFormat)) == {"auto", *get_args(PoseFormat)} - spatial
+
+
+def test_given_joints_are_drawn(folder: Path) -> None:
+    network = ["--backend", "onnx", "--weights", str(folder / "pose.onnx"), "--tap", "brightness"]
+    sheets = []
+    for name, poses in (("own", []), ("given", ["--keypoints", str(folder / "poses")])):
+        sheet = folder / f"{name}.png"
+        detector = [] if poses else ["--detector", "full-frame"]
+        places = [str(folder / "videos/a.mp4"), "--sheet", str(sheet), "--device", "cpu", "--threads", "1"]
+        assert main(["visualize", *places, *network, *detector, *poses]) == 0
+        sheets.append(cv2.imread(str(sheet)))
+    assert sheets[0].shape != sheets[1].shape or (sheets[0] != sheets[1]).any()
+
+
+def test_predictions_are_made_at_joints_from_a_file_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"videos/{name}.mp4,{name},{'ud'[name in 'bd']},train" for name in "abde"]
+    rows.append("videos/c.mp4,c,u,test")
+    (folder / "clips.csv").write_text("\n".join(["path,clip_id,class_name,split", *rows]) + "\n")
+    for name in "cde":
+        shutil.copyfile(folder / "poses/a.json", folder / f"poses/{name}.json")
+        shutil.copyfile(folder / "videos/a.mp4", folder / f"videos/{name}.mp4")
+    assert run(folder, videos="clips.csv") == 0
+    train = ["train", str(folder / "x.zarr"), "--out", str(folder / "run"), "--protocol", "split"]
+    assert main([*train, "--model", "linear", "--epochs", "1", "--device", "cpu", "--quiet"]) == 0
+    predict = [
+        "predict",
+        "--run",
+        str(folder / "run"),
+        str(folder / "videos/a.mp4"),
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
+    capsys.readouterr()
+    assert main(predict) == 1
+    assert "expected --keypoints for these videos" in capsys.readouterr().err
+    assert main([*predict, "--keypoints", str(folder / "poses/a.json")]) == 0
+    assert "a.mp4" in capsys.readouterr().out
 
 
 def test_options_say_how_persons_are_made_of_joints(tmp_path: Path) -> None:

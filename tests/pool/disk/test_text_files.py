@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from heatpool.pool.disk.text_files import parsing
+from heatpool.pool.disk.text_files import parsing, read_text, require_regular
 from heatpool.pool.errors import HeatpoolError
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("[" * 100_000, "RecursionError"),
+        ("[" * 100_000, "RecursionError maximum recursion depth"),
         ('{"a"', "Expecting"),
         ("[1]", "TypeError"),
         ('{"b": 1}', "KeyError 'a'"),
@@ -37,3 +38,11 @@ def test_whatever_content_raises_names_its_file(content: str | None, said: str, 
 def test_a_line_of_ours_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="^other classes$"), parsing(tmp_path, "read"):
         raise HeatpoolError("other classes")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(HeatpoolError, match=f"^expected a file, {place} is a pipe or a device$"):
+            read_text(place)
+    require_regular(tmp_path / "what is not there has a message of its own")

@@ -15,7 +15,7 @@ from heatpool.pool.exchange.pyskl import export_pyskl, import_pyskl
 from heatpool.pool.exchange.pyskl_file import read_pyskl
 from heatpool.pool.exchange.pyskl_splits import name_splits
 from heatpool.pool.records import ClipIndex, Split, Status
-from heatpool.pool.skeleton import NTU25_SKELETON
+from heatpool.pool.skeleton import NTU25_SKELETON, Skeleton
 from heatpool.pool.store.reader import FeatureStore
 from tests.pool.store.store_cases import make_store
 
@@ -94,6 +94,14 @@ def test_a_store_of_keypoints_goes_out_and_comes_back(tmp_path_factory, people, 
     before, after = a.read(rows, ("keypoints", "mask")), b.read(b.clips.rows(), ("keypoints", "mask"))
     np.testing.assert_array_equal(after["mask"], before["mask"])
     np.testing.assert_allclose(after["keypoints"], before["keypoints"], atol=2e-6, rtol=1e-3)
+
+
+def test_the_joints_may_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.pkl", [annotation("a", keypoint=np.ones((1, 4, 2, 2)), keypoint_score=None)])
+    stick = Skeleton("stick", ("top", "bottom"), ((0, 1),))
+    assert take(path, tmp_path / "s.zarr", skeleton=stick).spec.graph == stick
+    with pytest.raises(HeatpoolError, match="skeleton of 2 joints, got one of 25"):
+        take(path, tmp_path / "t.zarr", skeleton=NTU25_SKELETON)
 
 
 def test_what_goes_out_is_what_pyskl_reads(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -203,3 +204,13 @@ def test_the_command_names_shards_and_clips(
     assert "missing: 1 of 2 shards have no record, 4 clips: 0" in capsys.readouterr().out
     assert cli.main(["verify", str(tmp_path), "--quiet"]) == 1
     assert "no readable zarr.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("read", [verify_store, FeatureStore.open], ids=["verify", "open"])
+def test_a_claim_without_files_is_refused_at_once(intact: Path, tmp_path: Path, read: Callable) -> None:
+    path = shutil.copytree(intact, tmp_path / "lie.zarr")
+    root = json.loads((path / "zarr.json").read_bytes())
+    root["attributes"]["clips"] = 10**12
+    (path / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(HeatpoolError, match=r"damaged, it claims 1,000,000,000,000 clips and has no label/c"):
+        read(path)

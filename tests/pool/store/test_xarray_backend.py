@@ -11,6 +11,7 @@ import xarray
 import zarr
 
 from heatpool.pool.archive.pack import pack
+from heatpool.pool.derive.convert import convert_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.store.reader import FeatureStore, open_store
@@ -70,6 +71,15 @@ def test_what_was_not_seen_is_missing_unless_that_is_turned_off(store: FeatureSt
         np.testing.assert_array_equal(plain.values, stored)
     assert np.flatnonzero(data.time_s.isnull().all("step")).tolist() == FAILED
     assert data.pooled.isel(clip=FAILED).isnull().all()
+
+
+def test_whole_numbers_come_as_the_features_that_they_stand_for(store: FeatureStore, tmp_path: Path) -> None:
+    convert_store(store, tmp_path / "coarse.zarr", precision="error:5%")
+    data = xarray.open_dataset(tmp_path / "coarse.zarr", mask_and_scale=False)
+    coarse = open_store(tmp_path / "coarse.zarr")
+    for name in ("pooled", "keypoints", "boxes"):
+        assert data[name].dtype == np.float32
+        np.testing.assert_array_equal(data[name].values, np.asarray(coarse[name]))
 
 
 def test_steps_filled_in_between_detections_are_missing_too(tmp_path: Path) -> None:

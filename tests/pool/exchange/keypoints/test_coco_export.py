@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,24 +56,38 @@ def test_pycocotools_reads_it(store: FeatureStore, tmp_path: Path) -> None:
     assert len(first) == int(store.read([0], ("mask",))["mask"][0, :, 0].sum())
 
 
-def one_clip(path: Path, *, width_px: int = 640, time_s: tuple[float, ...] = (0, 0, 0, 0)) -> FeatureStore:
-    """A store of a clip at 25 frames a second."""
+def one_clip(
+    path: Path,
+    *,
+    width_px: int = 640,
+    time_s: tuple[float, ...] = (0, 0, 0, 0),
+    fps: float = 25.0,
+    frames: int = 9,
+) -> FeatureStore:
+    """A store of a clip of four steps."""
     spec = make_spec()
     features, result = make_clip(spec, 1)
     assert features is not None
     features = replace(features, time_s=np.array(time_s, np.float32))
     with StoreWriter.create(path, spec=spec, index=make_index(1), shard_clips=1) as writer:
-        writer.write_shard(0, [features], [replace(result, fps=25.0, width_px=width_px)])
+        writer.write_shard(0, [features], [replace(result, fps=fps, frames=frames, width_px=width_px)])
         writer.finish()
     return FeatureStore.open(path)
 
 
 @pytest.mark.parametrize(
-    ("time_s", "frames"), [((0, 0, 0.04, 0.04), [0, 1]), ((9, 9.04, 9.08, 9.12), [225, 226, 227, 228])]
+    ("clip", "frames"),
+    [
+        ({"time_s": (0, 0.01, 0.03, 0.04)}, [0, 1]),
+        ({"time_s": (9, 9.04, 9.08, 9.12)}, [225, 226, 227, 228]),
+        ({"fps": 0.0, "frames": 2}, [0, 1]),
+        ({"fps": 0.0, "frames": 12}, [1, 4, 7, 10]),
+        ({"fps": 0.0, "frames": 0}, [0, 1, 2, 3]),
+    ],
 )
-def test_each_frame_stands_once(tmp_path: Path, time_s: tuple[float, ...], frames: list[int]) -> None:
-    """A clip may be shorter than its steps, and a part of its video."""
-    export_coco(one_clip(tmp_path / "s.zarr", time_s=time_s), tmp_path / "x.json")
+def test_each_frame_stands_once(tmp_path: Path, clip: dict[str, Any], frames: list[int]) -> None:
+    """A clip may be shorter than its steps, a part of its video, or without a frame rate."""
+    export_coco(one_clip(tmp_path / "s.zarr", **clip), tmp_path / "x.json")
     poses = read_coco(tmp_path / "x.json").read(0)
     assert np.unique(poses.frame).tolist() == frames
     assert (poses.track >= 0).all()

@@ -113,7 +113,7 @@ def test_a_package_with_pictures_is_called_by_its_source(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("preset", ["matlab", "standard"])
 def test_an_analysis_file_comes_in(tmp_path: Path, preset: str) -> None:
-    skeleton, clip, tracks = fly(), video(frames=6), [sio.Track("one"), sio.Track("two")]
+    skeleton, clip, tracks = fly(), video(frames=5), [sio.Track("one"), sio.Track("two")]
     frames = [
         sio.LabeledFrame(clip, number, [predicted(POINTS + number, skeleton=skeleton, track=track)])
         for number, track in zip((1, 4), tracks, strict=True)
@@ -123,7 +123,7 @@ def test_an_analysis_file_comes_in(tmp_path: Path, preset: str) -> None:
     assert (file.skeleton.joint_names, file.skeleton.edges) == (NODES, ((0, 1), (1, 2)))
     assert file.names == ("videos/clip.mp4",)
     poses = file.read(0)
-    assert (poses.frame.tolist(), poses.track.tolist(), poses.frames) == ([1, 4], [0, 1], 6)
+    assert (poses.frame.tolist(), poses.track.tolist(), poses.frames) == ([1, 4], [0, 1], 5)
     np.testing.assert_array_equal(poses.joints, [POINTS + 1, POINTS + 4])
     np.testing.assert_array_equal(poses.joint_score[0], [0.5, 0.75, 1])
     np.testing.assert_array_equal(poses.score, [0.875] * 2)

@@ -58,7 +58,5 @@ def test_what_is_too_much_for_a_project_is_refused(
 ) -> None:
     pytest.importorskip("sleap_io")
     monkeypatch.setattr("heatpool.pool.exchange.keypoints.sleap_export._MOST_PERSONS", 31)
-    with pytest.raises(
-        HeatpoolError, match="at most 31 persons in frames for one SLEAP project, got 4 clips"
-    ):
+    with pytest.raises(HeatpoolError, match="at most 31 persons in frames for one SLEAP project, got 4"):
         export_sleap(store, tmp_path / "x.slp")
