@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # obstore 0.12.1: HTTPStore takes an address with a login (http://user:word@host/), says nothing, and sends requests
 # without it. requests, httpx and curl send it as basic authorization. Seen on Linux with Python 3.11; found when heatpool's
-# reader of remote stores moved to obstore, which now sends the header itself (pool/sources/remote.py).
+# reader of remote stores moved to obstore, which now sends the header itself (pool/sources/addresses.py).
 # Prints the authorization header that a local server got, and fails if there is one.
 set -euo pipefail
 work=$(mktemp -d)

@@ -10,21 +10,25 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
-from typing import Any
+from io import TextIOBase
+from typing import Any, TextIO, cast
 
 from heatpool.pipelines.command_table import COMMANDS, GROUPS, SECTIONS
 from heatpool.pipelines.options.exit_codes import ERROR, GOOD, INTERRUPTED, PIPE_CLOSED, USAGE
 from heatpool.pipelines.options.fields import OptionError, as_plain, did_you_mean
-from heatpool.pipelines.process.accidents import explain_accident
-from heatpool.pipelines.process.terminal import plain_output, plain_text
+from heatpool.pool.disk.accidents import explain_accident
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["main", "read_command"]
 
 _HELP = {"-h", "--help"}
 _PRINT_CONFIG = {"--print-config", "--print_config"}
+# Text of others, such as names of clips, must not move a terminal's cursor, colour it or turn lines around.
+_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+_CONTROLS = ({*range(32), *range(127, 160)} | _DIRECTIONS) - {ord("\n"), ord("\t")}
+_ESCAPED = {code: ascii(chr(code))[1:-1] for code in _CONTROLS}
 _EXTRAS = {"onnx": "onnx", "onnxruntime": "onnx", "transformers": "hf", "obstore": "s3"}
 
 
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = _command_name(words)
     program = f"heatpool {name}".strip()
     try:
-        with plain_output():
+        with redirect_stdout(cast(TextIO, _PlainOutput(sys.stdout))):
             code = _run(name, words)
         sys.stdout.flush()
     except OptionError as error:
@@ -72,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _say(line: str) -> None:
     """Print a line to stderr, as one line whatever text of others it holds."""
-    print(plain_text(" ".join(line.splitlines())), file=sys.stderr)
+    print(_plain_text(" ".join(line.splitlines())), file=sys.stderr)
 
 
 def read_command(words: Sequence[str]) -> Any:
@@ -178,12 +182,38 @@ def _logs_on_stderr(*, quiet: bool) -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _plain_text(text: str) -> str:
+    """Return a text whose control characters are written out, but for ends of lines and tabs."""
+    return text.translate(_ESCAPED)
+
+
+class _PlainOutput(TextIOBase):
+    """Prints plain text to a stream, with letters that its encoding lacks written out."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(_plain_text(text).encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
 class _StderrHandler(logging.Handler):
     """Writes above the progress bars, if there are any."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm = sys.modules.get("tqdm")  # without it, nobody draws bars
-        (tqdm.tqdm.write if tqdm else print)(plain_text(self.format(record)), file=sys.stderr)
+        (tqdm.tqdm.write if tqdm else print)(_plain_text(self.format(record)), file=sys.stderr)
 
 
 def _stdout_is_closed() -> bool:

@@ -217,7 +217,7 @@ COMMANDS: dict[str, Command] = {
         "heatpool archive export features.zarr features.h5\n"
         "heatpool archive export features.zarr keypoints.pkl         a PYSKL pickle\n"
         "heatpool archive export features.zarr folder                an .npy per clip\n"
-        "heatpool archive export features.zarr clip.nc --clip c1     keypoints for movement",
+        "heatpool archive export features.zarr a.nc --clip a         keypoints for movement",
         bare="store out",
     ),
     "archive import": Command(

@@ -12,7 +12,8 @@ from tests.test_docs import run_commands
 
 SKELETONS = {
     "sleap": 3, "deeplabcut": 3, "coco": 17, "mmpose": 17, "openpose": 25, "alphapose": 17, "ultralytics": 17,
-    "mediapipe": 33, "world": 33, "ntu": 25, "ntu_2d": 25, "ctrgcn": 25, "i3d": 1,
+    "mediapipe": 33, "world": 33, "ntu": 25, "ntu_2d": 25, "ctrgcn": 25, "movement": 3,
+    "i3d": 1,
 }  # fmt: skip
 
 

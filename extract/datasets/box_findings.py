@@ -236,8 +236,8 @@ def _strided(given: GivenPersons, fits: Mapping[Path, _Fit]) -> BoxFinding | Non
     if stride < 2:
         return None
     message = (
-        f"{given.source}: only frames 0, {stride}, {2 * stride}, … have anybody: --frame-stride {stride} reads "
-        "these alone"
+        f"{given.source}: only frames 0, {stride}, {2 * stride}, … have anybody: --frame-stride {stride} "
+        "reads these alone"
     )
     return BoxFinding("warning", message, tuple(fits), options=True)
 

@@ -13,7 +13,7 @@ import numpy as np
 from heatpool.extract.datasets.box_columns import BoxLayout
 from heatpool.extract.datasets.box_rows import BoxRows, BoxTable, as_corners, fill_table
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.keypoints.json_files import expect_dict, expect_list, read_json
+from heatpool.pool.exchange.keypoints.json_files import expect_dict, expect_list, load_json
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
 
 __all__ = ["read_coco_boxes"]
@@ -50,7 +50,7 @@ def read_coco_boxes(
     Raises:
         HeatpoolError: if it is none, or images are numbers that stand nowhere.
     """
-    content = read_json(path)
+    content = load_json(path)
     try:
         if isinstance(content, list):
             names = dict.fromkeys(str(expect_dict(each, "a result")["image_id"]) for each in content)

@@ -14,7 +14,7 @@ from heatpool.pipelines.options.archive_import import ImportOptions
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pool.archive.card import read_card, store_card
 from heatpool.pool.archive.pack import Packed, pack, unpack, verify
-from heatpool.pool.archive.push import push
+from heatpool.pool.archive.push import push_archive
 from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.disk.atomic import write_text
 from heatpool.pool.disk.text_files import require_regular
@@ -84,7 +84,7 @@ def _push(options: archive_options.PushOptions) -> int:
         from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # lazy there
 
         disable_progress_bars()
-    pushed = push(
+    pushed = push_archive(
         options.store, options.address, card=options.card, private=options.private,
         overwrite=options.overwrite, dry_run=options.dry_run,
     )  # fmt: skip

@@ -132,16 +132,21 @@ def _import_poses(options: ImportOptions, kind: PoseFormat, **more: Any) -> None
 
     skeleton = _skeleton(options)
     file = open_poses(options.source, kind, skeleton=skeleton)
+    videos: dict[str, Any] = {}
     if isinstance(file, CtrgcnFile):
         classes = _classes(options)
         index = file.index(classes.names if classes else ())
         parts = [ClipPart(row) for row in range(len(index))]
     else:
         index, parts = _clips(file.names, options)
+    if options.manifest:
+        from heatpool.pipelines.extraction.pose_videos import video_finder
+
+        videos["find_video"] = video_finder(parts, index.path, options.manifest.parent)
     import_poses(
         file, options.out, index=index, parts=parts, choose=main_persons, skeleton=skeleton,
         steps=options.steps, persons=options.persons, frame_size_px=options.frame_size_px, fps=options.fps,
-        **more,
+        **videos, **more,
     )  # fmt: skip
     for note in file.notes:
         _log.info("%s: %s", options.source, note)

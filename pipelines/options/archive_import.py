@@ -30,8 +30,8 @@ class ImportOptions(OutputOptions, SkeletonOptions):
             of long videos; default manifest.csv in a folder of npy; else what names of files and folders say
         class_names: of pyskl and ctrgcn: text file with a class name per line, in label order
         frame_size: of keypoints: width and height, such as 640x480, of pictures whose size the file does not
-            tell
-        fps: of keypoints and features: frames a second where the file does not tell them
+            tell; default that of the manifest's video, if it is there
+        fps: of keypoints and features: frames a second where the file does not tell them; likewise
         steps: of pyskl, features and keypoints: time steps that a clip is resampled to
         persons: of pyskl and keypoints: most persons per clip
         licence: licence of the data, free text
@@ -44,6 +44,7 @@ class ImportOptions(OutputOptions, SkeletonOptions):
     format: Literal[
         "auto", "hdf5", "npz", "npy", "pyskl", "features", "sleap", "deeplabcut", "coco", "mmpose",
         "openpose", "alphapose", "ultralytics", "mediapipe", "mediapipe-world", "ntu", "ntu-2d", "ctrgcn",
+        "movement",
     ] = "auto"  # fmt: skip
     precision: Literal["f2", "u1"] = "f2"
     manifest: Path | None = None

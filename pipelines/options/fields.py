@@ -9,7 +9,6 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import NoneType, UnionType
@@ -110,7 +109,6 @@ class Option:
         return f"{self.text} (default: {f'{value:g}' if isinstance(value, float) else value})"
 
 
-@cache
 def option_table(options: type[Any]) -> Mapping[str, Option]:
     """Return the options of a class by name: its own first, then those of each class it is made of."""
     hints = get_type_hints(options, include_extras=True)

@@ -18,7 +18,7 @@ from heatpool.pool.sources.locate import ARCHIVE_SUFFIX, open_archive
 from heatpool.pool.sources.remote import RemoteFile
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["Pushed", "push"]
+__all__ = ["Pushed", "push_archive"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Pushed:
     files: Mapping[str, str]
 
 
-def push(
+def push_archive(
     store: str | Path,
     address: str,
     *,
@@ -104,7 +104,7 @@ def _push_object(archive: ArchiveSource, path: Path, target: str, *, overwrite: 
             if _digest_at(target) == archive.digest:
                 return "there already"
     if found is not None and not overwrite:
-        raise HeatpoolError(f"{target} already exists with other content; replace it with --overwrite")
+        raise HeatpoolError(f"{target}: other content is there already; replace it with --overwrite")
     if not dry_run:
         files.put(path)
         if _digest_at(target) != archive.digest:

@@ -14,8 +14,8 @@ import numpy as np
 
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.array_files import EXPORTED, ArrayHead, array_heads, read_array
 from heatpool.pool.exchange.clip_store import ClipPart, part_frames, store_clips
-from heatpool.pool.exchange.keypoints.array_files import EXPORTED, ArrayHead, array_heads, read_array
 from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.spec import Precision, StoreSpec

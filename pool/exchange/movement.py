@@ -127,11 +127,11 @@ def _position(store: FeatureStore, row: int, keypoints: np.ndarray) -> tuple[np.
 def _attributes(store: FeatureStore, row: int) -> dict[str, str | float]:
     """What movement asks for; clip, video and class beside it. fps is of the video: frame = time * fps."""
     index = store.clips.index
-    label, fps = int(index.label[row]), float(store.clips.fps[row])
+    label, clips = int(index.label[row]), store.clips
     attributes: dict[str, str | float] = {
         "ds_type": "poses", "source_software": "heatpool", "time_unit": "seconds",
         "clip_id": index.clip_id[row], "video": index.path[row],
     }  # fmt: skip
-    if fps > 0:
-        attributes["fps"] = fps
+    known = {"fps": clips.fps, "width_px": clips.width_px, "height_px": clips.height_px}
+    attributes |= {name: values[row].item() for name, values in known.items() if values[row] > 0}
     return attributes | ({"class_name": index.class_names[label]} if label >= 0 else {})

@@ -13,6 +13,7 @@ import numpy as np
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.array_files import ARRAY_ERRORS
 from heatpool.pool.exchange.tables import index_tables, read_description, restore_store, store_description
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import Precision
@@ -89,7 +90,7 @@ def import_npz(
                 out, description, tables=tables, precision=precision, overwrite=overwrite,
                 read=lambda each, rows: pieces[each].read(rows), name=name, on_clips=on_clips,
             )  # fmt: skip
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except ARRAY_ERRORS as error:
         raise HeatpoolError(f"{name}: cannot be read as .npz ({error})") from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
 from heatpool.pool.disk.atomic import atomic_folder
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.array_files import ARRAY_ERRORS
 from heatpool.pool.exchange.clip_files import clip_file_names, refuse_other_folder
 from heatpool.pool.records import FIRST_COLUMNS, ClipIndex, ClipResult, Split, Status
 from heatpool.pool.skeleton import guess_skeleton
@@ -173,7 +174,7 @@ def _load(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
     """A clip's file as it is, (T, M, V, C) floats of the expected shape."""
     try:
         clip: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except ARRAY_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
         if "allow_pickle" in str(error) and "object" in str(error):
             reason = "by its first bytes it is none"  # numpy advises to unpickle it

@@ -19,6 +19,7 @@ from heatpool.pool.sources.archive_format import (
     parse_first_header,
     parse_manifest,
 )
+from heatpool.pool.sources.folder import read_span
 from heatpool.pool.sources.ranges import RangeSource
 
 __all__ = ["ARCHIVE", "ArchiveSource", "ByteFile", "DiskFile", "first_member"]
@@ -69,12 +70,7 @@ class DiskFile:
     def read(self, start: int, stop: int) -> bytes:
         """Bytes start..stop. Raises HeatpoolError if the file ends before or the disk fails."""
         try:
-            data = os.pread(self._file.fileno(), stop - start, start)
-            while data and len(data) < stop - start:  # Linux reads at most 2 GiB at once
-                more = os.pread(self._file.fileno(), stop - start - len(data), start + len(data))
-                if not more:
-                    break
-                data += more
+            data = read_span(self._file, start, stop)
         except OSError as error:
             raise HeatpoolError(f"{self.name}: cannot read ({error.strerror})") from error
         if len(data) != stop - start:
@@ -90,7 +86,8 @@ def first_member(head: bytes, *, name: str, wanted: str = ARCHIVE) -> Member:
     """
     first = parse_first_header(head)
     if first is None:
-        raise HeatpoolError(f"{name}: expected {wanted}, got another file")
+        got = "a web page" if head.lstrip().startswith(b"<") else "another file"
+        raise HeatpoolError(f"{name}: expected {wanted}, got {got}")
     return first
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
@@ -13,7 +13,7 @@ from zarr.storage import LocalStore
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["FolderSource", "Source"]
+__all__ = ["FolderSource", "Source", "read_span"]
 
 
 class Source(Protocol):
@@ -87,6 +87,18 @@ class FolderSource:
     def zarr_store(self) -> Store:
         """See `Source`."""
         return LocalStore(self.path, read_only=True)
+
+
+def read_span(file: BinaryIO, start: int, stop: int) -> bytes:
+    """Bytes start..stop of an open file, fewer at its end, by any thread. Raises OSError if the disk fails."""
+    parts = []
+    while start < stop:  # Linux reads at most 2 GiB at once
+        part = os.pread(file.fileno(), stop - start, start)
+        if not part:
+            break
+        parts.append(part)
+        start += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _file_names(folder: Path) -> list[str]:

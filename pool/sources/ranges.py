@@ -123,16 +123,17 @@ class _ZarrView(Store):
         return self._source.keys(folder) or ()
 
     async def list(self) -> AsyncIterator[str]:
-        for name in await asyncio.to_thread(self._names, ""):
-            if await self.exists(name):
-                yield name
-            async for key in self.list_prefix(f"{name}/"):
-                yield key
+        async for key in self.list_prefix(""):
+            yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        folder = prefix.rstrip("/")
-        for name in await asyncio.to_thread(self._names, folder):
-            yield f"{folder}/{name}"
+        folder = f"{prefix.rstrip('/')}/" if prefix else ""
+        for name in await asyncio.to_thread(self._names, prefix.rstrip("/")):
+            if await self.exists(folder + name):
+                yield folder + name
+            else:
+                async for key in self.list_prefix(folder + name):
+                    yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         for name in await asyncio.to_thread(self._names, prefix.rstrip("/")):

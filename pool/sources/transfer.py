@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.sources.folder import read_span
 
 __all__ = ["Accept", "Download", "KeptFiles", "Pace", "RangesRefusedError", "memory_limit"]
 
@@ -131,14 +132,15 @@ class Download:
         whole = self._check(answer, label)
         for data in answer.stream(min_chunk_size=1):
             self._done += len(data)
-            self._look(bytes(data))
+            if self._accept is not None:
+                self._look(bytes(data))
             self._pace.received = max(self._pace.received, self._done)
             if self._done > whole:
                 break
             if self._pace.too_slow:
                 raise HeatpoolError(f"{label}: the server is too slow ({self._pace})")
             try:
-                self._into.write(data)
+                _write_all(self._into, data)
             except OSError as error:
                 raise HeatpoolError(f"{label}: cannot be kept on disk ({error.strerror})") from error
         if self._done != whole:  # a body whose length stood nowhere but in the range that it is of
@@ -183,11 +185,11 @@ class Download:
         return whole
 
     def _look(self, data: bytes) -> None:
-        if self._accept is not None:
-            self._head += data
-            if len(self._head) >= _HEAD_BYTES or self._done == self.size:
-                self._accept(self._head)
-                self._accept = None
+        """Show the first bytes to `accept`, once there are enough."""
+        self._head += data
+        if self._accept is not None and (len(self._head) >= _HEAD_BYTES or self._done == self.size):
+            self._accept(self._head)
+            self._accept = None
 
     def _restart(self) -> None:
         self._into.seek(self._base)
@@ -199,12 +201,16 @@ class KeptFiles:
     """Files of a server without byte ranges, fetched whole and kept: in one file on disk, which has no name.
 
     So none is fetched twice, whatever small parts are read, and nothing is left behind, however the program
-    ends. When the disk has no room for another, all are let go. May be used by several threads at once.
+    ends. When the disk has no room for another, all are let go. May be used by several threads at once, and
+    by processes that were forked: what these add they keep for themselves.
+
+    Raises:
+        HeatpoolError: if the folder for temporary files cannot be written.
     """
 
     def __init__(self) -> None:
-        self._lock, self._places = threading.Lock(), dict[str, tuple[int, int]]()
-        self._file = self._new_file()
+        self._lock, self._places = threading.Lock(), dict[str, tuple[BinaryIO, int, int]]()
+        self._file, self._process = _unnamed_file(), os.getpid()
 
     def read(self, key: str, start: int, stop: int | None, fetch: Fetch) -> tuple[bytes, int] | None:
         """Bytes start..stop of a file, or as many as there are, and its size; None when there is none.
@@ -221,13 +227,15 @@ class KeptFiles:
         with self._lock:
             if key not in self._places and not self._add(key, fetch):
                 return None
-            file, (first, size) = self._file, self._places[key]
-        length = max((size if stop is None else min(stop, size)) - start, 0)
-        return os.pread(file.fileno(), length, first + start), size
+            file, first, size = self._places[key]
+        stop = size if stop is None else min(stop, size)
+        return read_span(file, first + start, first + max(start, stop)), size
 
     def _add(self, key: str, fetch: Fetch) -> bool:
         folder = tempfile.gettempdir()
         limit = f"{folder} has no room for more; TMPDIR in the environment names another folder"
+        if self._process != os.getpid():  # a file that is shared has one position for all who write it
+            self._file, self._process = _unnamed_file(), os.getpid()
         while True:
             start = self._file.seek(0, os.SEEK_END)
             try:
@@ -237,13 +245,24 @@ class KeptFiles:
                 if not self._places:
                     raise
                 self._places.clear()
-                self._file = self._new_file()  # who reads the old one still has it
-        self._file.flush()
+                self._file = _unnamed_file()  # who reads the old one still has it
         if size is not None:
-            self._places[key] = (start, size)
+            self._places[key] = (self._file, start, size)
         return size is not None
 
-    @staticmethod
-    def _new_file() -> BinaryIO:
-        file = tempfile.TemporaryFile(prefix="heatpool-")  # noqa: SIM115 (closed with the object)
-        return cast(BinaryIO, file)
+
+def _write_all(into: BinaryIO, data: Any) -> None:
+    rest = memoryview(data)
+    while rest:  # an unbuffered file may take less than it is given
+        rest = rest[into.write(rest) :]
+
+
+def _unnamed_file() -> BinaryIO:
+    try:
+        # Unbuffered: what is written is there for `read_span`, or did not fit and says so.
+        file = tempfile.TemporaryFile(prefix="heatpool-", buffering=0)  # noqa: SIM115 (closed with the object)
+    except OSError as error:
+        raise HeatpoolError(
+            f"expected a folder for temporary files that can be written ({error.strerror}); TMPDIR names it"
+        ) from error
+    return cast(BinaryIO, file)

@@ -42,7 +42,7 @@ class ArraySpec:
     fill: float | bool
     order: tuple[int, ...]
     sharded: bool
-    attributes: Mapping[str, object]
+    attributes: Mapping[str, Any]
     level: int = 7
 
     def shard(self, shard_clips: int) -> tuple[int, ...]:
@@ -93,7 +93,7 @@ def create_index_array(
     clips: int,
     dtype: Any,
     fill: Any,
-    attributes: Mapping[str, object],
+    attributes: Mapping[str, Any],
     separator: str,
 ) -> zarr.Array[Any]:
     """Create an array of one value per clip, in chunks of 65,536 clips, all chunks stored."""

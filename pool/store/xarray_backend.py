@@ -125,10 +125,9 @@ def _outer(values: np.ndarray, keys: list[Any]) -> np.ndarray:
 
 def _variable(store: FeatureStore, name: str, *, missing: bool) -> xarray.Variable:
     spec = store.layout.features[name]
-    chunks = {"clip": store.layout.shard_clips}
     attributes = {key: text for key, text in spec.attributes.items() if key != "missing"}
     values = indexing.LazilyIndexedArray(_LazyFeatures(store, name, missing=missing))
-    return xarray.Variable(spec.dims, values, attributes, {"preferred_chunks": chunks})
+    return xarray.Variable(spec.dims, values, attributes, _shards(store))
 
 
 def _coordinates(store: FeatureStore) -> dict[str, Any]:
@@ -147,9 +146,14 @@ def _coordinates(store: FeatureStore) -> dict[str, Any]:
     return {
         "clip": np.array(index.clip_id, object),
         **{dim: np.array(names, object) for dim, names in axis_names(store.spec).items()},
-        "label": ("clip", index.label, _flags(index.class_names)),
-        **{name: ("clip", values) for name, values in of_clips.items()},
+        "label": ("clip", index.label, _flags(index.class_names), _shards(store)),
+        **{name: ("clip", values, {}, _shards(store)) for name, values in of_clips.items()},
     }
+
+
+def _shards(store: FeatureStore) -> dict[str, Any]:
+    """Encoding by which `chunks={}` means shards; of the index too, as unequal chunks are not mapped."""
+    return {"preferred_chunks": {"clip": store.layout.shard_clips}}
 
 
 def _words(codes: type[Split] | type[Status]) -> np.ndarray:

@@ -21,7 +21,7 @@ from heatpool.pool.exchange.keypoints.json_files import (
     expect_dict,
     expect_list,
     flat_joints,
-    read_json,
+    load_json,
 )
 from heatpool.pool.exchange.keypoints.openpose import read_openpose
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
@@ -49,7 +49,7 @@ def read_alphapose(path: Path) -> PoseFile:
         if not whole and any(path.glob("[0-9]*.json")):
             return read_openpose(path)  # its folder sep-json
         return open_folder(path, (f"{_RESULTS}.json" if whole else "*.json",), read_alphapose)
-    content = read_json(path)
+    content = load_json(path)
     try:
         persons = list(_pictures(content) if isinstance(content, dict) else _list(content))
         if not persons:

@@ -24,8 +24,8 @@ from heatpool.pool.exchange.keypoints.json_files import (
     expect_dict,
     expect_list,
     flat_joints,
+    load_json,
     numbers_of,
-    read_json,
 )
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
 from heatpool.pool.exchange.keypoints.pose_folder import open_folder
@@ -54,10 +54,10 @@ def read_coco(path: Path, *, images: Path | None = None) -> PoseFile:
     """
     if path.is_dir():
         return open_folder(path, ("*.json",), lambda each: read_coco(each, images=images))
-    content = read_json(path)
+    content = load_json(path)
     try:
         if isinstance(content, list):
-            body = expect_dict(read_json(images), "annotations") if images else {}
+            body = expect_dict(load_json(images), "annotations") if images else {}
             return _results(path, content, body)
         body = expect_dict(content, "annotations")
         return _annotations(path, body)

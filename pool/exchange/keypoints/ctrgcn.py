@@ -17,7 +17,7 @@ import numpy as np
 
 from heatpool.pool.derive.build import MAX_CLIP_VALUES
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.exchange.keypoints.array_files import (
+from heatpool.pool.exchange.array_files import (
     ArrayHead,
     array_errors,
     array_heads,

@@ -5,17 +5,22 @@ Axis letters: T rows of a table, M individuals, V body parts, D axes of space.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.keypoints.deeplabcut_tables import Column, PoseTable, read_header, read_table
+from heatpool.pool.exchange.keypoints.deeplabcut_tables import (
+    Column,
+    PoseTable,
+    read_pose_columns,
+    read_pose_table,
+)
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
 from heatpool.pool.exchange.keypoints.pose_folder import open_folder
-from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton, note_lines, pose_video
+from heatpool.pool.exchange.keypoints.pose_rows import PoseReader, make_skeleton, pose_video
 from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
@@ -34,21 +39,21 @@ def read_deeplabcut(path: Path) -> PoseFile:
     if path.is_dir():
         suffixes = ("*.h5", "*.hdf5") if any(path.rglob("*.h5")) else ("*.csv",)
         return open_folder(path, suffixes, read_deeplabcut)
-    columns, is_video = read_header(path)
+    columns, is_video = read_pose_columns(path)
     try:
-        return _DeepLabCut(path, columns, None if is_video else read_table(path))
+        return _DeepLabCut(path, columns, None if is_video else read_pose_table(path))
     except ValueError as error:
         raise HeatpoolError(f"{path}: {error}") from error
 
 
-class _DeepLabCut:
+class _DeepLabCut(PoseReader):
     """A `PoseFile`; predictions are read when they are asked for."""
 
     kind = "DeepLabCut"
 
     def __init__(self, path: Path, columns: Sequence[Column], labelled: PoseTable | None) -> None:
-        self._path, self._labelled = path, labelled
-        self._remarks: Counter[str] = Counter()
+        super().__init__(path)
+        self._labelled = labelled
         scorer = columns[0][0] if columns else ""
         self._individuals = tuple(dict.fromkeys(column[1] for column in columns))
         parts = tuple(dict.fromkeys(column[2] for column in columns))
@@ -71,15 +76,10 @@ class _DeepLabCut:
         name = (path.stem.partition(scorer)[0] if scorer else "").rstrip("_") or path.stem
         self.names = tuple(self._pictures) or (name,)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Lines on what was left out or taken for granted."""
-        return note_lines(self._remarks)
-
     def read(self, number: int) -> PoseVideo:
         """The keypoints of a video. Raises HeatpoolError if they are damaged."""
         name = self.names[number]
-        table = self._labelled or read_table(self._path)
+        table = self._labelled or read_pose_table(self._path)
         try:
             if self._labelled:
                 rows, stems = zip(*self._pictures[name], strict=True)

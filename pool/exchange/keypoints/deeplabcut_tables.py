@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.keypoints.plain_hdf5 import find_group, open_hdf5, read_texts, read_values
+from heatpool.pool.exchange.keypoints.plain_hdf5 import (
+    find_dataset,
+    find_group,
+    open_hdf5,
+    read_texts,
+    read_values,
+)
 from heatpool.pool.exchange.plain_pickle import parse_plain_pickle
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Column", "PoseTable", "read_header", "read_table"]
+__all__ = ["Column", "PoseTable", "read_pose_columns", "read_pose_table"]
 
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 _MOST_BYTES = 4 << 30  # of a CSV
@@ -46,15 +52,15 @@ class PoseTable:
     values: np.ndarray
 
 
-def read_header(path: Path) -> tuple[Sequence[Column], bool]:
+def read_pose_columns(path: Path) -> tuple[Sequence[Column], bool]:
     """Return the columns of a file, and whether its rows are frames of a video, not pictures.
 
     Raises:
         HeatpoolError: if it is no such file.
     """
-    if path.suffix.lower() != ".csv":
+    if _is_hdf5(path):
         with _frame_group(path) as group:
-            if "table" in group:
+            if "table" in set(group):
                 dtype = read_values(group, "table", slice(0)).dtype
                 return _table_columns(group)[0], dtype["index"].kind in "iu"
             return [column for _, columns in _blocks(group) for column in columns], not _is_text_axis(group)
@@ -63,13 +69,17 @@ def read_header(path: Path) -> tuple[Sequence[Column], bool]:
         return columns, len(first) == 0 or _is_number(first[0])
 
 
-def read_table(path: Path) -> PoseTable:
+def read_pose_table(path: Path) -> PoseTable:
     """Read a file whole.
 
     Raises:
         HeatpoolError: if it is no such file, or has a cell that is no number.
     """
-    return _read_csv(path) if path.suffix.lower() == ".csv" else _read_hdf5(path)
+    return _read_hdf5(path) if _is_hdf5(path) else _read_csv(path)
+
+
+def _is_hdf5(path: Path) -> bool:
+    return path.suffix.lower() in (".h5", ".hdf5")
 
 
 @contextmanager
@@ -147,7 +157,7 @@ def _frame_group(path: Path) -> Iterator[h5py.Group]:
 
 def _read_hdf5(path: Path) -> PoseTable:
     with _frame_group(path) as group:
-        if "table" in group:
+        if "table" in set(group):
             columns, blocks = _table_columns(group)
             table = read_values(group, "table")
             values = [np.asarray(table[name], np.float32).reshape(len(table), -1) for name in blocks]
@@ -169,7 +179,7 @@ def _read_hdf5(path: Path) -> PoseTable:
 def _table_columns(group: h5py.Group) -> tuple[list[Column], list[str]]:
     """Columns and their blocks of pandas' layout `table`, which keeps names in a pickle beside them."""
     columns, blocks = [], []
-    attributes = group["table"].attrs
+    attributes = find_dataset(group, "table").attrs
     for name in read_values(group, "table", slice(0)).dtype.names or ():
         if name.startswith("values_block_"):
             blocks.append(name)
@@ -194,11 +204,11 @@ def _level(group: h5py.Group, axis: str, level: int) -> list[str]:
 
 
 def _is_text_axis(group: h5py.Group) -> bool:
-    return "axis1" not in group or read_values(group, "axis1", slice(0)).dtype.kind == "S"
+    return "axis1" not in set(group) or read_values(group, "axis1", slice(0)).dtype.kind == "S"
 
 
 def _axis_rows(group: h5py.Group) -> Sequence[int] | Sequence[str]:
-    if "axis1" in group:
+    if "axis1" in set(group):
         index = read_values(group, "axis1")
         return index.tolist() if index.dtype.kind in "iu" else read_texts(group, "axis1")
     levels = range(int(group.attrs["axis1_nlevels"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.keypoints.array_files import EXPORTED, array_heads
+from heatpool.pool.exchange.array_files import EXPORTED, array_heads
 from heatpool.pool.exchange.keypoints.landmarks import landmark_axes
 from heatpool.pool.exchange.keypoints.records import PoseFile
 from heatpool.pool.skeleton import Skeleton
@@ -17,14 +17,14 @@ __all__ = ["PoseFormat", "find_format", "open_poses"]
 
 PoseFormat = Literal[
     "sleap", "deeplabcut", "coco", "mmpose", "openpose", "alphapose", "ultralytics", "mediapipe",
-    "mediapipe-world", "ntu", "ntu-2d", "ctrgcn",
+    "mediapipe-world", "ntu", "ntu-2d", "ctrgcn", "movement",
 ]  # fmt: skip
 """What is read. Of MediaPipe and NTU there are joints in the picture and in space."""
 
 _LOOKED_AT = 4096  # characters of a text file that tell what it is
 _MOST_LOOKED_AT = 100  # files of a folder, for one that is known
 
-_SUFFIXES: dict[str, PoseFormat] = {".slp": "sleap", ".skeleton": "ntu"}
+_SUFFIXES: dict[str, PoseFormat] = {".slp": "sleap", ".skeleton": "ntu", ".nc": "movement"}
 _JSON_KEYS: tuple[tuple[str, PoseFormat], ...] = (
     (r'AlphaPose|"bodies"|^\s*\[\s*\{[^}]*"image_id"\s*:\s*"', "alphapose"),
     (r'"people"\s*:|"pose_keypoints', "openpose"),
@@ -101,6 +101,10 @@ def _open(path: Path, kind: PoseFormat, skeleton: Skeleton | None) -> PoseFile:
         from heatpool.pool.exchange.keypoints.ctrgcn import read_ctrgcn
 
         return read_ctrgcn(path)
+    if kind == "movement":
+        from heatpool.pool.exchange.keypoints.movement_nc import read_movement
+
+        return read_movement(path)
     from heatpool.pool.exchange.keypoints.ntu_skeleton import read_ntu
 
     return read_ntu(path, spatial=kind == "ntu")

@@ -20,15 +20,25 @@ from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
 __all__ = [
-    "MAX_JSON_BYTES", "Person", "PersonLists", "VideoPersons", "corners", "count_joints", "expect_dict",
-    "expect_list", "flat_joints", "numbers_of", "read_json", "split_joints",
+    "MAX_JSON_BYTES",
+    "Person",
+    "PersonLists",
+    "VideoPersons",
+    "corners",
+    "count_joints",
+    "expect_dict",
+    "expect_list",
+    "flat_joints",
+    "load_json",
+    "numbers_of",
+    "split_joints",
 ]  # fmt: skip
 
 MAX_JSON_BYTES = 512 << 20
 """Of a file; in memory it takes some six times as much. The keypoints of all of COCO are half of it."""
 
 
-def read_json(path: Path) -> Any:
+def load_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:

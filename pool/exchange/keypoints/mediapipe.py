@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.keypoints.array_files import array_heads, read_array
+from heatpool.pool.exchange.array_files import array_heads, read_array
 from heatpool.pool.exchange.keypoints.landmarks import (
     HOLISTIC_VALUES,
     LANDMARK_NAMES,

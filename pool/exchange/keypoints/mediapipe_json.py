@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.errors import shorten
-from heatpool.pool.exchange.keypoints.json_files import read_json
+from heatpool.pool.exchange.keypoints.json_files import load_json
 from heatpool.pool.exchange.keypoints.landmarks import FRAME_KEYS, LANDMARK_NAMES, Landmarks, as_landmark_name
 
 __all__ = ["json_landmarks"]
@@ -38,7 +38,7 @@ def json_landmarks(path: Path, *, world: bool) -> Landmarks:
         HeatpoolError: if it is no JSON.
         ValueError: if no frame has landmarks.
     """
-    content = read_json(path)
+    content = load_json(path)
     numbers: list[int] = []
     persons: list[list[list[float]]] = []
     last = -1

@@ -18,7 +18,7 @@ from heatpool.pool.exchange.keypoints.json_files import (
     VideoPersons,
     expect_dict,
     expect_list,
-    read_json,
+    load_json,
     split_joints,
 )
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures
@@ -42,11 +42,11 @@ def read_mmpose(path: Path) -> PoseFile:
     """
     if path.is_dir():
         paths = sorted(path.glob("*.json"))
-        if not paths or not _is_picture(read_json(paths[0]), paths[0]):
+        if not paths or not _is_picture(load_json(paths[0]), paths[0]):
             return open_folder(path, ("*.json",), read_mmpose)
         numbers = number_pictures(each.stem for each in paths)
         return _file(path, path.resolve().name, _pictures(paths, numbers))
-    content = read_json(path)
+    content = load_json(path)
     try:
         meta = content.get("meta_info") if isinstance(content, dict) else None
         is_picture, rows = _is_picture(content, path), _rows(content)
@@ -83,7 +83,7 @@ def _pictures(paths: Sequence[Path], numbers: Mapping[str, int]) -> list[Person]
     """Persons of pictures with a file each, which make one video."""
     persons: list[Person] = []
     for each in paths:
-        content = read_json(each)
+        content = load_json(each)
         try:
             persons += _persons(expect_list(_rows(content), "instances"), numbers[each.stem], each.name)
         except ValueError as error:

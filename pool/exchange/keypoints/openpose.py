@@ -22,11 +22,11 @@ from heatpool.pool.exchange.keypoints.json_files import (
     expect_dict,
     expect_list,
     flat_joints,
-    read_json,
+    load_json,
 )
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures
 from heatpool.pool.exchange.keypoints.pose_folder import find_files
-from heatpool.pool.exchange.keypoints.pose_rows import note_lines
+from heatpool.pool.exchange.keypoints.pose_rows import PoseReader
 from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 
@@ -71,14 +71,14 @@ def _numbered(pictures: dict[str, Path]) -> list[tuple[int, Path]]:
     return sorted((numbers[stem], path) for stem, path in pictures.items())
 
 
-class _OpenPose:
+class _OpenPose(PoseReader):
     """A `PoseFile`; the files of a video are read when it is asked for."""
 
     kind = "OpenPose JSON"
 
     def __init__(self, path: Path, videos: dict[str, list[tuple[int, Path]]]) -> None:
-        self._path, self._videos, self.names = path, videos, tuple(videos)
-        self._remarks: Counter[str] = Counter()
+        super().__init__(path)
+        self._videos, self.names = videos, tuple(videos)
         files = (file for frames in videos.values() for _, file in frames)
         first = next((points for file in files for points in self._points(file)), None)
         if first is None:
@@ -89,11 +89,6 @@ class _OpenPose:
         except ValueError as error:
             raise HeatpoolError(f"{path}: {first.place}: {error}") from error
         self.skeleton = _SKELETONS.get(joints) or Skeleton.unnamed(joints)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Lines on what was left out or taken for granted."""
-        return note_lines(self._remarks)
 
     def read(self, number: int) -> PoseVideo:
         """The keypoints of a video. Raises HeatpoolError if they are damaged."""
@@ -107,7 +102,7 @@ class _OpenPose:
         return lists.read(0)
 
     def _points(self, file: Path, frame: int = 0) -> Sequence[Person]:
-        content = read_json(file)
+        content = load_json(file)
         try:
             content = expect_dict(content, "a frame")
             people = expect_list(content.get("people", content.get("bodies")), "people")

@@ -62,12 +62,18 @@ def find_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def _find(group: h5py.Group, name: str) -> Any:
+    """What a path leads to without leaving the file, None where that is nothing."""
     import h5py
 
-    link = group.get(name, getlink=True)
-    if link is not None and not isinstance(link, h5py.HardLink):
-        raise ValueError(f"refused, {name} is a link")
-    return group.get(name)
+    found: Any = group
+    for part in name.strip("/").split("/"):
+        link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"refused, {name} is a link")
+        found = found[part]
+    return found
 
 
 def read_values(group: h5py.Group, name: str, rows: slice = slice(None)) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from heatpool.pool.errors import shorten
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 
-__all__ = ["make_skeleton", "note_lines", "pose_video", "track_numbers", "unique_names"]
+__all__ = ["PoseReader", "make_skeleton", "note_lines", "pose_video", "track_numbers", "unique_names"]
 
 _MOST_FRAMES = 1 << 24  # 46 hours at 100 frames a second
 _MOST_JOINTS = 4096
@@ -160,6 +161,19 @@ def make_skeleton(name: str, joint_names: Sequence[str], edges: Iterable[Sequenc
         if start != end:
             unique.setdefault(frozenset((start, end)), (start, end))
     return Skeleton(name, tuple(joint_names), tuple(unique.values()))
+
+
+class PoseReader:
+    """What readers of one file have in common: its path, and remarks that become notes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._remarks: Counter[str] = Counter()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines on what was left out or taken for granted."""
+        return note_lines(self._remarks)
 
 
 def note_lines(remarks: Counter[str], *notes: str) -> tuple[str, ...]:

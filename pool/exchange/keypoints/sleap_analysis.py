@@ -6,7 +6,6 @@ Axis letters: N tracks, V joints, T frames.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from heatpool.pool.exchange.keypoints.json_files import expect_list
 from heatpool.pool.exchange.keypoints.plain_hdf5 import find_dataset, open_hdf5, read_texts, read_values
-from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton, note_lines, pose_video
+from heatpool.pool.exchange.keypoints.pose_rows import PoseReader, make_skeleton, pose_video
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
@@ -31,26 +30,16 @@ _MATLAB = {
 """Axes where the file does not name them: as SLEAP itself writes."""
 
 
-class SleapAnalysis:
-    """A `PoseFile` of an analysis file.
-
-    Raises:
-        HeatpoolError: if the file is damaged.
-    """
+class SleapAnalysis(PoseReader):
+    """A `PoseFile` of an analysis file, whose array is read when it is asked for."""
 
     kind = "SLEAP"
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._remarks: Counter[str] = Counter()
+        super().__init__(path)
         with open_hdf5(path) as file:
             self.skeleton = _skeleton(file)
             self.names = (_video_name(file) or path.stem,)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Lines on what was left out or taken for granted."""
-        return note_lines(self._remarks)
 
     def read(self, number: int) -> PoseVideo:
         """The keypoints of its video. Raises HeatpoolError if they are damaged."""
@@ -77,7 +66,7 @@ class SleapAnalysis:
 
 def _array(file: h5py.File, name: str, axes: tuple[str, ...], shape: tuple[int, ...] | None = None) -> Any:
     """An array with its axes in an order; None if there is none and `shape` says what it would have to be."""
-    if shape is not None and name not in file:
+    if shape is not None and name not in set(file):
         return None
     named = find_dataset(file, name).attrs.get("dims")
     order = tuple(map(str, json.loads(named))) if isinstance(named, str | bytes) else _MATLAB[name]
@@ -96,7 +85,7 @@ def _skeleton(file: h5py.File) -> Skeleton:
     edges: Any = []
     if "skeleton_edges" in file.attrs:
         edges = expect_list(json.loads(file.attrs["skeleton_edges"]), "edges")
-    elif "edge_names" in file:
+    elif "edge_names" in set(file):
         pairs = read_texts(file, "edge_names")
         edges = list(zip(pairs[::2], pairs[1::2], strict=True))
     numbers = [[place.get(joint, joint) for joint in edge] for edge in edges]
@@ -105,4 +94,4 @@ def _skeleton(file: h5py.File) -> Skeleton:
 
 
 def _video_name(file: h5py.File) -> str:
-    return next(iter(read_texts(file, "video_path")), "") if "video_path" in file else ""
+    return next(iter(read_texts(file, "video_path")), "") if "video_path" in set(file) else ""

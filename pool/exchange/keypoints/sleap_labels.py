@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from heatpool.pool.errors import shorten
 from heatpool.pool.exchange.keypoints.json_files import expect_dict, expect_list
 from heatpool.pool.exchange.keypoints.plain_hdf5 import find_group, open_hdf5, read_texts, read_values
-from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton, note_lines, pose_video, unique_names
+from heatpool.pool.exchange.keypoints.pose_rows import PoseReader, make_skeleton, pose_video, unique_names
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
@@ -47,7 +46,7 @@ class _Video:
     fps: float = 0.0
 
 
-class SleapLabels:
+class SleapLabels(PoseReader):
     """A `PoseFile` of an `.slp`; points are read video by video.
 
     Raises:
@@ -57,8 +56,7 @@ class SleapLabels:
     kind = "SLEAP"
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._remarks: Counter[str] = Counter()
+        super().__init__(path)
         with open_hdf5(path) as file:
             attributes = find_group(file, "metadata").attrs
             self._shift = 0.0 if float(attributes.get("format_id", 1.0)) >= _CENTRED else -0.5
@@ -71,11 +69,6 @@ class SleapLabels:
             self.skeleton = self._choose(skeletons)
         self._videos = videos
         self.names = unique_names(video.name for video in videos)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Lines on what was left out or taken for granted."""
-        return note_lines(self._remarks)
 
     def _kept(
         self, frames: Mapping[str, np.ndarray], persons: Mapping[str, np.ndarray], ids: Mapping[int, int]
@@ -181,8 +174,10 @@ def _with_source(file: h5py.File, record: Mapping[str, Any]) -> Mapping[str, Any
     """A video with the one that it was embedded from, which old packages keep beside its pictures."""
     backend = record.get("backend")
     dataset = str(backend.get("dataset") or "") if isinstance(backend, dict) else ""
-    group = dataset.rpartition("/")[0]
-    if not group or record.get("source_video") or f"{group}/source_video" not in file:
+    group = dataset.strip("/").rpartition("/")[0]
+    if record.get("source_video") or group not in set(file):
+        return record
+    if "source_video" not in set(find_group(file, group)):
         return record
     source = find_group(file, f"{group}/source_video").attrs.get("json")
     return {**record, "source_video": json.loads(source)} if isinstance(source, str | bytes) else record

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,27 @@ from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.spec import StoreSpec
 
-__all__ = ["import_poses"]
+__all__ = ["FindVideo", "VideoFacts", "import_poses"]
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a video itself says that a file of its keypoints may not.
+
+    Attributes:
+        width_px, height_px: of the picture as a player shows it.
+        fps: frames a second.
+        frames: number of them.
+    """
+
+    width_px: int
+    height_px: int
+    fps: float
+    frames: int
+
+
+FindVideo = Callable[[int], VideoFacts | None]
+"""Looks at the video of a place in the file; None where it is not to be had."""
 
 
 def import_poses(
@@ -32,6 +52,7 @@ def import_poses(
     index: ClipIndex,
     parts: Sequence[ClipPart],
     choose: ChoosePersons,
+    find_video: FindVideo = lambda number: None,
     skeleton: Skeleton | None = None,
     steps: int = 64,
     persons: int = 2,
@@ -52,6 +73,7 @@ def import_poses(
         index: of the clips: labels and splits.
         parts: of the clips: where they are in the file.
         choose: says who fills the slots.
+        find_video: asked where the file does not tell size or frame rate, and nothing is given here.
         skeleton: names and edges of the joints, in place of the file's.
         steps: T.
         persons: M, most person slots.
@@ -65,7 +87,7 @@ def import_poses(
     Raises:
         HeatpoolError: if no clip can be taken, or `out` exists.
     """
-    videos = _Videos(file, frame_size_px, fps)
+    videos = _Videos(file, frame_size_px, fps, find_video)
     first = videos.first()
     spatial = first.joints.shape[2] == 3
     boxes = ["boxes"] if first.box_xyxy_px is not None and not spatial else []
@@ -95,8 +117,10 @@ def import_poses(
 class _Videos:
     """The videos of a file, one at a time: clips of the same one follow each other."""
 
-    def __init__(self, file: PoseFile, frame_size_px: tuple[int, int] | None, fps: float) -> None:
-        self._file, self._size_px, self._fps = file, frame_size_px, fps
+    def __init__(
+        self, file: PoseFile, size_px: tuple[int, int] | None, fps: float, find_video: FindVideo
+    ) -> None:
+        self._file, self._size_px, self._fps, self._find = file, size_px, fps, find_video
         self._held: tuple[int, PoseVideo, int] | None = None
 
     def first(self) -> PoseVideo:
@@ -114,32 +138,39 @@ class _Videos:
         if number < 0:
             raise HeatpoolError("the file has no keypoints of this video")
         if self._held is None or self._held[0] != number:
-            video, stride = without_stride(self._completed(self._file.read(number)))
+            video, stride = without_stride(self._completed(self._file.read(number), number))
             self._held = number, video, stride
         return self._held[1:]
 
-    def _completed(self, video: PoseVideo) -> PoseVideo:
-        if not video.fps:
-            video = replace(video, fps=self._fps)
-        if video.in_fractions and self._size_px:
-            size = np.array(self._size_px, np.float32)
-            boxes = video.box_xyxy_px
-            video = replace(
-                video,
-                joints=video.joints * size,
-                box_xyxy_px=None if boxes is None else boxes * np.tile(size, 2),
-                width_px=self._size_px[0],
-                height_px=self._size_px[1],
-            )
-        if video.joints.shape[2] == 3 or video.width_px:
+    def _completed(self, video: PoseVideo, number: int) -> PoseVideo:
+        """The video with a frame rate and, in 2-D, a size, from what is given or else the video itself."""
+        sized = video.joints.shape[2] == 3 or (video.width_px and not video.in_fractions)
+        fps, size_px = video.fps or self._fps, None if sized else self._size_px
+        facts = None if fps and (sized or size_px) else self._find(number)
+        frames = video.frames
+        if facts is not None:
+            fps, size_px = fps or facts.fps, size_px or (facts.width_px, facts.height_px)
+            last = int(video.frame[-1]) if len(video) else -1
+            frames = frames or (facts.frames if facts.frames > last else 0)
+        video = replace(video, fps=fps, frames=frames)
+        if sized or (video.in_fractions and size_px is None):
             return video
-        if self._size_px is None:
+        if size_px is None:
             reach = np.nanmax(video.joints.reshape(-1, 2), axis=0, initial=0)
             raise HeatpoolError(
                 f"the file does not say how large its pictures are: give --frame-size, such as 640x480 "
                 f"(joints reach to x = {reach[0]:.0f}, y = {reach[1]:.0f})"
             )
-        return replace(video, width_px=self._size_px[0], height_px=self._size_px[1])
+        return _in_picture(video, *size_px)
+
+
+def _in_picture(video: PoseVideo, width_px: int, height_px: int) -> PoseVideo:
+    """The video in a picture of this size, fractions as its pixels."""
+    joints, boxes = video.joints, video.box_xyxy_px
+    if video.in_fractions:
+        size_px = np.array([width_px, height_px], np.float32)
+        joints, boxes = joints * size_px, None if boxes is None else boxes * np.tile(size_px, 2)
+    return replace(video, joints=joints, box_xyxy_px=boxes, width_px=width_px, height_px=height_px)
 
 
 def _make_clip(

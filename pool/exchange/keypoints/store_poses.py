@@ -54,7 +54,7 @@ def require_pixels(store: FeatureStore) -> list[int]:
         if min(store.clips.width_px[row], store.clips.height_px[row]) < 1:
             (name,) = store.clips.clip_ids([row])
             raise HeatpoolError(f"clip {name!r}: expected a known frame size, got none")
-    return rows.tolist()
+    return [int(row) for row in rows]
 
 
 def pose_frames(store: FeatureStore, row: int, time_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 
 __all__ = ["UltralyticsLabels", "read_ultralytics"]
 
-_NAME = re.compile(r"(.+)_(\d+)")
+_NAME = re.compile(r"(.*?)[_-]?(\d+)")  # what a video or its pictures are called, and the frame
 _FOLDER = "labels"  # of a run, in which they lie
 _BOX = 5  # values before the joints
 _MOST_BYTES = 1 << 24
@@ -140,7 +140,8 @@ def read_ultralytics(path: Path, *, skeleton: Skeleton | None = None) -> Ultraly
     for each in sorted(path.rglob("*.txt")) if path.is_dir() else [path]:
         if match := _NAME.fullmatch(each.stem):
             folders = [name for name in each.relative_to(root).parts[:-1] if name != _FOLDER]
-            files["/".join([*folders, match[1]])][int(match[2])] = each
+            name = "/".join([*folders, match[1]]).rstrip("/")
+            files[name or path.name][int(match[2])] = each
     if not files:
         raise HeatpoolError(
             f"{path}: expected labels NAME_FRAME.txt, as ultralytics saves them of a video, got none"

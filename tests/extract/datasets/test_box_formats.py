@@ -11,6 +11,7 @@ import pytest
 
 from heatpool.pool.errors import HeatpoolError
 from tests.extract.datasets.test_boxes import HEADER, boxes_of, read, read_at
+from tests.fixtures.pose_files import write_mmpose
 
 RESULT = "1,1,10,20,30,40,0.9,-1,-1,-1\n2,1,12,20,30,40,0.8,-1,-1,-1\n2,2,50,20,30,40,0.7,-1,-1,-1\n"
 BOXES = [[0, 10, 20, 40, 60, 0.9], [1, 12, 20, 42, 60, 0.8], [1, 50, 20, 80, 60, 0.7]]
@@ -188,6 +189,13 @@ def test_coco_says_the_size_of_its_pictures(tmp_path: Path) -> None:
     images = [{"id": at, "file_name": f"a/{at}.jpg", "width": 640, "height": 360} for at in (5, 6, 7)]
     given = read(tmp_path, json.dumps(coco(images=images)), name="boxes.json")
     assert (given.of_clip(0).width_px, given.of_clip(0).height_px) == (640, 360)
+
+
+def test_boxes_of_keypoints_are_around_their_joints(tmp_path: Path) -> None:
+    write_mmpose(tmp_path / "poses/a.json", {0: [[(10, 20), (30, 60)]], 2: [[(12, 20), (32, 60)]]})
+    given = read_at(tmp_path / "poses", tmp_path)
+    assert boxes_of(given) == [[0, 7.5, 15, 32.5, 65, 1], [2, 9.5, 15, 34.5, 65, 1]]
+    assert (given.skeleton, given.of_clip(0).joints.shape) == (None, (2, 0, 2))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import heatpool
 from heatpool.pipelines.cli import main
 from heatpool.pool.records import Status
 from heatpool.pool.store.reader import FeatureStore
+from tests.conftest import VideoMaker, gray_frames
 from tests.pool.exchange.keypoints.pose_cases import write_ntu
 
 FEW = ["--epochs", "2", "--model", "linear", "--device", "cpu", "--threads", "1"]
@@ -140,3 +141,23 @@ def test_what_is_no_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     np.save(tmp_path / "a.npy", np.zeros(()))
     assert run("archive", "import", tmp_path / "a.npy", tmp_path / "s.zarr", "--format", "features") == 1
     assert "expected arrays (frames, channels)" in error_line(capsys)
+
+
+def test_sizes_and_rates_come_from_the_videos_of_the_manifest(
+    tmp_path: Path, make_video: VideoMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_video(gray_frames(20), "videos/a.mp4", fps=10)
+    np.save(tmp_path / "a.npy", np.full((16, 33, 3), 16.0))  # nobody in the last four frames
+    (tmp_path / "clips.csv").write_text("path\nvideos/a.mp4\n")
+    arguments = [tmp_path / "a.npy", tmp_path / "s.zarr", "--manifest", tmp_path / "clips.csv", "--steps", 4]
+    assert run("archive", "import", *arguments) == 0
+    store = FeatureStore.open(tmp_path / "s.zarr")
+    (result,) = store.results([0])
+    assert (result.width_px, result.height_px, result.fps) == (64, 48, 10)
+    np.testing.assert_allclose(store["keypoints"][0, 0, 0, 0], [-0.5, -1 / 3, 1], atol=1e-3)
+    capsys.readouterr()
+    (tmp_path / "videos/a.mp4").write_text("no video")
+    assert run("archive", "import", *arguments, "--overwrite") == 1
+    told, refused = capsys.readouterr().err.splitlines()
+    assert "a.mp4 tells nothing of its keypoints" in told
+    assert "give --frame-size" in refused

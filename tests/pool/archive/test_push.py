@@ -11,7 +11,7 @@ import yaml
 
 from heatpool.pipelines.cli import main
 from heatpool.pool.archive.hub import hub_readme
-from heatpool.pool.archive.push import push
+from heatpool.pool.archive.push import push_archive
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources import remote
 from heatpool.pool.store.reader import FeatureStore
@@ -67,44 +67,44 @@ def test_a_data_set_is_made_with_the_archive_and_its_card_in_one_commit(
 def test_a_store_is_packed_first_and_the_same_again_changes_nothing(
     folder: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    push(folder / "s.hpz", HERE)
+    push_archive(folder / "s.hpz", HERE)
     assert main(["archive", "push", str(folder / "s.zarr"), HERE]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "s.hpz: there already"
     assert len(hub.repos["me/poses"]) == 2
 
 
 def test_other_content_is_replaced_only_when_asked_to(folder: Path, hub: Hub) -> None:
-    push(folder / "s.hpz", HERE)
+    push_archive(folder / "s.hpz", HERE)
     other = folder / "other/s.zarr"
     with pytest.raises(
         HeatpoolError, match=r"there already: s\.hpz, README\.md; replace it with --overwrite, or"
     ):
-        push(other, HERE)
+        push_archive(other, HERE)
     with pytest.raises(HeatpoolError, match=r"there already: s\.hpz; replace it with --overwrite$"):
-        push(other, HERE, card=False)
-    assert push(other, f"{HERE}/nine.hpz", card=False).files == {"nine.hpz": "new"}
-    assert push(other, HERE, overwrite=True, dry_run=True).files == {
+        push_archive(other, HERE, card=False)
+    assert push_archive(other, f"{HERE}/nine.hpz", card=False).files == {"nine.hpz": "new"}
+    assert push_archive(other, HERE, overwrite=True, dry_run=True).files == {
         "s.hpz": "replaced",
         "README.md": "replaced",
     }
     assert len(FeatureStore.open(f"{HERE}/s.hpz")) == 11
-    assert push(other, HERE, overwrite=True).files == {"s.hpz": "replaced", "README.md": "replaced"}
+    assert push_archive(other, HERE, overwrite=True).files == {"s.hpz": "replaced", "README.md": "replaced"}
     assert [len(FeatureStore.open(f"{HERE}/{name}")) for name in ("s.hpz", "nine.hpz")] == [9, 9]
 
 
 def test_a_dry_run_makes_nothing(folder: Path, hub: Hub) -> None:
-    assert push(folder / "s.hpz", HERE, dry_run=True).files == {"s.hpz": "new", "README.md": "new"}
+    assert push_archive(folder / "s.hpz", HERE, dry_run=True).files == {"s.hpz": "new", "README.md": "new"}
     assert (hub.repos, hub.large) == ({}, {})
 
 
 def test_without_a_login_nothing_is_asked(folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(HeatpoolError, match="expected a login to the hub; hf auth login, or HF_TOKEN"):
-        push(folder / "s.hpz", HERE)
+        push_archive(folder / "s.hpz", HERE)
     assert hub.requests == []
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(HeatpoolError, match="the hub does not know the token"):
-        push(folder / "s.hpz", HERE)
+        push_archive(folder / "s.hpz", HERE)
 
 
 def refuse(path: str, code: int) -> Callable[[Hub], None]:
@@ -126,15 +126,15 @@ def test_what_goes_wrong_at_the_hub_is_one_line_and_nothing_half_done(
 ) -> None:
     spoil(hub)
     with pytest.raises(HeatpoolError, match=rf"^{HERE}/s\.hpz: {line}") as error:
-        push(folder / "s.hpz", HERE)
+        push_archive(folder / "s.hpz", HERE)
     assert len(str(error.value).splitlines()) == 1
     assert all(len(commits) == 1 for commits in hub.repos.values()) or hub.damage
 
 
 def test_a_revision_that_is_not_there_is_one_line(folder: Path, hub: Hub) -> None:
-    push(folder / "s.hpz", HERE)
+    push_archive(folder / "s.hpz", HERE)
     with pytest.raises(HeatpoolError, match="poses@draft/s.hpz: no such revision there"):
-        push(folder / "s.hpz", f"{HERE}@draft")
+        push_archive(folder / "s.hpz", f"{HERE}@draft")
 
 
 @pytest.mark.parametrize(
@@ -164,20 +164,20 @@ def test_an_object_store_gets_the_archive_whole(
 ) -> None:
     monkeypatch.setattr(remote, "_PART_BYTES", part_bytes)  # the small one: an upload in parts
     with serving_bucket() as bucket:
-        assert push(folder / "s.hpz", "s3://bucket/deep", dry_run=True).files == {
+        assert push_archive(folder / "s.hpz", "s3://bucket/deep", dry_run=True).files == {
             "s3://bucket/deep/s.hpz": "new"
         }
         assert bucket.objects == {}
-        assert push(folder / "s.hpz", "s3://bucket/deep").address == "s3://bucket/deep/s.hpz"
+        assert push_archive(folder / "s.hpz", "s3://bucket/deep").address == "s3://bucket/deep/s.hpz"
         assert bucket.objects == {"deep/s.hpz": (folder / "s.hpz").read_bytes()}
-        assert push(folder / "s.zarr", "s3://bucket/deep").files == {
+        assert push_archive(folder / "s.zarr", "s3://bucket/deep").files == {
             "s3://bucket/deep/s.hpz": "there already"
         }
         with pytest.raises(
-            HeatpoolError, match="already exists with other content; replace it with --overwrite"
+            HeatpoolError, match="other content is there already; replace it with --overwrite"
         ):
-            push(folder / "other/s.zarr", "s3://bucket/deep")
-        push(folder / "other/s.zarr", "s3://bucket/deep", overwrite=True)
+            push_archive(folder / "other/s.zarr", "s3://bucket/deep")
+        push_archive(folder / "other/s.zarr", "s3://bucket/deep", overwrite=True)
         assert len(FeatureStore.open("s3://bucket/deep/s.hpz")) == 9
 
 
@@ -186,9 +186,9 @@ def test_a_damaged_archive_and_a_web_server_take_nothing(folder: Path, tmp_path:
     data[-2000] ^= 1
     (tmp_path / "s.hpz").write_bytes(data)
     with pytest.raises(HeatpoolError, match=r"s\.hpz: (damaged|refused)"):
-        push(tmp_path / "s.hpz", HERE)
+        push_archive(tmp_path / "s.hpz", HERE)
     assert hub.requests == []
     with pytest.raises(HeatpoolError, match="expected hf://datasets/… or an object store, got a web server"):
-        push(folder / "s.hpz", "https://example.org/s.hpz")
+        push_archive(folder / "s.hpz", "https://example.org/s.hpz")
     with pytest.raises(HeatpoolError, match=r"none\.hpz"):
-        push(folder / "none.hpz", HERE)
+        push_archive(folder / "none.hpz", HERE)

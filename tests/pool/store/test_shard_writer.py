@@ -90,6 +90,22 @@ def test_a_shard_of_failures_stores_no_feature_file(tmp_path: Path) -> None:
     assert not (writer.path / "mask/c/1/0/0").exists()
 
 
+def test_files_and_their_folders_are_flushed_before_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, flushed = create(tmp_path / "a.zarr"), []
+    monkeypatch.setattr("heatpool.pool.disk.files.flush_file", flushed.append)
+    write_pending(writer, make_spec(), limit=1)
+    folders = {
+        folder.relative_to(writer.path)
+        for key in ("pooled/c/0/0/0/0/0", "mask/c/0/0/0")
+        for folder in (writer.path / key, *(writer.path / key).parents)
+        if folder.is_relative_to(writer.path)
+    }
+    record = next(place for place, path in enumerate(flushed) if path.name == "0000000.json")
+    assert folders <= {path.relative_to(writer.path) for path in flushed[:record]}
+
+
 def test_resume_clears_dead_writers_leftovers_only(tmp_path: Path) -> None:
     writer = make_store(tmp_path / "a.zarr")
     alive = writer.path / temp_name("shard0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import tarfile
@@ -18,6 +19,7 @@ from heatpool.pool.derive.merge import merge_stores, subset_store
 from heatpool.pool.derive.remake import append_store, relabel_store
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status
+from heatpool.pool.sources.folder import Source
 from heatpool.pool.sources.locate import find_source
 from heatpool.pool.store.index_overlay import take_clips
 from heatpool.pool.store.reader import FeatureStore, open_store
@@ -127,4 +129,11 @@ def test_archives_have_the_version_of_their_store(old: FeatureStore, tmp_path: P
         archive = find_source(str(tmp_path / f"{version}.hpz"))
         assert json.loads(archive.read("MANIFEST.json") or b"")["version"] == version
         unpack(archive, tmp_path / f"{version}.zarr")
-        assert tree_bytes(tmp_path / f"{version}.zarr") == {**tree_bytes(path), "README.md": b""}
+        files = tree_bytes(tmp_path / f"{version}.zarr")
+        assert files == {**tree_bytes(path), "README.md": b""}
+        assert sorted(asyncio.run(list_keys(archive))) == sorted(files)
+
+
+async def list_keys(source: Source) -> list[str]:
+    """What a program finds that looks for itself."""
+    return [key async for key in source.zarr_store().list()]

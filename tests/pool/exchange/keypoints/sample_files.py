@@ -125,11 +125,27 @@ def ctrgcn(folder: Path) -> None:
     np.savez(folder / "NTU60_CS.npz", x_train=x, y_train=y, x_test=x, y_test=y)
 
 
+def movement(folder: Path) -> None:
+    with h5py.File(folder / "tracks.nc", "w") as file:
+        file.attrs.update({"ds_type": "poses", "time_unit": "seconds", "fps": 25.0})
+        points = np.stack([joints(3, frame) for frame in range(FRAMES)])
+        file["time"], file["space"] = np.arange(FRAMES) / 25, [b"x", b"y"]
+        file["keypoints"], file["individuals"] = [b"nose", b"neck", b"tail"], [b"mouse"]
+        file["position"] = points.transpose(0, 2, 1)[..., None]
+        file["confidence"] = np.full((FRAMES, 3, 1), 0.9)
+        axes = ("time", "space", "keypoints", "individuals")
+        for name, dims in (("position", axes), ("confidence", (axes[0], *axes[2:]))):
+            for axis, dim in enumerate(dims):
+                file[dim].make_scale(dim)
+                file[name].dims[axis].attach_scale(file[dim])
+
+
 def features(folder: Path) -> None:
     (folder / "i3d_features").mkdir()
     np.save(folder / "i3d_features" / "walk.npy", np.ones((9, 64), np.float32))
 
 
 WRITERS: Sequence[Callable[[Path], None]] = (
-    sleap, deeplabcut, coco, mmpose, openpose, alphapose, ultralytics, mediapipe, ntu, ctrgcn, features,
+    sleap, deeplabcut, coco, mmpose, openpose, alphapose, ultralytics, mediapipe, ntu, ctrgcn, movement,
+    features,
 )  # fmt: skip

@@ -100,6 +100,21 @@ def test_videos_of_cocovid_and_posetrack(tmp_path: Path) -> None:
     assert (mpii.frame.tolist(), mpii.track.tolist(), mpii.frames) == ([4], [1], 5)
 
 
+def test_a_task_of_cvat_is_a_video(tmp_path: Path) -> None:
+    """Pictures without a folder, tracks among the attributes, a mark at the beginning of the file."""
+    content = body(
+        images=[image(number + 1, f"frame_{number:06}.PNG") for number in range(4)],
+        annotations=[person(3, attributes={"occluded": False, "track_id": 8})],
+    )
+    path = tmp_path / "person_keypoints_default.json"
+    path.write_text(json.dumps(content), encoding="utf-8-sig")
+    (tmp_path / "._person_keypoints_default.json").write_bytes(b"what macOS leaves")
+    for file in (open_poses(path), read_coco(tmp_path)):
+        poses = file.read(0)
+        assert file.names == ("person_keypoints_default",)
+        assert (poses.frame.tolist(), poses.track.tolist(), poses.frames) == ([2], [8], 4)
+
+
 def test_results_need_no_pictures_where_ids_are_frames(tmp_path: Path) -> None:
     points = [1.5, 2, 0.5] * 17
     results = [person(number, keypoints=points, score=0.25, category_id=1) for number in (4, 0, 4)]

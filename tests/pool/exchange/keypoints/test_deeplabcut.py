@@ -22,10 +22,13 @@ SUFFIXES = pytest.mark.parametrize("suffix", [".csv", ".h5"])
 
 
 def table(
-    individuals: tuple[str, ...] = (), coords: tuple[str, ...] = ("x", "y", "likelihood"), **more: Any
+    individuals: tuple[str, ...] = (),
+    coords: tuple[str, ...] = ("x", "y", "likelihood"),
+    parts: tuple[str, ...] = PARTS,
+    **more: Any,
 ) -> Any:
     """Four rows of likelihood 0.75; other values say their row, from 0 in hundreds, and column."""
-    levels = [[SCORER], *([list(individuals)] if individuals else []), list(PARTS), list(coords)]
+    levels = [[SCORER], *([list(individuals)] if individuals else []), list(parts), list(coords)]
     names = ["scorer", *(["individuals"] if individuals else []), "bodyparts", "coords"]
     columns = pd.MultiIndex.from_product(levels, names=names)
     values = np.arange(4)[:, None] * 100.0 + np.arange(len(columns))
@@ -62,6 +65,18 @@ def test_predictions_of_several_animals_come_in(tmp_path: Path, suffix: str) -> 
     assert poses.track.tolist() == [0, 1, 0, 0, 1, 0, 1]
     np.testing.assert_array_equal(poses.joints[4], [[206, 207], [np.nan, np.nan]])
     np.testing.assert_array_equal(poses.joint_score[4], [0.75, 0])
+
+
+@SUFFIXES
+def test_parts_of_the_single_individual_come_in(tmp_path: Path, suffix: str) -> None:
+    """What is in the picture once, as a feeder, is an individual of its own parts."""
+    single = table(("single",), parts=("feeder",))
+    both = pd.concat([table(("mouse",)), single], axis=1)
+    file = read_deeplabcut(save(both, tmp_path / f"clip1{SCORER}{suffix}"))
+    poses = file.read(0)
+    assert file.skeleton.joint_names == (*PARTS, "feeder")
+    assert poses.track.tolist() == [0, 1] * 4
+    assert (poses.joint_score[:2] > 0).tolist() == [[True, True, False], [False, False, True]]
 
 
 @pytest.mark.parametrize("parts", ["several columns", "one column"])

@@ -111,6 +111,36 @@ def test_a_package_with_pictures_is_called_by_its_source(tmp_path: Path) -> None
     assert (poses.frame.tolist(), poses.frames, poses.width_px, poses.height_px) == ([2], 3, 32, 24)
 
 
+def test_old_packages_number_their_videos_by_group(tmp_path: Path) -> None:
+    """Before sleap-io: the source stands beside the pictures, and frames have the number of their group."""
+    path = save(tmp_path / "x.pkg.slp", [sio.LabeledFrame(video(), 5, [predicted(skeleton=fly())])])
+    with h5py.File(path, "r+") as file:
+        record = {"backend": {"filename": ".", "dataset": "video12/video", "shape": [1, 24, 32, 1]}}
+        file["videos_json"][0] = json.dumps(record)
+        source = {"backend": {"filename": "videos\\walk.mp4", "shape": [90, 480, 640, 1]}}
+        file.create_group("video12/source_video").attrs["json"] = json.dumps(source)
+        put(file, "frames", "video", 12)
+        file["metadata"].attrs["format_id"] = 1.0
+    file = read_sleap(path)
+    poses = file.read(0)
+    assert file.names == ("videos\\walk.mp4",)
+    assert (poses.frame.tolist(), poses.frames, poses.width_px) == ([5], 90, 640)
+    np.testing.assert_array_equal(poses.joints[0], POINTS - 0.5)  # from the corner of a pixel to its middle
+
+
+def test_points_that_are_not_visible_are_not_given(tmp_path: Path) -> None:
+    labelled = sio.Instance.from_numpy(POINTS, skeleton=fly())
+    labelled.points["visible"][1] = False
+    poses = read_sleap(save(tmp_path / "x.slp", [sio.LabeledFrame(video(), 0, [labelled])])).read(0)
+    np.testing.assert_array_equal(poses.joint_score, [[1, 0, 1]])
+
+
+def test_a_project_without_labels_has_no_persons(tmp_path: Path) -> None:
+    labels = sio.Labels(videos=[video()], skeletons=[fly()])
+    sio.save_slp(labels, str(tmp_path / "x.slp"))
+    assert len(read_sleap(tmp_path / "x.slp").read(0)) == 0
+
+
 @pytest.mark.parametrize("preset", ["matlab", "standard"])
 def test_an_analysis_file_comes_in(tmp_path: Path, preset: str) -> None:
     skeleton, clip, tracks = fly(), video(frames=5), [sio.Track("one"), sio.Track("two")]

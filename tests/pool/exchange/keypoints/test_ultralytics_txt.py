@@ -78,6 +78,23 @@ def test_frames_are_counted_from_1_folders_name_videos_and_gaps_stay(tmp_path: P
     assert file.read(0).track.tolist() == [-1] * 6
 
 
+def test_pictures_are_frames_of_what_they_are_called(tmp_path: Path) -> None:
+    save(tmp_path, frames=1)
+    line = (tmp_path / "labels/clip_1.txt").read_text()
+    for name in ("take2_0003", "img0007", "wave/000010", "wave/000012"):
+        path = tmp_path / "labels" / f"{name}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(line)
+    file = read_ultralytics(tmp_path)
+    assert file.names == ("clip", "img", "take2", "wave")
+    assert [file.read(number).frame.tolist() for number in range(4)] == [
+        [0, 0],
+        [6, 6],
+        [2, 2],
+        [9, 9, 11, 11],
+    ]
+
+
 def test_a_joint_in_the_corner_is_not_given_and_a_line_counts_once(tmp_path: Path) -> None:
     save(tmp_path, frames=1)
     path = tmp_path / "labels/clip_1.txt"

@@ -12,9 +12,7 @@ _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room and try again"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "see whose it is, or choose another place"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "let more files be open (ulimit -n)"),
-    **dict.fromkeys(
-        (errno.ENOMEM, errno.EAGAIN), "take fewer --workers, or give it more memory"
-    ),
+    **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "take fewer --workers, or give it more memory"),
     errno.ENOENT: "it is away or was never there",
     errno.EIO: "look after the disk, or the server that it is on",
 }

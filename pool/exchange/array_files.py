@@ -16,7 +16,15 @@ import numpy as np
 from heatpool.pool.derive.build import MAX_CLIP_VALUES
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["EXPORTED", "ArrayHead", "array_errors", "array_heads", "read_array", "stream_array"]
+__all__ = [
+    "ARRAY_ERRORS",
+    "EXPORTED",
+    "ArrayHead",
+    "array_errors",
+    "array_heads",
+    "read_array",
+    "stream_array",
+]
 
 EXPORTED = "heatpool"
 """Array that is there in an `.npz` that heatpool has exported."""
@@ -25,10 +33,11 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_DAMAGED = (
+ARRAY_ERRORS = (
     OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error,
     SyntaxError, TypeError, tokenize.TokenError,  # of numpy, where a header is damaged
 )  # fmt: skip
+"""What numpy and zipfile raise for damaged files."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ def array_errors(path: Path) -> Iterator[None]:
     """Make one HeatpoolError of whatever the reading of arrays raises."""
     try:
         yield
-    except _DAMAGED as error:
+    except ARRAY_ERRORS as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:100]
         raise HeatpoolError(f"{path}: cannot be read as NumPy arrays ({reason or 'damaged'})") from error
 
