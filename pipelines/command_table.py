@@ -216,6 +216,8 @@ COMMANDS: dict[str, Command] = {
         options.ExportOptions,
         "heatpool archive export features.zarr features.h5\n"
         "heatpool archive export features.zarr keypoints.pkl         a PYSKL pickle\n"
+        "heatpool archive export features.zarr keypoints.json        COCO\n"
+        "heatpool archive export features.zarr keypoints.slp         predictions for SLEAP\n"
         "heatpool archive export features.zarr folder                an .npy per clip\n"
         "heatpool archive export features.zarr a.nc --clip a         keypoints for movement",
         bare="store out",

@@ -23,7 +23,7 @@ BoxKind = Literal["table", "mot", "yolo", "coco", "keypoints"]
 
 _LOOKED_AT = 100  # files of a folder
 _LOOKED_INTO = 4096  # characters of a file
-_KEYPOINT_SUFFIXES = (".slp", ".h5", ".hdf5", ".skeleton", ".npy", ".npz")
+_TEXT_SUFFIXES = (".csv", ".tsv", ".txt", "")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def find_kind(path: Path) -> BoxKind:
     if suffix == ".json":
         has_joints = re.search("keypoint|landmark", _start(path), re.IGNORECASE)
         return "keypoints" if has_joints and find_format(path) not in ("coco", None) else "coco"
-    if suffix in _KEYPOINT_SUFFIXES:
+    if suffix not in _TEXT_SUFFIXES and find_format(path) is not None:
         return "keypoints"
     if suffix == ".csv" and path.is_file() and find_format(path) == "deeplabcut":
         return "keypoints"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from heatpool.extract.datasets.box_videos import VideoNames
 from heatpool.extract.datasets.given_persons import GivenPersons, list_some
@@ -20,6 +22,8 @@ from heatpool.pool.skeleton import Skeleton
 __all__ = ["KeypointReading", "box_joints", "read_keypoints"]
 
 _KEPT = 4  # videos in memory: frames of a few come at the same time
+_AROUND = 15  # rows before and after, a second at 30 frames, over which a size is usual
+_SPAN = 2 * _AROUND + 1
 _SURE = 0.3  # score of joints that say where a person is, if two or more have it
 
 
@@ -164,8 +168,8 @@ def box_joints(video: PoseVideo, said: KeypointReading) -> PoseVideo:
     """Return the persons of a video with boxes: the file's where it has them, else around the joints.
 
     A box around joints is the smallest that holds those with a score of 0.3 or more, or all given ones if
-    less than two have it, made wider and higher by the margin. Who has one joint alone gets the usual size of
-    the others of the video.
+    less than two have it, made wider and higher by the margin, and at least as large as is usual for that track in
+    the rows around.
 
     Raises:
         HeatpoolError: if joints are in space, or nobody's size is known.
@@ -207,14 +211,37 @@ def _boxes_around(video: PoseVideo, given: np.ndarray, margin: float) -> np.ndar
     high = np.where(counted, video.joints, -np.inf).max(1, initial=-np.inf)
     with np.errstate(invalid="ignore"):
         centre, size = (low + high) / 2, (high - low) * (1 + margin)
-    several = (given.sum(1) >= 2) & (size > 0).any(1)
-    if several.any():
-        # Around joints in a line a box is as thin, and grows to the crop's proportions; it must not be empty.
-        size = np.maximum(size, size.max(1, keepdims=True) / 100)
-        size = np.where(several[:, None], size, np.median(size[several], 0))
+    size[(given.sum(1) < 2) | ~(size > 0).any(1)] = np.nan
+    # Around joints in a line a box is as thin, and grows to the crop's proportions; it must not be empty.
+    size = np.fmax(size, size.max(1, keepdims=True) / 100, where=np.isfinite(size), out=size)
+    size = np.fmax(size, _usual_sizes(size, video.track))
     boxes = np.concatenate([centre - size / 2, centre + size / 2], 1)
     if video.box_xyxy_px is None:
         return boxes
     told = video.box_xyxy_px
     good = np.isfinite(told).all(1) & (told[:, 2:] > told[:, :2]).all(1)
     return np.where(good[:, None], told, boxes)
+
+
+def _usual_sizes(size: np.ndarray, track: np.ndarray) -> np.ndarray:
+    """(R, 2) medians over the rows of the same track around each one; NaN where nobody's size is known.
+
+    Two hands that pass each other are no smaller for it: without this their crop would be blown up.
+    """
+    usual = np.full_like(size, np.nan)
+    for each in np.unique(track):
+        rows = np.flatnonzero(track == each)
+        around = sliding_window_view(
+            np.pad(size[rows], ((_AROUND, _AROUND), (0, 0)), mode="edge"), _SPAN, axis=0
+        )
+        usual[rows] = _median(around)
+    return np.where(np.isnan(usual), _median(size.T), usual)
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Median over the last axis of what is known; NaN without any."""
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # of means of nothing, which are NaN as they should be
+        return np.asarray(np.nanmedian(values, axis=-1))

@@ -14,7 +14,6 @@ from av.video.stream import VideoStream
 
 from heatpool.extract.video.display import pixel_aspect
 from heatpool.extract.video.transient import raise_transient
-from heatpool.pool.disk.text_files import require_regular
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["MOST_PIXELS", "choose_stream", "decode_stream", "file_url", "open_video", "with_told_colours"]
@@ -75,7 +74,6 @@ class open_video:  # noqa: N801 - reads as the verb it is at the call
         self._path = path
 
     def __enter__(self) -> tuple[InputContainer, VideoStream]:
-        require_regular(self._path)
         try:
             self._container = av.open(file_url(self._path), metadata_errors="replace", options=_LIMIT)
         except FileNotFoundError as error:

@@ -33,7 +33,7 @@ def is_transient(error: BaseException, path: Path) -> bool:
         if number in _OF_THE_SYSTEM:
             return not (number == errno.EIO and isinstance(cause, FFmpegError) and _is_readable(path))
         cause = cause.__cause__
-    return False
+    return not _place(path).exists()  # of pictures, whose folder is looked for and not opened
 
 
 def raise_transient(error: FFmpegError, path: Path) -> None:
@@ -44,7 +44,7 @@ def raise_transient(error: FFmpegError, path: Path) -> None:
 
 def can_be_opened(path: Path) -> bool:
     """Tell whether a video, a folder of pictures, or the folder of a pattern of pictures is there now."""
-    place = path if path.exists() else path.parent if "%" in path.name else path
+    place = _place(path)
     try:
         if place.is_dir():
             return next(place.iterdir(), None) is not None
@@ -52,6 +52,11 @@ def can_be_opened(path: Path) -> bool:
             return bool(file.read(1))
     except OSError:
         return False
+
+
+def _place(path: Path) -> Path:
+    """The file or folder on the disk: of a pattern of pictures that they lie in."""
+    return path.parent if "%" in path.name and not path.exists() else path
 
 
 def _is_readable(path: Path) -> bool:

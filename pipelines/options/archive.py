@@ -65,7 +65,7 @@ class UnpackOptions(OutputOptions):
 
 @dataclass(frozen=True)
 class PushOptions(OutputOptions):
-    """Upload an archive to the Hugging Face hub or into an object store.
+    """Upload an archive to Hugging Face or an object store.
 
     It is checked before and compared after; on the hub its data card becomes the README of the data set.
 

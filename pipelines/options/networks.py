@@ -16,7 +16,7 @@ Backend = Literal["auto", "tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 KeypointsFormat = Literal[
     "auto", "sleap", "deeplabcut", "coco", "mmpose", "openpose", "alphapose", "ultralytics", "mediapipe",
-    "ntu-2d",
+    "movement", "ntu-2d",
 ]  # fmt: skip
 """What is read whose joints lie in the picture."""
 
@@ -34,7 +34,7 @@ class GivenOptions(QuietOptions):
             which they are
         keypoints: persons and their joints, where the maps are pooled in place of where the network finds
             joints: files or folders of SLEAP, DeepLabCut, COCO, MMPose, OpenPose, AlphaPose, ultralytics,
-            MediaPipe or NTU (docs/keypoints.md)
+            MediaPipe, movement or NTU (docs/keypoints.md)
         keypoints_format: who wrote them; auto = as they begin
         keypoints_margin: boxes around joints, where the file has none, are wider and higher by this share
         min_joint_score: joints of --keypoints below count as not given

@@ -97,7 +97,7 @@ def list_files(root: Path, *, skip: tuple[str, ...], below: str = "") -> Iterato
         skip: beginnings of names, of files and folders, that are passed over.
         below: folder in `root` to look into, with a `/` at its end.
     """
-    with os.scandir(root / below) as entries:
+    with os.scandir(f"{root}/{below}") as entries:
         for entry in entries:
             if entry.name.startswith(skip):
                 continue

@@ -90,7 +90,7 @@ class FolderSource:
 
 
 def read_span(file: BinaryIO, start: int, stop: int) -> bytes:
-    """Bytes start..stop of an open file, fewer at its end, by any thread. Raises OSError if the disk fails."""
+    """Bytes start..stop of an open file, fewer at its end, in any thread. Raises OSError for a bad disk."""
     parts = []
     while start < stop:  # Linux reads at most 2 GiB at once
         part = os.pread(file.fileno(), stop - start, start)

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from heatpool.pipelines.cli import main
+from heatpool.pool.exchange.keypoints.detect import open_poses
 from tests.pool.store.store_cases import make_spec, make_store
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -49,6 +51,7 @@ for name in made.variables:
 assert made.attrs.keys() <= poses.attrs.keys()
 velocity = compute_velocity(poses.position)
 assert velocity.sizes == poses.position.sizes
+poses.to_netcdf("again.nc", engine="netcdf4")
 """
 
 
@@ -76,4 +79,7 @@ def test_movement_and_netcdf_read_the_exports(packages: Path, tmp_path: Path) ->
         env=os.environ | {"PYTHONPATH": str(packages)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    ours, again = (open_poses(tmp_path / name).read(0) for name in ("poses/clip_0001.nc", "again.nc"))
+    assert (again.name, again.fps, again.width_px) == (ours.name, ours.fps, 640)
+    np.testing.assert_array_equal(again.joints, ours.joints)
     assert float(done.stdout) == 10 * 0.5 + 5 + 1.5 + 0.25 + 1  # person, clip, step, channel: see store_cases

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["read_movement"]
 
 _AXES = ("time", "individuals", "keypoints", "space")
+_SAME_RATE = 0.01
 
 
 def read_movement(path: Path) -> PoseFile:
@@ -67,7 +68,7 @@ class _MovementFile:
                     f"got {points.shape} and {confidence.shape}"
                 )
             fps, width_px, height_px = (_number(file, name) for name in ("fps", "width_px", "height_px"))
-            frames = _frame_numbers(read_values(file, "time"), _text(file, "time_unit"), fps)
+            frames, fps = _frame_numbers(read_values(file, "time"), _text(file, "time_unit"), fps)
             place, individual = np.nonzero(np.isfinite(points).all(-1).any(-1))
             scores = confidence[place, individual]
             return pose_video(
@@ -106,8 +107,19 @@ def _number(file: h5py.File, name: str) -> float:
     return float(value[0]) if known else 0.0
 
 
-def _frame_numbers(times: np.ndarray, unit: str, fps: float) -> np.ndarray:
-    """Frames (T,) of the video: times in frames, or in seconds at a known rate; else counted."""
+def _frame_numbers(times: np.ndarray, unit: str, fps: float) -> tuple[np.ndarray, float]:
+    """Frames (T,) at which the times lie, and how many there are in a second, 0.0 where that is not known.
+
+    Seconds may lie farther apart than the video's frames, or closer, as those of our own exports: then the
+    times themselves are the frames.
+    """
+    if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
+        raise ValueError("expected times that are finite and never fall")
     if unit == "frames":
-        return np.rint(times)
-    return np.rint(times * fps) if fps else np.arange(len(times))
+        return np.rint(times), fps
+    step_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    rate = 1 / step_s if step_s > 0 else fps
+    if abs(rate - fps) <= _SAME_RATE * fps:
+        rate = fps
+    frames = np.rint(times * rate)
+    return (frames if (np.diff(frames) > 0).all() else np.arange(len(times))), rate

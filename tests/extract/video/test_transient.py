@@ -41,6 +41,7 @@ def test_what_the_content_is_to_blame_for_is_not(tmp_path: Path) -> None:
     ):
         assert not is_transient(error, tmp_path / "a.mp4")
     assert is_transient(MemoryError(), tmp_path / "a.mp4")
+    assert is_transient(HeatpoolError("no such folder"), tmp_path / "gone" / "img_%05d.jpg")
 
 
 def test_an_input_output_error_of_ffmpeg_counts_where_the_file_itself_cannot_be_read(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heatpool.classify.scores.foreign import read_score_parts
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.array_files import array_heads, read_array, stream_array
 from heatpool.pool.exchange.npz import import_npz
@@ -54,6 +55,9 @@ def test_damage_of_a_head_is_one_line_everywhere(tmp_path: Path, good: bytes, ba
         array_heads(path)
     with pytest.raises(HeatpoolError, match=r"a\.npy: cannot be read as an \.npy array"):
         import_published(tmp_path, tmp_path / "s.zarr")
+    (tmp_path / "a_name.txt").write_text("a\nb\nc\nd\n")
+    with pytest.raises(HeatpoolError, match="cannot read scores from"):
+        read_score_parts([path])
     np.savez(tmp_path / "a.npz", heatpool=np.array("{}"), x=VALUES)
     (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes().replace(good, bad, 1))
     with pytest.raises(HeatpoolError):

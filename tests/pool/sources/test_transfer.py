@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources import addresses, remote, transfer
 from heatpool.pool.sources.addresses import open_files
+from heatpool.pool.sources.transfer import KeptFiles
 from tests.fixtures.web_server import serving
 
 DATA = np.random.default_rng(0).bytes(300_000)
@@ -195,6 +198,24 @@ def test_without_ranges_parts_cost_one_request_a_file() -> None:
         assert files.get("") == DATA
         assert files.begin("", len(DATA) - 3, len(DATA) + 9) == (DATA[-3:], len(DATA))
     assert len(asked) == 2  # the range that was refused, the file
+
+
+def test_processes_that_were_forked_keep_what_they_add_for_themselves() -> None:
+    kept, places = KeptFiles(), {"a": b"a" * 9, "b": b"bb", "c": b"cccc"}
+
+    def fetch(key: str) -> Callable[[BinaryIO, int, str], int]:
+        return lambda into, most, limit: into.write(places[key])
+
+    assert kept.read("a", 0, 3, fetch("a")) == (b"aaa", 9)
+    child = os.fork()
+    mine = "b" if child else "c"
+    found = [kept.read(key, 0, None, fetch(key)) for key in (mine, "a")]
+    right = found == [(places[mine], len(places[mine])), (places["a"], 9)]
+    if child == 0:
+        os._exit(0 if right else 1)
+    assert right
+    assert os.waitpid(child, 0)[1] == 0
+    assert kept.read("b", 0, None, fetch("b")) == (b"bb", 2)
 
 
 def test_what_the_disk_has_no_room_for_is_let_go_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,16 @@ def test_times_in_frames_are_frame_numbers(tmp_path: Path) -> None:
     assert (sorted(set(video.frame.tolist())), video.fps) == ([7, 8, 9, 10, 11], 0)
 
 
+def test_times_that_are_no_frames_are_counted(tmp_path: Path) -> None:
+    poses = make_poses().assign_coords(time=[0.0, 0.04, 0.045, 0.08, 0.12])
+    video = open_poses(save(poses, tmp_path / "mice.nc")).read(0)
+    assert sorted(set(video.frame.tolist())) == [0, 1, 2, 3, 4]
+    for times in ([0.0, np.nan, 1, 2, 3], [0.0, 0.2, 0.1, 0.3, 0.4]):
+        path = save(make_poses().assign_coords(time=times), tmp_path / "bad.nc")
+        with pytest.raises(HeatpoolError, match="bad.nc: expected times that are finite and never fall"):
+            open_poses(path).read(0)
+
+
 def test_what_was_exported_comes_in_again(tmp_path: Path) -> None:
     make_store(tmp_path / "s.zarr", spec=make_spec(joints=17, skeleton="coco17"))
     store = FeatureStore.open(tmp_path / "s.zarr")
@@ -66,8 +76,8 @@ def test_what_was_exported_comes_in_again(tmp_path: Path) -> None:
     file = open_poses(tmp_path / "poses")
     assert file.names[1] == "videos/clip_0001.mp4"
     video = file.read(1)
-    assert (video.width_px, video.height_px, video.fps) == (640, 480, pytest.approx(29.97))
-    assert video.frame.tolist() == [30, 30, 31, 31, 32, 32, 34, 34]  # (1 + step / 25) s
+    assert (video.width_px, video.height_px, video.fps) == (640, 480, pytest.approx(25))
+    assert video.frame.tolist() == [25, 25, 26, 26, 27, 27, 28, 28]  # 1 s + step / 25
     wanted = store["keypoints"][1].transpose(1, 0, 2, 3).reshape(8, 17, 3).astype("f4")
     np.testing.assert_allclose(video.joints, (wanted[..., :2] + 1) * [320, 240], rtol=1e-6)
     np.testing.assert_array_equal(video.joint_score, wanted[..., 2])
