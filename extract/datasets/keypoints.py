@@ -168,8 +168,8 @@ def box_joints(video: PoseVideo, said: KeypointReading) -> PoseVideo:
     """Return the persons of a video with boxes: the file's where it has them, else around the joints.
 
     A box around joints is the smallest that holds those with a score of 0.3 or more, or all given ones if
-    less than two have it, made wider and higher by the margin, and at least as large as is usual for that track in
-    the rows around.
+    less than two have it, made wider and higher by the margin, and at least as large as is usual for that
+    track in the rows around.
 
     Raises:
         HeatpoolError: if joints are in space, or nobody's size is known.
@@ -213,7 +213,7 @@ def _boxes_around(video: PoseVideo, given: np.ndarray, margin: float) -> np.ndar
         centre, size = (low + high) / 2, (high - low) * (1 + margin)
     size[(given.sum(1) < 2) | ~(size > 0).any(1)] = np.nan
     # Around joints in a line a box is as thin, and grows to the crop's proportions; it must not be empty.
-    size = np.fmax(size, size.max(1, keepdims=True) / 100, where=np.isfinite(size), out=size)
+    size = np.fmax(size, size.max(1, keepdims=True) / 100)
     size = np.fmax(size, _usual_sizes(size, video.track))
     boxes = np.concatenate([centre - size / 2, centre + size / 2], 1)
     if video.box_xyxy_px is None:
@@ -231,17 +231,13 @@ def _usual_sizes(size: np.ndarray, track: np.ndarray) -> np.ndarray:
     usual = np.full_like(size, np.nan)
     for each in np.unique(track):
         rows = np.flatnonzero(track == each)
-        around = sliding_window_view(
-            np.pad(size[rows], ((_AROUND, _AROUND), (0, 0)), mode="edge"), _SPAN, axis=0
-        )
-        usual[rows] = _median(around)
+        padded = np.pad(size[rows], ((_AROUND, _AROUND), (0, 0)), mode="edge")
+        usual[rows] = _median(sliding_window_view(padded, _SPAN, axis=0))
     return np.where(np.isnan(usual), _median(size.T), usual)
 
 
 def _median(values: np.ndarray) -> np.ndarray:
     """Median over the last axis of what is known; NaN without any."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # of means of nothing, which are NaN as they should be
+        warnings.simplefilter("ignore", RuntimeWarning)  # of nothing, whose median is NaN as it should be
         return np.asarray(np.nanmedian(values, axis=-1))

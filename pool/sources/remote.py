@@ -80,8 +80,6 @@ class RemoteFiles:
                 raise HeatpoolError(f"{self._label(key)}: expected {stop - start} bytes, got {len(found[0])}")
             return None if found is None else found[0]
         most = memory_limit()
-        if key.endswith((".json", ".csv", ".md")):
-            most = min(most, _MOST_RECORD)
         limit = "HEATPOOL_MAX_FILE_MB in the environment changes the limit"
         if self._kept is not None:
             found = self._kept.read(
@@ -155,6 +153,8 @@ class RemoteFiles:
     ) -> int | None:
         """Write a file, or a part of it, to `into`; the file's size, None when it is not there."""
         pace = Pace()
+        if key.endswith((".json", ".csv", ".md")) and most > _MOST_RECORD:
+            most, limit = _MOST_RECORD, "no record of a store is so large"
         download = Download(into, pace=pace, span=span, most=most, limit=limit, accept=accept)
 
         def connect(path: str) -> int:

@@ -128,6 +128,13 @@ def test_a_server_that_misbehaves_is_one_line_soon(way: Callable[[_Handler, int]
     assert time.monotonic() - begun < 3
 
 
+@pytest.mark.parametrize("part", [(), (0, 1)], ids=["whole", "a part"])
+def test_a_record_has_a_limit_of_its_own(part: tuple[int, ...]) -> None:
+    line = "at most 67,108,864 bytes, .*; no record of a store is so large"
+    with answering(claim) as (address, _), pytest.raises(HeatpoolError, match=line):
+        open_files(address, file=False).get("zarr.json", *part)
+
+
 def test_the_least_rate_is_the_users_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(handler: _Handler, number: int) -> None:
         handler.send(b"", length=20)
