@@ -15,6 +15,7 @@ from heatpool.classify.data.rgb import StoredCrops
 from heatpool.classify.scores.scores import ClipScores
 from heatpool.classify.training.architecture import Trained
 from heatpool.classify.training.checkpoint import check_compatible
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["eval_inputs", "logits_of", "on_device", "predict_heads", "predict_scores"]
 
@@ -47,9 +48,16 @@ def predict_heads(trained: Trained, clips: ClipSet) -> dict[str, ClipScores]:
     """Score one or more clips with a trained network: logits by clip id, head by head, the main one first.
 
     Raises:
-        HeatpoolError: if channels, classes or origin of the clips are not those of the training.
+        HeatpoolError: if channels, classes or origin of the clips are not those of the training, or the network
+            answers with what is no number.
     """
     check_compatible(trained, clips)
+    found = logits_of(trained, eval_inputs(trained, clips))
+    if not all(logits.isfinite().all() for logits in found.values()):
+        raise HeatpoolError(
+            "the network's scores are no finite numbers: its training diverged, so train it again with a lower "
+            "--learning-rate; or its weights are damaged"
+        )
     return {
         head: ClipScores(
             clip_ids=clips.clip_ids,
@@ -58,7 +66,7 @@ def predict_heads(trained: Trained, clips: ClipSet) -> dict[str, ClipScores]:
             class_names=clips.class_names,
             kind="logits",
         )
-        for head, logits in logits_of(trained, eval_inputs(trained, clips)).items()
+        for head, logits in found.items()
     }
 
 

@@ -28,7 +28,7 @@ def read_given(options: NetworkOptions, manifest: Manifest) -> GivenPersons | No
     videos, tracks = [clip.path for clip in manifest.clips], options.tracks == "file"
     if options.keypoints is not None:
         of_keypoints = KeypointReading(
-            format=options.keypoints_format,
+            format=options.keypoints_format or "auto",
             margin=options.keypoints_margin,
             min_joint_score=options.min_joint_score,
             first_frame=options.first_frame or 0,

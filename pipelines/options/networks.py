@@ -15,7 +15,7 @@ __all__ = ["Backend", "Dtype", "GivenOptions", "KeypointsFormat", "NetworkOption
 Backend = Literal["auto", "tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 KeypointsFormat = Literal[
-    "auto", "sleap", "deeplabcut", "coco", "mmpose", "openpose", "alphapose", "ultralytics", "mediapipe",
+    "sleap", "deeplabcut", "coco", "mmpose", "openpose", "alphapose", "ultralytics", "mediapipe",
     "movement", "ntu-2d",
 ]  # fmt: skip
 """What is read whose joints lie in the picture."""
@@ -35,7 +35,7 @@ class GivenOptions(QuietOptions):
         keypoints: persons and their joints, where the maps are pooled in place of where the network finds
             joints: files or folders of SLEAP, DeepLabCut, COCO, MMPose, OpenPose, AlphaPose, ultralytics,
             MediaPipe, movement or NTU (docs/keypoints.md)
-        keypoints_format: who wrote them; auto = as they begin
+        keypoints_format: who wrote them; default as they begin
         keypoints_margin: boxes around joints, where the file has none, are wider and higher by this share
         min_joint_score: joints of --keypoints below count as not given
         first_frame: number that the file of --boxes gives the first frame of a video; default 1 for MOT and
@@ -48,7 +48,7 @@ class GivenOptions(QuietOptions):
     boxes_format: Literal["auto", "corners", "xywh", "centre"] = "auto"
     boxes_class: str | None = None
     keypoints: Path | None = None
-    keypoints_format: KeypointsFormat = "auto"
+    keypoints_format: KeypointsFormat | None = None
     keypoints_margin: Annotated[float, Range(0, 10)] = 0.25
     min_joint_score: Annotated[float, Range(0, 1)] = 0.0
     first_frame: Annotated[int, Range(0, 1)] | None = None

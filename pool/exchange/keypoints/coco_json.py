@@ -6,6 +6,7 @@ boxes x, y, width, height, edges count joints from 1.
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from heatpool.pool.exchange.keypoints.json_files import (
     numbers_of,
 )
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
-from heatpool.pool.exchange.keypoints.pose_folder import open_folder
+from heatpool.pool.exchange.keypoints.pose_folder import find_files, open_files
 from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton, unique_names
 from heatpool.pool.exchange.keypoints.records import PoseFile
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
@@ -47,13 +48,14 @@ def read_coco(path: Path, *, images: Path | None = None) -> PoseFile:
 
     Args:
         path: file or folder.
-        images: annotations with the pictures that results are of; without, ids of pictures are frame numbers.
+        images: annotations with the pictures that results are of; those that lie alone beside results in a
+            folder serve for this. Without, ids of pictures are frame numbers.
 
     Raises:
         HeatpoolError: if it is no such file.
     """
     if path.is_dir():
-        return open_folder(path, ("*.json",), lambda each: read_coco(each, images=images))
+        return _folder(path, images)
     content = load_json(path)
     try:
         if isinstance(content, list):
@@ -63,6 +65,21 @@ def read_coco(path: Path, *, images: Path | None = None) -> PoseFile:
         return _annotations(path, body)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise HeatpoolError(f"{path}: {error}") from error
+
+
+def _folder(path: Path, images: Path | None) -> PoseFile:
+    """A folder of annotations, or of results and perhaps the annotations that they are of."""
+    paths = sorted(find_files(path, ("*.json",)))
+    results = [each for each in paths if _begins_list(each)]
+    if images is None and results and len(paths) == len(results) + 1:
+        (images,) = set(paths) - set(results)
+        paths = results
+    return open_files(path, paths, lambda each: read_coco(each, images=images))
+
+
+def _begins_list(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
 
 
 def _annotations(path: Path, body: Mapping[str, Any]) -> PoseFile:
@@ -86,8 +103,8 @@ def _results(path: Path, content: Sequence[Any], body: Mapping[str, Any]) -> Pos
         span = max(whole, default=0) - min(whole, default=0) + 1
         if len(whole) < len(ids) or span > _SPARSE * len(set(whole)) + 100:
             raise ValueError(
-                f"expected results whose image_id is the number of a frame, got {shorten(ids[:3])}; give the "
-                "annotations that list the pictures"
+                f"expected results whose image_id is the number of a frame, got {shorten(ids[:3])}; give a "
+                "folder with these results and the annotations that list the pictures"
             )
         videos = {path.stem: VideoPersons()}
         frame_of = {each: (path.stem, each) for each in whole}

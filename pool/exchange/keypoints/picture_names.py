@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 __all__ = ["number_pictures", "split_picture"]
 
+_MOST_NUMBER = 10_000_000  # what is larger is a time, not a frame
+
 
 def split_picture(path: str) -> tuple[str, str]:
     """Folder and stem of a picture's path, whatever its slashes; "" for no folder."""
@@ -17,7 +19,8 @@ def split_picture(path: str) -> tuple[str, str]:
 def number_pictures(stems: Iterable[str], *, from_zero: bool = False) -> dict[str, int]:
     """Number the pictures of a video by the last number in their names, as far as each has its own.
 
-    Pictures whose numbers begin with 1 are counted from there; those without numbers by their order.
+    Pictures whose numbers begin with 1 are counted from there; those without numbers, or with times in
+    nanoseconds, by their order.
 
     Args:
         stems: names without suffix, in any order.
@@ -29,7 +32,7 @@ def number_pictures(stems: Iterable[str], *, from_zero: bool = False) -> dict[st
     stems = sorted(set(stems))
     digits = [re.findall(r"\d+", stem)[-1:] for stem in stems]
     numbers = [int(found[0][-15:]) for found in digits if found]
-    if len(set(numbers)) < len(stems):
+    if len(set(numbers)) < len(stems) or max(numbers, default=0) > _MOST_NUMBER:
         return {stem: place for place, stem in enumerate(stems)}
     first = 1 if not from_zero and min(numbers, default=0) == 1 else 0
     return {stem: number - first for stem, number in zip(stems, numbers, strict=True)}

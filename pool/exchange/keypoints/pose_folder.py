@@ -13,7 +13,7 @@ from heatpool.pool.exchange.keypoints.pose_rows import unique_names
 from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["PoseFolder", "find_files", "open_folder"]
+__all__ = ["PoseFolder", "find_files", "open_files", "open_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class PoseFolder:
 def find_files(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
     """Files below a folder whose names fit a pattern, each once, without those that macOS leaves beside."""
     names = {path for pattern in patterns for path in folder.rglob(pattern)}
-    return (path for path in names if not path.name.startswith("."))
+    return (path for path in names if path.is_file() and not path.name.startswith("."))
 
 
 def open_folder(folder: Path, patterns: Sequence[str], read: Callable[[Path], PoseFile]) -> PoseFile:
@@ -107,7 +107,12 @@ def open_folder(folder: Path, patterns: Sequence[str], read: Callable[[Path], Po
     Raises:
         HeatpoolError: if there is none, none can be read, or two have different joints.
     """
-    paths = [path for path in sorted(find_files(folder, patterns)) if path.is_file()]
+    paths = sorted(find_files(folder, patterns))
     if not paths:
         raise HeatpoolError(f"{folder}: expected files {', '.join(patterns)}, got none")
+    return open_files(folder, paths, read)
+
+
+def open_files(folder: Path, paths: Sequence[Path], read: Callable[[Path], PoseFile]) -> PoseFile:
+    """Open files of a folder, as `open_folder` does."""
     return read(paths[0]) if len(paths) == 1 else PoseFolder(folder, paths, read)

@@ -166,7 +166,7 @@ def test_a_skeleton_names_the_joints_of_the_files(folder: Path, capsys: pytest.C
 
 def test_formats_of_the_options_are_those_of_joints_in_the_picture() -> None:
     spatial = {"mediapipe-world", "ntu", "ctrgcn"}
-    assert set(get_args(KeypointsFormat)) == {"auto", *get_args(PoseFormat)} - spatial
+    assert set(get_args(KeypointsFormat)) == {*get_args(PoseFormat)} - spatial
 
 
 def test_given_joints_are_drawn(folder: Path) -> None:

@@ -23,3 +23,10 @@ def test_a_store_with_pending_clips_is_said_to_be_one(
         line = f"9 of 36 clips of {tmp_path}/torn.zarr are pending"
         assert capsys.readouterr().err.count(line) == said
         assert (run / "log.txt").read_text().count(line) == said
+
+
+def test_training_that_diverges_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = make_store(tmp_path / "x.zarr")
+    more = ("--model", "tcn", "--optimizer", "sgd", "--grad-clip", "0", "--epochs", "2", "--quiet")
+    assert train(store, tmp_path / "run", *more, "--learning-rate", "1000") == 1
+    assert "diverged, so train it again with a lower --learning-rate" in capsys.readouterr().err

@@ -131,6 +131,7 @@ def test_results_take_pictures_and_joints_from_annotations(tmp_path: Path) -> No
     images = write(tmp_path / "images.json", body(annotations=[]))
     results = write(tmp_path / "x.json", [person(3, keypoints=[1, 2, 1] * 3, score=2.5)])
     file = read_coco(results, images=images)
+    assert read_coco(tmp_path).names == file.names  # as they lie together
     poses = file.read(1)
     assert (file.names, file.skeleton.joint_names, poses.frame.tolist()) == (("a", "b"), JOINTS, [5])
     assert len(file.read(0)) == 0

@@ -98,6 +98,7 @@ def test_names_of_videos_are_told_apart() -> None:
         (["3_cam1", "5_cam1"], [0, 1]),  # the last number is the same: their order counts
         (["front", "back"], [1, 0]),
         (["a1", "b"], [0, 1]),
+        (["1403636579763555584", "1403636579813555456"], [0, 1]),
         ([], []),
     ],
 )
