@@ -5,11 +5,11 @@ Usage: python -m benchmarks.precision [STORE] [--models linear,ctrgcn] [--seeds 
        [--page docs/format.md --block precision_demo]
 
 STORE (default the demo's) is of precision f2. Of each model a joint and a joint motion stream of the pooled
-features, trained and tested on the converted store: linear as it is, ctrgcn by its recipe `small`, which has 36
-epochs unless others are asked for. With folds each clip is tested once, by the run that did not see its group.
-Every training is a line in FILE, so that an interrupted command goes on where it was. Two tables: kilobytes
-(1000 bytes) a person; and top-1 in percent, as mean over seeds and half the width of its 95 % interval (t
-distribution), then the same of what it differs by from f2, seed by seed.
+features, trained and tested on the converted store: linear as it is, ctrgcn by its recipe `small`, which has
+36 epochs unless others are asked for. With folds each clip is tested once, by the run that did not see its
+group. Every training is a line in FILE, so that an interrupted command goes on where it was. Two tables:
+kilobytes (1000 bytes) a person; and top-1 in percent, as mean over seeds and half the width of its 95 %
+interval (t distribution), then the same of what it differs by from f2, seed by seed.
 """
 
 from __future__ import annotations

@@ -48,15 +48,15 @@ def predict_heads(trained: Trained, clips: ClipSet) -> dict[str, ClipScores]:
     """Score one or more clips with a trained network: logits by clip id, head by head, the main one first.
 
     Raises:
-        HeatpoolError: if channels, classes or origin of the clips are not those of the training, or the network
-            answers with what is no number.
+        HeatpoolError: if channels, classes or origin of the clips are not those of the training, or the
+            network answers with what is no finite number.
     """
     check_compatible(trained, clips)
     found = logits_of(trained, eval_inputs(trained, clips))
     if not all(logits.isfinite().all() for logits in found.values()):
         raise HeatpoolError(
-            "the network's scores are no finite numbers: its training diverged, so train it again with a lower "
-            "--learning-rate; or its weights are damaged"
+            "the network's scores are no finite numbers: its training diverged, so train it again with a "
+            "lower --learning-rate; or its weights are damaged"
         )
     return {
         head: ClipScores(
