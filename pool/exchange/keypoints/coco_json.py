@@ -29,7 +29,7 @@ from heatpool.pool.exchange.keypoints.json_files import (
     numbers_of,
 )
 from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
-from heatpool.pool.exchange.keypoints.pose_folder import find_files, open_files
+from heatpool.pool.exchange.keypoints.pose_folder import find_files, open_together
 from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton, unique_names
 from heatpool.pool.exchange.keypoints.records import PoseFile
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
@@ -74,7 +74,7 @@ def _folder(path: Path, images: Path | None) -> PoseFile:
     if images is None and results and len(paths) == len(results) + 1:
         (images,) = set(paths) - set(results)
         paths = results
-    return open_files(path, paths, lambda each: read_coco(each, images=images))
+    return open_together(path, paths, lambda each: read_coco(each, images=images))
 
 
 def _begins_list(path: Path) -> bool:

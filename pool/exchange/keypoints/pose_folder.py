@@ -13,7 +13,7 @@ from heatpool.pool.exchange.keypoints.pose_rows import unique_names
 from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["PoseFolder", "find_files", "open_files", "open_folder"]
+__all__ = ["PoseFolder", "find_files", "open_folder", "open_together"]
 
 _log = logging.getLogger(__name__)
 
@@ -110,9 +110,9 @@ def open_folder(folder: Path, patterns: Sequence[str], read: Callable[[Path], Po
     paths = sorted(find_files(folder, patterns))
     if not paths:
         raise HeatpoolError(f"{folder}: expected files {', '.join(patterns)}, got none")
-    return open_files(folder, paths, read)
+    return open_together(folder, paths, read)
 
 
-def open_files(folder: Path, paths: Sequence[Path], read: Callable[[Path], PoseFile]) -> PoseFile:
+def open_together(folder: Path, paths: Sequence[Path], read: Callable[[Path], PoseFile]) -> PoseFile:
     """Open files of a folder, as `open_folder` does."""
     return read(paths[0]) if len(paths) == 1 else PoseFolder(folder, paths, read)
