@@ -29,6 +29,7 @@ _PRINT_CONFIG = {"--print-config", "--print_config"}
 _DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 _CONTROLS = ({*range(32), *range(127, 160)} | _DIRECTIONS) - {ord("\n"), ord("\t")}
 _ESCAPED = {code: ascii(chr(code))[1:-1] for code in _CONTROLS}
+_LONGEST_LINE = 4000
 _EXTRAS = {"onnx": "onnx", "onnxruntime": "onnx", "transformers": "hf", "obstore": "s3"}
 
 
@@ -75,8 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(line: str) -> None:
-    """Print a line to stderr, as one line whatever text of others it holds."""
-    print(_plain_text(" ".join(line.splitlines())), file=sys.stderr)
+    """Print a line to stderr, as one line of a bounded length whatever text of others it holds."""
+    plain = _plain_text(" ".join(line.splitlines()))
+    print(plain if len(plain) <= _LONGEST_LINE else f"{plain[: _LONGEST_LINE - 1]}…", file=sys.stderr)
 
 
 def read_command(words: Sequence[str]) -> Any:
