@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.store_versions [--clips 100000] [--folder FOLDER]
 
-Two stores of the same small clips, shard by shard in turns, then everything else in turns; the fastest of three.
+Two stores of the same small clips, shard by shard in turns, then all else in turns; the fastest of three.
 """
 
 from __future__ import annotations

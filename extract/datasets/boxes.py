@@ -13,6 +13,7 @@ from heatpool.extract.datasets.box_rows import BoxTable
 from heatpool.extract.datasets.box_videos import VideoNames
 from heatpool.extract.datasets.given_persons import GivenPersons, list_some
 from heatpool.extract.datasets.keypoints import KeypointReading, read_keypoints
+from heatpool.pool.disk.text_files import require_regular
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 
@@ -48,6 +49,7 @@ def read_boxes(
         HeatpoolError: if the file cannot be read, none of its paths is one of `videos`, a value is no number,
             or boxes or scores are in other units; naming the line or the video.
     """
+    require_regular(path)
     kind = find_kind(path)
     if kind == "keypoints":
         reading = KeypointReading(first_frame=said.first_frame or 0, tracks=tracks, joints=False)
