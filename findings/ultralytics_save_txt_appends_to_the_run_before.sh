@@ -7,9 +7,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    ultralytics==8.4.190 torch==2.13.0 torchvision==0.28.0
+  ultralytics==8.4.190 torch==2.13.0 numpy==2.4.6
 cd "$work"
-YOLO_CONFIG_DIR="$work" "$work/venv/bin/python" - <<'PY' 2>/dev/null
+YOLO_OFFLINE=True YOLO_CONFIG_DIR="$work" "$work/venv/bin/python" - <<'PY' 2>/dev/null
 import sys
 from pathlib import Path
 

@@ -83,7 +83,7 @@ class AccuracyCurve:
 
     def _most_fall(self, lost: float, gained: float) -> float:
         clips, odd, fall = self.clips + 2, lost + gained + 1, lost - gained
-        return (fall + _Z95 * (odd - fall**2 / clips) ** 0.5) / clips
+        return float(fall + _Z95 * (odd - fall**2 / clips) ** 0.5) / clips
 
     def __str__(self) -> str:
         names = list(self.points[0].top1)

@@ -94,10 +94,12 @@ def summarise_store(store: FeatureStore) -> StoreSummary:
     frames = clips.frames[rows]
     sizes = store.bytes_by_array()
     of_features = {name: sizes.pop(name, 0) for name in store.layout.stored}
+    precision, meaning = _precision(spec)
     return StoreSummary(
         name=store.source.name,
         shape=(len(store), spec.persons, spec.steps, spec.joints, spec.channels),
-        **dict(zip(("precision", "precision_meaning"), _precision(spec), strict=True)),
+        precision=precision,
+        precision_meaning=meaning,
         usable=len(rows),
         unlabelled=int((clips.label < 0).sum()),
         statuses=_count_statuses(status),

@@ -106,3 +106,11 @@ def test_what_is_one() -> None:
 def test_a_record_checks_itself(wrong: tuple[str, float, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Levels(*wrong)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16"])
+def test_every_level_is_its_number_times_the_step(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    numbers = np.arange(limits.min, limits.max + 1).astype(dtype)
+    by_hand = (numbers.astype(np.float32) * np.float32(0.3)).astype(np.float16)
+    np.testing.assert_array_equal(Levels(dtype, 0.3, 0.0).to_values(numbers[::-1]), by_hand[::-1])
