@@ -20,7 +20,6 @@ from heatpool.pipelines.training.fold_plan import plan_folds
 from heatpool.pipelines.training.folds import fold_problems
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
-from heatpool.pool.store.selection import SplitName
 
 __all__ = ["Division", "divide_clips"]
 
@@ -41,7 +40,7 @@ class Division:
 
     store: FeatureStore
     name: str
-    parts: Mapping[str, Mapping[SplitName, np.ndarray]]
+    parts: Mapping[str, Mapping[str, np.ndarray]]
     fold_by: str
     by: str
     notes: tuple[str, ...]

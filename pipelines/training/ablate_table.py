@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from heatpool.classify.data.clips import ClipSet, InputName
-from heatpool.classify.networks.graph import POINT_GRAPH, SKELETON_GRAPH
 from heatpool.classify.scores.compare import compare_scores
 from heatpool.classify.scores.scores import load_scores
+from heatpool.classify.training.recipe import Recipe
 from heatpool.pipelines.runs.seeds import over_seeds
 from heatpool.pool.disk.atomic import write_json, write_text
 from heatpool.pool.errors import HeatpoolError
@@ -59,17 +59,17 @@ class Row:
         """C of its vectors."""
         return self.stop - self.first + (_KEYPOINTS if "keypoints" in self.inputs[1:] else 0)
 
-    def graph(self, graph: str, skeleton: Skeleton) -> tuple[str, Skeleton]:
-        """Return name and joints of the graph for its joints, given those of the store's.
+    def fit(self, recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, Skeleton]:
+        """Return the recipe and the joints for its vectors, given those for the store's joints.
 
         Means of maps belong to no joint: alone they are one point, beside others a joint without an edge.
         """
         if self.inputs == ("map_mean",):
-            return POINT_GRAPH.name, skeleton
+            return replace(recipe, graph="point"), skeleton
         if "map_mean" not in self.inputs:
-            return graph, skeleton
+            return recipe, skeleton
         names = (*skeleton.joint_names, "map_mean")
-        return SKELETON_GRAPH, Skeleton(f"{skeleton.name}+map_mean", names, skeleton.edges)
+        return replace(recipe, graph="skeleton"), Skeleton(f"{skeleton.name}+map_mean", names, skeleton.edges)
 
     def take(self, clips: Mapping[InputName, ClipSet]) -> ClipSet:
         """Return its features, given clips with each of its arrays."""

@@ -130,9 +130,9 @@ def _train_rows(
     total = len(rows) * len(seeds) * len(names) * recipe.epochs
     with Progress("ablate", total, "epochs", quiet=options.quiet) as progress:
         for row in rows:
-            graph, skeleton = row.graph(recipe.graph, features_skeleton(options.skeleton, division.store))
+            of_row, skeleton = row.fit(recipe, features_skeleton(options.skeleton, division.store))
             for seed, folder in zip(seeds, folders[row.name], strict=True):
-                of_seed = replace(recipe, seed=seed, graph=graph)
+                of_seed = replace(of_row, seed=seed)
                 places = [folder / name for name in names] if division.fold_by else [folder]
                 for name, place in zip(names, places, strict=True):
                     if (place / _RESULT).is_file():  # there is none but with --resume

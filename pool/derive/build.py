@@ -17,16 +17,13 @@ from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
-__all__ = ["MAX_CLIP_VALUES", "OnClips", "Piece", "copy_clips", "make_features", "new_store"]
+__all__ = ["OnClips", "Piece", "copy_clips", "make_features", "new_store"]
 
 OnClips = Callable[[int], None]
 """Called with the number of clips that were just done."""
 
 Piece = tuple[FeatureStore, np.ndarray]
 """A store and (n,) ascending rows of it."""
-
-MAX_CLIP_VALUES = 1 << 28
-"""Files from elsewhere may not claim clips of more values than this (1 GiB of float32)."""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from heatpool.pool.derive.build import MAX_CLIP_VALUES
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [

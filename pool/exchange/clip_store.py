@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
+from heatpool.pool.derive.build import OnClips, make_features, new_store
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.store.layout import Layout

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
+from heatpool.pool.derive.build import OnClips, make_features, new_store
 from heatpool.pool.disk.atomic import atomic_folder
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.array_files import ARRAY_ERRORS
 from heatpool.pool.exchange.clip_files import clip_file_names, refuse_other_folder

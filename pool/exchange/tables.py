@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from heatpool.pool.derive.build import MAX_CLIP_VALUES, OnClips, make_features, new_store
+from heatpool.pool.derive.build import OnClips, make_features, new_store
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.store.attributes import check_version, layout_from_attributes, spec_from_attributes

@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from heatpool.pool.disk.limits import memory_limit
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.ranges import RangeSource
-from heatpool.pool.sources.transfer import Accept, Download, KeptFiles, Pace, RangesRefusedError, memory_limit
+from heatpool.pool.sources.transfer import Accept, Download, KeptFiles, Pace, RangesRefusedError
 
 __all__ = ["RemoteFile", "RemoteFiles", "RemoteFolder", "reason_of"]
 

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
+from heatpool.pool.disk.limits import read_limit
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import read_span
 
-__all__ = ["Accept", "Download", "KeptFiles", "Pace", "RangesRefusedError", "memory_limit"]
+__all__ = ["Accept", "Download", "KeptFiles", "Pace", "RangesRefusedError"]
 
 _GRACE_S = 60.0
 _HEAD_BYTES = 64
 _LEAST_KB_S = ("HEATPOOL_MIN_KB_PER_S", 10.0)
-_MOST_MB = ("HEATPOOL_MAX_FILE_MB", 1000.0)
 
 
 Fetch = Callable[[BinaryIO, int, str], int | None]
@@ -37,24 +37,6 @@ class TooLargeError(HeatpoolError):
     """The server announces more bytes than are taken."""
 
 
-def _limit(setting: tuple[str, float]) -> float:
-    """A limit that an environment variable may change."""
-    name, default = setting
-    text = os.environ.get(name, "")
-    try:
-        value = float(text) if text else default
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise HeatpoolError(f"expected {name} to be a number from 0 on, got {shorten(text)}")
-    return value
-
-
-def memory_limit() -> int:
-    """Most bytes that a file may have which is read whole into memory."""
-    return int(_limit(_MOST_MB) * 1e6)
-
-
 class Pace:
     """Whether a server is fast enough: a minute is granted, then so many bytes a second on the mean.
 
@@ -67,7 +49,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.received = 0
-        self._least, self._begun = _limit(_LEAST_KB_S) * 1e3, time.monotonic()
+        self._least, self._begun = read_limit(_LEAST_KB_S) * 1e3, time.monotonic()
 
     @property
     def too_slow(self) -> bool:

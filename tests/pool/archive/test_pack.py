@@ -264,8 +264,7 @@ def test_pack_takes_sound_finished_stores_only(tmp_path: Path) -> None:
         with pytest.raises(HeatpoolError, match="not a file of the store"):
             pack(store, tmp_path / "x.hpz", card="")
         (store / "pooled" / name).unlink()
-    chunk = store / "pooled" / "c/1/0/0/0/0"
-    data = chunk.read_bytes()
+    data = (chunk := store / "pooled/c/1/0/0/0/0").read_bytes()
     chunk.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(HeatpoolError, match="pooled/c/1/0/0/0/0 changed since it was written"):
         pack(store, tmp_path / "x.hpz", card="")
