@@ -19,10 +19,12 @@ from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS, create_index_array
+from heatpool.pool.store.bounded import bound_array
 from heatpool.pool.store.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES, Layout
 
 __all__ = [
     "MAX_CATEGORIES",
+    "UNREADABLE",
     "IndexReader",
     "create_index",
     "create_results",
@@ -33,6 +35,10 @@ __all__ = [
 MAX_CATEGORIES = 4_096
 """Columns with more distinct values than this are stored as strings, not as codes."""
 
+UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError, OSError)
+"""What zarr and its codecs raise for metadata and chunks that are damaged or of another kind."""
+
+_DTYPES = {**RESULT_DTYPES, "label": "i4", "clip_id": "T", "path": "T"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _DIMENSIONS = (
     *("clip", "person", "step", "joint", "channel", "xy_score", "xyxy"),
@@ -173,7 +179,10 @@ class IndexReader:
     def __init__(self, source: Source, layout: Layout) -> None:
         self.source = source
         self.layout = layout
-        self.group = zarr.open_group(source.zarr_store(), mode="r", zarr_format=3)
+        try:
+            self.group = zarr.open_group(source.zarr_store(), mode="r", zarr_format=3)
+        except UNREADABLE as error:
+            raise HeatpoolError(f"{source.name}: damaged, zarr cannot read it ({_reason(error)})") from error
 
     def array(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """Values of an index array: all (N,), or those of `rows` (n,) int64.
@@ -182,7 +191,7 @@ class IndexReader:
             HeatpoolError: if the array or a chunk is missing or damaged.
         """
         clips = self.layout.clips
-        array = open_array(self.source, self.group, name, clips=clips)
+        array = open_array(self.source, self.group, name, clips=clips, dtype=_DTYPES.get(name))
         if clips == 0 or (rows is not None and rows.size == 0):
             return np.asarray(array[:0])
         (size,) = array.chunks
@@ -194,7 +203,7 @@ class IndexReader:
             if missing:
                 raise ValueError(f"{missing} chunk files are missing")
             return np.asarray(array[:clips] if rows is None else array.get_coordinate_selection(rows))
-        except (ValueError, RuntimeError, OSError) as error:  # wrong checksum, broken codec, no access
+        except UNREADABLE as error:  # wrong checksum, broken codec, no access
             raise _damage(self.source, name, error) from error
 
     def strings(self, name: str, rows: np.ndarray | None = None) -> tuple[str, ...]:
@@ -234,7 +243,7 @@ class IndexReader:
     def _attributes(self, name: str) -> dict[str, Any]:
         try:
             return cast(dict[str, Any], self.group[name].attrs.asdict())
-        except (KeyError, ValueError) as error:
+        except UNREADABLE as error:
             raise _damage(self.source, name, error) from error
 
 
@@ -268,10 +277,11 @@ def open_array(
     """
     try:
         array = group[name]
-    except (KeyError, ValueError, TypeError, NotImplementedError, RuntimeError, OSError) as error:
+        if not isinstance(array, zarr.Array):
+            raise ValueError("it is a group")
+        array = bound_array(array)
+    except UNREADABLE as error:
         raise _damage(source, name, error) from error
-    if not isinstance(array, zarr.Array):
-        raise HeatpoolError(f"{source.name}: damaged, {name} is no array")
     clips = max(clips, *array.shape[:1])
     chunks = tuple(chunks) or (min(max(clips, 1), INDEX_CHUNK_CLIPS),)
     wanted = ((clips, *item_shape), chunks, None if shards is None else tuple(shards))
@@ -286,5 +296,8 @@ def open_array(
 
 
 def _damage(source: Source, name: str, error: Exception) -> HeatpoolError:
-    reason = shorten(str(error), limit=200) if not str(error).isprintable() else str(error)
-    return HeatpoolError(f"{source.name}: damaged, cannot read array {name} ({reason})")
+    return HeatpoolError(f"{source.name}: damaged, cannot read array {name} ({_reason(error)})")
+
+
+def _reason(error: Exception) -> str:
+    return shorten(str(error), limit=200) if not str(error).isprintable() else str(error)

@@ -94,15 +94,17 @@ def _pictures(paths: Sequence[Path], numbers: Mapping[str, int]) -> list[Person]
 def _persons(rows: Sequence[Any], frame: int, place: str) -> Iterator[Person]:
     for row in rows:
         row = expect_dict(row, f"a person of {place}")
-        points, scores = _without_batch(row.get("keypoints")), _without_batch(row.get("keypoint_scores"))
-        box = row.get("bbox")
-        box = box[0] if isinstance(box, list) and len(box) == 1 else box
+        points, scores = _without_batch(row.get("keypoints"), 2), _without_batch(row.get("keypoint_scores"), 1)
+        box = _without_batch(row.get("bbox"), 1)
         yield Person(frame, place, points, row.get("track_id"), row.get("bbox_score"), box, scores)
 
 
-def _without_batch(value: Any) -> Any:
-    """Joints without the axis of one that networks with a memory leave around them."""
-    return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list) else value
+def _without_batch(value: Any, axes: int) -> Any:
+    """A list of so many axes, without the axis of one that MMPose leaves around some."""
+    inner = value
+    for _ in range(axes):
+        inner = inner[0] if isinstance(inner, list) and inner else None
+    return value[0] if isinstance(inner, list) and len(value) == 1 else value
 
 
 def _file(path: Path, name: str, persons: list[Person], meta: Any = None) -> PoseFile:

@@ -1,0 +1,120 @@
+"""Arrays of stores from anywhere: codecs of the format alone, none of which gives more than its chunk holds."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from zarr.abc.codec import ArrayBytesCodec, BytesBytesCodec, Codec
+from zarr.codecs import (
+    BloscCodec,
+    BytesCodec,
+    Crc32cCodec,
+    ShardingCodec,
+    TransposeCodec,
+    VLenUTF8Codec,
+    ZstdCodec,
+)
+from zarr.core.buffer import Buffer
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+
+__all__ = ["bound_array"]
+
+_KNOWN = (BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, VLenUTF8Codec, ZstdCodec)
+_TEXT_BYTES = 1_024  # of a clip's text, on the mean over a chunk
+_SMALL_TEXTS = 1 << 20  # of a chunk of any size
+_ZSTD_SIZES = (1, 2, 4, 8)  # bytes of the size in a frame's header, by the first two bits of its descriptor
+
+
+def bound_array(array: zarr.Array[Any]) -> zarr.Array[Any]:
+    """Return the array so that a chunk that claims more than it may hold is refused before it is decoded.
+
+    Raises:
+        ValueError: if it is stored with a codec that the format does not know, or of texts of fixed size.
+    """
+    if array.dtype.kind not in "biufT":
+        raise ValueError(f"values of type {array.dtype}")
+    metadata: Any = array.metadata
+    codecs = tuple(_bounded(metadata.codecs))
+    bounded = zarr.AsyncArray(metadata=replace(metadata, codecs=codecs), store_path=array.store_path)
+    return zarr.Array(bounded)
+
+
+def _bounded(codecs: Iterable[Codec]) -> Iterable[Codec]:
+    """Put a look at what is claimed behind each codec that unfolds, where decoding comes to it first."""
+    for codec in codecs:
+        if not isinstance(codec, _KNOWN):
+            raise ValueError(f"codec {str(codec.to_dict().get('name'))[:40]!r} is none of the format")
+        yield replace(codec, codecs=tuple(_bounded(codec.codecs))) if isinstance(codec, ShardingCodec) else codec
+        for kind, claimed in _CLAIMS.items():
+            if isinstance(codec, kind):
+                yield _Bound(claimed)
+
+
+@dataclass(frozen=True)
+class _Bound(BytesBytesCodec):
+    """Passes bytes on unless they claim to hold more than the chunk."""
+
+    check: Callable[[bytes, ArraySpec], None]
+    is_fixed_size = True
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "heatpool.bound", "configuration": {}}
+
+    async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        self.check(chunk_bytes[:18].to_bytes(), chunk_spec)
+        return chunk_bytes
+
+    async def _encode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        return chunk_bytes
+
+    def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
+        return input_byte_length
+
+
+def _most_bytes(spec: ArraySpec) -> int:
+    """Bytes that a chunk may hold."""
+    items = int(np.prod(spec.shape, dtype=object))
+    dtype = spec.dtype.to_native_dtype()
+    return _SMALL_TEXTS + _TEXT_BYTES * items if dtype.kind == "T" else items * dtype.itemsize
+
+
+def _check_size(claimed: int, spec: ArraySpec) -> None:
+    if claimed > (most := _most_bytes(spec)):
+        raise ValueError(f"a chunk claims {claimed:,} bytes, it may hold {most:,}")
+
+
+def _check_zstd(head: bytes, spec: ArraySpec) -> None:
+    """Look at the size in a frame's header (RFC 8878); writers of stores put it there."""
+    if len(head) < 6 or head[:4] != b"\x28\xb5\x2f\xfd":
+        raise ValueError("a chunk is no zstd")
+    descriptor = head[4]
+    width, single = _ZSTD_SIZES[descriptor >> 6], descriptor & 0x20
+    if width == 1 and not single:
+        raise ValueError("a chunk does not say its size")
+    start = 5 + (not single) + (0, 1, 2, 4)[descriptor & 3]  # window, dictionary
+    size = int.from_bytes(head[start : start + width], "little") + (256 if width == 2 else 0)
+    _check_size(size, spec)
+
+
+def _check_blosc(head: bytes, spec: ArraySpec) -> None:
+    _check_size(int.from_bytes(head[4:8], "little"), spec)
+
+
+def _check_texts(head: bytes, spec: ArraySpec) -> None:
+    (count,) = struct.unpack("<I", head[:4].ljust(4, b"\0"))
+    if count > (most := int(np.prod(spec.shape, dtype=object))):
+        raise ValueError(f"a chunk claims {count:,} texts, it may hold {most:,}")
+
+
+_CLAIMS: dict[type[ArrayBytesCodec] | type[BytesBytesCodec], Callable[[bytes, ArraySpec], None]] = {
+    ZstdCodec: _check_zstd,
+    BloscCodec: _check_blosc,
+    VLenUTF8Codec: _check_texts,
+}
