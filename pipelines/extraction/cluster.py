@@ -100,8 +100,8 @@ class _ClusterRun:
         except Exception as error:  # dask passes on the text alone: of a worker without heatpool, as a rule
             if isinstance(error, OSError) or "Stream is closed" in str(error):
                 raise HeatpoolError(
-                    f"a worker of {self._place} ended while it started: check the memory of the machine, then "
-                    "use --resume, perhaps with fewer workers"
+                    f"a worker of {self._place} ended while it started: check the machine's memory, then use "
+                    "--resume, perhaps with fewer workers"
                 ) from error
             raise HeatpoolError(
                 f"a worker of {self._place} cannot take the work, it needs this version of heatpool: {error}"

@@ -35,8 +35,8 @@ class AblateOptions(DeviceOptions, ResumeOptions, FoldOptions, SkeletonOptions, 
         protocol: split protocol of the store; default its only one, else xsub
         model: head of all rows, with the recipe that heatpool train has for it. Means of maps belong to no
             joint: they are one joint to it
-        rows: kinds of features to compare, such as pooled,map_mean,pooled_and_keypoints; the first is what the
-            others are compared with (default: all)
+        rows: kinds of features to compare, such as pooled,map_mean,pooled_and_keypoints; the first is what
+            the others are compared with (default: all)
         seeds: trainings per row, from --seed on: mean, deviation and interval over them
         seed: of weights, batches and augmentation
         group_by: column, such as subject, whose values are drawn as a whole for the interval of the

@@ -14,7 +14,7 @@ __all__ = ["ConvertOptions"]
 
 @dataclass(frozen=True)
 class ConvertOptions(DeviceOptions, OutputOptions):
-    """Write a feature store again, in another precision or in the newest version of the format.
+    """Write a feature store again: other precision or newest format.
 
     Attributes:
         store: feature store, archive or address

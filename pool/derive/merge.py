@@ -44,7 +44,7 @@ _ALIKE = (
     "persons", "steps", "joints", "channels", "skeleton", "backbone", "tap", "weights_sha256",
     "rgb", "map_mean", "config",
 )  # fmt: skip
-"""Fields of a `StoreSpec` in which stores must agree to be merged; the file of persons belongs to each part."""
+"""Fields of a `StoreSpec` in which stores must agree to be merged; the file of persons is each part's own."""
 
 
 def merge_stores(

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from heatpool.pool.disk.limits import parse_json
+
 __all__ = ["Checksum", "dump_record", "files_from_json", "files_to_json", "parse_record"]
 
 Checksum = tuple[int, str]
@@ -27,7 +29,7 @@ def parse_record(data: bytes) -> dict[str, Any]:
     Raises:
         ValueError: if the record is cut, altered or of another form.
     """
-    body = json.loads(data)
+    body = parse_json(data)
     if not isinstance(body, dict):
         raise ValueError(f"expected a JSON object, got {type(body).__name__}")
     rest = {key: value for key, value in body.items() if key != "sha256"}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.derive.build import OnClips, make_features, new_store
-from heatpool.pool.disk.limits import MAX_CLIP_VALUES
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES, parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.store.attributes import check_version, layout_from_attributes, spec_from_attributes
@@ -86,10 +86,10 @@ def read_description(text: str, *, name: str) -> Description:
         HeatpoolError: if it is of another format or version, or claims absurd sizes.
     """
     try:
-        body: Any = json.loads(text)
+        body: Any = parse_json(text)
         attributes, class_names = body["attributes"], tuple(body["class_names"])
         kind, version = attributes["format"], attributes["version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise HeatpoolError(f"{name}: expected features exported by heatpool, got {error!r:.80}") from error
     check_version(name, kind, version)
     try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
@@ -85,9 +86,9 @@ def parse_manifest(data: bytes, *, name: str) -> list[Member]:
             names a member that cannot be a file of a store.
     """
     try:
-        body = json.loads(data)
+        body = parse_json(data)
         kind, version = body["format"], body["version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise HeatpoolError(
             f"{name}: damaged, {MANIFEST} is not readable ({type(error).__name__})"
         ) from error

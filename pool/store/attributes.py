@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_clips, parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
@@ -124,7 +126,7 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
     if isinstance(source, FolderSource) and not source.path.exists():
         raise HeatpoolError(f"{path}: no such feature store")
     try:
-        attributes = json.loads(source.read("zarr.json") or b"").get("attributes", {})
+        attributes = parse_json(source.read("zarr.json") or b"").get("attributes", {})
     except (ValueError, AttributeError) as error:
         raise HeatpoolError(
             f"{path}: expected a heatpool feature store, got no readable zarr.json"
@@ -143,8 +145,10 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
             _check_sizes(attributes)
             _check_rules(attributes.get("disjoint", {}))
             spec_from_attributes(attributes)
+            _check_values(layout_from_attributes(attributes))
         except (AttributeError, TypeError, ValueError) as error:
             raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
+        check_clips(path, attributes["clips"])
     return attributes
 
 
@@ -178,6 +182,13 @@ def _check_sizes(attributes: Mapping[str, Any]) -> None:
         value = attributes[name]
         if type(value) is not int or not 0 <= value < 2**40:
             raise ValueError(f"expected {name} to be a whole number, got {value!r}")
+
+
+def _check_values(layout: Layout) -> None:
+    """Raise ValueError if a clip has more values than the features of a clip can have."""
+    for name, spec in layout.features.items():
+        if (values := math.prod(spec.item_shape)) > MAX_CLIP_VALUES:
+            raise ValueError(f"expected at most {MAX_CLIP_VALUES:,} values a clip, got {values:,} {name}")
 
 
 def _check_rules(rules: Any) -> None:

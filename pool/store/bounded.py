@@ -1,9 +1,9 @@
-"""Arrays of stores from anywhere: codecs of the format alone, none of which gives more than its chunk holds."""
+"""Arrays of stores from anywhere: codecs of the format alone, and no chunk that unfolds to more than it holds."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,17 @@ from zarr.codecs import (
 )
 from zarr.core.buffer import Buffer
 
+from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.sources.folder import Source
+from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
+
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
-__all__ = ["bound_array"]
+__all__ = ["UNREADABLE", "damage", "open_array", "reason_of"]
+
+UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError, OSError)
+"""What zarr and its codecs raise for metadata and chunks that are damaged or of another kind."""
 
 _KNOWN = (BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, VLenUTF8Codec, ZstdCodec)
 _TEXT_BYTES = 1_024  # of a clip's text, on the mean over a chunk
@@ -32,7 +39,65 @@ _SMALL_TEXTS = 1 << 20  # of a chunk of any size
 _ZSTD_SIZES = (1, 2, 4, 8)  # bytes of the size in a frame's header, by the first two bits of its descriptor
 
 
-def bound_array(array: zarr.Array[Any]) -> zarr.Array[Any]:
+def open_array(
+    source: Source,
+    group: zarr.Group,
+    name: str,
+    *,
+    clips: int,
+    item_shape: Sequence[int] = (),
+    chunks: Sequence[int] = (),
+    shards: Sequence[int] | None = None,
+    dtype: str | None = None,
+) -> zarr.Array[Any]:
+    """An array of a store whose metadata is as the layout has it, so that reading takes no surprising memory.
+
+    It may be of more clips: the store has grown since its layout was read, and rows keep their numbers.
+
+    Args:
+        source: files of the store.
+        group: its zarr group.
+        name: of the array.
+        clips: N of the layout.
+        item_shape: shape of one clip.
+        chunks: by default those of an index array.
+        shards: None for an array without.
+        dtype: None for any.
+
+    Raises:
+        HeatpoolError: if it is missing, cannot be read by this zarr, or is of another form.
+    """
+    try:
+        array = group[name]
+        if not isinstance(array, zarr.Array):
+            raise ValueError("it is a group")
+        array = _bound_array(array)
+    except UNREADABLE as error:
+        raise damage(source, name, error) from error
+    clips = max(clips, *array.shape[:1])
+    chunks = tuple(chunks) or (min(max(clips, 1), INDEX_CHUNK_CLIPS),)
+    wanted = ((clips, *item_shape), chunks, None if shards is None else tuple(shards))
+    found = (array.shape, array.chunks, array.shards)
+    if found != wanted or (dtype is not None and array.dtype != np.dtype(dtype)):
+        expected = f"{dtype or array.dtype} {wanted}"
+        raise HeatpoolError(
+            f"{source.name}: damaged, expected array {name} of {expected} (shape, chunk, shard), "
+            f"got {array.dtype} {found}"
+        )
+    return array
+
+
+def damage(source: Source, name: str, error: Exception) -> HeatpoolError:
+    """Return the error of an array that cannot be read."""
+    return HeatpoolError(f"{source.name}: damaged, cannot read array {name} ({reason_of(error)})")
+
+
+def reason_of(error: Exception) -> str:
+    """Return what zarr or a codec says, in one line."""
+    return shorten(str(error), limit=200) if not str(error).isprintable() else str(error)
+
+
+def _bound_array(array: zarr.Array[Any]) -> zarr.Array[Any]:
     """Return the array so that a chunk that claims more than it may hold is refused before it is decoded.
 
     Raises:
@@ -51,7 +116,11 @@ def _bounded(codecs: Iterable[Codec]) -> Iterable[Codec]:
     for codec in codecs:
         if not isinstance(codec, _KNOWN):
             raise ValueError(f"codec {str(codec.to_dict().get('name'))[:40]!r} is none of the format")
-        yield replace(codec, codecs=tuple(_bounded(codec.codecs))) if isinstance(codec, ShardingCodec) else codec
+        yield (
+            replace(codec, codecs=tuple(_bounded(codec.codecs)))
+            if isinstance(codec, ShardingCodec)
+            else codec
+        )
         for kind, claimed in _CLAIMS.items():
             if isinstance(codec, kind):
                 yield _Bound(claimed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
@@ -89,7 +89,7 @@ class ClipTable:
         if self._journal is not None:
             return join_versions(self.spec.versions, self._journal.versions)
         try:
-            mark = json.loads(self.source.read(FINISHED) or b"{}")
+            mark = parse_json(self.source.read(FINISHED) or b"{}")
             return join_versions(self.spec.versions, parse_versions(mark.get("versions", {})))
         except (ValueError, AttributeError) as error:
             raise HeatpoolError(f"{self.source.name}: damaged, unreadable {FINISHED} ({error})") from error

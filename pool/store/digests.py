@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 from heatpool.pool.disk.checksum_record import Checksum
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.attributes import read_layout
 from heatpool.pool.store.create import CREATION, CreationRecord
@@ -53,6 +53,6 @@ def recorded_files(source: Source) -> dict[str, Checksum]:
 def _finished_digest(source: Source) -> str:
     """The journal's digest as `finish` left it, "" when shards were written since."""
     try:
-        return str(json.loads(source.read(FINISHED) or b"{}").get("journal_sha256", ""))
+        return str(parse_json(source.read(FINISHED) or b"{}").get("journal_sha256", ""))
     except (ValueError, AttributeError):
         return ""

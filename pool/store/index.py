@@ -18,25 +18,20 @@ import zarr
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS, create_index_array
-from heatpool.pool.store.bounded import bound_array
+from heatpool.pool.store.arrays import create_index_array
+from heatpool.pool.store.bounded import UNREADABLE, damage, open_array, reason_of
 from heatpool.pool.store.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES, Layout
 
 __all__ = [
     "MAX_CATEGORIES",
-    "UNREADABLE",
     "IndexReader",
     "create_index",
     "create_results",
-    "open_array",
     "split_array",
 ]
 
 MAX_CATEGORIES = 4_096
 """Columns with more distinct values than this are stored as strings, not as codes."""
-
-UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError, OSError)
-"""What zarr and its codecs raise for metadata and chunks that are damaged or of another kind."""
 
 _DTYPES = {**RESULT_DTYPES, "label": "i4", "clip_id": "T", "path": "T"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -182,7 +177,9 @@ class IndexReader:
         try:
             self.group = zarr.open_group(source.zarr_store(), mode="r", zarr_format=3)
         except UNREADABLE as error:
-            raise HeatpoolError(f"{source.name}: damaged, zarr cannot read it ({_reason(error)})") from error
+            raise HeatpoolError(
+                f"{source.name}: damaged, zarr cannot read it ({reason_of(error)})"
+            ) from error
 
     def array(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """Values of an index array: all (N,), or those of `rows` (n,) int64.
@@ -191,7 +188,13 @@ class IndexReader:
             HeatpoolError: if the array or a chunk is missing or damaged.
         """
         clips = self.layout.clips
-        array = open_array(self.source, self.group, name, clips=clips, dtype=_DTYPES.get(name))
+        array = open_array(
+            self.source,
+            self.group,
+            name,
+            clips=clips,
+            dtype=_DTYPES.get(name, "u1" if name.startswith(split_array("")) else None),
+        )
         if clips == 0 or (rows is not None and rows.size == 0):
             return np.asarray(array[:0])
         (size,) = array.chunks
@@ -204,7 +207,7 @@ class IndexReader:
                 raise ValueError(f"{missing} chunk files are missing")
             return np.asarray(array[:clips] if rows is None else array.get_coordinate_selection(rows))
         except UNREADABLE as error:  # wrong checksum, broken codec, no access
-            raise _damage(self.source, name, error) from error
+            raise damage(self.source, name, error) from error
 
     def strings(self, name: str, rows: np.ndarray | None = None) -> tuple[str, ...]:
         """Values of a string array. Raises as `array`."""
@@ -213,7 +216,7 @@ class IndexReader:
     def categories(self, column: str) -> tuple[str, ...] | None:
         """Texts of a manifest column in code order; None where the column is stored as texts."""
         found = self._attributes(column).get("categories")
-        return None if found is None else tuple(found)
+        return None if found is None else _texts(self.source, column, found)
 
     def column(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """Texts (N,) or (n,) of a manifest column, "" where unknown. Raises as `array`."""
@@ -225,7 +228,7 @@ class IndexReader:
 
     def class_names(self) -> tuple[str, ...]:
         """Class names in label order."""
-        return tuple(self._attributes("label")["class_names"])
+        return _texts(self.source, "label", self._attributes("label").get("class_names"))
 
     def index(self, rows: np.ndarray | None = None) -> ClipIndex:
         """The index in memory, of all clips or of `rows`. Raises as `array`."""
@@ -244,60 +247,11 @@ class IndexReader:
         try:
             return cast(dict[str, Any], self.group[name].attrs.asdict())
         except UNREADABLE as error:
-            raise _damage(self.source, name, error) from error
+            raise damage(self.source, name, error) from error
 
 
-def open_array(
-    source: Source,
-    group: zarr.Group,
-    name: str,
-    *,
-    clips: int,
-    item_shape: Sequence[int] = (),
-    chunks: Sequence[int] = (),
-    shards: Sequence[int] | None = None,
-    dtype: str | None = None,
-) -> zarr.Array[Any]:
-    """An array of a store whose metadata is as the layout has it, so that reading takes no surprising memory.
-
-    It may be of more clips: the store has grown since its layout was read, and rows keep their numbers.
-
-    Args:
-        source: files of the store.
-        group: its zarr group.
-        name: of the array.
-        clips: N of the layout.
-        item_shape: shape of one clip.
-        chunks: by default those of an index array.
-        shards: None for an array without.
-        dtype: None for any.
-
-    Raises:
-        HeatpoolError: if it is missing, cannot be read by this zarr, or is of another form.
-    """
-    try:
-        array = group[name]
-        if not isinstance(array, zarr.Array):
-            raise ValueError("it is a group")
-        array = bound_array(array)
-    except UNREADABLE as error:
-        raise _damage(source, name, error) from error
-    clips = max(clips, *array.shape[:1])
-    chunks = tuple(chunks) or (min(max(clips, 1), INDEX_CHUNK_CLIPS),)
-    wanted = ((clips, *item_shape), chunks, None if shards is None else tuple(shards))
-    found = (array.shape, array.chunks, array.shards)
-    if found != wanted or (dtype is not None and array.dtype != np.dtype(dtype)):
-        expected = f"{dtype or array.dtype} {wanted}"
-        raise HeatpoolError(
-            f"{source.name}: damaged, expected array {name} of {expected} (shape, chunk, shard), "
-            f"got {array.dtype} {found}"
-        )
-    return array
-
-
-def _damage(source: Source, name: str, error: Exception) -> HeatpoolError:
-    return HeatpoolError(f"{source.name}: damaged, cannot read array {name} ({_reason(error)})")
-
-
-def _reason(error: Exception) -> str:
-    return shorten(str(error), limit=200) if not str(error).isprintable() else str(error)
+def _texts(source: Source, name: str, found: Any) -> tuple[str, ...]:
+    """Texts out of an array's attributes."""
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise damage(source, name, ValueError(f"expected a list of texts beside it, got {shorten(found)}"))
+    return tuple(found)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import zarr
 
+from heatpool.pool.disk.limits import check_unpacked
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.index import open_array
+from heatpool.pool.store.bounded import UNREADABLE, open_array, reason_of
 from heatpool.pool.store.journal import ShardError, check_shard, record_key
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.quantise import dequantise
@@ -90,11 +92,15 @@ class FeatureReader:
         return self._arrays[name]
 
     def _decode(self, name: str, shard: int, where: slice | int) -> np.ndarray:
-        array = self._array(name)
+        array, spec = self._array(name), self.layout.stored[name]
+        packed = self.source.size(self.layout.shard_key(name, shard))
+        if packed is not None and isinstance(where, slice):
+            claimed = (where.stop - where.start) * math.prod(spec.item_shape) * array.dtype.itemsize
+            check_unpacked(self.source.name, f"{name} of shard {shard}", claimed, packed=packed)
         try:
             return np.asarray(array[where])
-        except (ValueError, RuntimeError, OSError) as error:  # wrong checksum, broken codec, no access
-            raise self._damage(f"shard {shard}: cannot decode {name} ({error})") from error
+        except UNREADABLE as error:  # wrong checksum, broken codec, no access
+            raise self._damage(f"shard {shard}: cannot decode {name} ({reason_of(error)})") from error
 
     def _damage(self, reason: str) -> HeatpoolError:
         return HeatpoolError(
