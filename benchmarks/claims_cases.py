@@ -89,7 +89,18 @@ def _attributes(**changes: Any) -> Callable[[Path], None]:
 
 
 def _array(name: str, **changes: Any) -> Callable[[Path], None]:
-    return lambda store: _edit_json(store / name / "zarr.json", lambda array: array.update(changes))
+    def change(store: Path) -> None:
+        _edit_json(store / name / "zarr.json", lambda array: array.update(changes))
+        consolidated = ("consolidated_metadata", "metadata", name)
+
+        def in_root(root: dict[str, Any]) -> None:
+            for key in consolidated:
+                root = root[key]
+            root.update(changes)
+
+        _edit_json(store / "zarr.json", in_root)
+
+    return change
 
 
 def _checked(data: bytes) -> bytes:
@@ -100,11 +111,11 @@ def _checked(data: bytes) -> bytes:
 
 
 def _chunk(name: str, data: bytes) -> Callable[[Path], None]:
-    return lambda store: (store / name / "c" / "0").write_bytes(data) and None or None
+    return lambda store: ((store / name / "c" / "0").write_bytes(data) and None) or None
 
 
 def _deep(path: str) -> Callable[[Path], None]:
-    return lambda store: (store / path).write_text("[" * _LEVELS + "]" * _LEVELS) and None or None
+    return lambda store: ((store / path).write_text("[" * _LEVELS + "]" * _LEVELS) and None) or None
 
 
 def _many_clips(store: Path) -> None:
@@ -147,7 +158,7 @@ _STORES: dict[str, Callable[[Path], None]] = {
     "10^12 clips": _attributes(clips=HUGE),
     "10^12 clips, the last label is there": _many_clips,
     "10^11 channels": _attributes(channels=10**11),
-    "255 persons, 4,096 clips a shard": _attributes(persons=255, shard_clips=4_096),
+    "255 persons and 4,096 clips a shard": _attributes(persons=255, shard_clips=4_096),
     "300 persons": _attributes(persons=300),
     "brackets in brackets": _deep("zarr.json"),
     "brackets in brackets, of an array": _deep("label/zarr.json"),
@@ -163,9 +174,7 @@ _STORES: dict[str, Callable[[Path], None]] = {
     "a gzip chunk of 300 MB": _gzip_chunk,
     "texts of 1 GiB each": _wide_texts,
     "an array of float64": _array("label", data_type="float64", fill_value=0.0),
-    "class names beyond number": lambda store: _edit_json(
-        store / "label" / "zarr.json", lambda array: array["attributes"].update(class_names=HUGE)
-    ),
+    "10^12 instead of class names": _array("label", attributes={"class_names": HUGE}),
 }  # fmt: skip
 
 
@@ -417,7 +426,7 @@ def _runs(maker: _Maker, run: Path) -> Iterator[Claim]:
     path = out("0_best_score.npy")
     path.write_bytes(_header((HUGE, 60)))
     out("0_best_name.txt").write_text("a\n", encoding="utf-8")
-    yield Claim("scores .npy", "10^12 clips", ("fuse", f"a={path}", f"b={path}", "--features", str(maker.store)))
+    yield Claim("scores .npy", "10^12 clips", ("fuse", f"a={path}", f"b={path}", "--labels", str(maker.store)))
     bomb = out("options0.yaml").read_text(encoding="utf-8")
     weights = struct.pack("<Q", HUGE) + b"{}"
     header = json.dumps({"a": {"dtype": "F32", "shape": [HUGE], "data_offsets": [0, 4 * HUGE]}}).encode()
@@ -437,6 +446,8 @@ def _runs(maker: _Maker, run: Path) -> Iterator[Claim]:
             ("run, best.json", "brackets in brackets", changes("best.json", deep)),
             ("run, best.safetensors", "a header of 10^12 bytes", changes("best.safetensors", weights)),
             ("run, best.safetensors", "10^12 values", changes("best.safetensors", struct.pack("<Q", len(header)) + header)),  # noqa: E501
+            ("run, best.json", "10^9 channels", _in_side(shape={"channels": 10**9})),
+            ("run, best.json", "300,000 classes and channels", _in_side(shape={"channels": 300_000, "classes": 300_000})),
             ("run, scores", "10^12 scores", changes("scores_*.npz", out("scores0.npz").read_bytes())),
         )
     ):
@@ -446,6 +457,14 @@ def _runs(maker: _Maker, run: Path) -> Iterator[Claim]:
         yield Claim(kind, says, ("evaluate", str(folder), "--out", f"{folder}.out"))
         yield Claim(kind, says, ("predict", str(folder), "--features", str(maker.store), "--out", f"{folder}.csv"))
         yield Claim(kind, says, ("compare", str(folder), str(folder)))
+
+
+def _in_side(**changes: dict[str, Any]) -> Callable[[Path], None]:
+    def change(side: dict[str, Any]) -> None:
+        for key, values in changes.items():
+            side[key].update(values)
+
+    return lambda run: [_edit_json(each, change) for each in run.rglob("best.json")] and None or None
 
 
 def _networks(maker: _Maker) -> Iterator[Claim]:

@@ -6,19 +6,16 @@ Axis letter: V joints.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.errors import shorten
 
-__all__ = ["COCO17_SKELETON", "NTU25_SKELETON", "Skeleton", "guess_skeleton", "read_skeleton"]
+__all__ = ["COCO17_SKELETON", "NTU25_SKELETON", "Skeleton", "guess_skeleton"]
 
 Edge = tuple[int, int]
 
 _NTU_NAME = re.compile(r"S\d{3}C\d{3}P\d{3}R\d{3}A\d{3}")
-_MAX_JOINTS = 4096  # a file that names more is no skeleton
 
 
 @dataclass(frozen=True)
@@ -110,49 +107,3 @@ def guess_skeleton(joints: int, clip_ids: Iterable[str]) -> Skeleton:
         return COCO17_SKELETON
     of_ntu = joints == NTU25_SKELETON.joints and all(_NTU_NAME.match(name) for name in clip_ids)
     return NTU25_SKELETON if of_ntu else Skeleton.unnamed(joints)
-
-
-def read_skeleton(path: str | Path) -> Skeleton:
-    """Read a YAML skeleton file: `joints` (names in order), `edges` (pairs of names or numbers), `name`.
-
-    Raises:
-        HeatpoolError: if there is no such file, or it says something else.
-    """
-    import yaml  # a tenth of a second that most programs save
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HeatpoolError(f"{path}: cannot be read as a skeleton file ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise HeatpoolError(f"{path}: expected YAML, got {shorten(' '.join(str(error).split()))}") from error
-    if not isinstance(content, dict) or not {"joints"} <= set(content) <= {"name", "joints", "edges"}:
-        got = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise HeatpoolError(f"{path}: expected joints, edges and perhaps name, got {got[:60]}")
-    try:
-        return _parse(content, default_name=Path(path).stem)
-    except (TypeError, ValueError) as error:
-        raise HeatpoolError(f"{path}: {error}") from error
-
-
-def _parse(content: Mapping[str, Any], *, default_name: str) -> Skeleton:
-    """The skeleton that plain values describe; TypeError or ValueError if they do not."""
-    names, edges = content["joints"], content.get("edges") or []
-    if not isinstance(names, list) or not 0 < len(names) <= _MAX_JOINTS or not isinstance(edges, list):
-        raise ValueError(f"expected joints and edges as lists, got {shorten(names)} and {shorten(edges)}")
-    names = [str(name) for name in names]
-    place = {name: number for number, name in enumerate(names)}
-
-    def number(joint: object) -> int:
-        if isinstance(joint, int) and not isinstance(joint, bool):
-            return joint
-        if str(joint) not in place:
-            raise ValueError(f"expected edges between its joints, got {shorten(joint)}")
-        return place[str(joint)]
-
-    pairs = []
-    for edge in edges:
-        if not isinstance(edge, list) or len(edge) != 2:
-            raise ValueError(f"expected edges as pairs of joints, got {shorten(edge)}")
-        pairs.append((number(edge[0]), number(edge[1])))
-    return Skeleton(str(content.get("name") or default_name), tuple(names), tuple(pairs))

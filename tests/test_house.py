@@ -54,7 +54,6 @@ RENAMES = {
     "pool/disk/atomic.py",  # every output
     "pool/disk/files.py",  # a store's own files, from one scratch folder for many
     "pool/disk/locks.py",  # a dead writer's lock is replaced, never absent
-    "pool/store/finish.py",  # chunks, one after the other, under a mark that comes last
     "pool/store/shard_writer.py",  # the files of a shard, which its journal record makes count
 }
 

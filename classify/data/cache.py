@@ -31,6 +31,7 @@ from heatpool.classify.data.persons import (
 )
 from heatpool.pool.disk.atomic import atomic_folder
 from heatpool.pool.disk.files import cache_folder, clean_leftovers
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.digests import store_digest
 
@@ -179,7 +180,7 @@ def cached_bytes(folder: Path) -> dict[Path, int]:
 def _open_entry(entry: Path, item_shape: ItemShape) -> tuple[Persons, Tensor] | None:
     """Open a finished cache; None when there is none, or its files do not fit together."""
     try:
-        info: Mapping[str, Any] = json.loads((entry / _INFO).read_bytes())
+        info: Mapping[str, Any] = parse_json((entry / _INFO).read_bytes())
         arrays = {
             name: np.load(entry / f"{name}.npy", allow_pickle=False) for name in ("row", "slot", "mask")
         }

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from heatpool.pool.disk.atomic import write_bytes
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["LabelText", "embed_labels", "load_label_text", "save_label_text", "tokenise"]
@@ -101,7 +102,7 @@ def load_label_text(path: Path) -> LabelText:
     """
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["about"])
+            about = parse_json(file.metadata()["about"])
             embeddings = file.get_tensor("embeddings")
         return LabelText(tuple(about["class_names"]), embeddings, about["source"], about["logit_scale"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:

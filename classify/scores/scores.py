@@ -13,6 +13,7 @@ import numpy as np
 from heatpool.pool.disk.atomic import atomic_file
 from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.exchange.array_files import read_whole
 from heatpool.pool.split_findings.labels import require_labels
 
 __all__ = [
@@ -158,7 +159,8 @@ def load_scores(path: Path) -> ClipScores:
     """
     if not path.is_file():
         raise HeatpoolError(f"no score file {path}; train or evaluate first")
-    with parsing(path, "read scores from"), np.load(path, allow_pickle=False) as file:
+    with parsing(path, "read scores from"):
+        file = read_whole(path, _FIELDS)
         missing = [name for name in _FIELDS if name not in file]
         if missing:
             raise HeatpoolError(f"{path} is no score file of heatpool: it lacks {', '.join(missing)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import load, save
 from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.training.architecture import Architecture, NetworkShape, Trained
 from heatpool.pool.disk.atomic import write_bytes, write_json
+from heatpool.pool.disk.limits import bounded_network, parse_json
 from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
@@ -62,7 +62,8 @@ def load_checkpoint(
     with parsing(path, "load the checkpoint"):
         side = _read_side(path, form)
         architecture, shape = read(side["config"], _skeleton_of(side)), _shape_of(side)
-        model = architecture.build(shape)
+        with bounded_network(str(path), packed=path.stat().st_size):
+            model = architecture.build(shape)
         model.load_state_dict(load(path.read_bytes()))
         stats = None
         if side["channel_mean"] is not None:
@@ -111,7 +112,7 @@ def _read_side(path: Path, form: str) -> dict[str, Any]:
     for needed in (path, side_path):
         if not needed.is_file():
             raise HeatpoolError(f"no checkpoint: {needed} is missing; train first or name another run")
-    side: dict[str, Any] = json.loads(side_path.read_text(encoding="utf-8"))
+    side: dict[str, Any] = parse_json(side_path.read_text(encoding="utf-8"))
     if side.get("format") != form or side.get("version") != _VERSION:
         got = f"{side.get('format')} {side.get('version')}"
         raise HeatpoolError(f"{side_path}: expected {form} {_VERSION}, got {got}")

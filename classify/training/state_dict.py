@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from heatpool.pool.disk.limits import check_members, check_unpacked
 from heatpool.pool.errors import HeatpoolError, shorten
 
 __all__ = ["read_state_dict"]
@@ -47,6 +48,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path}: expected a state dict, named tensors, got none; of a network that was saved whole, "
             "save network.state_dict()"
         )
+    # Tensors can be views of one number: 10^12 values in a file of a kilobyte.
+    claimed = sum(tensor.numel() * 4 for tensor in state.values())
+    check_unpacked(str(path), "its tensors", claimed, packed=path.stat().st_size)
     if all(name.startswith(_PARALLEL) for name in state):
         state = {name.removeprefix(_PARALLEL): tensor for name, tensor in state.items()}
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
@@ -96,6 +100,7 @@ def _other_kind(path: Path, *, zipped: bool) -> str:
     """What a file is that `torch.save` did not write; "" where it may have."""
     if zipped:
         with zipfile.ZipFile(path) as archive:
+            check_members(str(path), archive.infolist(), packed=path.stat().st_size)
             inside = any(name.endswith("/data.pkl") for name in archive.namelist())
         return "" if inside else "another zip file"
     with path.open("rb") as file:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,11 @@ import numpy as np
 from heatpool.extract.datasets.box_columns import BoxLayout
 from heatpool.extract.datasets.box_rows import BoxRows, BoxTable, as_corners, fill_table
 from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.exchange.keypoints.coco_images import find_videos
 from heatpool.pool.exchange.keypoints.json_files import expect_dict, expect_list, load_json
-from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
 
 __all__ = ["read_coco_boxes"]
 
-_NUMBERED = re.compile(r"[_\-. ]*(frame|img)?[_\-. ]*\d+$", re.IGNORECASE)
-"""The end of a picture's name that tells its frame: `walk_0012`, `walk-frame-12`."""
-_FRAME_KEYS = ("frame_id", "frame_index", "frame_number")
 _TRACK_KEYS = ("track_id", "instance_id", "person_id")
 
 Place = tuple[int, int]
@@ -37,8 +32,7 @@ def read_coco_boxes(
 ) -> BoxTable:
     """Read the boxes of a COCO file: persons by the name of their category.
 
-    An image is a frame of a video by its `video_id` and `frame_id`, else by its name: `walk/000012.jpg` or
-    `walk_12.jpg`, counted from 1 if the first one is 1. Results without images must name these so.
+    An image is a frame of a video as `find_videos` says. Results without images must name these by files.
 
     Args:
         path: JSON.
@@ -83,40 +77,15 @@ def _find_images(
     content: Mapping[str, Any], wanted: Callable[[str], bool], first_frame: int | None
 ) -> tuple[BoxTable, dict[Any, Place]]:
     """Return a table of the names that are wanted, and where each of their images is, by its id."""
-    videos = {each["id"]: str(each.get("name") or each["file_name"]) for each in content.get("videos", ())}
-    frames: dict[str, dict[Any, int]] = defaultdict(dict)
-    stems: dict[str, dict[Any, str]] = defaultdict(dict)
-    sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
-    for image in expect_list(content.get("images"), "images"):
-        number = next((image[key] for key in _FRAME_KEYS if key in image), None)
-        if number is not None and image.get("video_id") in videos:
-            name = videos[image["video_id"]]
-            frames[name][image["id"]] = int(number) - (first_frame or 0)
-        else:
-            name, stem = _video_of(str(image["file_name"]), wanted)
-            stems[name][image["id"]] = stem
-        sizes[name].add((int(image.get("width", 0)), int(image.get("height", 0))))
-    for name, stem_of in stems.items():
-        numbers = number_pictures(stem_of.values(), from_zero=first_frame is not None)
-        frames[name] |= {each: numbers[stem] - (first_frame or 0) for each, stem in stem_of.items()}
-    ours = [name for name in frames if wanted(name)]
-    table = BoxTable(names=ours, first_name=next(iter(frames), ""))
-    table.elsewhere = sum(len(each) for name, each in frames.items() if name not in set(ours))
-    places = {image: (at, frame) for at, name in enumerate(ours) for image, frame in frames[name].items()}
-    table.size_px = {
-        at: next(iter(sizes[name]))
-        for at, name in enumerate(ours)
-        if len(sizes[name]) == 1 and min(sizes[name]) > (0, 0)
+    videos = find_videos(content, default="", wanted=wanted, first_frame=first_frame)
+    ours = [name for name in videos if wanted(name)]
+    table = BoxTable(names=ours, first_name=next(iter(videos), ""))
+    table.elsewhere = sum(len(each.frame_of) for name, each in videos.items() if name not in set(ours))
+    places = {
+        image: (at, frame) for at, name in enumerate(ours) for image, frame in videos[name].frame_of.items()
     }
+    table.size_px = {at: size for at, name in enumerate(ours) if min(size := videos[name].size_px) > 0}
     return table, places
-
-
-def _video_of(picture: str, wanted: Callable[[str], bool]) -> tuple[str, str]:
-    """Return the name of a picture's video, and the picture's own."""
-    folder, stem = split_picture(picture)
-    begin = _NUMBERED.sub("", stem)
-    names = [f"{folder}/{begin}".strip("/") if begin else "", folder, begin]
-    return next((name for name in names if name and wanted(name)), folder or begin or stem), stem
 
 
 def _rows(annotations: Iterable[Any], places: Mapping[Any, Place], layout: BoxLayout) -> BoxRows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections import Counter
@@ -15,6 +14,7 @@ from heatpool.extract.datasets.clips import VIDEO_SUFFIXES, Clip
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.video.picture_names import check_series, is_picture, name_test, natural_key
 from heatpool.pool.disk.class_names import ClassNames
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError
 
@@ -235,6 +235,6 @@ def read_json(path: Path) -> Any:
         HeatpoolError: if it cannot be read.
     """
     try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        return parse_json(read_text(path))
+    except ValueError as error:
         raise HeatpoolError(f"expected JSON, cannot read {path}: {error}") from error

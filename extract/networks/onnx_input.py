@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from heatpool.extract.records import Alignment, CropSpec, Refinement
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 
 __all__ = ["METADATA_KEY", "OnnxInput", "read_metadata"]
@@ -141,7 +141,7 @@ def read_metadata(metadata: Mapping[str, str], name: str) -> tuple[OnnxInput, li
     text = metadata.get(METADATA_KEY, "{}")
     known = [field.name for field in fields(OnnxInput)]
     try:
-        entry = json.loads(text)
+        entry = parse_json(text)
         if not isinstance(entry, dict) or not set(entry) <= {*known, "joints", "edges"}:
             raise TypeError(f"expected an object with {', '.join(known)}, joints, edges, got {shorten(text)}")
         joints, edges = list(entry.pop("joints", [])), list(entry.pop("edges", []))

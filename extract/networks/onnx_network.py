@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ __all__ = ["OnnxNetwork"]
 
 _PIXELS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 """Kinds of numbers that images may enter as, as onnxruntime calls them."""
+
+_MOST_PIXELS = 1 << 24  # of the input, which is allocated as the file says
 
 _PLACE = re.compile(r"\S*\.(?:cc|h):\d+ .*?\) (?=\w)")
 _HINTS = (
@@ -122,14 +125,18 @@ def _size(
 ) -> tuple[tuple[int, int], bool]:
     """Return height and width of the input, and whether the file leaves them open."""
     height, width = _shape(image)[2:]
-    if height > 0 and width > 0:
-        return (height, width), False
-    if open_hw_px is None:
+    is_open = height <= 0 or width <= 0
+    size = open_hw_px if is_open else (height, width)
+    if size is None:
         raise HeatpoolError(
             f"expected the size of the input of {name}, which leaves it open: say --onnx-size 256,192 "
             "(height, width)"
         )
-    return open_hw_px, True
+    if math.prod(size) > _MOST_PIXELS:
+        raise HeatpoolError(
+            f"expected an input of at most {_MOST_PIXELS:,} pixels in {name}, got {size[0]} x {size[1]}"
+        )
+    return size, is_open
 
 
 def _free_batch(graph: onnx.GraphProto, image: onnx.ValueInfoProto) -> None:

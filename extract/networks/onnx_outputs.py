@@ -73,7 +73,7 @@ def check_map(values: np.ndarray, tap: str, *, height_px: int, width_px: int, fi
         raise HeatpoolError(
             f"expected a tap of floating point numbers in {file_name}, {tap} is of {values.dtype}{hint}"
         )
-    of_one = values.ndim == 4 and values.shape[0] == 1
+    of_one = values.ndim == 4 and values.shape[0] == 1 and values.shape[1] > 0
     if not of_one or not _covers_crop(*values.shape[2:], height_px=height_px, width_px=width_px):
         raise HeatpoolError(
             f"expected tap {tap} of {file_name} to be a feature map (1, C, H, W) of the proportions of the "
@@ -93,8 +93,8 @@ def _shape(output: np.ndarray) -> str:
 
 
 def _is_heatmap(output: np.ndarray, height_px: int, width_px: int) -> bool:
-    """Whether (B, V, h, w) is a smaller picture of the crop, and no list of persons' joints."""
-    if output.ndim != 4 or not output.shape[1]:
+    """Whether (1, V, h, w) is a smaller picture of the crop, and no list of persons' joints."""
+    if output.ndim != 4 or output.shape[0] != 1 or not output.shape[1]:
         return False
     height, width = output.shape[2:]
     return min(height, width) > 3 and _covers_crop(height, width, height_px=height_px, width_px=width_px)
@@ -111,10 +111,11 @@ def _simcc_axes(
         ends = first_name[-1:].lower() + second_name[-1:].lower()
         x_first, y_first = ends == "xy", ends == "yx"
     enough = min(first.shape[2], second.shape[2]) >= min(width_px, height_px)  # a list of boxes has 4 or 5
+    enough = enough and first.shape[0] == 1 and first.shape[1] > 0
     if first.shape[:2] != second.shape[:2] or x_first == y_first or not enough:
         raise HeatpoolError(
-            f"expected SimCC vectors of {file_name} with as many bins a pixel along x as along y, one or "
-            f"more, and in a square crop names that end in x and y, got {first_name} {first.shape} and "
-            f"{second_name} {second.shape} for {width_px} x {height_px} pixels"
+            f"expected SimCC vectors (1, V, n) of {file_name} with as many bins a pixel along x as along y, "
+            f"one or more, and in a square crop names that end in x and y, got {first_name} {first.shape} "
+            f"and {second_name} {second.shape} for {width_px} x {height_px} pixels"
         )
     return (first_name, second_name) if x_first else (second_name, first_name)

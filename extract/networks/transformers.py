@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from heatpool.pool.disk.limits import bounded_network, parse_json
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["load_pretrained", "read_preprocessor", "read_settings", "state_digest"]
@@ -62,13 +63,16 @@ def _load(source: str, classes: Mapping[str, str], kind: str, fetch: bool) -> An
     if model_type not in classes:
         raise HeatpoolError(f"expected {kind}, {source} is of type {model_type}")
     network_class = getattr(transformers, classes[model_type])
-    model, report = network_class.from_pretrained(
-        source,
-        dtype=torch.float32,
-        weights_only=True,
-        output_loading_info=True,
-        local_files_only=not fetch,
-    )
+    files = Path(source).glob("*") if Path(source).is_dir() else ()
+    packed = sum(file.stat().st_size for file in files)
+    with bounded_network(source, packed=packed) if packed else nullcontext():
+        model, report = network_class.from_pretrained(
+            source,
+            dtype=torch.float32,
+            weights_only=True,
+            output_loading_info=True,
+            local_files_only=not fetch,
+        )
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise HeatpoolError(f"expected {kind}, {source} lacks {len(missing)} of its tensors: {missing[0]}, …")
@@ -89,8 +93,8 @@ def read_preprocessor(source: str | Path) -> dict[str, Any]:
     except OSError:  # also where the hub cannot be asked: what came with the weights is enough to run them
         return {}
     try:
-        said = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        said = parse_json(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise HeatpoolError(f"expected JSON in {Path(path).name} of {source}: {error}") from error
     if not isinstance(said, dict):
         raise HeatpoolError(f"expected a JSON object in {Path(path).name} of {source}")

@@ -18,13 +18,15 @@ from heatpool.pool.exchange.frame_features import import_frame_features, open_fr
 from heatpool.pool.exchange.hdf5 import import_hdf5
 from heatpool.pool.exchange.keypoints.ctrgcn import CtrgcnFile
 from heatpool.pool.exchange.keypoints.detect import PoseFormat, find_format, open_poses
+from heatpool.pool.exchange.keypoints.records import NamesClasses
 from heatpool.pool.exchange.keypoints.store import import_poses
 from heatpool.pool.exchange.npz import import_npz
 from heatpool.pool.exchange.published import MANIFEST_NAME, import_published
 from heatpool.pool.exchange.pyskl import import_pyskl
 from heatpool.pool.exchange.pyskl_file import PysklFile, read_pyskl
+from heatpool.pool.exchange.skeleton_file import read_skeleton
 from heatpool.pool.records import ClipIndex, Status
-from heatpool.pool.skeleton import Skeleton, read_skeleton
+from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["import_store"]
@@ -128,7 +130,7 @@ def _import_features(options: ImportOptions, **more: Any) -> None:
 
 
 def _import_poses(options: ImportOptions, kind: PoseFormat, **more: Any) -> None:
-    from heatpool.pipelines.extraction.pose_persons import main_persons
+    from heatpool.pipelines.extraction.pose_persons import main_persons, persons_in_order
 
     skeleton = _skeleton(options)
     file = open_poses(options.source, kind, skeleton=skeleton)
@@ -138,13 +140,15 @@ def _import_poses(options: ImportOptions, kind: PoseFormat, **more: Any) -> None
         index = file.index(classes.names if classes else ())
         parts = [ClipPart(row) for row in range(len(index))]
     else:
-        index, parts = _clips(file.names, options)
+        class_names = file.class_names if isinstance(file, NamesClasses) else ()
+        index, parts = _clips(file.names, options, class_names)
     if options.manifest:
         from heatpool.pipelines.extraction.pose_videos import video_finder
 
         videos["find_video"] = video_finder(parts, index.path, options.manifest.parent)
     import_poses(
-        file, options.out, index=index, parts=parts, choose=main_persons, skeleton=skeleton,
+        file, options.out, index=index, parts=parts, skeleton=skeleton,
+        choose=persons_in_order if kind == "movement" else main_persons,
         steps=options.steps, persons=options.persons, frame_size_px=options.frame_size_px, fps=options.fps,
         **videos, **more,
     )  # fmt: skip
@@ -152,12 +156,14 @@ def _import_poses(options: ImportOptions, kind: PoseFormat, **more: Any) -> None
         _log.info("%s: %s", options.source, note)
 
 
-def _clips(names: Sequence[str], options: ImportOptions) -> tuple[ClipIndex, list[ClipPart]]:
+def _clips(
+    names: Sequence[str], options: ImportOptions, class_names: Sequence[str] = ()
+) -> tuple[ClipIndex, list[ClipPart]]:
     from heatpool.pipelines.extraction.pose_clips import clips_by_manifest, clips_by_names
 
     if options.manifest:
         return clips_by_manifest(names, options.source, options.manifest)
-    return clips_by_names(names, options.source)
+    return clips_by_names(names, options.source, class_names)
 
 
 def _skeleton(options: ImportOptions) -> Skeleton | None:

@@ -26,7 +26,8 @@ from heatpool.extract.rgb.crops import CropFiles, RgbEncoder
 from heatpool.extract.rgb.networks import DEFAULT_SOURCES, ImageEmbedder
 from heatpool.pipelines.options import ExtractOptions, NetworkOptions
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.skeleton import Skeleton, read_skeleton
+from heatpool.pool.exchange.skeleton_file import read_skeleton
+from heatpool.pool.skeleton import Skeleton
 
 __all__ = [
     "build_backbone",

@@ -14,7 +14,7 @@ from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.skeleton import read_skeleton
+from heatpool.pool.exchange.skeleton_file import read_skeleton
 
 __all__ = ["describe_given", "read_given"]
 

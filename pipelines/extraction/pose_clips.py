@@ -8,7 +8,7 @@ from pathlib import Path
 
 from heatpool.extract.datasets import SPECS
 from heatpool.extract.datasets.box_videos import VideoNames
-from heatpool.extract.datasets.clips import Clip, unique_ids, without_suffix
+from heatpool.extract.datasets.clips import Clip, label_clips, unique_ids, without_suffix
 from heatpool.extract.datasets.folder import list_folder
 from heatpool.extract.datasets.listing import VideoFolder
 from heatpool.extract.datasets.manifest import Manifest, read_manifest
@@ -48,14 +48,24 @@ def clips_by_manifest(names: Sequence[str], source: Path, manifest: Path) -> tup
     return listed.index(), parts
 
 
-def clips_by_names(names: Sequence[str], source: Path) -> tuple[ClipIndex, list[ClipPart]]:
+def clips_by_names(
+    names: Sequence[str], source: Path, class_names: Sequence[str] = ()
+) -> tuple[ClipIndex, list[ClipPart]]:
     """Return a clip for each video of a file of keypoints or features, with what the names say.
 
     Names of a known data set (NTU's and others') give labels, subjects and official splits; those that every
     paper leaves out are left out. Of a folder, sub-folders name classes and splits as those of videos do.
+
+    Args:
+        names: of the videos.
+        source: the file or folder.
+        class_names: of the videos, where the file itself names any.
     """
     names = _named(names, source)
-    manifest = _of_dataset(names, source) or _of_folder(names, source) or _plain(names, source)
+    if any(class_names):
+        manifest = _plain(names, source, class_names)
+    else:
+        manifest = _of_dataset(names, source) or _of_folder(names, source) or _plain(names, source)
     place = {source / name: number for number, name in enumerate(names)}
     parts = [ClipPart(place[clip.path], persons=clip.persons) for clip in manifest.clips]
     return manifest.index(), parts
@@ -108,7 +118,13 @@ def _of_folder(names: Sequence[str], source: Path) -> Manifest | None:
     return list_folder(VideoFolder(source, tuple(names))).manifest if inside else None
 
 
-def _plain(names: Sequence[str], source: Path) -> Manifest:
-    ids = unique_ids([without_suffix(name.replace("\\", "/").rpartition("/")[2]) for name in names], names)
-    clips = [Clip(each, source / name) for each, name in zip(ids, names, strict=True)]
-    return Manifest(tuple(clips), (), source)
+def _plain(names: Sequence[str], source: Path, class_names: Sequence[str] = ()) -> Manifest:
+    """Clips called by the last parts of their names, or as they are where the file names their classes."""
+    plain = [without_suffix(name.replace("\\", "/").rpartition("/")[2]) for name in names]
+    ids = unique_ids(list(names) if class_names else plain, names)
+    clips = [
+        Clip(each, source / name, class_name=class_name)
+        for each, name, class_name in zip(ids, names, class_names or [""] * len(ids), strict=True)
+    ]
+    labelled, classes = label_clips(clips, str(source))
+    return Manifest(tuple(labelled), classes, source)

@@ -15,7 +15,7 @@ from heatpool.extract.engine.tracking import follow_persons
 from heatpool.extract.records import Detections
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 
-__all__ = ["main_persons"]
+__all__ = ["main_persons", "persons_in_order"]
 
 _PER_UNIT = 1000.0  # what takes the place of pixels where coordinates are fractions or metres
 _LEAST_SIDE = 1.0  # pixels, of somebody of whom one joint is given
@@ -43,6 +43,16 @@ def main_persons(video: PoseVideo, slots: int) -> list[np.ndarray]:
 
     seen = len(np.unique(video.frame[rows]))
     return [each.numbers for each in fill_slots(tracks, slots, seen, joint_scores=joint_scores)]
+
+
+def persons_in_order(video: PoseVideo, slots: int) -> list[np.ndarray]:
+    """Return the rows of each track in the file's order where there are slots for all, else `main_persons`.
+
+    For files whose tracks are individuals that somebody chose: each has the same slot in every clip.
+    """
+    rows = np.flatnonzero(video.track >= 0)
+    persons = _by_track(video, rows)
+    return persons if len(rows) == len(video) and len(persons) <= slots else main_persons(video, slots)
 
 
 def _by_track(video: PoseVideo, rows: np.ndarray) -> list[np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.machine import machine
 from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import FolderSource
 from heatpool.pool.store.reader import FeatureStore
@@ -48,7 +48,7 @@ def add_to_run_file(store: Path, **facts: Any) -> None:
     """
     path = store / _NAME
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise HeatpoolError(f"cannot add to {path}: {error}") from error
     _write(path, {**known, **facts})
@@ -70,7 +70,7 @@ def read_run_file(store: FeatureStore) -> dict[str, Any]:
         return {}
     path = store.path / _NAME
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER, known_weights
 from heatpool.pipelines.options.networks import Backend
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["DETECTOR_ONLY", "infer_backend", "load_weights"]
@@ -108,7 +108,7 @@ def _backend_of_folder(folder: Path) -> Backend:
     if onnx_files and not any(folder.glob("*.safetensors")):
         raise HeatpoolError(f"expected a folder of transformers, got one of ONNX files: give {onnx_files[0]}")
     try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        kind = parse_json((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise HeatpoolError(f"expected a folder with the config.json of a ViTPose, got {folder}") from error
     if kind != "vitpose":

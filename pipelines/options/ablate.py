@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.ranges import Range
+from heatpool.pipelines.options.recipe import RecipeOptions
 from heatpool.pipelines.options.shared import (
     CacheOptions,
     DeviceOptions,
     FoldOptions,
-    RecipeOptions,
     ResumeOptions,
     SkeletonOptions,
 )

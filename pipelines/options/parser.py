@@ -145,14 +145,14 @@ class CommandParser:
         return spelled
 
     def _read_yaml(self, path: Path) -> dict[str, Any]:
-        import yaml  # few command lines need it
+        from heatpool.pool.disk.limits import parse_yaml  # few command lines need it
 
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            content = parse_yaml(path.read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise OptionError(f"cannot read {path}: {error.strerror}") from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise OptionError(f"expected YAML in {path}: {' '.join(str(error).split())}") from error
+        except ValueError as error:
+            raise OptionError(f"expected YAML in {path}: {error}") from error
         if not isinstance(content, dict):
             raise OptionError(f"expected options in {path}, one a line such as seed: 1")
         if isinstance(content.get("recipe"), dict):

@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 
 from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.ranges import Range
+from heatpool.pipelines.options.recipe import HPNetRecipeOptions, RecipeOptions
 from heatpool.pipelines.options.shared import (
     CacheOptions,
     DeviceOptions,
     DisjointOptions,
     FoldOptions,
-    HPNetRecipeOptions,
     Options,
-    RecipeOptions,
     ResumeOptions,
     SkeletonOptions,
 )

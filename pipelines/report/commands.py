@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-import yaml
-
 from heatpool.classify.training.recipe import HEADS, Recipe, modern_names
 from heatpool.pipelines.extraction.run_file import read_run_file
 from heatpool.pipelines.options.extract import ExtractOptions
 from heatpool.pipelines.options.train import DEFAULT_STREAMS, TrainOptions
 from heatpool.pipelines.report.run_files import RunFiles
+from heatpool.pool.disk.limits import parse_yaml
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
@@ -32,9 +31,9 @@ def command_lines(run: RunFiles, store: FeatureStore) -> list[str]:
     lines = [_line("extract", _changed(ExtractOptions, options))] if options else []
     config_file = run.folder / "config.yaml"
     try:
-        config = yaml.safe_load(run.config_text) or {}
-    except yaml.YAMLError as error:
-        raise HeatpoolError(f"cannot read {config_file}: {' '.join(str(error).split())}") from error
+        config = parse_yaml(run.config_text) or {}
+    except ValueError as error:
+        raise HeatpoolError(f"cannot read {config_file}: {error}") from error
     if not isinstance(config, Mapping):
         return lines
     if isinstance(config.get("recipe"), Mapping):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from heatpool.classify.scores.scores import ClipScores, align_scores, load_scores
 from heatpool.classify.scores.shares import correct_share
 from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summary
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FUSED", "RunFiles", "StreamRecord", "read_run_files"]
@@ -145,7 +145,7 @@ def _json_if_any(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise HeatpoolError(f"cannot read {path}: {error}") from error
     if not isinstance(content, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from heatpool.pipelines.runs.run_dir import FOLDS
 from heatpool.pipelines.runs.seeds import result_of, spread_figures, spread_table
 from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["folds_table", "read_folds", "write_folds"]
@@ -61,7 +61,7 @@ def read_folds(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         if not {"by", "runs", "figures", "pooled", "model", "class_names"} <= set(content):
             raise ValueError("other content")
     except (OSError, ValueError, TypeError) as error:

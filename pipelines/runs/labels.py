@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.disk.atomic import write_text
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.store.create import digest_index
@@ -53,7 +54,7 @@ def read_run_labels(folder: Path) -> ClipIndex | None:
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         return ClipIndex(
             clip_id=tuple(content["clip_id"]),
             path=tuple(content["path"]),

@@ -15,6 +15,7 @@ import yaml
 
 from heatpool.pipelines.runs.config import same_run
 from heatpool.pool.disk.atomic import refuse_existing, write_json, write_text
+from heatpool.pool.disk.limits import parse_json, parse_yaml
 from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError
 
@@ -68,7 +69,7 @@ def prepare_run_dir(
         write_text(written, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
     else:
         with parsing(written, "read the options of the run in"):
-            same = same_run(yaml.safe_load(written.read_text(encoding="utf-8")), plain)
+            same = same_run(parse_yaml(written.read_text(encoding="utf-8")), plain)
         if not same:
             raise HeatpoolError(f"{out} was begun with other options, see {written}; choose another --out")
     write_json(out / "env.json", environment, overwrite=True)
@@ -99,7 +100,7 @@ def read_summary(run: Path) -> dict[str, Any]:
     """
     path = run / "summary.json"
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         begun = (run / _CONFIG).is_file()
         todo = "its training was interrupted: heatpool train … --resume finishes it"
@@ -127,7 +128,7 @@ def read_seed_folders(run: Path) -> list[Path]:
     if not path.is_file():
         return [run]
     try:
-        return [run / f"seed_{int(seed)}" for seed in json.loads(path.read_text(encoding="utf-8"))["seeds"]]
+        return [run / f"seed_{int(seed)}" for seed in parse_json(path.read_text(encoding="utf-8"))["seeds"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HeatpoolError(f"expected the seeds of a run in {path}: {error!r}") from error
 

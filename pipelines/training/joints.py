@@ -6,7 +6,8 @@ from pathlib import Path
 
 from heatpool.classify.networks.graph import GRAPHS, HPNET_GRAPH, SKELETON_GRAPH
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.skeleton import Skeleton, read_skeleton
+from heatpool.pool.exchange.skeleton_file import read_skeleton
+from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["choose_graph", "describe_graph", "features_skeleton"]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from heatpool.classify.training.recipe import Recipe, modern_names
 from heatpool.pipelines.options.train import TrainOptions
+from heatpool.pool.disk.limits import parse_yaml
 from heatpool.pool.disk.text_files import parsing
 
 __all__ = ["RecipeChoice", "choose_preset", "choose_recipe", "read_begun"]
@@ -113,7 +113,7 @@ def read_begun(out: Path) -> Mapping[str, Any] | None:
     if not path.exists():
         return None
     with parsing(path, "read the options of the run in"):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     return content if isinstance(content, Mapping) else None
 
 

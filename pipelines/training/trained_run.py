@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summa
 from heatpool.pipelines.runs.seeds import seeds_table
 from heatpool.pipelines.training.figures import Figures, figures_of, results_table
 from heatpool.pipelines.training.relabel import open_run_store
+from heatpool.pool.disk.limits import parse_json
 
 if TYPE_CHECKING:
     from heatpool.pipelines.training.evaluate import Evaluation
@@ -122,7 +122,7 @@ def load_run(path: str | Path) -> Run:
     if "test" in first["clips"]:
         table = results_table(first, classes=len(first["class_names"]))
     if len(summaries) > 1:
-        table = seeds_table(json.loads((folder / SEEDS).read_text(encoding="utf-8")))
+        table = seeds_table(parse_json((folder / SEEDS).read_text(encoding="utf-8")))
     return Run(
         path=folder,
         protocol=first["protocol"],

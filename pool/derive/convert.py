@@ -79,7 +79,10 @@ def convert_store(
         spec = replace(spec, precision=cast(Precision, precision), levels={})
         return _write(store, out, spec, overwrite=overwrite, on_clips=on_clips)
     if not (wanted := parse_error(precision)):
-        raise HeatpoolError(f"expected precision f2, u1, error:2% or float16:2%, got {precision!r}")
+        raise HeatpoolError(
+            f"expected precision f2, u1, error:2% or float16:2%, of any error above 0 and below 100 %, got "
+            f"{precision!r}"
+        )
     if store.spec.levels and (had := store.spec.levels["pooled"].error) >= wanted[1]:
         raise HeatpoolError(
             f"{store.source.name}: its features have an error of {had:.2%} already, {precision} leaves less; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import unicodedata
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError, shorten
 
@@ -134,8 +134,8 @@ def _without_numbers(lines: Sequence[str], source: str) -> ClassNames:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        parse_json(text)
+    except ValueError:
         return False
     return True
 
@@ -143,8 +143,8 @@ def _is_json(text: str) -> bool:
 def _from_json(text: str, path: Path) -> ClassNames:
     """Read a list of names, or an object that numbers them from 0 or 1."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise HeatpoolError(f"expected JSON in {path}: {error}") from error
     if isinstance(content, list) and content and all(isinstance(name, str) for name in content):
         return ClassNames(tuple(map(plain_name, content)))

@@ -29,6 +29,7 @@ __all__ = [
     "hash_bytes",
     "hash_file",
     "list_files",
+    "move_files",
     "scratch_folder",
     "scratch_name",
     "temp_name",
@@ -105,6 +106,13 @@ def list_files(root: Path, *, skip: tuple[str, ...], below: str = "") -> Iterato
                 yield from list_files(root, skip=skip, below=f"{below}{entry.name}/")
             else:
                 yield below + entry.name
+
+
+def move_files(aside: Path, root: Path, keys: Iterable[str]) -> None:
+    """Put flushed files of a folder in the place of those of another (same disk); folders are not flushed."""
+    for key in keys:
+        (root / key).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(aside / key, root / key)
 
 
 def hash_bytes(data: bytes) -> tuple[int, str]:

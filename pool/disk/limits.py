@@ -1,7 +1,7 @@
-"""What files may claim, decided from what is cheap: sizes on disk, headers, counts, before anything is allocated.
+"""What files may claim, decided before anything is allocated by what is cheap: sizes, headers, counts.
 
-A few kilobytes can say 10^12 clips, or unfold to gigabytes. Whoever has honest files beyond these limits raises
-them in the environment; docs/faults.md lists them.
+A few kilobytes can say 10^12 clips, or unfold to gigabytes. Whoever has honest files beyond these limits
+raises them in the environment; docs/faults.md lists them.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from heatpool.pool.errors import HeatpoolError, shorten
 
 if TYPE_CHECKING:
     import yaml
+    from torch import nn
 
 __all__ = [
     "MAX_CLIP_VALUES",
-    "check_clips",
+    "UNPACKED_RATIO",
+    "bounded_network",
+    "check_clip_count",
     "check_members",
     "check_unpacked",
     "memory_limit",
@@ -32,10 +36,12 @@ __all__ = [
 MAX_CLIP_VALUES = 1 << 28
 """Files from elsewhere may not claim clips of more values than this (1 GiB of float32)."""
 
+UNPACKED_RATIO = 64
+"""What is honest unfolds to fewer times its size on disk, or is small."""
+
 _MOST_FILE_MB = ("HEATPOOL_MAX_FILE_MB", 1000.0)
 _MOST_UNPACKED_MB = ("HEATPOOL_MAX_UNPACKED_MB", 256.0)
 _MOST_CLIPS = ("HEATPOOL_MAX_CLIPS", 20e6)
-_RATIO = 64  # what is honest unfolds to less, or is small
 _MOST_YAML_VALUES = 100_000
 
 
@@ -61,7 +67,7 @@ def memory_limit() -> int:
     return int(read_limit(_MOST_FILE_MB) * 1e6)
 
 
-def check_clips(name: str, clips: int) -> None:
+def check_clip_count(name: str, clips: int) -> None:
     """Refuse a store or file that claims more clips than anybody has.
 
     Raises:
@@ -87,17 +93,46 @@ def check_unpacked(name: str, what: str, claimed: int, *, packed: int) -> None:
     Raises:
         HeatpoolError: with the limit and how to raise it.
     """
-    most = max(int(read_limit(_MOST_UNPACKED_MB) * 1e6), _RATIO * packed)
+    most = max(int(read_limit(_MOST_UNPACKED_MB) * 1e6), UNPACKED_RATIO * packed)
     if claimed > most:
         raise HeatpoolError(
             f"{name}: refused, {what} claims {claimed / 1e6:,.0f} MB in {packed / 1e6:,.1f} MB of file; "
-            f"{_MOST_UNPACKED_MB[0]} in the environment, now {read_limit(_MOST_UNPACKED_MB):g}, raises the limit"
+            f"{_MOST_UNPACKED_MB[0]} in the environment, now {read_limit(_MOST_UNPACKED_MB):g}, raises the "
+            "limit"
         )
 
 
 def check_members(name: str, members: Iterable[zipfile.ZipInfo], *, packed: int) -> None:
-    """Refuse a zip file whose members unfold to far more than it has bytes, by its directory. Raises as above."""
+    """Refuse members of a zip file that unfold to far more than it has bytes. Raises as `check_unpacked`."""
     check_unpacked(name, "its content", sum(each.file_size for each in members), packed=packed)
+
+
+@contextmanager
+def bounded_network(name: str, *, packed: int) -> Iterator[None]:
+    """Refuse, while a torch network is built, one far larger than its file, before its values are made.
+
+    Args:
+        name: of the file, for messages.
+        packed: bytes of the file of its weights.
+
+    Raises:
+        HeatpoolError: as `check_unpacked`.
+    """
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    claimed = 0
+
+    def look(module: nn.Module, parameter: str, value: nn.Parameter | None) -> None:
+        nonlocal claimed
+        if value is not None:
+            claimed += value.numel() * value.element_size()
+            check_unpacked(name, "its network", claimed, packed=packed)
+
+    hook = register_module_parameter_registration_hook(look)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def parse_json(data: str | bytes) -> Any:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.disk.processes import machine_name, process_start
 from heatpool.pool.errors import HeatpoolError
 
@@ -61,7 +62,7 @@ class _Owner:
     def parse(cls, data: bytes) -> _Owner | None:
         """The owner in a lock file, None while it is being written or if it was cut."""
         try:
-            fields = json.loads(data)
+            fields = parse_json(data)
             fields.pop("beats")
             owner = cls(**fields)
             return owner if all(map(isinstance, vars(owner).values(), _TYPES)) else None

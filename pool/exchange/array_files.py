@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import IO
 
 import numpy as np
 
-from heatpool.pool.disk.limits import MAX_CLIP_VALUES
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_members
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "array_errors",
     "array_heads",
     "read_array",
+    "read_member",
+    "read_whole",
     "stream_array",
 ]
 
@@ -53,6 +56,11 @@ class ArrayHead:
     shape: tuple[int, ...]
     dtype: np.dtype
     fortran: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of its values."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def is_numeric(self) -> bool:
@@ -112,17 +120,46 @@ def read_array(path: Path, name: str = "") -> np.ndarray:
         HeatpoolError: if it is damaged, of another type, or has more values than a clip may have.
     """
     with stream_array(path, name) as (head, file):
-        count = int(np.prod(head.shape, dtype=object))
-        if not head.is_numeric or count > MAX_CLIP_VALUES:
+        if not head.is_numeric or math.prod(head.shape) > MAX_CLIP_VALUES:
             raise HeatpoolError(
                 f"{path}: expected at most {MAX_CLIP_VALUES:,} real numbers {name}".rstrip()
                 + f", got {head.dtype} {head.shape}"
             )
-        data = file.read(count * head.dtype.itemsize)
-        if len(data) < count * head.dtype.itemsize:
-            raise EOFError(f"{name or 'the array'} ends early")
-        values = np.frombuffer(data, head.dtype)
-        return values.reshape(head.shape, order="F" if head.fortran else "C")
+        return _values(file, head, name or "the array")
+
+
+def read_whole(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Return arrays of numbers and texts of an `.npz` by name, all of them or those of `names` that it has.
+
+    Raises:
+        HeatpoolError: if they unfold to far more than the file holds.
+        Exception: any of `ARRAY_ERRORS`, if it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
+        wanted = {name: each for name, each in members.items() if not names or name in names}
+        check_members(str(path), wanted.values(), packed=path.stat().st_size)
+        return {name: read_member(archive, member) for name, member in wanted.items()}
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """Return an array of numbers or texts. Raises as `read_whole` if it is damaged or claims more values."""
+    with archive.open(member) as file:
+        head = _head(file)
+        if not head.is_numeric and head.dtype.kind != "U":
+            raise ValueError(f"expected numbers or texts in {member.filename}, got {head.dtype}")
+        if head.size > member.file_size:
+            raise ValueError(
+                f"{member.filename} claims {head.shape} {head.dtype} in {member.file_size:,} bytes"
+            )
+        return _values(file, head, member.filename)
+
+
+def _values(file: IO[bytes], head: ArrayHead, name: str) -> np.ndarray:
+    data = file.read(head.size)
+    if len(data) < head.size:
+        raise EOFError(f"{name} ends early")
+    return np.frombuffer(data, head.dtype).reshape(head.shape, order="F" if head.fortran else "C")
 
 
 def _head(file: IO[bytes]) -> ArrayHead:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,9 +10,16 @@ import numpy as np
 
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.disk.atomic import atomic_file
+from heatpool.pool.disk.limits import check_unpacked
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.netcdf import add_coordinate, add_dimension, add_variable
-from heatpool.pool.exchange.tables import index_tables, read_description, restore_store, store_description
+from heatpool.pool.exchange.tables import (
+    check_shard_size,
+    index_tables,
+    read_description,
+    restore_store,
+    store_description,
+)
 from heatpool.pool.store.array_view import axis_names
 from heatpool.pool.store.arrays import ArraySpec
 from heatpool.pool.store.reader import FeatureStore
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["export_hdf5", "import_hdf5"]
 
 _DESCRIPTION = "heatpool"
+_TEXT_BYTES = 64  # of an empty text in memory
 
 
 def export_hdf5(
@@ -125,14 +133,18 @@ def import_hdf5(
             if not isinstance(text, str):
                 raise HeatpoolError(f"{name}: expected an HDF5 file exported by heatpool, got another one")
             description = read_description(text, name=name)
-            layout = description.layout
+            layout, packed = description.layout, Path(path).stat().st_size
+            check_shard_size(name, layout, packed=packed)
             datasets = _datasets(file, name)
             for each, array in layout.features.items():
                 shape = (layout.clips, *array.item_shape)
                 if each not in datasets or datasets[each].shape != shape:
                     got = datasets[each].shape if each in datasets else "none"
                     raise HeatpoolError(f"{name}: expected a dataset {each} {shape}, got {got}")
-            tables = {each: _table(found) for each, found in datasets.items() if each not in layout.features}
+            tables = _tables(
+                {each: found for each, found in datasets.items() if each not in layout.features},
+                clips=layout.clips, name=name, packed=packed,
+            )  # fmt: skip
             restore_store(
                 out, description, tables=tables, precision=precision, overwrite=overwrite, name=name,
                 read=lambda each, rows: _read(datasets[each], rows, layout.features[each]),
@@ -171,6 +183,18 @@ def _datasets(file: h5py.File, name: str) -> dict[str, h5py.Dataset]:
             else:
                 raise HeatpoolError(f"{name}: refused, unknown group {path}")
     return found
+
+
+def _tables(
+    datasets: Mapping[str, h5py.Dataset], *, clips: int, name: str, packed: int
+) -> dict[str, np.ndarray | Sequence[str]]:
+    """Values of tables, one a clip. Raises HeatpoolError before reading for other sizes and absurd ones."""
+    for each, dataset in datasets.items():
+        if dataset.shape != (clips,):
+            raise HeatpoolError(f"{name}: expected {clips:,} values in {each}, got {dataset.shape}")
+    sizes = [clips * max(dataset.dtype.itemsize, _TEXT_BYTES) for dataset in datasets.values()]
+    check_unpacked(name, "its tables", sum(sizes), packed=packed)
+    return {each: _table(dataset) for each, dataset in datasets.items()}
 
 
 def _table(dataset: h5py.Dataset) -> np.ndarray | Sequence[str]:

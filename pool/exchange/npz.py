@@ -12,16 +12,22 @@ import numpy as np
 
 from heatpool.pool.derive.build import OnClips
 from heatpool.pool.disk.atomic import atomic_file
+from heatpool.pool.disk.limits import check_members
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.exchange.array_files import ARRAY_ERRORS
-from heatpool.pool.exchange.tables import index_tables, read_description, restore_store, store_description
+from heatpool.pool.exchange.array_files import ARRAY_ERRORS, read_member
+from heatpool.pool.exchange.tables import (
+    check_shard_size,
+    index_tables,
+    read_description,
+    restore_store,
+    store_description,
+)
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import Precision
 
 __all__ = ["export_npz", "import_npz"]
 
 _DESCRIPTION = "heatpool"
-_MAX_TABLE_BYTES = 1 << 32
 
 
 def export_npz(
@@ -69,17 +75,18 @@ def import_npz(
     name = str(path)
     try:
         with zipfile.ZipFile(path) as file, ExitStack() as stack:
-            sizes = {each.filename.removesuffix(".npy"): each.file_size for each in file.infolist()}
-            if _DESCRIPTION not in sizes:
+            members = {each.filename.removesuffix(".npy"): each for each in file.infolist()}
+            if _DESCRIPTION not in members:
                 raise HeatpoolError(f"{name}: expected a .npz exported by heatpool, got another one")
-            text = str(_load(file, _DESCRIPTION, name, sizes[_DESCRIPTION]))
+            packed = Path(path).stat().st_size
+            check_members(name, [members[_DESCRIPTION]], packed=packed)
+            text = str(read_member(file, members.pop(_DESCRIPTION)))
             description = read_description(text, name=name)
             layout = description.layout
-            tables = {
-                each: _as_table(_load(file, each, name, size))
-                for each, size in sizes.items()
-                if each not in layout.features and each != _DESCRIPTION
-            }
+            check_shard_size(name, layout, packed=packed)
+            wanted = {each: member for each, member in members.items() if each not in layout.features}
+            check_members(name, wanted.values(), packed=packed)
+            tables = {each: _as_table(read_member(file, member)) for each, member in wanted.items()}
             pieces = {
                 each: _Pieces(stack.enter_context(file.open(f"{each}.npy")), each, name)
                 for each in layout.features
@@ -92,13 +99,6 @@ def import_npz(
             )  # fmt: skip
     except ARRAY_ERRORS as error:
         raise HeatpoolError(f"{name}: cannot be read as .npz ({error})") from error
-
-
-def _load(file: zipfile.ZipFile, key: str, name: str, size: int) -> np.ndarray:
-    if size > _MAX_TABLE_BYTES:
-        raise HeatpoolError(f"{name}: refused, {key} claims {size:,} bytes")
-    with file.open(f"{key}.npy") as member:
-        return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
 
 
 def _as_table(array: np.ndarray) -> np.ndarray | Sequence[str]:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES
 from heatpool.pool.disk.text_files import kind_of_file
 from heatpool.pool.errors import HeatpoolError
 
@@ -73,12 +74,24 @@ def plain_array(value: Any) -> np.ndarray:
         ValueError: if it is not made of numbers or texts alone.
     """
     try:
+        if _count_values(value, {}) > MAX_CLIP_VALUES // 16:  # as objects, before they are an array
+            raise ValueError("expected numbers, got far more than a clip has, by lists that stand in lists")
         array = np.asarray(_unwrapped(value))
     except RecursionError:  # a list may hold itself
         raise ValueError("expected numbers, got lists without end") from None
     if array.dtype.kind not in "biufU":
         raise ValueError(f"expected numbers, got {type(value).__name__}")
     return array
+
+
+def _count_values(value: Any, known: dict[int, int]) -> int:
+    """Values in lists of lists, those of a list that stands at several places as often."""
+    if not isinstance(value, list | tuple):
+        return 1
+    if id(value) not in known:
+        deep = any(isinstance(each, list | tuple) for each in value)
+        known[id(value)] = sum(_count_values(each, known) for each in value) if deep else len(value)
+    return known[id(value)]
 
 
 def _unwrapped(value: Any) -> Any:

@@ -7,6 +7,7 @@ and the feature arrays; beside them a JSON text with the root attributes and the
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.derive.build import OnClips, make_features, new_store
-from heatpool.pool.disk.limits import MAX_CLIP_VALUES, parse_json
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_clip_count, check_unpacked, parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, ClipResult, Status
 from heatpool.pool.store.attributes import check_version, layout_from_attributes, spec_from_attributes
@@ -23,7 +24,14 @@ from heatpool.pool.store.layout import RESULT_DTYPES, Layout
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import Precision, StoreSpec
 
-__all__ = ["Description", "index_tables", "read_description", "restore_store", "store_description"]
+__all__ = [
+    "Description",
+    "check_shard_size",
+    "index_tables",
+    "read_description",
+    "restore_store",
+    "store_description",
+]
 
 _DTYPES = {**RESULT_DTYPES, "fps": "f8"}  # the journal keeps the rate in double precision
 
@@ -94,12 +102,25 @@ def read_description(text: str, *, name: str) -> Description:
     check_version(name, kind, version)
     try:
         spec, layout = spec_from_attributes(attributes), layout_from_attributes(attributes)
-        sizes = {each: int(np.prod(array.item_shape)) for each, array in layout.features.items()}
+        sizes = {each: math.prod(array.item_shape) for each, array in layout.features.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HeatpoolError(f"{name}: expected the attributes of a store, got {error}") from error
     if max(sizes.values()) > MAX_CLIP_VALUES or not all(type(each) is str for each in class_names):
         raise HeatpoolError(f"{name}: refused, {max(sizes.values()):,} values per clip")
+    check_clip_count(name, layout.clips)
     return Description(spec, layout, class_names, attributes.get("disjoint", {}))
+
+
+def check_shard_size(name: str, layout: Layout, *, packed: int) -> None:
+    """Refuse a file whose features unfold, shard by shard as they are read, to far more than it holds.
+
+    Raises:
+        HeatpoolError: as `check_unpacked`.
+    """
+    clips = min(layout.clips, layout.shard_clips)
+    for each, array in layout.features.items():
+        claimed = clips * math.prod(array.item_shape) * np.dtype(array.dtype).itemsize
+        check_unpacked(name, f"{each} of {clips:,} clips", claimed, packed=packed)
 
 
 def restore_store(

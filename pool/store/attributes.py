@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_clips, parse_json
+from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_clip_count, parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
@@ -148,7 +148,6 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
             _check_values(layout_from_attributes(attributes))
         except (AttributeError, TypeError, ValueError) as error:
             raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
-        check_clips(path, attributes["clips"])
     return attributes
 
 
@@ -163,6 +162,7 @@ def read_layout(source: Source, attributes: Mapping[str, Any] | None = None) -> 
     last = layout.index_key("label", layout.clips - 1)
     if layout.clips > INDEX_CHUNK_CLIPS and source.size(last) is None:
         raise HeatpoolError(f"{source.name}: damaged, it claims {layout.clips:,} clips and has no {last}")
+    check_clip_count(source.name, layout.clips)
     return layout
 
 

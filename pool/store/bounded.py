@@ -1,7 +1,8 @@
-"""Arrays of stores from anywhere: codecs of the format alone, and no chunk that unfolds to more than it holds."""
+"""Arrays of stores from anywhere: the format's codecs alone, no chunk that unfolds to more than it holds."""
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from zarr.codecs import (
 )
 from zarr.core.buffer import Buffer
 
+from heatpool.pool.disk.limits import UNPACKED_RATIO
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
@@ -28,14 +30,13 @@ from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
-__all__ = ["UNREADABLE", "damage", "open_array", "reason_of"]
+__all__ = ["UNREADABLE", "damage", "one_line", "open_array"]
 
 UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError, OSError)
 """What zarr and its codecs raise for metadata and chunks that are damaged or of another kind."""
 
 _KNOWN = (BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, VLenUTF8Codec, ZstdCodec)
-_TEXT_BYTES = 1_024  # of a clip's text, on the mean over a chunk
-_SMALL_TEXTS = 1 << 20  # of a chunk of any size
+_TEXT_BYTES = 1_024  # of a clip's text, on the mean over a chunk, where it compresses beyond the usual
 _ZSTD_SIZES = (1, 2, 4, 8)  # bytes of the size in a frame's header, by the first two bits of its descriptor
 
 
@@ -89,10 +90,10 @@ def open_array(
 
 def damage(source: Source, name: str, error: Exception) -> HeatpoolError:
     """Return the error of an array that cannot be read."""
-    return HeatpoolError(f"{source.name}: damaged, cannot read array {name} ({reason_of(error)})")
+    return HeatpoolError(f"{source.name}: damaged, cannot read array {name} ({one_line(error)})")
 
 
-def reason_of(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Return what zarr or a codec says, in one line."""
     return shorten(str(error), limit=200) if not str(error).isprintable() else str(error)
 
@@ -130,14 +131,14 @@ def _bounded(codecs: Iterable[Codec]) -> Iterable[Codec]:
 class _Bound(BytesBytesCodec):
     """Passes bytes on unless they claim to hold more than the chunk."""
 
-    check: Callable[[bytes, ArraySpec], None]
+    check: Callable[[bytes, int, ArraySpec], None]
     is_fixed_size = True
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": "heatpool.bound", "configuration": {}}
 
     async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        self.check(chunk_bytes[:18].to_bytes(), chunk_spec)
+        self.check(chunk_bytes[:18].to_bytes(), len(chunk_bytes), chunk_spec)
         return chunk_bytes
 
     async def _encode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
@@ -147,19 +148,14 @@ class _Bound(BytesBytesCodec):
         return input_byte_length
 
 
-def _most_bytes(spec: ArraySpec) -> int:
-    """Bytes that a chunk may hold."""
-    items = int(np.prod(spec.shape, dtype=object))
-    dtype = spec.dtype.to_native_dtype()
-    return _SMALL_TEXTS + _TEXT_BYTES * items if dtype.kind == "T" else items * dtype.itemsize
-
-
-def _check_size(claimed: int, spec: ArraySpec) -> None:
-    if claimed > (most := _most_bytes(spec)):
+def _check_size(claimed: int, packed: int, spec: ArraySpec) -> None:
+    items, dtype = math.prod(spec.shape), spec.dtype.to_native_dtype()
+    texts = max(_TEXT_BYTES * items, UNPACKED_RATIO * packed)
+    if claimed > (most := texts if dtype.kind == "T" else items * dtype.itemsize):
         raise ValueError(f"a chunk claims {claimed:,} bytes, it may hold {most:,}")
 
 
-def _check_zstd(head: bytes, spec: ArraySpec) -> None:
+def _check_zstd(head: bytes, packed: int, spec: ArraySpec) -> None:
     """Look at the size in a frame's header (RFC 8878); writers of stores put it there."""
     if len(head) < 6 or head[:4] != b"\x28\xb5\x2f\xfd":
         raise ValueError("a chunk is no zstd")
@@ -169,20 +165,20 @@ def _check_zstd(head: bytes, spec: ArraySpec) -> None:
         raise ValueError("a chunk does not say its size")
     start = 5 + (not single) + (0, 1, 2, 4)[descriptor & 3]  # window, dictionary
     size = int.from_bytes(head[start : start + width], "little") + (256 if width == 2 else 0)
-    _check_size(size, spec)
+    _check_size(size, packed, spec)
 
 
-def _check_blosc(head: bytes, spec: ArraySpec) -> None:
-    _check_size(int.from_bytes(head[4:8], "little"), spec)
+def _check_blosc(head: bytes, packed: int, spec: ArraySpec) -> None:
+    _check_size(int.from_bytes(head[4:8], "little"), packed, spec)
 
 
-def _check_texts(head: bytes, spec: ArraySpec) -> None:
+def _check_texts(head: bytes, packed: int, spec: ArraySpec) -> None:
     (count,) = struct.unpack("<I", head[:4].ljust(4, b"\0"))
-    if count > (most := int(np.prod(spec.shape, dtype=object))):
+    if count > (most := math.prod(spec.shape)):
         raise ValueError(f"a chunk claims {count:,} texts, it may hold {most:,}")
 
 
-_CLAIMS: dict[type[ArrayBytesCodec] | type[BytesBytesCodec], Callable[[bytes, ArraySpec], None]] = {
+_CLAIMS: dict[type[ArrayBytesCodec] | type[BytesBytesCodec], Callable[[bytes, int, ArraySpec], None]] = {
     ZstdCodec: _check_zstd,
     BloscCodec: _check_blosc,
     VLenUTF8Codec: _check_texts,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,14 @@ import numpy as np
 import zarr
 
 from heatpool.pool.disk.atomic import OnStep
-from heatpool.pool.disk.files import flush_all, flush_tree, folders_above, scratch_folder, write_atomic
+from heatpool.pool.disk.files import (
+    flush_all,
+    flush_tree,
+    folders_above,
+    move_files,
+    scratch_folder,
+    write_atomic,
+)
 from heatpool.pool.records import Status
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.index import IndexReader, create_results
@@ -72,9 +78,7 @@ def finish_store(root: Path, layout: Layout, *, on_step: OnStep) -> None:
         create_results(group, derived.arrays, separator=layout.separator)
         flush_tree(aside)
         for name in derived.arrays:
-            for key in layout.index_keys(name):
-                (root / key).parent.mkdir(exist_ok=True)
-                os.replace(aside / key, root / key)
+            move_files(aside, root, layout.index_keys(name))
             on_step(f"finish: replaced {name}")
         keys = (key for name in derived.arrays for key in layout.index_keys(name))
         flush_all(folders_above((root / key for key in keys), root))

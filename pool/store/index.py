@@ -19,7 +19,7 @@ from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.arrays import create_index_array
-from heatpool.pool.store.bounded import UNREADABLE, damage, open_array, reason_of
+from heatpool.pool.store.bounded import UNREADABLE, damage, one_line, open_array
 from heatpool.pool.store.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES, Layout
 
 __all__ = [
@@ -178,7 +178,7 @@ class IndexReader:
             self.group = zarr.open_group(source.zarr_store(), mode="r", zarr_format=3)
         except UNREADABLE as error:
             raise HeatpoolError(
-                f"{source.name}: damaged, zarr cannot read it ({reason_of(error)})"
+                f"{source.name}: damaged, zarr cannot read it ({one_line(error)})"
             ) from error
 
     def array(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -238,14 +239,14 @@ class FeatureStore:
 
     def bytes_by_array(self) -> dict[str, int]:
         """Bytes of each array with its metadata, as recorded: no folder is listed, no feature file asked."""
-        sizes = dict.fromkeys(sorted(self.clips.group.array_keys()), 0)
+        sizes: Counter[str] = Counter()
         for key, (size, _) in recorded_files(self.source).items():
             name, below, _ = key.partition("/")
             if below:
                 sizes[name] += size
         for name in RESULT_DTYPES:
             sizes[name] += sum(self.source.size(key) or 0 for key in self.layout.index_keys(name))
-        return sizes
+        return dict(sorted(sizes.items()))
 
     @property
     def _usable(self) -> np.ndarray:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from heatpool.pool.disk.files import flush_all, flush_tree, folders_above, scratch_folder
+from heatpool.pool.disk.files import flush_all, flush_tree, folders_above, move_files, scratch_folder
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.sources.folder import FolderSource
@@ -133,9 +132,7 @@ def remake_files(root: Path, found: FoundStore) -> None:
                 "versions of heatpool and zarr that made the store, or --overwrite"
             )
         flush_tree(aside)
-        for key in wanted:
-            (root / key).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(aside / key, root / key)
+        move_files(aside, root, wanted)
         flush_all(folders_above((root / key for key in wanted), root))
 
 

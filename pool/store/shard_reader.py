@@ -12,7 +12,7 @@ import zarr
 from heatpool.pool.disk.limits import check_unpacked
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.bounded import UNREADABLE, open_array, reason_of
+from heatpool.pool.store.bounded import UNREADABLE, one_line, open_array
 from heatpool.pool.store.journal import ShardError, check_shard, record_key
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.quantise import dequantise
@@ -100,7 +100,7 @@ class FeatureReader:
         try:
             return np.asarray(array[where])
         except UNREADABLE as error:  # wrong checksum, broken codec, no access
-            raise self._damage(f"shard {shard}: cannot decode {name} ({reason_of(error)})") from error
+            raise self._damage(f"shard {shard}: cannot decode {name} ({one_line(error)})") from error
 
     def _damage(self, reason: str) -> HeatpoolError:
         return HeatpoolError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.pool.disk.files import hash_file
+from heatpool.pool.disk.limits import check_members, check_unpacked
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["load_network", "read_checkpoint"]
@@ -92,12 +94,18 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
             f"expected names and tensors in {path.name}, plain or as {' or '.join(_WRAPPERS)}, got "
             f"{_describe(content)}"
         )
+    # Tensors can be views of one number: 10^12 values in a file of a kilobyte.
+    claimed = sum(tensor.numel() * 4 for tensor in inner.values())
+    check_unpacked(path.name, "its tensors", claimed, packed=path.stat().st_size)
     return _bare({n: t.float() if t.is_floating_point() else t for n, t in inner.items()}, path.name), digest
 
 
 def _read(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return load_file(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            check_members(path.name, archive.infolist(), packed=path.stat().st_size)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -51,7 +51,10 @@ def without_stride(video: PoseVideo) -> tuple[PoseVideo, int]:
     if stride < 2:
         return video, 1
     kept = -(-max(video.frames, int(frames[-1]) + 1) // stride)
-    return replace(video, frame=video.frame // stride, fps=video.fps / stride, frames=kept), stride
+    first = video.first_frame // stride
+    return replace(
+        video, frame=video.frame // stride, fps=video.fps / stride, frames=kept, first_frame=first
+    ), stride
 
 
 def cut_part(video: PoseVideo, part: ClipPart) -> tuple[PoseVideo, int]:
@@ -64,6 +67,7 @@ def cut_part(video: PoseVideo, part: ClipPart) -> tuple[PoseVideo, int]:
     if not frames:  # the file may end before the video does
         frames = max(int(video.frame[-1]) + 1 if len(video) else 1, ceil((part.end_s or 0) * video.fps))
     first, stop = part_frames(part, frames, video.fps)
+    first = max(first, min(video.first_frame, stop - 1))
     low, high = np.searchsorted(video.frame, [first, stop])
     rows = slice(low, high)
     boxes = video.box_xyxy_px
@@ -76,6 +80,7 @@ def cut_part(video: PoseVideo, part: ClipPart) -> tuple[PoseVideo, int]:
         score=video.score[rows],
         box_xyxy_px=None if boxes is None else boxes[rows],
         frames=stop - first,
+        first_frame=0,
     ), first
 
 

@@ -7,7 +7,7 @@ boxes x, y, width, height, edges count joints from 1.
 from __future__ import annotations
 
 import codecs
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.errors import HeatpoolError, shorten
+from heatpool.pool.exchange.keypoints.coco_images import find_videos, hashable_id
 from heatpool.pool.exchange.keypoints.json_files import (
     Joints,
     Person,
@@ -28,9 +29,8 @@ from heatpool.pool.exchange.keypoints.json_files import (
     load_json,
     numbers_of,
 )
-from heatpool.pool.exchange.keypoints.picture_names import number_pictures, split_picture
 from heatpool.pool.exchange.keypoints.pose_folder import find_files, open_together
-from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton, unique_names
+from heatpool.pool.exchange.keypoints.pose_rows import make_skeleton
 from heatpool.pool.exchange.keypoints.records import PoseFile
 from heatpool.pool.skeleton import COCO17_SKELETON, Skeleton
 
@@ -43,7 +43,7 @@ _SPARSE = 4  # picture ids that span so many times their number are no frames of
 def read_coco(path: Path, *, images: Path | None = None) -> PoseFile:
     """Open COCO's annotations or results, or a folder of such files.
 
-    A video is a folder of pictures, or what `video_id` or `vid_id` says. Visibility 2 is the score 1, 1
+    A video is as `find_videos` says. Visibility 2 is the score 1, 1
     (hidden) is 0.5, and 0 is a joint that is not given; the third number of results is the score.
 
     Args:
@@ -112,6 +112,20 @@ def _results(path: Path, content: Sequence[Any], body: Mapping[str, Any]) -> Pos
     return _file(path, entries, body, videos, frame_of, joints_of=_scored_joints, given=given)
 
 
+def _videos(
+    body: Mapping[str, Any], path: Path
+) -> tuple[dict[str, VideoPersons], dict[Any, tuple[str, int]]]:
+    """Videos by name, without persons yet, and the video and frame of each picture by its id."""
+    found = find_videos(body, default=path.stem)
+    videos = {
+        name: VideoPersons([], *each.size_px, each.fps, max(each.frame_of.values()) + 1)
+        for name, each in found.items()
+    }
+    return videos, {
+        picture: (name, frame) for name, each in found.items() for picture, frame in each.frame_of.items()
+    }
+
+
 def _entries(value: Any, what: str) -> list[dict[str, Any]]:
     entries = [expect_dict(entry, f"each of the {what}") for entry in expect_list(value, what)]
     return [entry for entry in entries if isinstance(entry.get("keypoints"), list) and entry["keypoints"]]
@@ -139,7 +153,7 @@ def _file(
             remarks["crowds are left out"] += 1
         elif skeletons.get(entry.get("category_id"), skeleton) != skeleton:
             remarks["annotations of other categories, with other joints, are left out"] += 1
-        elif _hashable(entry.get("image_id"), place) not in frame_of:
+        elif hashable_id(entry.get("image_id"), place) not in frame_of:
             raise ValueError(f"{place}: image_id {shorten(entry.get('image_id'))} is none of its images")
         else:
             video, frame = frame_of[entry["image_id"]]
@@ -172,58 +186,6 @@ def _skeletons(body: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> di
         plain = COCO17_SKELETON if joints == COCO17_SKELETON.joints else Skeleton.unnamed(joints)
         return {entry.get("category_id"): plain for entry in entries}
     return skeletons
-
-
-def _videos(
-    body: Mapping[str, Any], path: Path
-) -> tuple[dict[str, VideoPersons], dict[Any, tuple[str, int]]]:
-    """Videos by name, without persons yet, and the video and frame of each picture by its id."""
-    pictures = [expect_dict(each, "images") for each in expect_list(body.get("images"), "images")]
-    records = [expect_dict(each, "videos") for each in expect_list(body.get("videos", []), "videos")]
-    listed = {_hashable(each.get("id"), "a video"): each for each in records}
-    groups: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for picture in pictures:
-        video = picture.get("video_id", picture.get("vid_id"))
-        folder = split_picture(str(picture.get("file_name", "")))[0]
-        groups[folder if video is None else ("video", video)].append(picture)
-    videos, frame_of = {}, {}
-    names = unique_names(_video_name(key, group, listed) or path.stem for key, group in groups.items())
-    for name, (key, group) in zip(names, groups.items(), strict=True):
-        numbers = _frame_numbers(group, by_id=isinstance(key, tuple))
-        record = listed.get(key[1], {}) if isinstance(key, tuple) else {}
-        sizes = {(each.get("width"), each.get("height")) for each in [*group, record] if each.get("width")}
-        width, height = sizes.pop() if len(sizes) == 1 else (0, 0)
-        fps = record.get("fps") or 0
-        videos[name] = VideoPersons(
-            [], int(width or 0), int(height or 0), float(fps) if 0 < fps < 1e4 else 0.0, max(numbers) + 1
-        )
-        for picture, number in zip(group, numbers, strict=True):
-            frame_of[_hashable(picture.get("id"), "an image")] = (name, number)
-    return videos, frame_of
-
-
-def _video_name(key: Any, group: Sequence[dict[str, Any]], listed: Mapping[Any, dict[str, Any]]) -> str:
-    folder = split_picture(str(group[0].get("file_name", "")))[0]
-    if not isinstance(key, tuple):
-        return str(key)
-    record = listed.get(key[1], {})
-    return str(record.get("name") or record.get("file_name") or folder or key[1])
-
-
-def _frame_numbers(pictures: Sequence[dict[str, Any]], *, by_id: bool) -> list[int]:
-    """Frames of a video's pictures: its `frame_id`, unless that counts all videos', else by file name."""
-    ids = [each["frame_id"] for each in pictures if isinstance(each.get("frame_id"), int)]
-    if by_id and len(ids) == len(pictures) and "vid_id" not in pictures[0]:
-        return ids
-    stems = [split_picture(str(each.get("file_name", each.get("id"))))[1] for each in pictures]
-    number_of = number_pictures(stems)
-    return [number_of[stem] for stem in stems]
-
-
-def _hashable(value: Any, place: str) -> Any:
-    if isinstance(value, list | dict):
-        raise ValueError(f"{place}: expected a number or text as id, got {shorten(value)}")
-    return value
 
 
 def _visible_joints(persons: Sequence[Person], joints: int) -> Joints:

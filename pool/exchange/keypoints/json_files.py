@@ -5,7 +5,6 @@ Axis letters: R persons of frames, V joints, D axes of space.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.exchange.keypoints.pose_rows import note_lines, pose_video, track_numbers
 from heatpool.pool.exchange.keypoints.records import PoseVideo
@@ -49,10 +49,10 @@ def load_json(path: Path) -> Any:
             size = f"{path.stat().st_size / 2**20:,.0f} MiB"
             most = f"{MAX_JSON_BYTES >> 20} MiB"
             raise HeatpoolError(f"{path}: expected JSON of at most {most}, got {size}; write one a video")
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except OSError as error:
         raise HeatpoolError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise HeatpoolError(f"{path}: expected JSON, got {shorten(str(error))}") from error
 
 

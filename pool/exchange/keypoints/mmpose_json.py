@@ -94,7 +94,10 @@ def _pictures(paths: Sequence[Path], numbers: Mapping[str, int]) -> list[Person]
 def _persons(rows: Sequence[Any], frame: int, place: str) -> Iterator[Person]:
     for row in rows:
         row = expect_dict(row, f"a person of {place}")
-        points, scores = _without_batch(row.get("keypoints"), 2), _without_batch(row.get("keypoint_scores"), 1)
+        points, scores = (
+            _without_batch(row.get("keypoints"), 2),
+            _without_batch(row.get("keypoint_scores"), 1),
+        )
         box = _without_batch(row.get("bbox"), 1)
         yield Person(frame, place, points, row.get("track_id"), row.get("bbox_score"), box, scores)
 

@@ -49,7 +49,8 @@ class _MovementFile:
             if kind != "poses":
                 raise ValueError(f"expected a dataset of movement of ds_type poses, got {shorten(kind)}")
             self.skeleton = make_skeleton("movement", read_texts(file, "keypoints"))
-            self.names = (_text(file, "video") or path.stem,)  # our own export has that
+            self.names = (_text(file, "clip_id") or path.stem,)  # our own export has both
+            self.class_names = (_text(file, "class_name"),)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -81,6 +82,8 @@ class _MovementFile:
                 width_px=int(width_px),
                 height_px=int(height_px),
                 fps=fps,
+                frames=int(frames[-1]) + 1 if len(frames) else 0,
+                first_frame=int(frames[0]) if len(frames) else 0,
             )
 
 

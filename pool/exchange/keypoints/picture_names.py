@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["number_pictures", "split_picture"]
+__all__ = ["begin_of", "number_pictures", "split_picture"]
 
 _MOST_NUMBER = 10_000_000  # what is larger is a time, not a frame
+
+_NUMBERED = re.compile(r"[_\-. ]*(frame|image|img)?[_\-. ]*\d*$", re.IGNORECASE)
+
+
+def begin_of(stem: str) -> str:
+    """What stands before the number in a picture's name: `walk` of `walk_0012` and of `walk-frame-12`."""
+    return _NUMBERED.sub("", stem)
 
 
 def split_picture(path: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.keypoints.pose_rows import unique_names
-from heatpool.pool.exchange.keypoints.records import PoseFile, PoseVideo
+from heatpool.pool.exchange.keypoints.records import NamesClasses, PoseFile, PoseVideo
 from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["PoseFolder", "find_files", "open_folder", "open_together"]
@@ -35,7 +35,7 @@ class PoseFolder:
         self._open: tuple[Path, PoseFile] | None = None
         self._places: list[tuple[Path, int]] = []
         self._notes: dict[str, None] = {}
-        names, failed, first = [], None, None
+        names, classes, failed, first = [], [], None, None
         for path in paths:
             try:
                 file = self._file(path)
@@ -44,6 +44,7 @@ class PoseFolder:
                 failed = failed or error
                 self._places.append((path, 0))
                 names.append(path.stem)
+                classes.append("")
                 continue
             first = first or file
             if file.skeleton != first.skeleton:
@@ -53,13 +54,16 @@ class PoseFolder:
                 )
             self._places += [(path, number) for number in range(len(file.names))]
             names += file.names
+            classes += file.class_names if isinstance(file, NamesClasses) else [""] * len(file.names)
         if first is None:
             raise failed or HeatpoolError(f"{folder}: expected files of keypoints, got none")
         self.kind, self.skeleton, self.names = first.kind, first.skeleton, self._name(folder, names)
+        self.class_names = tuple(classes)
 
     kind: str
     skeleton: Skeleton
     names: tuple[str, ...]
+    class_names: tuple[str, ...]
 
     def _name(self, folder: Path, names: Sequence[str]) -> tuple[str, ...]:
         """Names of the videos; those that several files have, with the folder of their file before them."""

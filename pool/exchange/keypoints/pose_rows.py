@@ -38,6 +38,7 @@ def pose_video(
     height_px: int = 0,
     fps: float = 0.0,
     frames: int = 0,
+    first_frame: int = 0,
 ) -> PoseVideo:
     """Make the record of a video from rows in any order.
 
@@ -55,6 +56,7 @@ def pose_video(
         height_px: of the picture, likewise.
         fps: frames a second, 0.0 where not known.
         frames: of the video, 0 where not known.
+        first_frame: where the file begins in the video.
 
     Raises:
         ValueError: if frame numbers or coordinates are none.
@@ -95,6 +97,7 @@ def pose_video(
         height_px=height_px,
         fps=fps,
         frames=frames if not len(frame) or frames > frame[-1] else 0,
+        first_frame=first_frame,
     )
 
 

@@ -6,13 +6,13 @@ Axis letters: R persons of frames (one row each), V joints, D axes of space.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from heatpool.pool.skeleton import Skeleton
 
-__all__ = ["SPATIAL_AXES", "PoseFile", "PoseVideo"]
+__all__ = ["SPATIAL_AXES", "NamesClasses", "PoseFile", "PoseVideo"]
 
 _PROPORTIONS = 0.02  # by which width over height of a picture and its scaled copy may differ
 
@@ -37,6 +37,7 @@ class PoseVideo:
             file has fractions of the picture, whose pixels it does not tell.
         fps: frames a second, 0.0 where not known.
         frames: of the video, 0 where not known; not below the last number in `frame` + 1.
+        first_frame: where the file begins in the video.
 
     Raises:
         ValueError: if a shape, dtype or range is another one.
@@ -53,6 +54,7 @@ class PoseVideo:
     height_px: int = 0
     fps: float = 0.0
     frames: int = 0
+    first_frame: int = 0
 
     def __post_init__(self) -> None:
         rows, joints, axes = self.joints.shape
@@ -125,4 +127,14 @@ class PoseFile(Protocol):
 
     def read(self, number: int) -> PoseVideo:
         """The keypoints of a video by its place in `names`. Raises HeatpoolError if they are damaged."""
+        ...
+
+
+@runtime_checkable
+class NamesClasses(Protocol):
+    """What a `PoseFile` has too that may say of its videos what they show."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class of each video, "" where none is named."""
         ...

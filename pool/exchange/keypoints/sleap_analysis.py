@@ -5,12 +5,12 @@ Axis letters: N tracks, V joints, T frames.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.exchange.keypoints.json_files import expect_list
 from heatpool.pool.exchange.keypoints.plain_hdf5 import find_dataset, open_hdf5, read_texts, read_values
 from heatpool.pool.exchange.keypoints.pose_rows import PoseReader, make_skeleton, pose_video
@@ -69,7 +69,7 @@ def _array(file: h5py.File, name: str, axes: tuple[str, ...], shape: tuple[int, 
     if shape is not None and name not in set(file):
         return None
     named = find_dataset(file, name).attrs.get("dims")
-    order = tuple(map(str, json.loads(named))) if isinstance(named, str | bytes) else _MATLAB[name]
+    order = tuple(map(str, parse_json(named))) if isinstance(named, str | bytes) else _MATLAB[name]
     values = read_values(file, name)
     if sorted(order) != sorted(axes) or values.ndim != len(axes):
         raise ValueError(f"expected {name} with axes {', '.join(axes)}, got {values.shape}")
@@ -84,7 +84,7 @@ def _skeleton(file: h5py.File) -> Skeleton:
     place = {name: number for number, name in enumerate(names)}
     edges: Any = []
     if "skeleton_edges" in file.attrs:
-        edges = expect_list(json.loads(file.attrs["skeleton_edges"]), "edges")
+        edges = expect_list(parse_json(file.attrs["skeleton_edges"]), "edges")
     elif "edge_names" in set(file):
         pairs = read_texts(file, "edge_names")
         edges = list(zip(pairs[::2], pairs[1::2], strict=True))

@@ -5,7 +5,6 @@ Axis letters: R persons of frames, V joints.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import shorten
 from heatpool.pool.exchange.keypoints.json_files import expect_dict, expect_list
 from heatpool.pool.exchange.keypoints.plain_hdf5 import find_group, open_hdf5, read_texts, read_values
@@ -60,11 +60,11 @@ class SleapLabels(PoseReader):
         with open_hdf5(path) as file:
             attributes = find_group(file, "metadata").attrs
             self._shift = 0.0 if float(attributes.get("format_id", 1.0)) >= _CENTRED else -0.5
-            records = [expect_dict(json.loads(text), "a video") for text in read_texts(file, "videos_json")]
+            records = [expect_dict(parse_json(text), "a video") for text in read_texts(file, "videos_json")]
             videos = [_video(_with_source(file, record)) for record in records]
             frames = _table(file, "frames", _FRAME_COLUMNS)
             persons = _table(file, "instances", _PERSON_COLUMNS)
-            skeletons = _skeletons(json.loads(attributes["json"]))
+            skeletons = _skeletons(parse_json(attributes["json"]))
             self._frames, self._persons = self._kept(frames, persons, _video_ids(records))
             self.skeleton = self._choose(skeletons)
         self._videos = videos
@@ -180,7 +180,7 @@ def _with_source(file: h5py.File, record: Mapping[str, Any]) -> Mapping[str, Any
     if "source_video" not in set(find_group(file, group)):
         return record
     source = find_group(file, f"{group}/source_video").attrs.get("json")
-    return {**record, "source_video": json.loads(source)} if isinstance(source, str | bytes) else record
+    return {**record, "source_video": parse_json(source)} if isinstance(source, str | bytes) else record
 
 
 def _video(record: Mapping[str, Any]) -> _Video:

@@ -31,6 +31,7 @@ _MOST_BYTES = 1 << 24
 _LOOKED_AT = 20  # files that tell the columns
 _HALF_BOX = 0.6  # of its sides, from its centre: joints lie within
 _CLEAR = 0.2  # of the joints, by which another number than COCO's must be better
+_LEAST = 0.5  # share of the joints that lie in the boxes if lines are read as they are meant
 _JOINTS = COCO17_SKELETON.joints
 
 
@@ -168,7 +169,7 @@ def _find_columns(paths: Sequence[Path], joints: int) -> _Columns:
     if len(lengths) == 2 and lengths[1] == lengths[0] + 1:  # some persons have no track
         widths = lengths[:1]
     elif len(lengths) == 1:
-        tracked = all(line[-1] >= 1 and line[-1] % 1 == 0 for line in lines)
+        tracked = all(line[-1] >= 0 and line[-1] % 1 == 0 for line in lines)
         widths = [lengths[0] - 1, lengths[0]] if tracked else lengths
     else:
         got = shorten(lengths) if lengths else "none"
@@ -187,6 +188,12 @@ def _find_columns(paths: Sequence[Path], joints: int) -> _Columns:
             f"{lengths[0]} values"
         )
     shares = [_share_inside(lines, each) for each in fitting]
+    if max(shares) < _LEAST:
+        raise HeatpoolError(
+            f"{paths[0]}: expected joints in the person's box, as fractions of the picture; of its "
+            f"{lengths[0]} values as {fitting[shares.index(max(shares))]} {max(shares):.0%} are: say which "
+            "joints they are by --skeleton"
+        )
     pairs = list(zip(shares, fitting, strict=True))
     usual = [each for share, each in pairs if each.joints == _JOINTS and share > max(shares) - _CLEAR]
     chosen = usual or [each for share, each in pairs if share == max(shares)]

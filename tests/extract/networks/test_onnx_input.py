@@ -18,7 +18,8 @@ from heatpool.extract.networks.onnx_input import OnnxInput, read_metadata
 from heatpool.extract.records import CropSpec
 from heatpool.pipelines.cli import read_command
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.skeleton import Skeleton, read_skeleton
+from heatpool.pool.exchange.skeleton_file import read_skeleton
+from heatpool.pool.skeleton import Skeleton
 from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network
 from tests.paths import ROOT
 

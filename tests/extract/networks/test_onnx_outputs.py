@@ -56,6 +56,9 @@ def test_simcc_vectors_are_told_apart_by_length_or_name(
         ({"last": (1, 8, 6, 17)}, "got last (1, 8, 6, 17)"),  # joints last, as Keras has them
         ({"heat": (1, 17, 0, 0)}, "got heat ("),  # onnxruntime 1.20 takes what is empty for a scalar
         ({"heat": (1, 0, 8, 8)}, "got heat ("),
+        ({"heat": (3, 17, 8, 8)}, "got heat (3, 17, 8, 8)"),  # of one crop
+        ({"x": (3, 2, 16), "y": (3, 2, 16)}, "SimCC vectors (1, V, n) of pose.onnx"),
+        ({"x": (1, 0, 16), "y": (1, 0, 16)}, "got x ("),
     ],
 )  # fmt: skip
 def test_outputs_that_are_no_joints_are_refused(
@@ -148,6 +151,11 @@ def fix_eight(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Reshape", ["free", "fixed"], ["heatmaps"]))
 
 
+def take_huge_images(model: onnx.ModelProto) -> None:
+    for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        dim.dim_value = 1 << 40
+
+
 def need_a_newer_runtime(model: onnx.ModelProto) -> None:
     model.ir_version = 99
 
@@ -189,6 +197,7 @@ def lose_numbers(model: onnx.ModelProto) -> None:
         (take_two_inputs, "dataset_index (1): fix all inputs but the image"),
         (forget_the_inputs_shape, "got data without a shape"),
         (fix_eight, "failed on 1 images (it is made for 8 at once: export it for one)"),
+        (take_huge_images, "an input of at most 16,777,216 pixels in pose.onnx, got 1099511627776 x"),
         (need_a_newer_runtime, "Unsupported model IR version: 99"),
         (need_a_newer_opset, "install a newer onnxruntime, or export it for an older opset"),
         (need_an_operator_of_somebody, "export it without operators of mmdeploy or of your own"),

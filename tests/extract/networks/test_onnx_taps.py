@@ -30,6 +30,9 @@ def test_an_unknown_tap_lists_what_there_is(tmp_path: Path, tap: str, message: s
     assert message in refusal(heatmap_network(tmp_path / "pose.onnx"), tap)
 
 
+EMPTY = numpy_helper.from_array(np.zeros((1, 0, 16, 12), np.float32))
+
+
 @pytest.mark.parametrize(
     ("node", "message"),
     [
@@ -38,6 +41,7 @@ def test_an_unknown_tap_lists_what_there_is(tmp_path: Path, tap: str, message: s
         (helper.make_node("Transpose", ["brightness"], ["t"], perm=[0, 2, 3, 1]), "got (1, 16, 12, 4)"),
         (helper.make_node("Transpose", ["brightness"], ["t"], perm=[1, 0, 2, 3]), "got (4, 1, 16, 12)"),
         (helper.make_node("Cast", ["brightness"], ["t"], to=TensorProto.INT64), "t is of int64"),
+        (helper.make_node("Constant", [], ["t"], value=EMPTY), "got (1, 0, 16, 12)"),
         (helper.make_node("Log", ["brightness"], ["t"]), "t gives values that are not finite on noise"),
     ],
 )  # fmt: skip

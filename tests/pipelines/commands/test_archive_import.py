@@ -14,6 +14,7 @@ from heatpool.pool.records import Status
 from heatpool.pool.store.reader import FeatureStore
 from tests.conftest import VideoMaker, gray_frames
 from tests.pool.exchange.keypoints.pose_cases import write_ntu
+from tests.pool.store.store_cases import make_spec, make_store
 
 FEW = ["--epochs", "2", "--model", "linear", "--device", "cpu", "--threads", "1"]
 
@@ -68,6 +69,24 @@ def test_ctrgcn_in_with_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     store = FeatureStore.open("s.zarr")
     assert (store.clips.class_names, store.clips.protocols) == (("sit", "stand"), ("xview",))
     assert store.clips.status.tolist() == [Status.OK] * 3 + [Status.NO_PERSON, Status.OK]
+
+
+def test_movement_comes_back_with_labels_and_persons_in_their_slots(tmp_path: Path) -> None:
+    """Also clips that begin later in their video, row s after its start."""
+    make_store(tmp_path / "s.zarr", spec=make_spec(joints=17, skeleton="coco17"))
+    export = ("archive", "export", tmp_path / "s.zarr", tmp_path / "poses", "--format", "movement")
+    assert run(*export) == 0
+    assert run("archive", "import", tmp_path / "poses", tmp_path / "t.zarr", "--steps", 4) == 0
+    store, back = FeatureStore.open(tmp_path / "s.zarr"), FeatureStore.open(tmp_path / "t.zarr")
+    rows = store.clips.rows()
+    assert back.clips.index.clip_id == tuple(store.clips.clip_ids(rows))
+    names, found = (*store.clips.class_names, None), (*back.clips.class_names, None)
+    assert [found[label] for label in back.clips.label] == [names[label] for label in store.clips.label[rows]]
+    arrays = ("keypoints", "mask", "time_s")
+    wanted, got = store.read(rows, arrays), back.read(np.arange(len(rows)), arrays)
+    np.testing.assert_allclose(got["keypoints"], wanted["keypoints"], atol=1e-6)
+    np.testing.assert_array_equal(got["mask"], wanted["mask"])
+    np.testing.assert_allclose(got["time_s"], wanted["time_s"], rtol=1e-6)
 
 
 def test_a_bad_file_ends_nothing_and_is_told_by_the_exit_code(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heatpool.pipelines.extraction.pose_persons import main_persons
+from heatpool.pipelines.extraction.pose_persons import main_persons, persons_in_order
 from heatpool.pool.exchange.keypoints.records import PoseVideo
 from tests.pool.exchange.keypoints.pose_cases import pose_video
 
@@ -43,6 +43,15 @@ def test_the_one_who_is_there_longer_gets_the_only_slot() -> None:
     part = pose_video(video.frame[few].tolist(), video.joints[few], track=video.track[few])
     (rows,) = main_persons(part, 1)
     assert set(part.track[rows].tolist()) == {7}
+
+
+def test_individuals_have_the_same_slot_in_every_clip() -> None:
+    video = walkers(10, 100, track=[3, 7])
+    few = np.flatnonzero((video.track == 7) | (video.frame < 2))
+    part = pose_video(video.frame[few].tolist(), video.joints[few], track=video.track[few])
+    assert [set(part.track[rows]) for rows in main_persons(part, 2)] == [{7}]
+    assert [set(part.track[rows]) for rows in persons_in_order(part, 2)] == [{3}, {7}]
+    assert [set(part.track[rows]) for rows in persons_in_order(part, 1)] == [{7}]
 
 
 def test_one_person_a_frame_is_one_person_wherever_it_jumps() -> None:

@@ -19,7 +19,8 @@ from heatpool.classify.training.stream import load_model
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.training.joints import choose_graph, describe_graph
 from heatpool.pool.exchange.plain_pickle import dump_plain_pickle
-from heatpool.pool.skeleton import COCO17_SKELETON, NTU25_SKELETON, Skeleton, read_skeleton
+from heatpool.pool.exchange.skeleton_file import read_skeleton
+from heatpool.pool.skeleton import COCO17_SKELETON, NTU25_SKELETON, Skeleton
 from heatpool.pool.store.reader import FeatureStore
 from tests.paths import ROOT
 from tests.pipelines.training.train_cases import make_store

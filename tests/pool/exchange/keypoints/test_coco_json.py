@@ -56,6 +56,16 @@ def test_folders_of_pictures_are_videos(tmp_path: Path) -> None:
     assert file.notes == ()
 
 
+def test_a_folder_with_pictures_of_several_videos(tmp_path: Path) -> None:
+    names = ("walk_0001.jpg", "walk_0002.jpg", "clap_frame_5.jpg", "clap_frame_7.jpg")
+    content = body(images=[image(number, f"images/{name}") for number, name in enumerate(names)])
+    file = read_coco(write(tmp_path / "x.json", content))
+    assert file.names == ("images/walk", "images/clap")
+    assert [file.read(number).frame.tolist() for number in range(2)] == [[1], [5, 5]]
+    alone = body(images=[image(number, f"cam_{number}.jpg") for number in range(4)])
+    assert read_coco(write(tmp_path / "x.json", alone)).names == ("cam",)
+
+
 def test_a_file_of_sleap_io_comes_in(tmp_path: Path) -> None:
     sio = pytest.importorskip("sleap_io")
     skeleton = sio.Skeleton([*JOINTS], [("nose", "tail")])

@@ -90,6 +90,13 @@ def test_joints_in_space_come_in(tmp_path: Path, batch: bool) -> None:
     np.testing.assert_array_equal(poses.joint_score, [scores])
 
 
+def test_one_joint_is_no_axis_of_one(tmp_path: Path) -> None:
+    instance = person(keypoints=[[10.0, 20.0]], keypoint_scores=[0.5])
+    file = read_mmpose(write(tmp_path / "x.json", [{"frame_id": 0, "instances": [instance]}]))
+    assert file.skeleton.joints == 1
+    np.testing.assert_array_equal(file.read(0).joints, [[[10, 20]]])
+
+
 @pytest.mark.parametrize(
     ("content", "line"),
     [

@@ -10,6 +10,7 @@ import pytest
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.keypoints.detect import open_poses
+from heatpool.pool.exchange.keypoints.records import NamesClasses
 from heatpool.pool.exchange.movement import export_movement
 from heatpool.pool.store.reader import FeatureStore
 from tests.pool.store.store_cases import make_spec, make_store
@@ -59,6 +60,13 @@ def test_times_in_frames_are_frame_numbers(tmp_path: Path) -> None:
     assert (sorted(set(video.frame.tolist())), video.fps) == ([7, 8, 9, 10, 11], 0)
 
 
+def test_frames_in_which_nobody_is_seen_belong_to_the_video(tmp_path: Path) -> None:
+    poses = make_poses().assign_coords(time=np.arange(10, 15) / 25)
+    poses.position[[0, 4]] = np.nan
+    video = open_poses(save(poses, tmp_path / "mice.nc")).read(0)
+    assert (video.first_frame, video.frame.min(), video.frame.max(), video.frames) == (10, 11, 13, 15)
+
+
 def test_times_that_are_no_frames_are_counted(tmp_path: Path) -> None:
     poses = make_poses().assign_coords(time=[0.0, 0.04, 0.045, 0.08, 0.12])
     video = open_poses(save(poses, tmp_path / "mice.nc")).read(0)
@@ -74,7 +82,9 @@ def test_what_was_exported_comes_in_again(tmp_path: Path) -> None:
     store = FeatureStore.open(tmp_path / "s.zarr")
     export_movement(store, tmp_path / "poses")
     file = open_poses(tmp_path / "poses")
-    assert file.names[1] == "videos/clip_0001.mp4"
+    assert file.names[:2] == ("clip_0000", "clip_0001")
+    assert isinstance(file, NamesClasses)
+    assert file.class_names[:3] == ("", "wave", "sit down")
     video = file.read(1)
     assert (video.width_px, video.height_px, video.fps) == (640, 480, pytest.approx(25))
     assert video.frame.tolist() == [25, 25, 26, 26, 27, 27, 28, 28]  # 1 s + step / 25

@@ -107,6 +107,15 @@ def test_a_joint_in_the_corner_is_not_given_and_a_line_counts_once(tmp_path: Pat
     assert video.joint_score[0, 0] == 0
 
 
+def test_tracks_may_count_from_0(tmp_path: Path) -> None:
+    save(tmp_path)
+    for path in (tmp_path / "labels").iterdir():
+        path.write_text(path.read_text().replace(" 3\n", " 0\n"))
+    video = read_ultralytics(tmp_path).read(0)
+    assert video.joints.shape == (10, 17, 2)
+    assert video.track[:2].tolist() == [0, 9]
+
+
 def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match=r"labels NAME_FRAME\.txt"):
         read_ultralytics(tmp_path)
@@ -120,6 +129,10 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="2 joints of x, y, score, or 3 joints of x, y: .* --skeleton"):
         read_ultralytics(tmp_path)
     assert read_ultralytics(tmp_path, skeleton=Skeleton.unnamed(3)).read(0).joints.shape == (1, 3, 2)
+    (labels / "clip_1.txt").write_text("0 0.5 0.5 0.2 0.2" + " 300.0 200.0" * 9 + "\n")  # pixels
+    with pytest.raises(HeatpoolError, match=r"joints in the person's box, .* 0% are: .* --skeleton"):
+        read_ultralytics(tmp_path)
+    (labels / "clip_1.txt").write_text("0 0.5 0.5 0.2 0.2" + " 0.5" * 6 + "\n")
     (labels / "clip_2.txt").write_text("0 0.5 0.5 0.2 0.2 0.5\n")
     with pytest.raises(HeatpoolError, match="same number of values, got .6, 11."):
         read_ultralytics(tmp_path)
