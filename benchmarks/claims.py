@@ -2,8 +2,8 @@
 
 Usage: python -m benchmarks.claims [--only store,manifest] [--write docs/claims.md]
 
-Each command is a process of its own with at most 8 GiB of addresses and 30 s; a stand-in is a few megabytes at
-most. Exit code 1 if a command ends by a traceback, is ended after 30 s, or takes more than 1 GB or 10 s.
+Each command is a process of its own with at most 8 GiB of addresses and 30 s; a stand-in is a few megabytes.
+ Exit code 1 if a command ends by a traceback, is ended after 30 s, or takes more than 1 GB or 10 s.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.blocks import replace_block
-from benchmarks.claims_cases import Claim, claims
+from benchmarks.claims_cases import claims
+from benchmarks.claims_files import Claim
 from benchmarks.readers import make_store
 
 _MOST_S, _MOST_MB = 10.0, 1_000.0
@@ -46,7 +48,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether it ended by one line of its own, or as if nothing were claimed, soon and in little memory."""
+        """Whether it ended by a line of its own, or as if nothing were claimed, soon, in little memory."""
         soon = self.peak_mb <= _MOST_MB and self.seconds <= _MOST_S
         return soon and self.code in (0, 1, 2, 3) and not any("Traceback" in line for line in self.errors)
 
@@ -95,14 +97,15 @@ def measure(folder: Path, only: Sequence[str]) -> tuple[list[str], int]:
     if made.code:
         raise SystemExit(f"cannot train: {made.errors[-1:]}")
     (folder / "claims").mkdir()
+    made_claims = claims(folder / "claims", store, folder / "run")
+    wanted = [each for each in made_claims if not only or each.kind.startswith(tuple(only))]
     rows, wrong = [], 0
-    for claim in claims(folder / "claims", store, folder / "run"):
-        if only and not any(claim.kind.startswith(each) for each in only):
-            continue
-        outcome = run(claim.words, folder)
-        rows.append(row(claim, outcome, folder / "claims"))
-        wrong += not outcome.good
-        print(rows[-1], "" if outcome.good else " <-- WRONG", file=sys.stderr, flush=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outcomes = pool.map(lambda claim: run(claim.words, folder), wanted)
+        for claim, outcome in zip(wanted, outcomes, strict=True):
+            rows.append(row(claim, outcome, folder / "claims"))
+            wrong += not outcome.good
+            print(rows[-1], "" if outcome.good else " <-- WRONG", file=sys.stderr, flush=True)
     return rows, wrong
 
 

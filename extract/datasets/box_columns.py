@@ -124,9 +124,7 @@ def find_columns(header: Sequence[str], source: str, *, layout: BoxLayout | None
         score=found.get("score"),
         kind=found.get("class"),
         track=found.get("track"),
-        read=(
-            read := tuple(found[name] for name in (*needed[1:], "score", "class", "track") if name in found)
-        ),
+        read=read,
         unread=tuple(name for name in header if name and name not in (found["path"], *read)),
     )
 

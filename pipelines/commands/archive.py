@@ -150,8 +150,10 @@ def _export(options: archive_options.ExportOptions) -> int:
         count = _EXPORTERS[kind](
             store, options.out, overwrite=options.overwrite, on_clips=progress.step, **of_kind.get(kind, {})
         )
-    of = f" of {len(store)}, those with features" if count is not None else ""
-    _log.info(f"{options.out}: {len(store) if count is None else count} clips{of}")
+    which = f"{len(store)} clips"
+    if count is not None:
+        which = f"{count} of {which}" if options.clip else f"{count} of {which}, those with features"
+    _log.info(f"{options.out}: {which}")
     return 0
 
 

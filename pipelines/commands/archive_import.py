@@ -98,7 +98,7 @@ def _pick(asked: str, path: Path) -> str:
         return "features"
     if path.suffix.lower() in _BY_SUFFIX:
         return _BY_SUFFIX[path.suffix.lower()]
-    if path.is_dir():
+    if path.is_dir() and any(path.rglob("*.npy")):
         return "npy"
     raise HeatpoolError(
         f"expected a store in another format, arrays of features, or keypoints of {', '.join(_POSES)}, got "

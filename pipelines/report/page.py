@@ -14,9 +14,12 @@ from urllib.parse import quote
 
 import jinja2
 
+from heatpool.pipelines.process.text_width import cut_text
 from heatpool.pipelines.report.charts import FRAME
 
 __all__ = ["link_between", "render_page"]
+
+_LONGEST_NAME = 80  # places of a class or a clip
 
 
 def render_page(template: str, /, **values: Any) -> str:
@@ -44,10 +47,14 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"pct": _percent, "interval": _interval, "spread": _spread, "size": _size, "count": _count}
-    environment.filters |= filters
+    environment.filters |= {"pct": _percent, "interval": _interval, "spread": _spread, "size": _size}
+    environment.filters |= {"count": _count, "cut": _cut}
     environment.globals["frame"] = FRAME
     return environment
+
+
+def _cut(name: str) -> str:
+    return cut_text(name, _LONGEST_NAME)
 
 
 def _percent(share: float | None) -> str:

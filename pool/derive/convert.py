@@ -73,7 +73,9 @@ def convert_store(
         spec = replace(store.spec, versions=store.versions)
         return _write(store, out, spec, overwrite=overwrite, on_clips=on_clips)
     if store.spec.precision == precision:
-        raise HeatpoolError(f"{store.source.name}: is in precision {precision} already; copy it")
+        old = store.layout.version < VERSION
+        what = f"without --precision it is written in format version {VERSION}" if old else "copy it"
+        raise HeatpoolError(f"{store.source.name}: is in precision {precision} already; {what}")
     spec = _from(store)
     if precision in ("f2", "u1"):
         spec = replace(spec, precision=cast(Precision, precision), levels={})

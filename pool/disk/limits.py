@@ -96,7 +96,7 @@ def check_unpacked(name: str, what: str, claimed: int, *, packed: int) -> None:
     most = max(int(read_limit(_MOST_UNPACKED_MB) * 1e6), UNPACKED_RATIO * packed)
     if claimed > most:
         raise HeatpoolError(
-            f"{name}: refused, {what} claims {claimed / 1e6:,.0f} MB in {packed / 1e6:,.1f} MB of file; "
+            f"{name}: refused, {what} would take {claimed / 1e6:,.0f} MB, the file has {packed / 1e6:,.1f} MB; "
             f"{_MOST_UNPACKED_MB[0]} in the environment, now {read_limit(_MOST_UNPACKED_MB):g}, raises the "
             "limit"
         )

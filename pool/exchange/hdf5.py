@@ -16,6 +16,7 @@ from heatpool.pool.exchange.netcdf import add_coordinate, add_dimension, add_var
 from heatpool.pool.exchange.tables import (
     check_shard_size,
     index_tables,
+    is_table,
     read_description,
     restore_store,
     store_description,
@@ -142,7 +143,7 @@ def import_hdf5(
                     got = datasets[each].shape if each in datasets else "none"
                     raise HeatpoolError(f"{name}: expected a dataset {each} {shape}, got {got}")
             tables = _tables(
-                {each: found for each, found in datasets.items() if each not in layout.features},
+                {each: found for each, found in datasets.items() if is_table(each)},
                 clips=layout.clips, name=name, packed=packed,
             )  # fmt: skip
             restore_store(

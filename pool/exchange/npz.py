@@ -18,6 +18,7 @@ from heatpool.pool.exchange.array_files import ARRAY_ERRORS, read_member
 from heatpool.pool.exchange.tables import (
     check_shard_size,
     index_tables,
+    is_table,
     read_description,
     restore_store,
     store_description,
@@ -84,7 +85,7 @@ def import_npz(
             description = read_description(text, name=name)
             layout = description.layout
             check_shard_size(name, layout, packed=packed)
-            wanted = {each: member for each, member in members.items() if each not in layout.features}
+            wanted = {each: member for each, member in members.items() if is_table(each)}
             check_members(name, wanted.values(), packed=packed)
             tables = {each: _as_table(read_member(file, member)) for each, member in wanted.items()}
             pieces = {

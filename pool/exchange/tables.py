@@ -25,13 +25,9 @@ from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import Precision, StoreSpec
 
 __all__ = [
-    "Description",
-    "check_shard_size",
-    "index_tables",
-    "read_description",
-    "restore_store",
+    "Description", "check_shard_size", "index_tables", "is_table", "read_description", "restore_store",
     "store_description",
-]
+]  # fmt: skip
 
 _DTYPES = {**RESULT_DTYPES, "fps": "f8"}  # the journal keeps the rate in double precision
 
@@ -109,6 +105,13 @@ def read_description(text: str, *, name: str) -> Description:
         raise HeatpoolError(f"{name}: refused, {max(sizes.values()):,} values per clip")
     check_clip_count(name, layout.clips)
     return Description(spec, layout, class_names, attributes.get("disjoint", {}))
+
+
+def is_table(name: str) -> bool:
+    """Whether an array of that name is one of `index_tables`: one value a clip."""
+    return name in ("clip_id", "path", "label", "message", *_DTYPES) or name.startswith(
+        ("columns/", "splits/")
+    )
 
 
 def check_shard_size(name: str, layout: Layout, *, packed: int) -> None:

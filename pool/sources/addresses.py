@@ -31,7 +31,8 @@ def split_address(url: str) -> SplitResult:
         raise HeatpoolError(f"expected an address, got {shorten(url)} ({error})") from error
     if parts.scheme not in _SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
-        raise HeatpoolError(f"expected a path or an address of {known}, got {parts.scheme}://")
+        got = f"{parts.scheme}://" if parts.scheme else shorten(url)  # which may hold a password
+        raise HeatpoolError(f"expected a path or an address of {known}, got {got}")
     if not parts.netloc:
         raise HeatpoolError(f"expected {parts.scheme}://HOST_OR_BUCKET/PATH, got {shorten(url)}")
     return parts

@@ -11,6 +11,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from heatpool.pool.disk.files import hash_file
+from heatpool.pool.disk.limits import memory_limit
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["FolderSource", "Source", "read_span"]
@@ -61,6 +62,10 @@ class FolderSource:
 
     def read(self, key: str) -> bytes | None:
         """See `Source`."""
+        if (size := self.size(key) or 0) > memory_limit():
+            raise HeatpoolError(
+                f"{self.path / key}: refused, it has {size:,} bytes; no record of a store has"
+            )
         return self._ask(key, Path.read_bytes)
 
     def size(self, key: str) -> int | None:

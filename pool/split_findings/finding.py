@@ -11,6 +11,7 @@ import numpy as np
 __all__ = ["Finding", "count_of", "row_tuple", "some_of"]
 
 _NAMED = 5  # values that a message writes out
+_LONGEST = 60  # letters of each; of longer ones start and end
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,7 @@ def some_of(values: Iterable[str]) -> str:
     """Return the first five values and how many there are."""
     names = sorted(values, key=lambda name: (len(name), name))
     more = f", … ({len(names)})" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    shown = (
+        name if len(name) <= _LONGEST else f"{name[: _LONGEST - 20]}…{name[-19:]}" for name in names[:_NAMED]
+    )
+    return ", ".join(shown) + more

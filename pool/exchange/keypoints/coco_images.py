@@ -10,6 +10,7 @@ from typing import Any
 from heatpool.pool.errors import shorten
 from heatpool.pool.exchange.keypoints.json_files import expect_dict, expect_list
 from heatpool.pool.exchange.keypoints.picture_names import begin_of, number_pictures, split_picture
+from heatpool.pool.exchange.keypoints.pose_rows import unique_names
 
 __all__ = ["CocoVideo", "find_videos", "hashable_id"]
 
@@ -32,6 +33,12 @@ class CocoVideo:
     frame_of: dict[Any, int]
     size_px: tuple[int, int]
     fps: float
+
+    @property
+    def frames(self) -> int:
+        """Number of frames; 0 where pictures are missing, so that it may have more of them at the end."""
+        count = len(set(self.frame_of.values()))
+        return count if count == max(self.frame_of.values()) + 1 else 0
 
 
 def find_videos(
@@ -60,8 +67,8 @@ def find_videos(
     pictures = [expect_dict(each, "images") for each in expect_list(body.get("images"), "images")]
     records = [expect_dict(each, "videos") for each in expect_list(body.get("videos", []), "videos")]
     listed = {hashable_id(each.get("id"), "a video"): each for each in records}
-    several = _folders_of_several(pictures)
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    of_several = _videos_in_one_folder(pictures)
+    groups: dict[tuple[str, Any], list[dict[str, Any]]] = defaultdict(list)
     for picture in pictures:
         video = _video_of(picture)
         folder, begin = _folder_and_begin(picture)
@@ -73,19 +80,27 @@ def find_videos(
         else:
             both = f"{folder}/{begin}".strip("/")
             tries = (both, folder, begin) if begin else (folder,)
-            usual = both if begin and folder in several else folder or begin or default
+            usual = of_several.get((folder, begin)) or folder or begin or default
             name = next((each for each in tries if each and wanted(each)), usual)
-        groups[name].append(picture)
-    return {name: _video(group, listed, first_frame) for name, group in groups.items()}
+        groups[name, video].append(picture)
+    names = unique_names(name for name, _ in groups)
+    return {
+        name: _video(group, listed, first_frame) for name, group in zip(names, groups.values(), strict=True)
+    }
 
 
-def _folders_of_several(pictures: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Folders whose pictures are of several videos: of most beginnings there is more than one."""
+def _videos_in_one_folder(pictures: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """Names of the videos of which several have pictures in one folder, by folder and beginning.
+
+    There is more than one picture of most beginnings. The folder counts where two of them have the same.
+    """
     counts = Counter(map(_folder_and_begin, pictures))
     begins, held = Counter(folder for folder, _ in counts), Counter[str]()
     for (folder, _), count in counts.items():
         held[folder] += count
-    return {folder for folder, count in begins.items() if 1 < count <= held[folder] / 2}
+    found = [key for key in counts if key[1] and 1 < begins[key[0]] <= held[key[0]] / 2]
+    alike = Counter(begin for _, begin in found)
+    return {key: key[1] if alike[key[1]] == 1 else "/".join(key).strip("/") for key in found}
 
 
 def _folder_and_begin(picture: Mapping[str, Any]) -> tuple[str, str]:

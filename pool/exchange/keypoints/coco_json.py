@@ -95,10 +95,15 @@ def _results(path: Path, content: Sequence[Any], body: Mapping[str, Any]) -> Pos
     if not entries:
         raise ValueError("expected results with keypoints, got none")
     given: tuple[str, ...] = ()
+    ids = [entry.get("image_id") for entry in entries]
     if body:
         videos, frame_of = _videos(body, path)
+    elif all(isinstance(each, str) for each in ids):
+        images = [{"id": each, "file_name": each} for each in dict.fromkeys(ids)]
+        videos, frame_of = _videos({"images": images}, path)
+        for video in videos.values():
+            video.frames = 0  # those without anybody are not listed
     else:
-        ids = [entry.get("image_id") for entry in entries]
         whole = [each for each in ids if isinstance(each, int) and each >= 0]
         span = max(whole, default=0) - min(whole, default=0) + 1
         if len(whole) < len(ids) or span > _SPARSE * len(set(whole)) + 100:
@@ -117,10 +122,7 @@ def _videos(
 ) -> tuple[dict[str, VideoPersons], dict[Any, tuple[str, int]]]:
     """Videos by name, without persons yet, and the video and frame of each picture by its id."""
     found = find_videos(body, default=path.stem)
-    videos = {
-        name: VideoPersons([], *each.size_px, each.fps, max(each.frame_of.values()) + 1)
-        for name, each in found.items()
-    }
+    videos = {name: VideoPersons([], *each.size_px, each.fps, each.frames) for name, each in found.items()}
     return videos, {
         picture: (name, frame) for name, each in found.items() for picture, frame in each.frame_of.items()
     }

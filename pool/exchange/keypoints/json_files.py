@@ -218,7 +218,7 @@ def numbers_of(persons: Sequence[Person], name: str, count: int) -> np.ndarray:
         return np.array(values, np.float64).reshape(len(values), count)
     except (ValueError, TypeError, OverflowError):
         for person, value in zip(persons, values, strict=True):
-            if not _arenumbers_of(value, count):
+            if not _are_numbers(value, count):
                 what = name.replace("_xyxy_px", "")
                 raise ValueError(
                     f"{person.place}: expected {count} numbers as {what}, got {shorten(value)}"
@@ -226,7 +226,7 @@ def numbers_of(persons: Sequence[Person], name: str, count: int) -> np.ndarray:
     return np.array([np.array(value, np.float64).reshape(count) for value in values])
 
 
-def _arenumbers_of(value: Any, count: int) -> bool:
+def _are_numbers(value: Any, count: int) -> bool:
     try:
         return np.array(value, np.float64).size == count
     except (ValueError, TypeError, OverflowError):

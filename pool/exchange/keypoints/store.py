@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,10 @@ class VideoFacts:
     fps: float
     frames: int
 
+
+_log = logging.getLogger(__name__)
+
+_FEW = 0.25  # share of the steps with somebody, below which the file has labels of some frames only
 
 FindVideo = Callable[[int], VideoFacts | None]
 """Looks at the video of a place in the file; None where it is not to be had."""
@@ -105,13 +110,23 @@ def import_poses(
         backbone="none", tap="none", weights_sha256="", config=config, licence=licence,
     )  # fmt: skip
 
+    mostly_empty = []
+
     def make(row: int) -> tuple[dict[str, np.ndarray], ClipResult]:
-        return _make_clip(videos, parts[row], choose, spec)
+        arrays, result = _make_clip(videos, parts[row], choose, spec)
+        if 0 < arrays["mask"].any(0).mean() < _FEW:
+            mostly_empty.append(row)
+        return arrays, result
 
     store_clips(
         out, spec=spec, index=index, make=make,
         shard_clips=shard_clips, overwrite=overwrite, on_clips=on_clips,
     )  # fmt: skip
+    if mostly_empty:
+        _log.warning(
+            f"{len(mostly_empty)} of {len(parts)} clips have somebody in less than a quarter of their "
+            "frames, as files of labels do: predictions of all frames tell more"
+        )
 
 
 class _Videos:

@@ -134,7 +134,7 @@ def test_arrays_of_other_shapes_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="4 in 0_best_score.npy and 19 in 1_best_score.npy"):
         read_score_parts(parts(tmp_path))
     (tmp_path / "0_best_score.npy").write_bytes(pickle.dumps([1]))
-    with pytest.raises(HeatpoolError, match="cannot read scores"):
+    with pytest.raises(HeatpoolError, match="0_best_score.npy: cannot be read as NumPy arrays"):
         read_score_parts(parts(tmp_path))
 
 

@@ -15,6 +15,7 @@ from heatpool.extract.demo.dataset import DemoSpec
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import UltralyticsDetector
+from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.persons_file import PersonsFile
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.ultralytics import load_ultralytics
@@ -26,6 +27,7 @@ from heatpool.pool.exchange.keypoints.records import PoseVideo
 from heatpool.pool.records import ClipFeatures
 from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
 from tests.extract.engine.test_engine import walker
+from tests.extract.networks.hrnet.hrnet_cases import narrow
 from tests.fixtures.small_weights import NARROW_YOLO
 
 STEPS = EngineOptions(persons=2, steps=16)
@@ -91,6 +93,16 @@ def test_the_tiny_network_at_its_own_joints(handshake: Path) -> None:
     with_file, alone = features_of(handshake, given), features_of(handshake, own)
     assert alone.mask.any(1).all()  # both people
     assert_same(with_file, alone)
+
+
+def test_hrnet_at_its_own_joints(make_video: VideoMaker) -> None:
+    backbone, path = HRNetBackbone(narrow()), make_video(walker(8))
+    own = TopDown(BrightDetector(), backbone, device="cpu")
+    video = record(path, own)
+    given = TopDown(PersonsFile(lambda clip: video, "joints.json"), backbone, device="cpu", given_joints=5)
+    alone = features_of(path, own)
+    assert_same(features_of(path, given), alone)
+    assert alone.pooled[alone.mask].std() > 1e-3
 
 
 def test_a_whole_frame_network_at_its_own_joints(make_video: VideoMaker, tmp_path: Path) -> None:

@@ -243,3 +243,14 @@ def test_a_real_torchvision_that_does_not_match_is_explained(folder: Path) -> No
         assert "loaded" in done.stdout  # here torchvision matches
     else:
         assert "torchvision does not match torch" in done.stderr.splitlines()[-1]
+
+
+def test_a_configuration_that_claims_far_more_than_the_weights_is_refused_before_it_is_built(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "wide")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["backbone_config"] |= {"hidden_size": 20_000, "num_hidden_layers": 20_000}
+    (tmp_path / "wide" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(HeatpoolError, match="wide: refused, its network would take .* MB, the file has"):
+        VitPose(tmp_path / "wide")

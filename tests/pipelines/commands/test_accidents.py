@@ -93,6 +93,17 @@ def inputs(brightness_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
+@pytest.fixture(scope="session", params=["another form of Zarr", "a codec that nobody has"])
+def strange_inputs(request: pytest.FixtureRequest, inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder, but zarr can take none of the stores' metadata."""
+    folder = tmp_path_factory.mktemp("strange") / "in"
+    shutil.copytree(inputs, folder)
+    old, new = ('"zarr_format": 3', '"zarr_format": 9') if "form" in request.param else ('"zstd"', '"nope"')
+    for path in folder.rglob("zarr.json"):
+        path.write_text(path.read_text().replace(old, new))
+    return folder
+
+
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     (tmp_path / "out").mkdir()
@@ -218,3 +229,8 @@ def test_ctrl_c_just_before_an_output_is_in_place(command: str, happens: Any, ou
     assert happens(lambda: ctrl_c("fsync"))(command, ends=130) == (
         f"heatpool {command}: interrupted; what was finished is kept"
     )
+
+
+@pytest.mark.parametrize("command", sorted(name for name, words in ALL.items() if ".zarr " in words or words.endswith(".zarr") ))
+def test_a_store_that_zarr_cannot_take(command: str, happens: Any, strange_inputs: Path) -> None:
+    assert "damaged, " in happens(no_accident)(command, read=strange_inputs)

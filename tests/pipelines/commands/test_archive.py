@@ -216,6 +216,9 @@ def test_options_of_one_export_are_refused_by_the_others(
     assert error_line(capsys).endswith("expected --dtype float16 with --format hdf5 only, got npz")
     assert run("archive", "export", small, tmp_path / "a.npz", *clip) == 1
     assert error_line(capsys).endswith("expected --clip with --format movement only, got npz")
+    capsys.readouterr()
+    assert run("archive", "export", small, tmp_path / "a.nc", "--clip", "clip_0001") == 0
+    assert capsys.readouterr().err.splitlines()[-1].endswith("a.nc: 1 of 11 clips")
     assert run("archive", "export", small, tmp_path / "half.h5", *half) == 0
     assert run("archive", "export", small, tmp_path / "single.h5") == 0
     for name, dtype in (("half.h5", "float16"), ("single.h5", "float32")):

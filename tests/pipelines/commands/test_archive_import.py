@@ -45,6 +45,13 @@ def test_ntu_in_and_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert np.abs(FeatureStore.open("flat.zarr")["keypoints"]).max() <= 1
 
 
+def test_a_folder_of_nothing_that_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/a.mp4").write_bytes(b"")
+    assert run("archive", "import", tmp_path / "videos", tmp_path / "s.zarr") == 1
+    assert "which is not known by its suffix or beginning" in error_line(capsys)
+
+
 def test_features_in_and_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for split, count in (("train", 4), ("test", 2)):

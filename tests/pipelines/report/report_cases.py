@@ -138,9 +138,7 @@ def make_run(
             }
             for name in streams
         },
-        "fused": {"weights": {"pooled_joint": 1.25, "keypoints_joint": 0.5}, "test": {"acc/top1": 0.75}}
-        if fused
-        else None,
+        "fused": {"weights": {"pooled_joint": 1.25, "keypoints_joint": 0.5}, "test": {"acc/top1": 0.75}},
         "seed": 7,
     }
     (folder / "summary.json").write_text(json.dumps(summary))

@@ -27,6 +27,7 @@ from heatpool.pipelines.report.run_files import read_run_files
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 from tests.paths import ROOT
+from tests.pipelines.report import report_cases
 from tests.pipelines.report.page_reader import SECTIONS, Page
 from tests.pipelines.report.report_cases import SpotBackbone, make_run, make_scores, make_store, make_videos
 
@@ -215,3 +216,17 @@ def test_runs_of_the_old_build_are_reported(name: str, old: Path) -> None:
     assert options.protocol == "xsub"
     assert options.model == {"run": "linear", "seeds": "linear"}.get(name, name)
     assert options.seeds == (2 if name == "seeds" else 1)
+
+
+def test_names_of_strangers_are_text_and_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classes = ("</td><script>alert(1)</script>", '=1+1" onload="x', "L" * 500)
+    ids = (*(f"{'I' * 500}{row}'><img src=x>" for row in range(8)), "</table><svg onload=x>")
+    monkeypatch.setattr(report_cases, "CLASSES", classes)
+    monkeypatch.setattr(report_cases, "CLIP_IDS", ids)
+    store = make_store(tmp_path / "features.zarr")
+    page = Page(write_report(make_run(tmp_path / "run"), store, videos_root=None))  # its tags nest
+    assert not {"script", "img"} & set(page.tags)
+    assert not re.search(r"<[^>]* on\w+=", re.sub('"[^"]*"', "", page.source))
+    assert "</td><script>alert(1)</script>" in page.text
+    assert "I" * 79 + "…" in page.text
+    assert "I" * 80 not in " ".join(page.rows)

@@ -112,6 +112,7 @@ def test_stores_of_another_kind_are_not_merged(tmp_path: Path, changes: dict) ->
     ) as error:
         merge_stores([FeatureStore.open(tmp_path / "a.zarr"), other], tmp_path / "c.zarr")
     assert "\n" not in str(error.value)
+    assert str(error.value).endswith("then convert") == ("precision" in changes)
 
 
 @pytest.mark.parametrize("key", ["boxes_sha256", "keypoints_sha256"])

@@ -21,8 +21,8 @@ def test_what_unfolds_far_beyond_its_bytes_is_refused_and_the_limit_can_be_raise
     check_unpacked("a.npz", "label", 1_000_000_000, packed=1_000_000_000 // 64)
     with pytest.raises(
         HeatpoolError,
-        match=r"a.npz: refused, label claims 300 MB in 1.0 MB of file; HEATPOOL_MAX_UNPACKED_MB in the "
-        "environment, now 256, raises the limit",
+        match="a.npz: refused, label would take 300 MB, the file has 1.0 MB; HEATPOOL_MAX_UNPACKED_MB in "
+        "the environment, now 256, raises the limit",
     ):
         check_unpacked("a.npz", "label", 300_000_000, packed=1_000_000)
     monkeypatch.setenv("HEATPOOL_MAX_UNPACKED_MB", "400")
@@ -44,7 +44,7 @@ def test_a_network_is_refused_before_its_values_are_made() -> None:
     with bounded_network("a.safetensors", packed=100):
         nn.Linear(100, 100)
     with (
-        pytest.raises(HeatpoolError, match="a.safetensors: refused, its network claims 4,000,000 MB"),
+        pytest.raises(HeatpoolError, match="a.safetensors: refused, its network would take 4,000,000 MB"),
         bounded_network("a.safetensors", packed=100),
         torch.device("meta"),  # here for safety
     ):
@@ -64,6 +64,6 @@ def test_yaml_is_counted_before_it_is_unfolded() -> None:
     with pytest.raises(ValueError, match="unfold to inf values"):
         parse_yaml("&a [*a]")
     with pytest.raises(ValueError, match="brackets within brackets"):
-        parse_yaml("[" * 3_000)
+        parse_yaml("[" * 500)
     with pytest.raises(ValueError, match="could not determine a constructor"):
         parse_yaml("!!python/object/apply:os.getcwd []")

@@ -56,7 +56,7 @@ def test_damage_of_a_head_is_one_line_everywhere(tmp_path: Path, good: bytes, ba
     with pytest.raises(HeatpoolError, match=r"a\.npy: cannot be read as an \.npy array"):
         import_published(tmp_path, tmp_path / "s.zarr")
     (tmp_path / "a_name.txt").write_text("a\nb\nc\nd\n")
-    with pytest.raises(HeatpoolError, match="cannot read scores from"):
+    with pytest.raises(HeatpoolError, match="a.npy: cannot be read as NumPy arrays"):
         read_score_parts([path])
     np.savez(tmp_path / "a.npz", heatpool=np.array("{}"), x=VALUES)
     (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes().replace(good, bad, 1))

@@ -56,7 +56,7 @@ def test_a_copied_person_is_stored_once_and_copied_again(tmp_path: Path) -> None
         np.testing.assert_array_equal(back, clip_of(("one", "two", "zero").index(name), *people))
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     ids=st.lists(
         st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=300)

@@ -87,7 +87,7 @@ def write(path: Path, spec: StoreSpec, index: ClipIndex, clips: list, shard_clip
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(case=stores())
 def test_any_store_comes_back_byte_for_byte(tmp_path_factory, suffix: str, case: tuple) -> None:
     folder = tmp_path_factory.mktemp("trip")
@@ -207,7 +207,7 @@ def test_nan_and_pickled_arrays_are_refused(store: FeatureStore, tmp_path: Path)
     export_npz(store, tmp_path / "s.npz")
     with zipfile.ZipFile(tmp_path / "s.npz", "a") as file, file.open("columns/evil.npy", "w") as member:
         np.lib.format.write_array(member, np.array([{}] * 11, object), allow_pickle=True)
-    with pytest.raises(HeatpoolError, match="Object arrays cannot be loaded"):
+    with pytest.raises(HeatpoolError, match="expected numbers or texts in columns/evil.npy, got object"):
         import_npz(tmp_path / "s.npz", tmp_path / "t.zarr")
     assert not (tmp_path / "t.zarr").exists()
 

@@ -49,6 +49,7 @@ def test_other_places_on_the_hub_are_one_line(address: str) -> None:
     ("address", "line"),
     [
         ("ftp://example.org/x.hpz", "expected a path or an address of http://"),
+        ("://x.hpz", "abfss://, got '://x.hpz'"),
         ("http://[::1", r"expected an address, got 'http://\[::1'"),
         ("s3:///x.hpz", "expected s3://HOST_OR_BUCKET/PATH, got"),
         ("http://localhost:99999/x.hpz", r"cannot be opened \(invalid port number\)$"),

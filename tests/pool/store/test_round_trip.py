@@ -60,7 +60,7 @@ def test_quantised_values_by_hand() -> None:
 
 
 @pytest.mark.parametrize("precision", ["f2", "u1"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_round_trip_of_any_store(precision: Precision, data: st.DataObject) -> None:
     draw = data.draw

@@ -110,6 +110,8 @@ def test_what_is_made_of_it_is_of_version_2(old: FeatureStore, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["features.zarr", "small.zarr"])
 def test_convert_makes_it_new_bit_for_bit(name: str, unpacked: Path, tmp_path: Path) -> None:
     old = open_store(unpacked / name)
+    with pytest.raises(HeatpoolError, match="already; without --precision it is written in format version 2"):
+        convert_store(old, tmp_path / "new.zarr", precision=old.spec.precision)
     assert main(["convert", str(old.path), str(tmp_path / "new.zarr"), "--quiet"]) == 0
     new = open_store(tmp_path / "new.zarr")
     assert versions_of(new) == (2, False)

@@ -51,7 +51,7 @@ def test_folders_of_pictures_are_videos(tmp_path: Path) -> None:
     np.testing.assert_array_equal(a.joints[0], [[10, 20], [30, 40], [np.nan, np.nan]])
     np.testing.assert_array_equal(a.joint_score[0], [1, 0.5, 0])
     np.testing.assert_array_equal(a.box_xyxy_px, [[1, 2, 11, 22]])
-    assert (b.frame.tolist(), b.track.tolist(), b.frames) == ([0, 0], [4, 2], 6)
+    assert (b.frame.tolist(), b.track.tolist(), b.frames) == ([0, 0], [4, 2], 0)
     assert b.box_xyxy_px is None
     assert file.notes == ()
 
@@ -60,8 +60,11 @@ def test_a_folder_with_pictures_of_several_videos(tmp_path: Path) -> None:
     names = ("walk_0001.jpg", "walk_0002.jpg", "clap_frame_5.jpg", "clap_frame_7.jpg")
     content = body(images=[image(number, f"images/{name}") for number, name in enumerate(names)])
     file = read_coco(write(tmp_path / "x.json", content))
-    assert file.names == ("images/walk", "images/clap")
+    assert file.names == ("walk", "clap")
     assert [file.read(number).frame.tolist() for number in range(2)] == [[1], [5, 5]]
+    twice = body(images=[image(number, f"{folder}/{name}") for number, (folder, name) in enumerate(
+        (folder, name) for folder in ("a", "b") for name in names)])  # fmt: skip
+    assert read_coco(write(tmp_path / "x.json", twice)).names == ("a/walk", "a/clap", "b/walk", "b/clap")
     alone = body(images=[image(number, f"cam_{number}.jpg") for number in range(4)])
     assert read_coco(write(tmp_path / "x.json", alone)).names == ("cam",)
 
@@ -106,8 +109,8 @@ def test_videos_of_cocovid_and_posetrack(tmp_path: Path) -> None:
     file = read_coco(write(tmp_path / "x.json", body(images=images, annotations=annotations, videos=videos)))
     assert file.names == ("walk.mp4", "images/val/000342_mpii")
     walk, mpii = file.read(0), file.read(1)
-    assert (walk.frame.tolist(), walk.track.tolist(), walk.fps, walk.frames) == ([3], [5], 30, 4)
-    assert (mpii.frame.tolist(), mpii.track.tolist(), mpii.frames) == ([4], [1], 5)
+    assert (walk.frame.tolist(), walk.track.tolist(), walk.fps, walk.frames) == ([3], [5], 30, 0)
+    assert (mpii.frame.tolist(), mpii.track.tolist(), mpii.frames) == ([4], [1], 0)
 
 
 def test_a_task_of_cvat_is_a_video(tmp_path: Path) -> None:
@@ -135,6 +138,21 @@ def test_results_need_no_pictures_where_ids_are_frames(tmp_path: Path) -> None:
     assert (poses.frame.tolist(), poses.track.tolist()) == ([0, 4, 4], [-1] * 3)
     np.testing.assert_array_equal(poses.joint_score, np.full((3, 17), 0.5))
     np.testing.assert_array_equal(poses.score, [0.25] * 3)
+
+
+def test_results_may_name_pictures_by_their_files(tmp_path: Path) -> None:
+    results = [person(each) for each in ("walk_4.jpg", "clap_2.jpg", "walk_7.jpg", "clap_3.jpg")]
+    file = read_coco(write(tmp_path / "x.json", results))
+    assert file.names == ("walk", "clap")
+    assert file.read(0).frame.tolist() == [4, 7]
+
+
+def test_videos_of_one_name_stay_two(tmp_path: Path) -> None:
+    images = [image(number, "0.jpg", video_id=number, frame_id=0) for number in range(2)]
+    videos = [{"id": number, "name": "a.mp4"} for number in range(2)]
+    file = read_coco(write(tmp_path / "x.json", body(images=images, videos=videos, annotations=[person(1)])))
+    assert file.names == ("a.mp4", "a.mp4 (2)")
+    assert [len(file.read(number)) for number in range(2)] == [0, 1]
 
 
 def test_results_take_pictures_and_joints_from_annotations(tmp_path: Path) -> None:

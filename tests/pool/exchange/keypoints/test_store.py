@@ -47,6 +47,12 @@ def test_a_store_says_what_the_file_said(tmp_path: Path) -> None:
     assert short.reason.startswith("somebody in 2 of 500 frames")
 
 
+def test_labels_of_a_few_frames_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    few, all_there = pose_video([0, 20, 25], frames=40), pose_video([0, 1], frames=2)
+    take(Videos([few, all_there]), tmp_path / "s.zarr", steps=40)
+    assert "1 of 2 clips have somebody in less than a quarter of their frames" in caplog.text
+
+
 def test_persons_of_an_action_bound_the_slots(tmp_path: Path) -> None:
     two = pose_video([0, 0], track=np.array([3, 8]))
     store = take(Videos([two]), tmp_path / "s.zarr", [ClipPart(0), ClipPart(0, persons=1)])
