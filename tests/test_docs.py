@@ -30,7 +30,7 @@ from tests.pool.archive.archive_cases import serve
 from tests.pool.store.store_cases import make_clip, make_index, make_spec
 
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 

@@ -16,7 +16,7 @@ import numpy as np
 from heatpool.classify.scores.scores import ScoreKind, check_finite, check_unique
 from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError, shorten
-from heatpool.pool.exchange.array_files import ARRAY_ERRORS, read_array
+from heatpool.pool.exchange.array_files import read_array
 from heatpool.pool.exchange.plain_pickle import load_plain_pickle, plain_array
 
 __all__ = ["RawScores", "read_pickled_scores", "read_score_parts"]
@@ -121,12 +121,9 @@ def read_score_parts(paths: Sequence[Path]) -> RawScores:
 def _read_part(path: Path) -> tuple[np.ndarray, list[str]]:
     """Return scores (n, K) of a part, and its n names."""
     listed = _names_file(path)
-    try:
-        part = read_array(path)
-        lines = [line.strip() for line in read_text(listed).splitlines() if line.strip()]
-    except ARRAY_ERRORS as error:
-        raise HeatpoolError(f"cannot read scores from {path} and {listed.name}: {error}") from error
-    if not isinstance(part, np.ndarray) or part.ndim != 2 or part.dtype.kind != "f":
+    part = read_array(path)
+    lines = [line.strip() for line in read_text(listed).splitlines() if line.strip()]
+    if part.ndim != 2 or part.dtype.kind != "f":
         raise HeatpoolError(f"{path}: expected a float array (clips, classes)")
     if len(part) != len(lines):
         raise HeatpoolError(

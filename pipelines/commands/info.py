@@ -51,13 +51,14 @@ def write_table(store: FeatureStore, file: TextIO) -> None:
 
 def describe(summary: StoreSummary) -> str:
     """Return a summary as aligned lines."""
-    usable = max(summary.usable, 1)
+    usable, has_pooled = max(summary.usable, 1), "pooled" in summary.held
     fewest, mean, most = summary.frames or (0, 0.0, 0)
     each = ", ".join(f"{name} {size / usable:,.0f}" for name, size in summary.bytes_by_array.items())
     lines = {
         "store": summary.name,
         "clips": f"{summary.clips}: {_counts(summary.statuses)}",
-        "pooled": f"(N, M, T, V, C) = {summary.shape}, precision {summary.precision}",
+        "keypoints": "" if has_pooled else f"(N, M, T, V) = {summary.shape[:4]}, no pooled features",
+        "pooled": f"(N, M, T, V, C) = {summary.shape}, precision {summary.precision}" if has_pooled else "",
         "persons": _counts({f"with {count}": found for count, found in summary.persons.items()}),
         "frames": f"{fewest} to {most}, mean {mean:.0f}" if summary.frames else "",
         "classes": f"{len(summary.class_names)}: {summary.name_classes(_MOST_CLASSES)}",

@@ -32,20 +32,22 @@ def failed_shards(
         everything: also clips that failed for good, such as damaged ones.
     """
     known: dict[int, Sequence[ClipResult]] = {}
-    count = 0
+    count = away = 0
     for record in read_records(FolderSource(writer.path), writer.layout):
         if record.shard in pending:
             continue
         results = record.clip_results()
-        again = [
+        failed = [
             row
             for row, result in zip(writer.shard_rows(record.shard), results, strict=False)
             if (result.status == Status.FAILED if everything else result.transient)
-            and can_be_opened(manifest.clips[row].path)
         ]
-        if again:
+        there = sum(can_be_opened(manifest.clips[row].path) for row in failed)
+        if there:
             known[record.shard] = results
-            count += len(again)
+        count, away = count + there, away + len(failed) - there
+    if away:
+        _log.warning("%d failed clips are not tried again: their videos cannot be opened now", away)
     if known:
         _log.info("trying %d failed clips again, in %d shards", count, len(known))
     return known

@@ -149,9 +149,8 @@ def refuse_other_networks(spec: StoreSpec, first: StoreSpec, *, names: tuple[str
     """
     difference = find_difference(_alike(first), _alike(spec))
     if difference:
-        hint = (
-            "; merge those that they were made of, then convert" if difference.startswith("precision") else ""
-        )
+        rounded = difference.startswith("precision")
+        hint = "; merge those that they were made of, then convert" if rounded else ""
         raise HeatpoolError(f"{names[0]}: cannot be merged into {names[1]}: {difference}{hint}")
 
 

@@ -95,10 +95,11 @@ def check_unpacked(name: str, what: str, claimed: int, *, packed: int) -> None:
     """
     most = max(int(read_limit(_MOST_UNPACKED_MB) * 1e6), UNPACKED_RATIO * packed)
     if claimed > most:
+        limit = f"{_MOST_UNPACKED_MB[0]} in the environment, now {read_limit(_MOST_UNPACKED_MB):g}"
+        claimed_mb, packed_mb = claimed / 1e6, packed / 1e6
         raise HeatpoolError(
-            f"{name}: refused, {what} would take {claimed / 1e6:,.0f} MB, the file has {packed / 1e6:,.1f} MB; "
-            f"{_MOST_UNPACKED_MB[0]} in the environment, now {read_limit(_MOST_UNPACKED_MB):g}, raises the "
-            "limit"
+            f"{name}: refused, {what} would take {claimed_mb:,.0f} MB, the file has {packed_mb:,.1f} MB; "
+            f"{limit}, raises the limit"
         )
 
 

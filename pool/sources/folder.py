@@ -63,9 +63,7 @@ class FolderSource:
     def read(self, key: str) -> bytes | None:
         """See `Source`."""
         if (size := self.size(key) or 0) > memory_limit():
-            raise HeatpoolError(
-                f"{self.path / key}: refused, it has {size:,} bytes; no record of a store has"
-            )
+            raise HeatpoolError(f"{self.path / key}: refused, it has {size:,} bytes, as no record of a store")
         return self._ask(key, Path.read_bytes)
 
     def size(self, key: str) -> int | None:

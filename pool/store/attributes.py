@@ -143,6 +143,7 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
     if not any_version:
         try:
             _check_sizes(attributes)
+            _check_names(attributes)
             _check_rules(attributes.get("disjoint", {}))
             spec_from_attributes(attributes)
             _check_values(layout_from_attributes(attributes))
@@ -189,6 +190,14 @@ def _check_values(layout: Layout) -> None:
     for name, spec in layout.features.items():
         if (values := math.prod(spec.item_shape)) > MAX_CLIP_VALUES:
             raise ValueError(f"expected at most {MAX_CLIP_VALUES:,} values a clip, got {values:,} {name}")
+
+
+def _check_names(attributes: Mapping[str, Any]) -> None:
+    """Raise ValueError unless manifest columns and split protocols are named."""
+    for kind in ("columns", "splits"):
+        names = attributes[kind]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"expected {kind} to be a list of names, got {shorten(names)}")
 
 
 def _check_rules(rules: Any) -> None:

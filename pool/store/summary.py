@@ -29,6 +29,7 @@ class StoreSummary:
     Attributes:
         name: where the store lies.
         shape: (N, M, T, V, C) of `pooled`.
+        held: arrays with values, of features or keypoints alone where they were imported.
         precision: of `pooled` on disk, with its error where that is known.
         precision_meaning: what that leaves of the features, a sentence; "" where float16 of them is stored.
         usable: clips with features.
@@ -45,6 +46,7 @@ class StoreSummary:
 
     name: str
     shape: tuple[int, int, int, int, int]
+    held: tuple[str, ...]
     precision: str
     precision_meaning: str
     usable: int
@@ -98,6 +100,7 @@ def summarise_store(store: FeatureStore) -> StoreSummary:
     return StoreSummary(
         name=store.source.name,
         shape=(len(store), spec.persons, spec.steps, spec.joints, spec.channels),
+        held=tuple(store.attributes["config"].get("arrays") or store.layout.features),
         precision=precision,
         precision_meaning=meaning,
         usable=len(rows),

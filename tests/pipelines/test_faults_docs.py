@@ -1,19 +1,22 @@
-"""docs/faults.md names tests: each is there, and marked slow where it says so."""
+"""docs/faults.md and SECURITY.md name tests: each is there, and marked slow where they say so."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 
+import pytest
+
 from tests.paths import ROOT
 
 
-def test_every_test_in_the_table_exists() -> None:
+@pytest.mark.parametrize(("page", "least"), [("docs/faults.md", 30), ("SECURITY.md", 15)])
+def test_every_test_in_the_table_exists(page: str, least: int) -> None:
     files: dict[str, str] = defaultdict(str)
     for path in (ROOT / "tests").rglob("test_*.py"):
         files[path.name] += path.read_text()  # of several folders
     named = 0
-    for line in (ROOT / "docs" / "faults.md").read_text().splitlines():
+    for line in (ROOT / page).read_text().splitlines():
         file = ""
         for word, slow in re.findall(r"`(test_[\w.:]+)`( \*\*s\*\*)?", line):
             file, _, name = word.partition("::") if ".py" in word else (file, "", word)
@@ -25,4 +28,4 @@ def test_every_test_in_the_table_exists() -> None:
             assert found, f"{file} holds no {name}"
             if slow:
                 assert "pytest.mark.slow" in found.group(1), f"{word} is not marked slow"
-    assert named >= 30
+    assert named >= least

@@ -107,7 +107,10 @@ class UltralyticsLabels:
         points = joints[..., :2]
         # ultralytics puts joints that it is not sure of at the corner.
         given = (points > 0).any(-1)
-        score = np.where(given, joints[..., 2] if self.columns.axes == 3 else 1.0, 0.0)
+        scores = joints[..., 2] if self.columns.axes == 3 else np.ones(joints.shape[:2])
+        if (scores == 2).any() and np.isin(scores, (0, 1, 2)).all():  # visibility, in labels to train on
+            scores = scores / 2
+        score = np.where(given, scores, 0.0)
         centre, half = values[:, 1:3], values[:, 3:5] / 2
         try:
             return pose_video(

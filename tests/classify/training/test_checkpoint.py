@@ -128,3 +128,13 @@ def test_weights_depend_on_the_seed_alone() -> None:
     third = build_model(dataclasses.replace(CONFIG, seed=1), SHAPE)
     assert torch.equal(first.fc.weight, second.fc.weight)
     assert not torch.equal(first.fc.weight, third.fc.weight)
+
+
+def test_a_network_far_larger_than_its_weights_is_refused_before_it_is_built(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(path, make_trained())
+    side = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    side["shape"]["channels"] = 5_000_000
+    path.with_suffix(".json").write_text(json.dumps(side), encoding="utf-8")
+    with pytest.raises(HeatpoolError, match="its network would take .* MB, the file has"):
+        load_model(path)

@@ -28,7 +28,9 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-def test_ntu_in_and_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ntu_in_and_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     for subject in (1, 2, 3, 4):
         for action in (1, 2):
@@ -39,6 +41,8 @@ def test_ntu_in_and_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert store.spec.licence == "academic use"
     assert store.attributes["config"]["keypoint_axes"] == "x y z"
     assert store.clips.class_names[:2] == ("drink water", "eat meal")
+    assert run("info", "ntu.zarr") == 0
+    assert "keypoints       (N, M, T, V) = (8, 2, 8, 25), no pooled features" in capsys.readouterr().out
     assert run("train", "ntu.zarr", "--protocol", "xsub", "--out", "run", *FEW) == 0
     assert heatpool.load_run("run").figures["keypoints_joint"].clips == 2
     assert run("archive", "import", "ntu", "flat.zarr", "--steps", 8, "--format", "ntu-2d") == 0

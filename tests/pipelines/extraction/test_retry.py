@@ -63,6 +63,7 @@ def test_a_clip_that_was_away_is_extracted_on_resume_with_the_bytes_of_a_run_wit
     untouched = (done.store / "journal").stat().st_mtime_ns
     assert run(resume=True).counts == done.counts
     assert (done.store / "journal").stat().st_mtime_ns == untouched, "its file is still away: nothing to do"
+    assert "1 failed clips are not tried again: their videos cannot be opened now" in caplog.text
     (tmp_path / "b.mp4").rename(videos / "b.mp4")
     with caplog.at_level(logging.INFO, logger="heatpool"):
         assert run(resume=True).counts == {"ok": 4}

@@ -68,7 +68,7 @@ def test_keypoints_labels_and_splits_come_in(tmp_path: Path) -> None:
     np.testing.assert_allclose(arrays["keypoints"][1, 0, :, 0, :2], [[-0.5, -0.5]] * 4, atol=1e-3)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     people=st.lists(st.integers(0, 3), min_size=1, max_size=4),
     frames=st.integers(1, 5),

@@ -143,7 +143,17 @@ def test_open_refuses_what_is_no_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("clips", "x"), ("clips", 2**60), ("steps", -1), ("persons", True), ("precision", "f9"), ("rgb", 7)],
+    [
+        *(
+            ("clips", "x"),
+            ("clips", 2**60),
+            ("steps", -1),
+            ("persons", True),
+            ("precision", "f9"),
+            ("rgb", 7),
+        ),
+        *(("splits", 7), ("columns", [7])),
+    ],
 )
 def test_open_refuses_forged_attributes(finished: Path, tmp_path: Path, name: str, value: object) -> None:
     path = Path(shutil.copytree(finished, tmp_path / "a.zarr")) / "zarr.json"

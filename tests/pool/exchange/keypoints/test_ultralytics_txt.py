@@ -116,6 +116,14 @@ def test_tracks_may_count_from_0(tmp_path: Path) -> None:
     assert video.track[:2].tolist() == [0, 9]
 
 
+def test_labels_to_train_on_have_visibility(tmp_path: Path) -> None:
+    joints = " ".join(f"0.5 0.5 {number % 3}" for number in range(17))
+    (tmp_path / "clip_1.txt").write_text(f"0 0.5 0.5 0.2 0.2 {joints}\n")
+    file = read_ultralytics(tmp_path)
+    assert file.read(0).joint_score[0, :3].tolist() == [0, 0.5, 1]
+    assert len(file.notes) == 1
+
+
 def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match=r"labels NAME_FRAME\.txt"):
         read_ultralytics(tmp_path)
