@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from heatpool.pipelines.drawing.fonts import find_fonts
-from heatpool.pipelines.process.text_width import cut_text, text_width
+from heatpool.pipelines.drawing.text_width import cut_text, text_width
 
 __all__ = ["ClassShare", "PredictionPanel"]
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from heatpool.pipelines.process.text_width import cut_text
+from heatpool.pipelines.drawing.text_width import cut_text
 from heatpool.pipelines.report.charts import FRAME
 
 __all__ = ["link_between", "render_page"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 
-from heatpool.pipelines.process.text_width import cut_middle, cut_text, pad_text, text_width
+from heatpool.pipelines.drawing.text_width import cut_middle, cut_text, pad_text, text_width
 from heatpool.pipelines.training.prediction.records import Answers, Prediction, Segment
 
 __all__ = ["answers_table", "clock", "predictions_text", "window_line"]

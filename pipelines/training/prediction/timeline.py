@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from heatpool.pipelines.drawing.fonts import Fonts, find_fonts
-from heatpool.pipelines.process.text_width import cut_middle, cut_text
+from heatpool.pipelines.drawing.text_width import cut_middle, cut_text
 from heatpool.pipelines.training.prediction.records import Segment
 from heatpool.pipelines.training.prediction.tables import clock
 from heatpool.pool.disk.atomic import atomic_file

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from heatpool.pipelines.process.text_width import text_width
+from heatpool.pipelines.drawing.text_width import text_width
 from heatpool.pipelines.training.prediction.records import Answers, Prediction, Segment
 from heatpool.pipelines.training.prediction.tables import answers_table, clock, predictions_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heatpool.pipelines.process.text_width import cut_middle, cut_text, pad_text, text_width
+from heatpool.pipelines.drawing.text_width import cut_middle, cut_text, pad_text, text_width
 
 
 @pytest.mark.parametrize(

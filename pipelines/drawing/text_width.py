@@ -1,4 +1,4 @@
-"""Text in columns of a terminal, where letters of some scripts take two places and marks none."""
+"""Text in columns, of a terminal or a picture: letters of some scripts take two places, and marks none."""
 
 from __future__ import annotations
 
