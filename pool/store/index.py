@@ -177,9 +177,7 @@ class IndexReader:
         try:
             self.group = zarr.open_group(source.zarr_store(), mode="r", zarr_format=3)
         except UNREADABLE as error:
-            raise HeatpoolError(
-                f"{source.name}: damaged, zarr cannot read it ({one_line(error)})"
-            ) from error
+            raise HeatpoolError(f"{source.name}: damaged, zarr cannot read it ({one_line(error)})") from error
 
     def array(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """Values of an index array: all (N,), or those of `rows` (n,) int64.
