@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,8 +85,9 @@ def row(claim: Claim, outcome: Outcome, folder: Path) -> str:
     last = last.replace(f"{folder}/", "").replace("|", "\\|").partition(": ")[2] or last
     code = "ended" if outcome.code is None else outcome.code
     more = f" (and {len(outcome.errors) - 1} lines)" if len(outcome.errors) > 1 else ""
+    line = textwrap.shorten(last, 120, placeholder=" …")
     figures = f"{outcome.peak_mb:.0f} | {outcome.seconds:.1f}"
-    return f"| {claim.kind} | {claim.says} | {claim.words[0]} | {code} | {last[:120]}{more} | {figures} |"
+    return f"| {claim.kind} | {claim.says} | {claim.words[0]} | {code} | {line}{more} | {figures} |"
 
 
 def measure(folder: Path, only: Sequence[str]) -> tuple[list[str], int]:
