@@ -21,7 +21,9 @@ def path(tmp_path: Path) -> Path:
         file["soft"], file["away"] = h5py.SoftLink("/numbers"), h5py.ExternalLink("y.h5", "/x")
         file["nothing"] = h5py.Empty("f8")
         file.create_dataset("outside", (3,), "f8", external=[(str(tmp_path / "raw"), 0, 24)])
-        file.create_virtual_dataset("virtual", h5py.VirtualLayout((2,), "f8"))
+        elsewhere = h5py.VirtualLayout((2,), "f8")
+        elsewhere[:] = h5py.VirtualSource("y.h5", "x", (2,))  # without a source h5py 3.12 makes a plain one
+        file.create_virtual_dataset("virtual", elsewhere)
         file.create_dataset("huge", (1 << 40,), "f8", chunks=(1024,))
     return tmp_path / "x.h5"
 
