@@ -274,6 +274,7 @@ class _BringWork(WorkerPlugin):
 def _task(token: str, shard: bytes) -> ShardCounts | HeatpoolError | None:
     run: _WorkerRun = getattr(get_worker(), _RUNS)[token]
     try:
+        # What `drive` packed; whoever could send another pickle could send any code (docs/cluster.md).
         return run.do(pickle.loads(shard))
     except HeatpoolError as error:
         return error  # raised, dask would log it with its traceback in every worker's terminal

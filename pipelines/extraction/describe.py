@@ -56,6 +56,8 @@ def describe_store(
             "batchnorm": options.batchnorm,
             "crop_aspect": options.crop_aspect,
             "dtype": options.dtype,
+            # Earlier builds left slots empty beside who is alone: their stores are not resumed by this rule.
+            **({"alone": "every slot"} if options.person_selection == "first" else {}),
             # Only what is given: stores of before have no such entries, and are resumed all the same.
             **json.loads(json.dumps({f"onnx_{name}": value for name, value in options.onnx_input.items()})),
             **({"imgsz": list(options.imgsz)} if options.imgsz else {}),

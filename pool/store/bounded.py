@@ -22,6 +22,7 @@ from zarr.codecs import (
 )
 from zarr.core.buffer import Buffer
 
+from heatpool.pool.disk.files import disk_reason
 from heatpool.pool.disk.limits import UNPACKED_RATIO
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import Source
@@ -30,10 +31,12 @@ from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
-__all__ = ["UNREADABLE", "damage", "one_line", "open_array"]
+__all__ = ["UNDECODABLE", "UNREADABLE", "damage", "open_array"]
 
-UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError, OSError)
-"""What zarr and its codecs raise for metadata and chunks that are damaged or of another kind."""
+UNDECODABLE = (ValueError, RuntimeError, OSError)
+"""What codecs raise for chunks that are damaged, and the system for those that it does not give."""
+UNREADABLE = (*UNDECODABLE, KeyError, TypeError, AttributeError, NotImplementedError)
+"""What zarr raises besides for metadata that is damaged or of another kind; it checks little of it."""
 
 _KNOWN = (BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, VLenUTF8Codec, ZstdCodec)
 _TEXT_BYTES = 1_024  # of a clip's text, on the mean over a chunk, where it compresses beyond the usual
@@ -74,7 +77,7 @@ def open_array(
             raise ValueError("it is a group")
         array = _bound_array(array)
     except UNREADABLE as error:
-        raise damage(source, name, error) from error
+        raise damage(source, f"cannot read array {name}", error) from error
     clips = max(clips, *array.shape[:1])
     chunks = tuple(chunks) or (min(max(clips, 1), INDEX_CHUNK_CLIPS),)
     wanted = ((clips, *item_shape), chunks, None if shards is None else tuple(shards))
@@ -88,14 +91,19 @@ def open_array(
     return array
 
 
-def damage(source: Source, name: str, error: Exception) -> HeatpoolError:
-    """Return the error of an array that cannot be read."""
-    return HeatpoolError(f"{source.name}: damaged, cannot read array {name} ({one_line(error)})")
+def damage(source: Source, what: str, error: Exception, *, advice: str = "") -> HeatpoolError:
+    """Return the error of something that cannot be read; what the system refuses is not called damaged.
 
-
-def one_line(error: Exception) -> str:
-    """Return what zarr or a codec says, in one line."""
-    return shorten(str(error), limit=200) if not str(error).isprintable() else str(error)
+    Args:
+        source: files of the store.
+        what: cannot be read, such as `cannot read array label`.
+        error: that zarr, a codec or the system raised.
+        advice: what helps against damage.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return HeatpoolError(f"{source.name}: {what} ({disk_reason(error)})")
+    said = str(error) if str(error).isprintable() else shorten(str(error), limit=200)
+    return HeatpoolError(f"{source.name}: damaged, {what} ({said}){advice}")
 
 
 def _bound_array(array: zarr.Array[Any]) -> zarr.Array[Any]:

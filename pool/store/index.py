@@ -19,7 +19,7 @@ from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.arrays import create_index_array
-from heatpool.pool.store.bounded import UNREADABLE, damage, one_line, open_array
+from heatpool.pool.store.bounded import UNDECODABLE, UNREADABLE, damage, open_array
 from heatpool.pool.store.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES, Layout
 
 __all__ = [
@@ -177,7 +177,7 @@ class IndexReader:
         try:
             self.group = zarr.open_group(source.zarr_store(), mode="r", zarr_format=3)
         except UNREADABLE as error:
-            raise HeatpoolError(f"{source.name}: damaged, zarr cannot read it ({one_line(error)})") from error
+            raise damage(source, "zarr cannot read it", error) from error
 
     def array(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """Values of an index array: all (N,), or those of `rows` (n,) int64.
@@ -204,8 +204,8 @@ class IndexReader:
             if missing:
                 raise ValueError(f"{missing} chunk files are missing")
             return np.asarray(array[:clips] if rows is None else array.get_coordinate_selection(rows))
-        except UNREADABLE as error:  # wrong checksum, broken codec, no access
-            raise damage(self.source, name, error) from error
+        except UNDECODABLE as error:  # wrong checksum, broken codec, no access
+            raise damage(self.source, f"cannot read array {name}", error) from error
 
     def strings(self, name: str, rows: np.ndarray | None = None) -> tuple[str, ...]:
         """Values of a string array. Raises as `array`."""
@@ -245,11 +245,12 @@ class IndexReader:
         try:
             return cast(dict[str, Any], self.group[name].attrs.asdict())
         except UNREADABLE as error:
-            raise damage(self.source, name, error) from error
+            raise damage(self.source, f"cannot read array {name}", error) from error
 
 
 def _texts(source: Source, name: str, found: Any) -> tuple[str, ...]:
     """Texts out of an array's attributes."""
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise damage(source, name, ValueError(f"expected a list of texts beside it, got {shorten(found)}"))
+        wrong = ValueError(f"expected a list of texts beside it, got {shorten(found)}")
+        raise damage(source, f"cannot read array {name}", wrong)
     return tuple(found)

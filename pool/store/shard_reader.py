@@ -12,12 +12,14 @@ import zarr
 from heatpool.pool.disk.limits import check_unpacked
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import Source
-from heatpool.pool.store.bounded import UNREADABLE, one_line, open_array
+from heatpool.pool.store.bounded import UNDECODABLE, damage, open_array
 from heatpool.pool.store.journal import ShardError, check_shard, record_key
 from heatpool.pool.store.layout import Layout
 from heatpool.pool.store.quantise import dequantise
 
 __all__ = ["FeatureReader", "check_names"]
+
+_ADVICE = "; `heatpool extract --resume` writes it again"
 
 
 class FeatureReader:
@@ -99,13 +101,12 @@ class FeatureReader:
             check_unpacked(self.source.name, f"{name} of shard {shard}", claimed, packed=packed)
         try:
             return np.asarray(array[where])
-        except UNREADABLE as error:  # wrong checksum, broken codec, no access
-            raise self._damage(f"shard {shard}: cannot decode {name} ({one_line(error)})") from error
+        except UNDECODABLE as error:  # wrong checksum, broken codec, no access
+            what = f"shard {shard}: cannot decode {name}"
+            raise damage(self.source, what, error, advice=_ADVICE) from error
 
     def _damage(self, reason: str) -> HeatpoolError:
-        return HeatpoolError(
-            f"{self.source.name}: damaged, {reason}; `heatpool extract --resume` writes it again"
-        )
+        return HeatpoolError(f"{self.source.name}: damaged, {reason}{_ADVICE}")
 
 
 def check_names(names: Sequence[str], known: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from zarr.storage import LocalStore
 
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipIndex, ClipResult, Split, Status
@@ -223,6 +225,25 @@ def test_missing_or_broken_index_files_are_errors(tmp_path: Path, name: str) -> 
         store = FeatureStore.open(path)
         with pytest.raises(HeatpoolError, match=f"damaged, cannot read array {name}"):
             store.clips.status if name == "status" else store.clips.index  # noqa: B018
+
+
+def test_what_the_system_refuses_is_not_called_damaged(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FeatureStore.open(finished)
+    store.read([0], ["keypoints"])
+
+    async def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", "somewhere")
+
+    monkeypatch.setattr(LocalStore, "get", refuse)
+    for read, what in (
+        (lambda: store.read([0], ["keypoints"]), "shard 0: cannot decode keypoints"),
+        (lambda: store.clips.index, "cannot read array clip_id"),
+        (lambda: FeatureStore.open(finished).clips.index, "zarr cannot read it"),
+    ):
+        with pytest.raises(HeatpoolError, match=rf"a.zarr: {what} \(Input/output error\)$"):
+            read()
 
 
 def test_an_absent_person_costs_only_its_index_entry(tmp_path: Path) -> None:
