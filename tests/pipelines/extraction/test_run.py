@@ -5,15 +5,20 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from heatpool.pipelines.extraction import run
+from heatpool.pipelines.extraction.describe import describe_store
 from heatpool.pipelines.extraction.run import extract
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.store.spec import StoreSpec
 from tests.conftest import VideoMaker, gray_frames
 from tests.fixtures.onnx_networks import heatmap_network
 
@@ -136,3 +141,25 @@ def test_paths_are_checked_before_anything_heavy_is_imported(tmp_path: Path) -> 
             [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stdout) == (0, "\n"), (command, done.stdout, done.stderr)
+
+
+def test_a_store_of_the_former_rule_of_first_is_not_resumed(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier builds left the other slots empty where somebody is alone, and said nothing of it."""
+
+    def describe_as_before(*args: Any, **options: Any) -> StoreSpec:
+        spec = describe_store(*args, **options)
+        return replace(spec, config={key: spec.config[key] for key in spec.config if key != "alone"})
+
+    asked = {**OPTIONS, "weights": str(heatmap_network(tmp_path / "pose.onnx")), "quiet": True}
+    for rule in ("first", "tracked"):
+        out, options = tmp_path / f"{rule}.zarr", {**asked, "person_selection": rule}
+        with monkeypatch.context() as before:
+            before.setattr(run, "describe_store", describe_as_before)
+            extract(videos, out, **options)
+        if rule == "tracked":
+            assert extract(videos, out, resume=True, **options).counts == {"ok": 2, "failed": 1}
+            continue
+        with pytest.raises(HeatpoolError, match="config.alone: nothing in the store, 'every slot' given"):
+            extract(videos, out, resume=True, **options)
