@@ -170,7 +170,9 @@ class _Repo:
         """What goes wrong at the hub, or on the way, as one line."""
         try:
             yield
-        # Of any kind: the hub's library has changed the HTTP library whose errors it lets through.
+        except (AssertionError, AttributeError, NameError, TypeError):
+            raise  # faults of ours, or of a library that has changed: their traceback tells where
+        # Of any other kind: the hub's library has changed the HTTP library whose errors it lets through.
         except Exception as error:
             raise HeatpoolError(f"{self._place}: {_reason(error)}") from error
 

@@ -40,6 +40,8 @@ def load_plain_pickle(path: str | Path) -> Any:
             return _PlainUnpickler(data).load()
     except OSError as error:
         raise HeatpoolError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except MemoryError as error:  # no damage
+        raise HeatpoolError(f"{path}: memory ran out while it was read") from error
     except _RefusedError as error:
         raise HeatpoolError(
             f"{path}: refused, this pickle wants {error}; only plain containers and numpy arrays are read"
