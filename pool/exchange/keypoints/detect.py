@@ -58,7 +58,7 @@ def open_poses(
     if kind is None:
         raise HeatpoolError(
             f"{path}: expected keypoints of {', '.join(get_args(PoseFormat))}, got nothing that is told from "
-            "its name and beginning; say which of these it is by the format"
+            "its name and beginning; --format (archive import) or --keypoints-format says which it is"
         )
     return _open(path, kind, skeleton)
 
