@@ -104,9 +104,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name, (curve, told, bits) in CASES.items():
             path = encode(Path(folder, "clip.mp4"), pictures, curve=curve, told=told, bits=bits)
-            found = backbone.estimate(
-                [Frame(0, at, 0.0, rgb) for at, rgb in enumerate(_read(path, options.frames))]
-            )
+            frames = [Frame(0, at, 0.0, rgb) for at, rgb in enumerate(_read(path, options.frames))]
+            found = backbone.estimate([backbone.prepare(frame) for frame in frames])
             first = first or found
             pairs = [pair for two in zip(first, found, strict=True) for pair in _pairs(*two)]
             one, other = (np.stack(each).astype(float) for each in zip(*pairs, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +13,13 @@ from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.extract.networks.letterbox import Letterboxed
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
 from heatpool.extract.networks.ultralytics import LoadedModel
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.yolo_pose import YoloPose
-from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone
+from heatpool.extract.records import Detections, FramePersons, PoseBackbone
 from heatpool.pool.skeleton import COCO17_SKELETON
 from tests.classify.deterministic_weights import fill_
 from tests.fixtures.torchvision_shim import install
@@ -39,35 +39,35 @@ def fixed_box(width_px: int, height_px: int) -> np.ndarray:
 class FixedBox(UltralyticsDetector):
     """Runs the real detector and then answers with the one box."""
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, prepared: Sequence[Letterboxed]) -> list[Detections]:
         """Return the one box of each frame."""
-        super().detect(frames)
+        super().detect(prepared)
         score = np.ones(1, np.float32)
-        return [Detections(fixed_box(*frame.rgb.shape[1::-1]), score) for frame in frames]
+        return [Detections(fixed_box(*place.size_px), score) for _, place in prepared]
 
 
 class FixedPerson(YoloPose):
     """Runs the real network and then answers with one person, whose joints lie on the diagonal of its box."""
 
-    def estimate(self, frames: Sequence[Frame]) -> list[FramePersons]:
+    def estimate(self, prepared: Sequence[Letterboxed]) -> list[FramePersons]:
         """Return the one person of each frame."""
-        super().estimate(frames)
+        super().estimate(prepared)
         joints = np.linspace(PLACE[:2], PLACE[2:], self.joints, dtype=np.float32)
         return [
             FramePersons(
-                Detections(fixed_box(*frame.rgb.shape[1::-1]), np.ones(1, np.float32)),
-                (joints * frame.rgb.shape[1::-1])[None].astype(np.float32),
+                Detections(fixed_box(*place.size_px), np.ones(1, np.float32)),
+                (joints * place.size_px)[None].astype(np.float32),
                 np.ones((1, self.joints), np.float32),
                 np.zeros((1, self.joints, self.channels), np.float32),
                 np.zeros((1, self.channels), np.float32),
             )
-            for frame in frames
+            for _, place in prepared
         ]
 
 
 def estimator(
     backend: str, *, device: torch.device = CPU, dtype: torch.dtype = torch.float32
-) -> PoseEstimator[Any]:
+) -> PoseEstimator:
     """Return a backend as `heatpool extract` builds it."""
     if backend == "yolo-pose":
         return OneStage(yolo_pose(device=device, dtype=dtype))

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from heatpool.extract.engine.estimators import TopDown
+from heatpool.extract.engine.estimators import TopDown, look_at
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_input import OnnxInput
 from heatpool.extract.records import Detections, Frame
@@ -68,7 +68,7 @@ def joints_of_heatpool(path: Path, given: OnnxInput, persons: Sequence[Person]) 
     for person in persons:
         detector = _Given(person.box_xyxy_px)
         estimator = TopDown(detector, backbone, device="cpu")
-        (cropped,) = estimator.detect([Frame(0, 0, 0.0, draw(person))])
+        (cropped,) = look_at(estimator, [Frame(0, 0, 0.0, draw(person))])
         found.append(estimator.pose([(cropped, 0)]).joints_xy_px[0])
     return np.array(found)
 
@@ -79,8 +79,11 @@ class _Given:
     def __init__(self, box_xyxy_px: np.ndarray) -> None:
         self._found = Detections(box_xyxy_px[None], np.ones(1, np.float32))
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        return [self._found for _ in frames]
+    def prepare(self, frame: Frame) -> None:
+        """Need nothing of a frame."""
+
+    def detect(self, prepared: Sequence[None]) -> list[Detections]:
+        return [self._found for _ in prepared]
 
 
 def _runner(path: Path) -> Callable[[np.ndarray], list[np.ndarray]]:

@@ -15,6 +15,7 @@ from ultralytics.utils.nms import non_max_suppression
 from benchmarks.networks import CPU, estimator, fixed_box, hrnet, yolo, yolo_pose
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.crops import crop_affines
+from heatpool.extract.networks.detectors import find_persons
 from heatpool.extract.networks.letterbox import letterbox
 from heatpool.extract.records import CropSpec, Frame
 
@@ -61,17 +62,12 @@ class _PlainTopDown:
         found = estimator(backend, device=device)
         assert isinstance(found, TopDown)
         self._detector, self._backbone, self._device = found._detector, found._backbone, device
-        spec = self._backbone.crop
-        self._mean, self._std = (
-            torch.tensor(each, device=device).view(1, 3, 1, 1) for each in (spec.mean, spec.std)
-        )
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Return (V, C)."""
-        self._detector.detect([Frame(0, 0, 0.0, rgb)])
+        find_persons(self._detector, [Frame(0, 0, 0.0, rgb)])
         spec = self._backbone.crop
-        crop = torch.from_numpy(_crop(rgb, spec)).to(self._device).permute(2, 0, 1)[None]
-        output = self._backbone.forward((crop.float() / 255 - self._mean) / self._std)
+        output = self._backbone.forward(torch.from_numpy(_crop(rgb, spec)).to(self._device)[None])
         return _sample(output.maps[0].cpu(), output.joints_xy_px.cpu().numpy(), spec)
 
 
@@ -83,7 +79,7 @@ class _PlainOnePass:
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Return (V, C)."""
-        people: Any = self._network.estimate([Frame(0, 0, 0.0, rgb)])[0]
+        people: Any = self._network.estimate([self._network.prepare(Frame(0, 0, 0.0, rgb))])[0]
         return people.pooled[0]
 
 

@@ -72,7 +72,7 @@ class Shares:
     def counted(self, pose: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap `PoseEstimator.pose` so that people are counted."""
 
-        def wrapped(estimator: PoseEstimator[Any], chosen: Sequence[Any]) -> Any:
+        def wrapped(estimator: PoseEstimator, chosen: Sequence[Any]) -> Any:
             self.people += len(chosen)
             return pose(estimator, chosen)
 
@@ -80,7 +80,7 @@ class Shares:
 
 
 def profile(
-    estimator: PoseEstimator[Any], jobs: Sequence[ClipJob], folder: Path
+    estimator: PoseEstimator, jobs: Sequence[ClipJob], folder: Path
 ) -> tuple[Shares, float, float]:
     """Extract and write clips; return processor seconds by stage, those in all, and seconds on the clock."""
     shares = Shares()
@@ -113,7 +113,7 @@ def profile(
     return shares, total, seconds
 
 
-def write(outcomes: Sequence[Outcome], estimator: PoseEstimator[Any], folder: Path) -> None:
+def write(outcomes: Sequence[Outcome], estimator: PoseEstimator, folder: Path) -> None:
     """Write the clips as one shard of a store."""
     spec = StoreSpec(2, 64, estimator.joints, estimator.channels, "benchmark", "", "", {})
     names = tuple(map(str, range(len(outcomes))))
@@ -122,7 +122,7 @@ def write(outcomes: Sequence[Outcome], estimator: PoseEstimator[Any], folder: Pa
         writer.write_shard(0, [each.features for each in outcomes], [each.result for each in outcomes])
 
 
-def row(backend: str, estimator: PoseEstimator[Any], jobs: Sequence[ClipJob], folder: Path) -> list[str]:
+def row(backend: str, estimator: PoseEstimator, jobs: Sequence[ClipJob], folder: Path) -> list[str]:
     """Return the table's cells of a backend; a few frames of a clip warm it up."""
     extract_clips([replace(jobs[0], end_s=0.2)], EngineOptions(), estimator=estimator)
     shares, total, seconds = profile(estimator, jobs, folder)

@@ -143,7 +143,7 @@ def compare(
     parts: list[tuple[np.ndarray, ...]] = []
     unmatched = 0
     for image in images:
-        (people,) = ours.estimate([Frame(0, 0, 0.0, image)])
+        (people,) = ours.estimate([ours.prepare(Frame(0, 0, 0.0, image))])
         (result,) = theirs.predict(
             image[..., ::-1], classes=list(loaded.person_classes), iou=max_iou, verbose=False, **size
         )

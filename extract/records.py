@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -224,7 +224,7 @@ class PoseBackbone(Backbone, Protocol):
     crop: CropSpec
 
     def forward(self, crops: Tensor) -> PoseBatch:
-        """Run the network on normalised crops, (B, 3, height, width) float."""
+        """Run the network on crops (B, height, width, 3) uint8 RGB, which lie on its device."""
         ...
 
 
@@ -259,8 +259,12 @@ class FramePersons:
 class FrameBackbone(Backbone, Protocol):
     """A one-stage pose network: no separate detector, no crops."""
 
-    def estimate(self, frames: Sequence[Frame]) -> list[FramePersons]:
-        """Return the persons of each frame, in the order of `frames`."""
+    def prepare(self, frame: Frame) -> Any:
+        """Return what `estimate` needs of a frame, such as its letterbox; any thread may call it."""
+        ...
+
+    def estimate(self, prepared: Sequence[Any]) -> list[FramePersons]:
+        """Return the persons of each frame, in order."""
         ...
 
 
@@ -273,7 +277,11 @@ class FrameMaps(Protocol):
 
     channels: int
 
-    def pool_given(self, frames: Sequence[Frame], persons: Sequence[Detections]) -> list[FramePersons]:
+    def prepare(self, frame: Frame) -> Any:
+        """Return what `pool_given` needs of a frame; any thread may call it."""
+        ...
+
+    def pool_given(self, prepared: Sequence[Any], persons: Sequence[Detections]) -> list[FramePersons]:
         """Pool the maps of each frame at the joints that come with its persons."""
         ...
 
@@ -281,6 +289,10 @@ class FrameMaps(Protocol):
 class Detector(Protocol):
     """Finds persons in frames."""
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Return the persons of each frame, in the order of `frames`."""
+    def prepare(self, frame: Frame) -> Any:
+        """Return what `detect` needs of a frame, such as its letterbox; any thread may call it."""
+        ...
+
+    def detect(self, prepared: Sequence[Any]) -> list[Detections]:
+        """Return the persons of each frame, in order."""
         ...

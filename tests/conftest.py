@@ -90,7 +90,14 @@ def make_video(tmp_path: Path) -> VideoMaker:
     return make
 
 
-class BrightDetector:
+class FrameDetector:
+    """A detector that looks at frames as they are."""
+
+    def prepare(self, frame: Frame) -> Frame:
+        return frame
+
+
+class BrightDetector(FrameDetector):
     """Finds one person: the box around all pixels above a grey level; none in a dark frame."""
 
     def __init__(self, level: int = 128) -> None:
@@ -129,7 +136,7 @@ class AnalyticBackbone:
         joints = torch.tensor([[6.0, 16.0], [18.0, 16.0]]).expand(count, 2, 2)
         x = torch.linspace(-1, 1, 7).expand(count, 1, 9, 7)
         y = torch.linspace(-1, 1, 5)[:, None].expand(count, 1, 5, 4)
-        bright = crops.mean((1, 2, 3)).view(-1, 1, 1, 1).expand(count, 1, 5, 4)
+        bright = (crops.float() / 255).mean((1, 2, 3)).view(-1, 1, 1, 1).expand(count, 1, 5, 4)
         return PoseBatch(joints, torch.full((count, 2), 0.5), (x, torch.cat([y, bright], 1)))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heatpool.extract.demo.kinematics import INDEX, Axes
-from heatpool.extract.demo.props import HeldItem
+from heatpool.extract.demo.props import Prop
 from heatpool.extract.demo.subjects import Lengths, Rgb, Subject, lengths_of
 
 ALONG = 24  # texture and radius samples along a solid
@@ -245,6 +245,6 @@ def _hair_ends(
     return ends
 
 
-def item_solid(item: HeldItem) -> Solid:
-    """The solid of a held thing."""
-    return Solid(np.full(ALONG, item.radius_m), _plain(item.rgb), cap=0.4)
+def prop_solid(prop: Prop) -> Solid:
+    """The solid of a thing."""
+    return Solid(np.full(ALONG, prop.radius_m), prop.texture, prop.depth, prop.cap)

@@ -16,8 +16,9 @@ import numpy as np
 from heatpool.extract.datasets.manifest import Clip, Manifest
 from heatpool.extract.demo.clip import CAMERAS, ClipPlan, render_clip
 from heatpool.extract.demo.motion import ACTIONS, persons_of
+from heatpool.extract.demo.objects import OBJECT_ACTIONS
 from heatpool.extract.demo.subjects import demo_subjects
-from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.disk.atomic import write_json, write_text
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Split
 
@@ -25,7 +26,7 @@ MARKER = "demo.json"
 """File that a folder of the demo is known by."""
 
 _FORMAT, _VERSION = "heatpool-demo", 1
-_MANIFEST = "clips.csv"
+_MANIFEST, _KINDS = "clips.csv", "kinds.csv"
 _VAL_SUBJECTS, _TEST_SUBJECTS, _TEST_CAMERA = (7, 8), (9, 10), 3
 
 
@@ -34,6 +35,11 @@ DEMO_CLASSES = (
     "clap", "pick_up", "kick", "jump", "shake_hands", "punch",
 )  # fmt: skip
 """Classes of the data set: as many of ``ACTIONS`` as a demo of five minutes can render, extract and learn."""
+
+OBJECT_CLASSES = (
+    *OBJECT_ACTIONS, "wave_left_hand", "wave_right_hand", "push", "pull", "clap", "pick_up", "kick",
+)  # fmt: skip
+"""Classes that differ by what is held or touched, beside as many that differ by motion alone."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,16 @@ class DemoSpec:
             )
 
     @classmethod
-    def small(cls, *, seed: int = 0) -> DemoSpec:
+    def objects(cls, *, seed: int = 0) -> DemoSpec:
+        """The set whose classes differ by objects, beside those that differ by motion."""
+        return cls(seed=seed, classes=OBJECT_CLASSES)
+
+    @classmethod
+    def small(cls, *, seed: int = 0, objects: bool = False) -> DemoSpec:
         """A few short clips for tests: 3 classes (one of two people), a subject per split, 1 camera."""
         classes = ("wave_left_hand", "wave_right_hand", "shake_hands")
+        if objects:
+            classes = ("drink_from_cup", "take_pill", "clap")
         return cls(seed=seed, classes=classes, subjects=(1, 7, 9), cameras=(2,), min_frames=40, max_frames=44)
 
     def clips(self) -> tuple[ClipPlan, ...]:
@@ -149,7 +162,8 @@ def render_demo(
 
     Args:
         spec: what to render.
-        out_dir: folder; gets ``videos/<clip_id>.mp4`` and ``.npz``, ``clips.csv`` and ``demo.json``.
+        out_dir: folder; gets ``videos/<clip_id>.mp4`` and ``.npz``, ``clips.csv`` and ``demo.json``, with
+            object classes also ``kinds.csv``: which classes those are.
         workers: processes; 0 or 1 renders in this one.
         progress: called with the number of newly finished clips (finished ones of an earlier run come first).
 
@@ -173,6 +187,9 @@ def render_demo(
     except BrokenProcessPool as error:
         raise HeatpoolError("a rendering process was killed; run again to render what is missing") from error
     _manifest(plans, spec, out_dir).write(out_dir / _MANIFEST, overwrite=True)
+    if not OBJECT_ACTIONS.keys().isdisjoint(spec.classes):
+        kinds = (f"{name},{'object' if name in OBJECT_ACTIONS else 'motion'}\n" for name in spec.classes)
+        write_text(out_dir / _KINDS, "class_name,kind\n" + "".join(kinds), overwrite=True)
     return out_dir / _MANIFEST
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from heatpool.extract.demo import duets, solos
 from heatpool.extract.demo.kinematics import INDEX, JOINTS, PoseCurves, neutral, solve
-from heatpool.extract.demo.props import Chair, HeldItem, hand_item
+from heatpool.extract.demo.objects import OBJECT_ACTIONS
+from heatpool.extract.demo.props import Chair, Prop, hand_item
 from heatpool.extract.demo.stage import Stage, idle
 from heatpool.extract.demo.subjects import Subject
 
@@ -33,7 +34,7 @@ _DUETS: dict[str, Callable[[Stage, Stage], tuple[PoseCurves, PoseCurves]]] = {
     "walk_towards": duets.walk_towards,
     "walk_apart": duets.walk_apart,
 }
-ACTIONS: tuple[str, ...] = (*_SOLOS, *_DUETS)
+ACTIONS: tuple[str, ...] = (*_SOLOS, *_DUETS, *OBJECT_ACTIONS)
 _SEATED = ("stand_up", "sit_down")
 _HELD = {"drink": "cup", "phone_call": "phone"}
 
@@ -45,12 +46,12 @@ class Performance:
     Attributes:
         joints_xyz_m: (T, P, len(JOINTS), 3) world positions; the first 17 joints are COCO's.
         chair: the seat that is used, if any.
-        items: things held in hands.
+        props: things held in hands or touched.
     """
 
     joints_xyz_m: np.ndarray
     chair: Chair | None = None
-    items: tuple[HeldItem, ...] = ()
+    props: tuple[Prop, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.joints_xyz_m.shape
@@ -96,7 +97,8 @@ def perform(
     if action in _DUETS:
         all_curves = _DUETS[action](stages[0], stages[1])
     else:
-        curves = _SOLOS[action](stages[0])
+        motion = OBJECT_ACTIONS[action].motion if action in OBJECT_ACTIONS else _SOLOS[action]
+        curves = motion(stages[0])
         curves.root_m += rng.uniform(-0.18, 0.18, 2)
         curves.yaw_rad += rng.triangular(-0.78, 0.0, 0.78)
         if action in _SEATED:
@@ -105,11 +107,13 @@ def perform(
     for stage, curves in zip(stages, all_curves, strict=True):
         idle(curves, stage)
     joints = np.stack([solve(c, s) for c, s in zip(all_curves, subjects, strict=True)], axis=1)
-    return Performance(joints, chair, _items(action, joints, rng))
+    return Performance(joints, chair, _props(action, joints, rng))
 
 
-def _items(action: str, joints: np.ndarray, rng: np.random.Generator) -> tuple[HeldItem, ...]:
-    """Cup, phone or box in the acting hand; now and then something in the hand of any other actor."""
+def _props(action: str, joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
+    """What the action needs; now and then something in the hand of any other actor."""
+    if action in OBJECT_ACTIONS:
+        return OBJECT_ACTIONS[action].things(joints[:, 0], rng)
     if action in _HELD:
         return () if rng.random() < 0.25 else (hand_item(_HELD[action], joints, 0, acting_side(joints), rng),)
     if action != "clap" and rng.random() < 0.2:
@@ -143,10 +147,10 @@ def random_motion(subject: Subject, *, steps: int, rng: np.random.Generator) -> 
     curves.yaw_rad += rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.uniform(-1.6, 1.6)
     idle(curves, stage)
     joints = solve(curves, subject)[:, None]
-    items: tuple[HeldItem, ...] = ()
+    props: tuple[Prop, ...] = ()
     if rng.random() < 0.25:
-        items = (hand_item(("cup", "phone")[rng.integers(2)], joints, 0, int(rng.integers(2)), rng),)
-    return Performance(joints, None, items)
+        props = (hand_item(("cup", "phone")[rng.integers(2)], joints, 0, int(rng.integers(2)), rng),)
+    return Performance(joints, None, props)
 
 
 def _scramble(curves: PoseCurves, rng: np.random.Generator) -> None:

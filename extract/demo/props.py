@@ -50,17 +50,29 @@ def _look(rng: np.random.Generator) -> tuple[str, Rgb]:
     return kind, (int(red), int(green), int(blue))
 
 
-@dataclass(frozen=True)
-class HeldItem:
-    """A small thing that moves: a round bar from ``a_m`` to ``b_m``, each (T, 3), in world metres."""
+@dataclass(frozen=True, eq=False)
+class Prop:
+    """A small thing, held or standing: a bar over T steps, round or flat.
+
+    Attributes:
+        a_m, b_m: (T, 3) its ends, world metres.
+        radius_m: half of its width.
+        texture: float32 sRGB 0..255, (3,) one colour or (ALONG, 3) bands from a to b.
+        wide_axis: (T, 3) unit direction of the width of a flat thing, None for a round one.
+        depth: thickness of a flat thing as a fraction of its width.
+        cap: length of the rounded ends as a fraction of the radius.
+    """
 
     a_m: np.ndarray
     b_m: np.ndarray
     radius_m: float
-    rgb: Rgb
+    texture: np.ndarray
+    wide_axis: np.ndarray | None = None
+    depth: float = 1.0
+    cap: float = 0.4
 
 
-def hand_item(kind: str, joints: np.ndarray, person: int, side: int, rng: np.random.Generator) -> HeldItem:
+def hand_item(kind: str, joints: np.ndarray, person: int, side: int, rng: np.random.Generator) -> Prop:
     """A ``cup`` or ``phone`` in a hand.
 
     Args:
@@ -73,10 +85,10 @@ def hand_item(kind: str, joints: np.ndarray, person: int, side: int, rng: np.ran
     name = ("left", "right")[side]
     wrist, hand = joints[:, person, INDEX[f"{name}_wrist"]], joints[:, person, INDEX[f"{name}_hand"]]
     colour = rng.integers(20, 245, 3)
-    rgb = (int(colour[0]), int(colour[1]), int(colour[2]))
+    rgb = colour.astype(np.float32)
     if kind == "phone":
         along = hand - wrist
-        return HeldItem(hand - 0.2 * along, hand + 0.75 * along, float(rng.uniform(0.016, 0.026)), rgb)
+        return Prop(hand - 0.2 * along, hand + 0.75 * along, float(rng.uniform(0.016, 0.026)), rgb)
     middle = 0.3 * wrist + 0.7 * hand
     up = np.array([0.0, 0.0, rng.uniform(0.05, 0.08)])
-    return HeldItem(middle - 0.5 * up, middle + up, float(rng.uniform(0.028, 0.042)), rgb)
+    return Prop(middle - 0.5 * up, middle + up, float(rng.uniform(0.028, 0.042)), rgb)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heatpool.extract.demo.body import ALONG, AROUND, FACE, Solid, body_ends, body_solids, item_solid
+from heatpool.extract.demo.body import ALONG, AROUND, FACE, Solid, body_ends, body_solids, prop_solid
 from heatpool.extract.demo.camera import Camera
 from heatpool.extract.demo.kinematics import INDEX
 from heatpool.extract.demo.motion import Performance
@@ -171,10 +171,10 @@ def _gather(
         ends.append(own_ends)
         axes += [axis if solid.depth != 1.0 else None for solid in own]
         owner += [slot] * len(own)
-    for item in performance.items:
-        solids.append(item_solid(item))
-        ends.append(np.stack([item.a_m, item.b_m], axis=1)[:, None])
-        axes.append(None)
+    for prop in performance.props:
+        solids.append(prop_solid(prop))
+        ends.append(np.stack([prop.a_m, prop.b_m], axis=1)[:, None])
+        axes.append(prop.wide_axis)
         owner.append(-1)
     return solids, np.concatenate(ends, axis=1), axes, owner
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
@@ -113,15 +113,13 @@ def _people(rng: np.random.Generator, place: Place) -> tuple[list[Subject], Perf
         return subjects, perform(action, subjects, frames=60, rng=rng, times=rng.random(1))
     parts = [random_motion(subject, steps=1, rng=rng) for subject in subjects]
     joints = np.zeros((1, 0, 26, 3))
-    items = []
+    props = []
     for part in parts:
         spread = 0.35 if count == 1 else 1.1
         move = np.array([rng.normal(0, spread), min(rng.normal(0, 0.5), place.back_m - 0.6), 0.0])
         joints = np.concatenate([joints, part.joints_xyz_m + move], axis=1)
-        items += [
-            type(item)(item.a_m + move, item.b_m + move, item.radius_m, item.rgb) for item in part.items
-        ]
-    return subjects, Performance(joints, None, tuple(items))
+        props += [replace(prop, a_m=prop.a_m + move, b_m=prop.b_m + move) for prop in part.props]
+    return subjects, Performance(joints, None, tuple(props))
 
 
 def _compress(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 
 from heatpool.extract.engine.batch_size import Memory
 from heatpool.extract.engine.clip_state import ClipState, Outcome, SeenFrame
-from heatpool.extract.engine.estimators import Detected, PosedPersons, PoseEstimator
+from heatpool.extract.engine.estimators import PosedPersons, PoseEstimator
 from heatpool.extract.engine.slots import Selection, select_tracked
 from heatpool.extract.records import Frame
 from heatpool.extract.rgb.crops import RgbEncoder
@@ -65,7 +65,7 @@ def extract_clips(
     jobs: Sequence[ClipJob],
     options: EngineOptions,
     *,
-    estimator: PoseEstimator[Any],
+    estimator: PoseEstimator,
     rgb: RgbEncoder | None = None,
     on_clip: Callable[[ClipJob, Outcome], None] = lambda job, outcome: None,
     memory: Memory | None = None,
@@ -100,7 +100,7 @@ def extract_each(
     jobs: Sequence[ClipJob],
     options: EngineOptions,
     *,
-    estimator: PoseEstimator[Any],
+    estimator: PoseEstimator,
     rgb: RgbEncoder | None = None,
     memory: Memory | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
@@ -113,6 +113,7 @@ def extract_each(
         threads=options.decode_threads,
         sampling=options.sampling,
         clip_seconds=options.clip_seconds,
+        prepare=estimator.prepare,
     )
     states: dict[int, ClipState] = {}  # clips whose frames are coming
     for item in items:
@@ -128,7 +129,7 @@ def extract_each(
                 state.reason = state.reason or item.reason
                 engine.end(state)
         else:
-            engine.take(item.frame, [states[at] for at in item.clips])
+            engine.take(item.frame, item.prepared, [states[at] for at in item.clips])
         while finished:
             yield finished.popleft()
     # Only here are batches run that are not full: a batch's size depends on the list alone, never on
@@ -151,14 +152,14 @@ class _Engine:
     def __init__(
         self,
         options: EngineOptions,
-        estimator: PoseEstimator[Any],
+        estimator: PoseEstimator,
         rgb: RgbEncoder | None,
         finish: Callable[[int, Outcome], None],
         memory: Memory,
     ) -> None:
         self._options, self._estimator, self._rgb, self._finish = options, estimator, rgb, finish
         self._memory = memory
-        self._frames: list[tuple[SeenFrame, Frame]] = []
+        self._frames: list[tuple[SeenFrame, Frame, Any]] = []
         self._decoded: deque[ClipState] = deque()  # clips that wait for the detection pass
         self._persons: deque[tuple[SeenFrame, int]] = deque()  # frame, number of the detection
         self._cropped: list[tuple[ClipState, np.ndarray]] = []  # clip, its (F, H, W, 3) crops
@@ -167,12 +168,12 @@ class _Engine:
         """Return the state of a clip whose frames are about to come."""
         return ClipState(at, job, info, plan, rgb_frames=0 if self._rgb is None else self._rgb.frames)
 
-    def take(self, frame: Frame, states: Sequence[ClipState]) -> SeenFrame:
-        """Take the next frame, for all clips that read it."""
+    def take(self, frame: Frame, prepared: Any, states: Sequence[ClipState]) -> SeenFrame:
+        """Take the next frame, and what the estimator made of it, for all clips that read it."""
         seen = SeenFrame.of(frame)
         for state in states:
             state.take(seen, frame.rgb)
-        self._frames.append((seen, frame))
+        self._frames.append((seen, frame, prepared))
         if len(self._frames) >= self._options.frame_batch:
             self._detect()
         return seen
@@ -193,12 +194,12 @@ class _Engine:
         batch, self._frames = self._frames, []
         # Out of memory, a batch comes back in several parts; the order of the frames stays.
         for part, found in self._memory.frames.run(self._detect_persons, batch):
-            for (seen, _), each in zip(part, found, strict=True):
-                seen.detected = each
+            for (seen, frame, _), each in zip(part, found, strict=True):
+                seen.detected = self._estimator.keep(frame, each)
         self._choose()
 
-    def _detect_persons(self, batch: Sequence[tuple[SeenFrame, Frame]]) -> list[Detected]:
-        return self._estimator.detect([frame for _, frame in batch])
+    def _detect_persons(self, batch: Sequence[tuple[SeenFrame, Frame, Any]]) -> Sequence[Any]:
+        return self._estimator.detect([prepared for _, _, prepared in batch])
 
     def _choose(self) -> None:
         """Choose the slots of the clips whose detection pass is over, and queue their persons."""

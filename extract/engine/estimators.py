@@ -1,14 +1,15 @@
 """From frames to persons with joints and pooled features, by a top-down or a one-stage network.
 
-Both work in two steps, because who the main actors are is known only when a whole clip has been looked
-at: `detect` finds persons and keeps what `pose` will need, `pose` answers for the chosen ones.
+Both look first and answer later, because who the main actors are is known only when a whole clip has been
+looked at. Each step is for one kind of thread: `prepare` and `keep` treat single frames wherever there is a
+core, `detect` and `pose` treat batches where the networks run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from heatpool.extract.networks.crops import (
     crop_boxes,
     joints_to_crop,
     joints_to_frame,
-    normalise_crops,
 )
 from heatpool.extract.records import (
     Detections,
@@ -35,7 +35,16 @@ from heatpool.extract.records import (
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.pooling import crop_to_norm, feedback_pool, gaussian_pool, heatmap_pool
 
-__all__ = ["Detected", "GivenOneStage", "OneStage", "Pooling", "PoseEstimator", "PosedPersons", "TopDown"]
+__all__ = [
+    "Detected",
+    "GivenOneStage",
+    "OneStage",
+    "Pooling",
+    "PoseEstimator",
+    "PosedPersons",
+    "TopDown",
+    "look_at",
+]
 
 Pooling = Literal["point", "gaussian", "heatmap"]
 
@@ -71,11 +80,10 @@ class PosedPersons:
     missing: np.ndarray | None = None
 
 
-L = TypeVar("L", bound=Detected)
-
-
-class PoseEstimator(Protocol[L]):
+class PoseEstimator(Protocol):
     """Detects persons in frames and answers for the chosen ones.
+
+    What passes from one method to the next is the estimator's own affair.
 
     Attributes:
         joints: V.
@@ -85,13 +93,30 @@ class PoseEstimator(Protocol[L]):
     joints: int
     channels: int
 
-    def detect(self, frames: Sequence[Frame]) -> list[L]:
-        """Detect the persons of each frame; the frames are not needed afterwards."""
+    def prepare(self, frame: Frame) -> Any:
+        """Return what `detect` needs of a frame; any thread may call it."""
         ...
 
-    def pose(self, chosen: Sequence[tuple[L, int]]) -> PosedPersons:
-        """Answer for persons, each given by what `detect` kept of a frame and a detection's number in it."""
+    def detect(self, prepared: Sequence[Any]) -> Sequence[Any]:
+        """Detect the persons of each frame."""
         ...
+
+    def keep(self, frame: Frame, found: Any) -> Detected:
+        """Return what `pose` needs of a frame and what `detect` found in it; any thread may call it.
+
+        The frame is not needed afterwards.
+        """
+        ...
+
+    def pose(self, chosen: Sequence[tuple[Any, int]]) -> PosedPersons:
+        """Answer for persons, each given by what `keep` kept of a frame and a detection's number in it."""
+        ...
+
+
+def look_at(estimator: PoseEstimator, frames: Sequence[Frame]) -> list[Any]:
+    """Prepare frames, detect their persons and keep what `pose` needs, one after the other in this thread."""
+    found = estimator.detect([estimator.prepare(frame) for frame in frames])
+    return [estimator.keep(frame, each) for frame, each in zip(frames, found, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,23 +170,24 @@ class TopDown:
         self._min_area_px, self._pooling = min_area_px, pooling
         self.joints, self.channels = given_joints or backbone.joints, backbone.channels
 
-    def detect(self, frames: Sequence[Frame]) -> list[CroppedPersons]:
-        """Detect persons and cut them out: crops are small, and the frames can go."""
-        cropped = []
-        for frame, found in zip(frames, self._detector.detect(frames), strict=True):
-            kept = self._keep(found)
-            height, width = frame.rgb.shape[:2]
-            # The published code hands (H, W) to a function that reads (W, H): kept for its features' sake.
-            aspect = height / width if self._crop_aspect == "published" else None
-            affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop, aspect=aspect)
-            cropped.append(CroppedPersons(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop)))
-        return cropped
+    def prepare(self, frame: Frame) -> Any:
+        """Return what the detector needs."""
+        return self._detector.prepare(frame)
 
-    def _keep(self, found: Detections) -> Detections:
-        """Leave out what is too small, then all but the best."""
+    def detect(self, prepared: Sequence[Any]) -> list[Detections]:
+        """Detect persons."""
+        return self._detector.detect(prepared)
+
+    def keep(self, frame: Frame, found: Detections) -> CroppedPersons:
+        """Cut persons out, without those that are too small, of the others the best."""
         sizes_px = found.boxes_xyxy_px[:, 2:] - found.boxes_xyxy_px[:, :2]
         best = np.flatnonzero(sizes_px.prod(1) >= self._min_area_px)[:_MOST_CROPS]
-        return found.pick(best)
+        kept = found.pick(best)
+        height, width = frame.rgb.shape[:2]
+        # The published code hands (H, W) to a function that reads (W, H): kept for its features' sake.
+        aspect = height / width if self._crop_aspect == "published" else None
+        affines = crop_affines(kept.boxes_xyxy_px, self._backbone.crop, aspect=aspect)
+        return CroppedPersons(kept, affines, crop_boxes(frame.rgb, affines, self._backbone.crop))
 
     def _pool(self, pose: PoseBatch, joints_xy_px: Tensor) -> Tensor:
         """Pool the maps of B crops at joints (B, V, 2) in crop pixels."""
@@ -180,9 +206,9 @@ class TopDown:
     @torch.inference_mode()
     def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons:
         """Run the network on a batch of crops and pool its maps at the joints, on the device."""
-        crops = np.stack([each.crops[number] for each, number in chosen])
+        crops = torch.from_numpy(np.stack([each.crops[number] for each, number in chosen]))
         affines = np.stack([each.affines[number] for each, number in chosen])
-        pose = self._backbone.forward(normalise_crops(crops, self._backbone.crop, device=self._device))
+        pose = self._backbone.forward(crops.to(self._device))
         given = _given_of([(each.detections, number) for each, number in chosen])
         if given is None:
             # The joints that the network has just predicted say where its own map is read: feedback pooling.
@@ -217,9 +243,17 @@ class OneStage:
         self._backbone = backbone
         self.joints, self.channels = backbone.joints, backbone.channels
 
-    def detect(self, frames: Sequence[Frame]) -> list[FramePersons]:
+    def prepare(self, frame: Frame) -> Any:
+        """Return what the network needs."""
+        return self._backbone.prepare(frame)
+
+    def detect(self, prepared: Sequence[Any]) -> list[FramePersons]:
         """Run the network on frames; whoever is found is pooled, since the maps are gone with the batch."""
-        return self._backbone.estimate(frames)
+        return self._backbone.estimate(prepared)
+
+    def keep(self, frame: Frame, found: FramePersons) -> FramePersons:
+        """Return what was found: nothing else is needed."""
+        return found
 
     def pose(self, chosen: Sequence[tuple[FramePersons, int]]) -> PosedPersons:
         """Pick the answers of the chosen persons."""
@@ -248,11 +282,15 @@ class GivenOneStage(OneStage):
         self._detector, self._maps = detector, backbone
         self.joints, self.channels = joints, backbone.channels
 
-    def detect(self, frames: Sequence[Frame]) -> list[FramePersons]:
+    def prepare(self, frame: Frame) -> tuple[Any, Any]:
+        """Return what the detector and the network need."""
+        return self._detector.prepare(frame), self._maps.prepare(frame)
+
+    def detect(self, prepared: Sequence[tuple[Any, Any]]) -> list[FramePersons]:
         """Run the network on the frames with somebody in them."""
-        found = self._detector.detect(frames)
+        found = self._detector.detect([of_detector for of_detector, _ in prepared])
         shown = [at for at, each in enumerate(found) if len(each)]
-        pooled = self._maps.pool_given([frames[at] for at in shown], [found[at] for at in shown])
+        pooled = self._maps.pool_given([prepared[at][1] for at in shown], [found[at] for at in shown])
         answers = dict(zip(shown, pooled, strict=True))
         return [answers[at] if at in answers else self._nobody(each) for at, each in enumerate(found)]
 

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ def extract_live(
     frames: Iterable[tuple[float, np.ndarray]],
     options: EngineOptions,
     *,
-    estimator: PoseEstimator[Any],
+    estimator: PoseEstimator,
     window_s: float,
     stride_s: float,
     rgb: RgbEncoder | None = None,
@@ -103,7 +102,7 @@ class _Stream:
     def __init__(
         self,
         options: EngineOptions,
-        estimator: PoseEstimator[Any],
+        estimator: PoseEstimator,
         rgb: RgbEncoder | None,
         *,
         window_s: float,
@@ -113,6 +112,7 @@ class _Stream:
         self._engine = _Engine(
             options, estimator, rgb, lambda at, outcome: self._outcomes.append(outcome), Memory()
         )
+        self._prepare = estimator.prepare
         self._steps, self._keeps_pixels = options.steps, rgb is not None
         self._window_s, self._stride_s = window_s, stride_s
         self._held: deque[tuple[SeenFrame, np.ndarray]] = deque()
@@ -134,7 +134,8 @@ class _Stream:
             self._first_s = time_s
         while self._held and self._held[0][0].time_s < time_s - self._window_s:
             self._held.popleft()
-        seen = self._engine.take(Frame(0, self._number, time_s, pixels), ())
+        frame = Frame(0, self._number, time_s, pixels)
+        seen = self._engine.take(frame, self._prepare(frame), ())
         self._held.append((seen, pixels if self._keeps_pixels else _NO_PIXELS))
         self._number += 1
 

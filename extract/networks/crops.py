@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -63,12 +65,28 @@ def crop_boxes(rgb: np.ndarray, affines: np.ndarray, spec: CropSpec) -> np.ndarr
     return crops
 
 
-def normalise_crops(crops: np.ndarray, spec: CropSpec, *, device: torch.device | str = "cpu") -> Tensor:
-    """Move uint8 crops (B, H, W, 3) to a device as normalised float32 (B, 3, H, W), channels last."""
-    pixels = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float()
-    mean = pixels.new_tensor(spec.mean).view(3, 1, 1)
-    std = pixels.new_tensor(spec.std).view(3, 1, 1)
-    return (pixels / 255 - mean) / std
+def normalise_crops(crops: Tensor, spec: CropSpec) -> Tensor:
+    """Normalise crops (B, H, W, 3) uint8 on their device: (B, 3, H, W) float32, channels last in memory.
+
+    On a CPU values are looked up, which gives the same bits in an eighth of the arithmetic's time.
+    """
+    if crops.device.type == "cpu":
+        count, height, width, _ = crops.shape
+        rows = cv2.LUT(crops.reshape(count * height, width, 3).numpy(), _normalised_values(spec))
+        return torch.from_numpy(rows).view(count, height, width, 3).permute(0, 3, 1, 2)
+    return _normalise(crops, spec).permute(0, 3, 1, 2)
+
+
+def _normalise(pixels: Tensor, spec: CropSpec) -> Tensor:
+    """(..., 3) uint8 → (..., 3) float32."""
+    values = pixels.float()
+    return (values / 255 - values.new_tensor(spec.mean)) / values.new_tensor(spec.std)
+
+
+@lru_cache(maxsize=8)
+def _normalised_values(spec: CropSpec) -> np.ndarray:
+    """What each of the 256 values of a channel becomes: (256, 1, 3) float32, as OpenCV wants its tables."""
+    return _normalise(torch.arange(256)[:, None, None].expand(256, 1, 3), spec).numpy()
 
 
 def joints_to_frame(joints_xy_px: np.ndarray, affines: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from heatpool.extract.records import Detections
 
-__all__ = ["Letterbox", "letterbox"]
+__all__ = ["Letterbox", "Letterboxed", "letterbox"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,11 @@ class Letterbox:
         return Detections(boxes[order], rows[order, 4].astype(np.float32)), order
 
 
-def letterbox(
-    image: np.ndarray, input_hw_px: tuple[int, int], *, stride: int | None = None
-) -> tuple[np.ndarray, Letterbox]:
+Letterboxed = tuple[np.ndarray, Letterbox]
+"""The input of a network, (h, w, 3) uint8, and how the frame lies in it."""
+
+
+def letterbox(image: np.ndarray, input_hw_px: tuple[int, int], *, stride: int | None = None) -> Letterboxed:
     """Scale an image to fit into the network's input and pad it with grey on both sides.
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.onnx_file import read_onnx
@@ -72,7 +73,7 @@ class OnnxBackbone:
         self._check_values()
         self._peaks_are_told = False
         self._at_once = self._takes_batches()
-        pose = self.forward(torch.zeros(1, 3, height, width))
+        pose = self.forward(torch.zeros(1, height, width, 3, dtype=torch.uint8))
         self.joints = pose.scores.shape[1]
         if pose.heatmaps is not None and self.joints == _MAPS_WITH_OFFSETS and not joint_names:
             raise HeatpoolError(
@@ -123,8 +124,9 @@ class OnnxBackbone:
         return self._network.run(images, (*self._joints, *self._taps))
 
     def forward(self, crops: Tensor) -> PoseBatch:
-        """Run normalised crops (B, 3, height, width) float32; see `PoseBackbone`."""
-        images = (crops.flip(1) if self._reversed else crops).float().cpu().numpy()
+        """Run crops (B, height, width, 3) uint8; see `PoseBackbone`."""
+        pixels = normalise_crops(crops.cpu(), self.crop)
+        images = (pixels.flip(1) if self._reversed else pixels).numpy()
         if self._at_once:
             results = self._run(images)
         else:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatpool.extract.networks.letterbox import Letterbox, letterbox
+from heatpool.extract.networks.letterbox import Letterbox, Letterboxed, letterbox
 from heatpool.extract.networks.onnx_file import OnnxFile, read_onnx
 from heatpool.extract.networks.onnx_network import OnnxNetwork
 from heatpool.extract.networks.person_classes import find_person_classes
@@ -87,18 +87,20 @@ class OnnxDetector:
         self._classes = len(names) or output.shape[1] - (5 if layout == "fastestdet" else 4)
         self._persons = find_person_classes(names, file.name).numbers
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def prepare(self, frame: Frame) -> Letterboxed:
+        """Fit a frame into the network's input."""
+        if self._layout == "fastestdet":
+            return _stretch(frame.rgb, self._network.input_hw_px)
+        return letterbox(frame.rgb, self._network.input_hw_px, stride=self._stride)
+
+    def detect(self, prepared: Sequence[Letterboxed]) -> list[Detections]:
         """Run the network on frames, one by one: exports are made for one image."""
-        return [self._detect(frame.rgb) for frame in frames]
+        return [self._detect(*each) for each in prepared]
 
     def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
         return self._network.run(pixels, self._network.outputs)
 
-    def _detect(self, rgb: np.ndarray) -> Detections:
-        if self._layout == "fastestdet":
-            boxed, place = _stretch(rgb, self._network.input_hw_px)
-        else:
-            boxed, place = letterbox(rgb, self._network.input_hw_px, stride=self._stride)
+    def _detect(self, boxed: np.ndarray, place: Letterbox) -> Detections:
         pixels = np.ascontiguousarray(boxed.transpose(2, 0, 1)[None], np.float32) / 255
         predictions = torch.from_numpy(self._run(pixels)[0])
         if self._layout == "fastestdet":
@@ -159,7 +161,7 @@ def _fits(classes: int, told: int) -> bool:
     return classes == told if told else classes in (1, _COCO_CLASSES)
 
 
-def _stretch(rgb: np.ndarray, input_hw_px: tuple[int, int]) -> tuple[np.ndarray, Letterbox]:
+def _stretch(rgb: np.ndarray, input_hw_px: tuple[int, int]) -> Letterboxed:
     """Resize a frame to the input without keeping its proportions, in BGR, as FastestDet was trained."""
     height, width = input_hw_px
     scale_xy = (width / rgb.shape[1], height / rgb.shape[0])

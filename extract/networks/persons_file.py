@@ -35,9 +35,13 @@ class PersonsFile:
     ) -> None:
         self._of_clip, self._source, self._noun, self._min_score = of_clip, source, noun, min_score
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def prepare(self, frame: Frame) -> Frame:
+        """Return the frame."""
+        return frame
+
+    def detect(self, prepared: Sequence[Frame]) -> list[Detections]:
         """Return the persons of each frame, the surest first; where there is none, why."""
-        return [self._detect(frame) for frame in frames]
+        return [self._detect(frame) for frame in prepared]
 
     def _detect(self, frame: Frame) -> Detections:
         try:

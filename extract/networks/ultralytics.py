@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.joint_names import describe_joints
-from heatpool.extract.networks.letterbox import Letterbox, letterbox
+from heatpool.extract.networks.letterbox import Letterbox, Letterboxed, letterbox
 from heatpool.extract.networks.person_classes import find_person_classes
 from heatpool.extract.records import Frame
 from heatpool.pool.disk.files import hash_file
@@ -167,32 +167,35 @@ class PersonNetwork:
         self._limit_hw_px = (_rounded(sides[0], self._stride), _rounded(sides[1], self._stride))
         self._persons, self._min_score, self._max_iou = tuple(person_classes), min_score, max_iou
 
+    def prepare(self, frame: Frame) -> Letterboxed:
+        """Fit a frame into the network's input."""
+        return letterbox(frame.rgb, self._limit_hw_px, stride=self._stride)
+
     @torch.inference_mode()
     def run(
-        self, frames: Sequence[Frame], read: Callable[[ImageRows], Answer], *, persons: bool = True
+        self, prepared: Sequence[Letterboxed], read: Callable[[ImageRows], Answer], *, persons: bool = True
     ) -> list[Answer]:
-        """Run the network on frames, in batches of equal shape, and return `read` of each, in order.
+        """Run the network on frames, in batches of equal size, and return `read` of each, in order.
 
         `read` is called right after the batch of its image, while inner maps still hold that batch. Without
         `persons` nobody is picked out of what the network predicts.
         """
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for at, frame in enumerate(frames):
-            groups[frame.rgb.shape].append(at)
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for at, (_, place) in enumerate(prepared):
+            groups[place.size_px].append(at)
         answers: dict[int, Answer] = {}
-        for places in groups.values():
-            images = self._forward(places, [frames[at].rgb for at in places], persons=persons)
+        for frames in groups.values():
+            images = self._forward(frames, [prepared[at] for at in frames], persons=persons)
             answers.update((image.frame, read(image)) for image in images)
-        return [answers[at] for at in range(len(frames))]
+        return [answers[at] for at in range(len(prepared))]
 
     def _forward(
-        self, frames: Sequence[int], images: Sequence[np.ndarray], *, persons: bool
+        self, frames: Sequence[int], prepared: Sequence[Letterboxed], *, persons: bool
     ) -> list[ImageRows]:
-        fitted = [letterbox(image, self._limit_hw_px, stride=self._stride) for image in images]
-        boxed, places = zip(*fitted, strict=True)
+        boxed, places = zip(*prepared, strict=True)
         batch = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2) / 255
         predictions = self.model(batch.to(self.dtype))
-        rows = self._pick(predictions) if persons else [batch.new_zeros((0, 6))] * len(images)
+        rows = self._pick(predictions) if persons else [batch.new_zeros((0, 6))] * len(frames)
         size = (batch.shape[2], batch.shape[3])
         return [
             ImageRows(frame, at, row.float(), places[at], size)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.taps import check_taps
@@ -82,13 +83,14 @@ class VitPose:
 
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
-        """Run normalised crops (B, 3, height, width) float; see `PoseBackbone`."""
+        """Run crops (B, height, width, 3) uint8; see `PoseBackbone`."""
         # ViTPose+ has one expert per training set; 0 is COCO, whose joints we want.
         experts = {"dataset_index": torch.zeros(len(crops), dtype=torch.long, device=self._device)}
         seen: dict[str, Tensor] = {}
         hooks = [self._hook(tap, seen) for tap in self._taps]
         try:
-            output = self._model(crops.to(self._device, self._dtype), **(experts if self._experts else {}))
+            pixels = normalise_crops(crops, self.crop).to(self._dtype)
+            output = self._model(pixels, **(experts if self._experts else {}))
         finally:
             for hook in hooks:
                 hook.remove()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from heatpool.extract.networks.letterbox import Letterboxed
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.ultralytics import MAX_IOU, ImageRows, LoadedModel, PersonNetwork
 from heatpool.extract.records import Detections, Frame, FramePersons
@@ -84,14 +85,20 @@ class YoloPose:
 
         return hook
 
-    def estimate(self, frames: Sequence[Frame]) -> list[FramePersons]:
-        """Find persons, joints and pooled features in frames."""
-        return self._network.run(frames, self._read)
+    def prepare(self, frame: Frame) -> Letterboxed:
+        """Fit a frame into the network's input."""
+        return self._network.prepare(frame)
 
-    def pool_given(self, frames: Sequence[Frame], persons: Sequence[Detections]) -> list[FramePersons]:
+    def estimate(self, prepared: Sequence[Letterboxed]) -> list[FramePersons]:
+        """Find persons, joints and pooled features in frames."""
+        return self._network.run(prepared, self._read)
+
+    def pool_given(
+        self, prepared: Sequence[Letterboxed], persons: Sequence[Detections]
+    ) -> list[FramePersons]:
         """Pool the maps of frames at the joints that come with the persons of each; the head is not asked."""
         return self._network.run(
-            frames, lambda image: self._read_given(image, persons[image.frame]), persons=False
+            prepared, lambda image: self._read_given(image, persons[image.frame]), persons=False
         )
 
     def _read_given(self, image: ImageRows, persons: Detections) -> FramePersons:

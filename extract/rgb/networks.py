@@ -86,6 +86,7 @@ class ImageEmbedder:
     @torch.inference_mode()
     def encode(self, crops: np.ndarray) -> np.ndarray:
         """Embed (B, F, crop_px, crop_px, 3) uint8 crops of B clips as (B, F, D) float32."""
-        pixels: Tensor = normalise_crops(crops.reshape(-1, *crops.shape[2:]), self._crop, device=self._device)
-        embeddings = self._projection(self._tower(pixel_values=pixels.to(self._dtype)).pooler_output)
+        images = torch.from_numpy(crops).flatten(0, 1).to(self._device)
+        pixels = normalise_crops(images, self._crop).to(self._dtype)
+        embeddings: Tensor = self._projection(self._tower(pixel_values=pixels).pooler_output)
         return np.asarray(embeddings.view(len(crops), self.frames, -1).float().cpu().numpy())

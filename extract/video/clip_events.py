@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from heatpool.extract.records import Frame
 from heatpool.extract.video.reader import VideoInfo
@@ -48,10 +48,17 @@ class ClipStart:
 
 @dataclass(frozen=True, eq=False)
 class ClipFrame:
-    """A frame, for one or more clips that have started; `clips` are their positions."""
+    """A frame, for one or more clips that have started.
+
+    Attributes:
+        frame: the frame.
+        clips: their positions.
+        prepared: what `decode_ahead` was asked to make of the frame.
+    """
 
     frame: Frame
     clips: tuple[int, ...]
+    prepared: Any = None
 
 
 @dataclass(frozen=True)

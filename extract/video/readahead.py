@@ -6,9 +6,12 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from heatpool.extract.video.clip_events import ClipEnd, ClipEvent, ClipJob, StoppedError
+from heatpool.extract.records import Frame
+from heatpool.extract.video.clip_events import ClipEnd, ClipEvent, ClipFrame, ClipJob, StoppedError
 from heatpool.extract.video.decode import group_clips, send_clips
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
@@ -29,6 +32,7 @@ def decode_ahead(
     threads: int,
     sampling: Sampling | None = None,
     clip_seconds: float = 0.0,
+    prepare: Callable[[Frame], Any] | None = None,
 ) -> Iterator[ClipEvent]:
     """Decode clips in threads and yield their frames strictly in order.
 
@@ -39,14 +43,18 @@ def decode_ahead(
         sampling: frames that count at all; by default every one.
         clip_seconds: time that reading one clip may take, 0 = any. A clip that takes longer fails; its
             thread is left to itself where it hangs in native code, and another takes its place.
+        prepare: called with each frame in the thread that decodes; `ClipFrame.prepared` is its answer.
 
     Yields:
         For each clip a `ClipStart`, its `ClipFrame`s and a `ClipEnd`; for an unreadable one a failed
         `ClipEnd`. Starts come in the order of the clips, and so do ends; clips that overlap are under way at
         the same time.
+
+    Raises:
+        Exception: what `prepare` raises.
     """
     # A queue per reading, not one for all: frames of later clips, decoded early, must wait for their turn.
-    readings = [_Reading(clips, clip_seconds) for clips in group_clips(jobs)]
+    readings = [_Reading(clips, clip_seconds, prepare) for clips in group_clips(jobs)]
     todo: queue.SimpleQueue[_Reading] = queue.SimpleQueue()
     for reading in readings:
         todo.put(reading)
@@ -68,7 +76,7 @@ def decode_ahead(
                 if not reading.hangs:
                     break
                 # Its thread may never return, and nothing can end it: the rest would wait for ever.
-                rest = _Reading(reading.left, clip_seconds) if reading.left else None
+                rest = _Reading(reading.left, clip_seconds, prepare) if reading.left else None
                 start_thread(rest)
                 if rest is None:
                     break
@@ -82,6 +90,13 @@ def decode_ahead(
             worker.join(_POLL_S)
 
 
+@dataclass(frozen=True, eq=False)
+class _Crash:
+    """What ended a thread."""
+
+    error: Exception
+
+
 class _Reading:
     """A group of clips that are read: their events on their way, and how long a clip has been worked on.
 
@@ -91,6 +106,7 @@ class _Reading:
     Args:
         clips: the group: positions and clips.
         limit_s: time that a clip may take, 0 = any.
+        prepare: called with each frame.
 
     Attributes:
         clips: the group.
@@ -99,12 +115,17 @@ class _Reading:
         hangs: a clip took too long and the thread did not come back.
     """
 
-    def __init__(self, clips: Sequence[tuple[int, ClipJob]], limit_s: float) -> None:
+    def __init__(
+        self,
+        clips: Sequence[tuple[int, ClipJob]],
+        limit_s: float,
+        prepare: Callable[[Frame], Any] | None,
+    ) -> None:
         self.clips, self.left = tuple(clips), deque(clips)
         self.over = threading.Event()
         self.hangs = False
-        self._events: queue.Queue[ClipEvent] = queue.Queue(_AHEAD)
-        self._limit_s = limit_s
+        self._events: queue.Queue[ClipEvent | _Crash] = queue.Queue(_AHEAD)
+        self._limit_s, self._prepare = limit_s, prepare
         self._worked_s = 0.0
         self._since: float | None = None  # monotonic; None while it waits for the consumer
 
@@ -124,6 +145,16 @@ class _Reading:
         # A slow clip ends here, in its own thread; only one that hangs is given up by the consumer.
         if self._too_long() and not isinstance(event, ClipEnd):
             raise HeatpoolError(self._too_long_reason())
+        if self._prepare is not None and isinstance(event, ClipFrame):
+            try:
+                event = replace(event, prepared=self._prepare(event.frame))
+            except Exception as error:
+                # No fault of the clip, which would hide it: the consumer raises it.
+                self._hand_over(_Crash(error))
+                raise StoppedError from error
+        self._hand_over(event)
+
+    def _hand_over(self, event: ClipEvent | _Crash) -> None:
         worked_s = self._spent_s()
         self._since = None  # before the sum changes: the consumer must not count the time twice
         # Of clips that are read together each has its own time, from the end of the one before.
@@ -148,6 +179,8 @@ class _Reading:
                 self.hangs = True
                 self.over.set()
                 event = ClipEnd(self.left[0][0], True, self._too_long_reason())
+            if isinstance(event, _Crash):
+                raise event.error
             if isinstance(event, ClipEnd):
                 self.left.popleft()
             yield event

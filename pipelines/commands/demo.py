@@ -6,10 +6,14 @@ import logging
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from heatpool.pipelines.options import DemoOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pool.errors import HeatpoolError
+
+if TYPE_CHECKING:
+    from heatpool.extract.demo.dataset import DemoSpec
 
 __all__ = ["run"]
 
@@ -29,18 +33,17 @@ def run(options: DemoOptions) -> int:
         if not (options.out / "dataset").is_dir():
             raise HeatpoolError(f"--overwrite replaces demo folders only, {options.out} is none")
         shutil.rmtree(options.out)
-    from heatpool.extract.demo.dataset import DemoSpec
     from heatpool.pipelines.extraction.places import render_demo_videos
     from heatpool.pipelines.extraction.run import extract
     from heatpool.pipelines.training.run import train
 
-    spec = DemoSpec.small(seed=options.seed) if options.small else DemoSpec(seed=options.seed)
-    manifest = render_demo_videos(options.out, spec=spec, quiet=options.quiet)
+    manifest = render_demo_videos(options.out, spec=_spec(options), quiet=options.quiet)
     features, run_folder = options.out / "features.zarr", options.out / "run"
     extract(
         manifest,
         features,
         shard_clips=32,
+        map_mean=options.classes == "objects",
         workers=0 if options.small else available_cores(),
         resume=features.exists(),
         licence="AGPL-3.0-or-later, as heatpool, which draws them",
@@ -65,6 +68,15 @@ def run(options: DemoOptions) -> int:
     print(trained)
     _log.info("demo: %.0f s in all; open %s", time.monotonic() - begun, run_folder / "report.html")
     return 0
+
+
+def _spec(options: DemoOptions) -> DemoSpec:
+    from heatpool.extract.demo.dataset import DemoSpec
+
+    objects = options.classes == "objects"
+    if options.small:
+        return DemoSpec.small(seed=options.seed, objects=objects)
+    return DemoSpec.objects(seed=options.seed) if objects else DemoSpec(seed=options.seed)
 
 
 def _real_people(options: DemoOptions) -> tuple[Path, str] | None:

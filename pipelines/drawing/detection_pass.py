@@ -10,12 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from heatpool.extract.engine.estimators import CroppedPersons, OneStage, PosedPersons, PoseEstimator, TopDown
+from heatpool.extract.engine.estimators import (
+    CroppedPersons,
+    OneStage,
+    PosedPersons,
+    PoseEstimator,
+    TopDown,
+    look_at,
+)
 from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone, PoseBatch
 from heatpool.extract.video.reader import FrameCountError, VideoInfo, iter_frames
 from heatpool.pipelines.drawing.overlay import crop_cells
@@ -74,9 +81,13 @@ class KnownBoxes:
             some = np.sort(chosen[chosen[:, at] >= 0, at])  # detections stay sorted, best first
             self._found[number] = found.pick(some)
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def prepare(self, frame: Frame) -> int:
+        """Return the number of the frame."""
+        return frame.index
+
+    def detect(self, prepared: Sequence[int]) -> list[Detections]:
         """Return the chosen persons of each frame."""
-        return [self._found[frame.index] for frame in frames]
+        return [self._found[number] for number in prepared]
 
 
 class TappedHeatmaps:
@@ -110,7 +121,7 @@ class TappedHeatmaps:
 
 def run_detection_pass(
     path: Path,
-    estimator: PoseEstimator[Any],
+    estimator: PoseEstimator,
     *,
     info: VideoInfo,
     stride: int = 1,
@@ -136,7 +147,7 @@ def run_detection_pass(
         times_s: list[float] = []
         size_px = (0, 0)
         for frames in _batches(reading, batch):
-            found += [_slim(each) for each in estimator.detect(frames)]
+            found += [_slim(each) for each in look_at(estimator, frames)]
             times_s += [frame.time_s for frame in frames]
             size_px = (frames[-1].rgb.shape[1], frames[-1].rgb.shape[0])
             on_frames(len(frames))
@@ -200,7 +211,7 @@ def pose_again(
     with_persons = np.flatnonzero((chosen >= 0).any(0))
     frames = detected.read(with_persons) if len(with_persons) else iter(())
     for batch in _batches(frames, frame_batch):
-        kept = estimator.detect([frame for _, frame in batch])
+        kept = look_at(estimator, [frame for _, frame in batch])
         persons = []
         for (at, _), found in zip(batch, kept, strict=True):
             slots = np.flatnonzero(chosen[:, at] >= 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -42,7 +41,7 @@ __all__ = [
 
 def build_estimator(
     options: NetworkOptions, given: GivenPersons | None, *, device: torch.device
-) -> tuple[PoseEstimator[Any], PoseBackbone | FrameBackbone]:
+) -> tuple[PoseEstimator, PoseBackbone | FrameBackbone]:
     """Load the networks of options whose choices are made; `given` are the persons of `read_given`.
 
     Raises:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.extract.engine.batch_size import Memory
@@ -51,7 +50,7 @@ class Networks:
     `versions` are those of the packages that they run on, and `memory` keeps which batches were too large.
     """
 
-    estimator: PoseEstimator[Any]
+    estimator: PoseEstimator
     versions: Versions
     rgb: RgbEncoder | None = None
     memory: Memory = field(default_factory=Memory)

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -146,7 +145,7 @@ def _watch(
         return detected, pose(chosen, network, progress.step)
 
 
-def _detect(options: VisualizeOptions, estimator: PoseEstimator[Any]) -> DetectionPass:
+def _detect(options: VisualizeOptions, estimator: PoseEstimator) -> DetectionPass:
     """Find the persons in each frame of the video."""
     info = probe(options.video, start_s=options.start_s, end_s=options.end_s, fps=options.fps)
     frames = -(-info.frames // options.frame_stride)

@@ -41,6 +41,8 @@ class AblateOptions(DeviceOptions, ResumeOptions, FoldOptions, SkeletonOptions, 
         seed: of weights, batches and augmentation
         group_by: column, such as subject, whose values are drawn as a whole for the interval of the
             difference from pooled; default the clip, with --folds what no two folds share
+        divide_by: figures also on parts of the test clips, in a second table: of each value of a column, such
+            as camera, or of groups of classes by a table such as kinds.csv, with class_name and their group
     """
 
     features: str
@@ -52,6 +54,7 @@ class AblateOptions(DeviceOptions, ResumeOptions, FoldOptions, SkeletonOptions, 
     seeds: Annotated[int, Range(2, 1000)] = 5
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     group_by: str = ""
+    divide_by: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

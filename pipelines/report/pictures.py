@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from heatpool.extract.networks.crops import crop_affines, crop_boxes, normalise_crops
+from heatpool.extract.networks.crops import crop_affines, crop_boxes
 from heatpool.extract.records import PoseBackbone
 from heatpool.extract.video.reader import FrameCountError, iter_frames, probe
 from heatpool.pipelines.drawing.overlay import crop_cells
@@ -174,7 +174,7 @@ def person_heatmaps(
     """
     spec = network.crop
     affines = crop_affines(boxes_xyxy_px, spec)
-    pose = network.forward(normalise_crops(crop_boxes(rgb, affines, spec), spec, device="cpu"))
+    pose = network.forward(torch.from_numpy(crop_boxes(rgb, affines, spec)))
     if pose.heatmaps is None:
         return None
     highest = pose.heatmaps.float().amax(1).clamp(min=0).cpu().numpy()

@@ -9,7 +9,7 @@ import numpy as np
 
 from heatpool.classify.data.splits import split_rows
 from heatpool.pipelines.options.ablate import AblateOptions
-from heatpool.pipelines.runs.columns import clip_columns
+from heatpool.pipelines.training.clip_parts import clip_column
 from heatpool.pipelines.training.features import (
     open_for_training,
     open_labelled,
@@ -64,13 +64,7 @@ class Division:
             return None
         if self.by == "video":
             return dict(zip(index.clip_id, index.path, strict=True))
-        columns = clip_columns(self.store)
-        if self.by not in columns:
-            known = ", ".join(columns) or "none"
-            raise HeatpoolError(
-                f"expected --group-by to be a column with several values ({known}), got {self.by!r}"
-            )
-        return columns[self.by]
+        return clip_column(self.store, self.by, option="--group-by")
 
 
 def divide_clips(options: AblateOptions) -> Division:

@@ -1,133 +1,27 @@
-"""What `heatpool ablate` compares, and the table of it."""
+"""The table of `heatpool ablate`."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
+from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from heatpool.classify.data.clips import ClipSet, InputName
 from heatpool.classify.scores.compare import compare_scores
-from heatpool.classify.scores.scores import load_scores
-from heatpool.classify.training.recipe import Recipe
+from heatpool.classify.scores.metrics import evaluate_scores
+from heatpool.classify.scores.scores import ClipScores, load_scores
 from heatpool.pipelines.runs.seeds import over_seeds
+from heatpool.pipelines.training.ablate_rows import Row
 from heatpool.pool.disk.atomic import write_json, write_text
-from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["Row", "choose_rows", "find_rows", "summarise", "write_tables"]
+__all__ = ["summarise", "write_tables"]
 
-_WORDS: Mapping[InputName, str] = {"pooled": "pooled", "map_mean": "map mean", "keypoints": "keypoints"}
-_KEYPOINTS = 3
-"""Channels of a keypoint: x, y and its score."""
 _FIGURES = ("acc/top1", "acc/mean_class")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A kind of features.
-
-    Attributes:
-        name: of its folder.
-        inputs: arrays of the store that it joins, the leading one first.
-        tap: name of the one tap whose channels it takes, "" for all channels.
-        first: first of its channels.
-        stop: last of them plus one.
-    """
-
-    name: str
-    inputs: tuple[InputName, ...]
-    tap: str
-    first: int
-    stop: int
-
-    @property
-    def words(self) -> str:
-        """What it is, for people."""
-        words = " + ".join(_WORDS[name] for name in self.inputs)
-        return f"{words}, {self.tap}" if self.tap else words
-
-    @property
-    def channels(self) -> int:
-        """C of its vectors."""
-        return self.stop - self.first + (_KEYPOINTS if "keypoints" in self.inputs[1:] else 0)
-
-    def fit(self, recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, Skeleton]:
-        """Return the recipe and the joints for its vectors, given those for the store's joints.
-
-        Means of maps belong to no joint: alone they are one point, beside others a joint without an edge.
-        """
-        if self.inputs == ("map_mean",):
-            return replace(recipe, graph="point"), skeleton
-        if "map_mean" not in self.inputs:
-            return recipe, skeleton
-        names = (*skeleton.joint_names, "map_mean")
-        return replace(recipe, graph="skeleton"), Skeleton(f"{skeleton.name}+map_mean", names, skeleton.edges)
-
-    def take(self, clips: Mapping[InputName, ClipSet]) -> ClipSet:
-        """Return its features, given clips with each of its arrays."""
-        taken = clips[self.inputs[0]]
-        if self.tap:
-            return taken.of_tap(self.tap, first=self.first, stop=self.stop)
-        for name in self.inputs[1:]:
-            taken = taken.joined(clips[name], along="joints" if name == "map_mean" else "channels")
-        return taken
-
-
-def find_rows(store: FeatureStore) -> list[Row]:
-    """Return what there is to compare: each array, of several taps each alone, and pooled with others.
-
-    Raises:
-        HeatpoolError: if a store has pooled features of one tap or keypoints only.
-    """
-    spec = store.spec
-    # An imported store says which arrays hold something.
-    listed = store.attributes["config"].get("arrays") or list(store.layout.features)
-    held: list[InputName] = [name for name in _WORDS if name in listed]
-    stops = list(accumulate(spec.tap_channels))
-    rows = []
-    for name in held:
-        if name == "keypoints":
-            rows.append(Row(name, (name,), "", 0, _KEYPOINTS))
-            continue
-        rows.append(Row(name, (name,), "", 0, spec.channels))
-        if len(stops) > 1:
-            for number, (tap, stop) in enumerate(zip(spec.tap_names, stops, strict=True)):
-                first = stop - spec.tap_channels[number]
-                rows.append(Row(f"{name}_{number + 1}", (name,), tap, first, stop))
-    if len(rows) < 2:
-        raise HeatpoolError(
-            f"{store.source.name}: nothing to compare, it holds {', '.join(row.words for row in rows)} only; "
-            "extract with --map-mean, or with several names after --tap"
-        )
-    if "pooled" in held:
-        rows += [
-            Row(f"pooled_and_{other}", ("pooled", other), "", 0, spec.channels)
-            for other in held
-            if other != "pooled"
-        ]
-    return rows
-
-
-def choose_rows(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Return the rows of some names, in that order; all without a name.
-
-    Raises:
-        HeatpoolError: if there is no such row, or one only.
-    """
-    known = {row.name: row for row in rows}
-    if len(names) == 1 or len(set(names)) < len(names) or not known.keys() >= set(names):
-        raise HeatpoolError(
-            f"expected two or more --rows of {', '.join(known)}, each once, got {', '.join(names)}"
-        )
-    return [known[name] for name in names] or list(rows)
 
 
 def summarise(
@@ -137,6 +31,7 @@ def summarise(
     folders: Mapping[str, Sequence[Path]],
     *,
     groups: Mapping[str, str] | None,
+    parts: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the lines of the table.
 
@@ -146,6 +41,7 @@ def summarise(
         results: one per seed by name of the row: seed, best_epoch, parameters, figures of val and test.
         folders: with the scores of the test split, one per seed by name of the row.
         groups: group by clip id, drawn as a whole for the interval of the difference; None draws clips.
+        parts: what part of the test clips a clip belongs to, by its id; None for figures of all clips only.
     """
     sizes, clips = store.bytes_by_array(), len(store.clips.rows())
     scores = {name: [load_scores(each / "scores_test.npz") for each in folders[name]] for name in folders}
@@ -163,10 +59,11 @@ def summarise(
         for figure in _FIGURES:
             values = [result["test"][figure] for result in results[row.name]]
             line[figure] = asdict(over_seeds(values))
-        if row is not rows[0]:
-            compared = compare_scores(scores[rows[0].name], scores[row.name], groups=groups)
-            difference = compared.differences["acc/top1"]
-            line["difference"] = {"value": difference.value, "interval": difference.interval}
+        first = scores[rows[0].name] if row is not rows[0] else None
+        if first:
+            line["difference"] = _difference(first, scores[row.name], groups)
+        if parts:
+            line["parts"] = _of_parts(scores[row.name], first, parts, groups)
         of_seeds = results[row.name]
         if "folds" in of_seeds[0]:  # mean over seeds, fold by fold
             top1 = [[fold[_FIGURES[0]] for fold in result["folds"]] for result in of_seeds]
@@ -175,6 +72,33 @@ def summarise(
         trainings = [{name: value for name, value in each.items() if name != "seconds"} for each in of_seeds]
         lines.append({**line, "trainings": trainings})
     return lines
+
+
+def _difference(
+    first: Sequence[ClipScores], second: Sequence[ClipScores], groups: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """Top-1 of the second minus that of the first, and its interval."""
+    difference = compare_scores(first, second, groups=groups).differences["acc/top1"]
+    return {"value": difference.value, "interval": difference.interval}
+
+
+def _of_parts(
+    of_row: Sequence[ClipScores],
+    of_first: Sequence[ClipScores] | None,
+    parts: Mapping[str, str],
+    groups: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Figures of a row on each part of the test clips, by the part's name; a set of scores a seed."""
+    divided = [scores.by_group(parts) for scores in of_row]
+    firsts = [scores.by_group(parts) for scores in of_first or ()]
+    figures: dict[str, Any] = {}
+    for part in sorted(divided[0]):
+        scores = [each[part] for each in divided]
+        top1 = over_seeds([evaluate_scores(each).top1 for each in scores])
+        figures[part] = {"clips": len(scores[0]), "acc/top1": asdict(top1)}
+        if firsts:
+            figures[part]["difference"] = _difference([each[part] for each in firsts], scores, groups)
+    return figures
 
 
 def write_tables(out: Path, about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
@@ -202,6 +126,18 @@ def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
     if "difference" in line:
         low, high = line["difference"]["interval"]
         flat |= {"difference": line["difference"]["value"], "difference/low": low, "difference/high": high}
+    for part, figures in line.get("parts", {}).items():
+        flat |= {f"{part}/{name}": value for name, value in _flat_part(figures).items()}
+    return flat
+
+
+def _flat_part(figures: Mapping[str, Any]) -> dict[str, Any]:
+    spread, difference = figures["acc/top1"], figures.get("difference")
+    flat = {"clips": figures["clips"], "acc/top1": spread["mean"], "acc/top1/std": spread["std"]}
+    flat |= dict(zip(("acc/top1/low", "acc/top1/high"), spread["interval"], strict=True))
+    if difference:
+        ends = zip(("difference/low", "difference/high"), difference["interval"], strict=True)
+        flat |= {"difference": difference["value"], **dict(ends)}
     return flat
 
 
@@ -213,15 +149,7 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
     folds = "folds" in lines[0]
     if folds:
         head.insert(6, "folds")
-    cells = [head, *(_cells(line) for line in lines)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    table = [
-        f"| {row[0]:<{widths[0]}} | "
-        + " | ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        + " |"
-        for row in cells
-    ]
+    table = _aligned([head, *(_cells(line) for line in lines)])
     notes = (
         f"{about['model']} on {PurePath(about['features']).name}, {about['split']}, {len(about['seeds'])} "
         "seeds. Test accuracy at the epoch that is best on val, mean ± "
@@ -230,7 +158,42 @@ def _markdown(about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> s
         "several taps counts with its share of the channels."
         f"{' Folds: the lowest and the highest top-1 of a fold, mean over seeds.' if folds else ''}"
     )
+    if "parts" in lines[0]:
+        of_parts = _aligned([_part_head(lines[0]), *(_part_cells(line) for line in lines)])
+        notes += (
+            f" Then the same by {about['parts_by']}: top-1 with its interval over seeds, and the difference."
+        )
+        notes = "\n".join([notes, "", *of_parts])
     return "\n".join([*table, "", notes]) + "\n"
+
+
+def _aligned(cells: list[list[str]]) -> list[str]:
+    """Return the lines of a table, its head first."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    return [
+        f"| {row[0]:<{widths[0]}} | "
+        + " | ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        + " |"
+        for row in cells
+    ]
+
+
+def _part_head(line: Mapping[str, Any]) -> list[str]:
+    pairs = [
+        (f"{part}, {figures['clips']} clips", f"minus {line['features']}")
+        for part, figures in line["parts"].items()
+    ]
+    return ["features", *(cell for pair in pairs for cell in pair)]
+
+
+def _part_cells(line: Mapping[str, Any]) -> list[str]:
+    cells = [line["features"]]
+    for figures in line["parts"].values():
+        low, high = (100 * end for end in figures["acc/top1"]["interval"])
+        cells.append(f"{_spread(figures['acc/top1'])} ({low:.1f} to {high:.1f})")
+        cells.append(_signed(figures["difference"]) if "difference" in figures else "")
+    return cells
 
 
 def _cells(line: Mapping[str, Any]) -> list[str]:
@@ -247,10 +210,12 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
     ]
     if "folds" in line:
         cells.insert(6, f"{100 * min(line['folds']):.1f} to {100 * max(line['folds']):.1f} %")
-    if "difference" not in line:
-        return [*cells, ""]
-    low, high = (100 * end for end in line["difference"]["interval"])
-    return [*cells, f"{100 * line['difference']['value']:+.1f} ({low:+.1f} to {high:+.1f})"]
+    return [*cells, _signed(line["difference"]) if "difference" in line else ""]
+
+
+def _signed(difference: Mapping[str, Any]) -> str:
+    low, high = (100 * end for end in difference["interval"])
+    return f"{100 * difference['value']:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _spread(figure: Mapping[str, Any]) -> str:

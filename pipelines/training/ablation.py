@@ -18,6 +18,7 @@ from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.config import describe_run
 from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir, refuse_run_dir
 from heatpool.pipelines.training.ablate_splits import Division, divide_clips
+from heatpool.pipelines.training.clip_parts import clip_parts
 from heatpool.pipelines.training.features import lasting_name, loader_cache
 from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
 from heatpool.pipelines.training.recipe_choice import choose_preset
@@ -28,7 +29,7 @@ from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
     from heatpool.classify.data.clips import ClipSet, InputName
-    from heatpool.pipelines.training.ablate_table import Row
+    from heatpool.pipelines.training.ablate_rows import Row
     from heatpool.pool.skeleton import Skeleton
 
 __all__ = ["Ablation", "ablate"]
@@ -65,10 +66,12 @@ def ablate(options: AblateOptions) -> Ablation:
         raise HeatpoolError("expected one process for an ablation; torchrun is for heatpool train")
     division = divide_clips(options)
     store, groups = division.store, division.groups
+    parts = clip_parts(store, options.divide_by)
     out = options.out or Path("work_dirs") / f"{store_stem(options.features)}-{division.name}-ablation"
     refuse_run_dir(out, resume=options.resume, overwrite=options.overwrite)
 
-    from heatpool.pipelines.training.ablate_table import choose_rows, find_rows, summarise, write_tables
+    from heatpool.pipelines.training.ablate_rows import choose_rows, find_rows
+    from heatpool.pipelines.training.ablate_table import summarise, write_tables
 
     splits = next(iter(division.parts.values()))
     rows = choose_rows(find_rows(store), options.rows)
@@ -100,8 +103,9 @@ def ablate(options: AblateOptions) -> Ablation:
         "recipe": {name: of_recipe[name] for name in of_recipe if name not in ("device", "seed")},
         "clips": {split: len(of_split) for split, of_split in splits.items()},
         "by": division.by,
+        **({"parts_by": options.divide_by} if parts else {}),
     }
-    lines = summarise(store, rows, _read(folders), folders, groups=groups)
+    lines = summarise(store, rows, _read(folders), folders, groups=groups, parts=parts)
     table = write_tables(out, about, lines)
     log_line(out, table)
     return Ablation(out, tuple(lines), table)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
 from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm, use_crop_statistics
 from heatpool.extract.networks.hrnet.network import HRNET_TAPS, HRNetSimCC
@@ -83,13 +84,14 @@ class HRNetBackbone:
         """Predict joints and return the tapped maps.
 
         Args:
-            crops: (B, 3, H, W) float, normalised as `crop` says, on the network's device.
+            crops: (B, H, W, 3) uint8, on the network's device.
 
         Returns:
             joints, scores and maps in float32; heatmaps (B, V, H/4, W/4). A SimCC network's
             are the product of its two marginal distributions, scaled so that the peak is the score.
         """
-        output = self._network(crops.to(self._dtype).contiguous(memory_format=self._layout), self._taps)
+        pixels = normalise_crops(crops, self.crop).to(self._dtype)
+        output = self._network(pixels.contiguous(memory_format=self._layout), self._taps)
         maps = tuple(output.maps[tap].float() for tap in self._taps)
         if output.vectors is None:
             joints, scores = decode_heatmaps(output.heatmaps, self.crop)

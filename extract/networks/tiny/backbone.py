@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.tiny.network import (
     TINY_TAP,
@@ -77,13 +78,13 @@ class TinyBackbone:
         """Predict joints and return the tapped maps.
 
         Args:
-            crops: (B, 3, 128, 96) float, normalised as `crop` says, on the network's device.
+            crops: (B, 128, 96, 3) uint8, on the network's device.
 
         Returns:
             17 joints per crop, scores, a map for each tap, by default (B, 64, 16, 12), and heatmaps
             (B, 17, 32, 24).
         """
-        logits, *maps = self.network(crops, self._taps)
+        logits, *maps = self.network(normalise_crops(crops, self.crop), self._taps)
         heatmaps = heatmaps_of(logits)
         joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps)
         return PoseBatch(joints_xy_px, scores, tuple(maps), heatmaps)

@@ -12,10 +12,10 @@ from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.records import Detections, Frame, PoseBatch
 from heatpool.pool.records import Status
-from tests.conftest import AnalyticBackbone, VideoMaker
+from tests.conftest import AnalyticBackbone, FrameDetector, VideoMaker
 
 
-class WideBoxes:
+class WideBoxes(FrameDetector):
     """Finds everybody in the whole picture, in bright ones far outside of it."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
@@ -30,7 +30,7 @@ class LoudBackbone(AnalyticBackbone):
 
     def forward(self, crops: torch.Tensor) -> PoseBatch:
         batch = super().forward(crops)
-        loud = torch.where(crops.mean((1, 2, 3), keepdim=True) > 0.5, 1e6, 1.0)
+        loud = torch.where(crops.float().mean((1, 2, 3)).view(-1, 1, 1, 1) > 128, 1e6, 1.0)
         return PoseBatch(batch.joints_xy_px, batch.scores, tuple(each * loud for each in batch.maps))
 
 
@@ -61,6 +61,6 @@ def test_a_clip_with_absurd_values_fails_alone(
     assert outcomes[1].features is None
 
 
-class FullPicture:
+class FullPicture(FrameDetector):
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         return [Detections(np.array([[0, 0, 64, 48]], np.float32), np.ones(1, np.float32)) for _ in frames]

@@ -11,7 +11,7 @@ from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.slots import SELECTIONS
 from heatpool.extract.records import Detections, Frame
-from tests.conftest import AnalyticBackbone, VideoMaker
+from tests.conftest import AnalyticBackbone, FrameDetector, VideoMaker
 
 STEPS = 40
 # Red walks right, blue walks left and a little lower; both are 20 x 60 px.
@@ -28,7 +28,7 @@ def crossing() -> list[np.ndarray]:
     return frames
 
 
-class ColourDetector:
+class ColourDetector(FrameDetector):
     """Finds the red and the blue person; whoever stands further left is the surer one."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from benchmarks.yolo_parity import random_network
 from heatpool.extract.demo.clip import render_clip
 from heatpool.extract.demo.dataset import DemoSpec
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
-from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown
+from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown, look_at
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.persons_file import PersonsFile
@@ -35,7 +34,7 @@ END_S = 1.6
 """Of clips: short, and all of it in one batch of the detector, whose last bits depend on the batch."""
 
 
-def record(path: Path, estimator: PoseEstimator[Any]) -> PoseVideo:
+def record(path: Path, estimator: PoseEstimator) -> PoseVideo:
     """All persons that a network finds in all frames of a video, as a file of keypoints would have them."""
     info = probe(path, end_s=END_S)
     frames = [
@@ -43,7 +42,7 @@ def record(path: Path, estimator: PoseEstimator[Any]) -> PoseVideo:
         for each in iter_frames(path, np.arange(info.frames), info=info)
     ]
     rows = []
-    for frame, kept in zip(frames, estimator.detect(frames), strict=True):
+    for frame, kept in zip(frames, look_at(estimator, frames), strict=True):
         found = kept.detections
         if len(found):
             posed = estimator.pose([(kept, number) for number in range(len(found))])
@@ -54,7 +53,7 @@ def record(path: Path, estimator: PoseEstimator[Any]) -> PoseVideo:
     return PoseVideo("", number, nobody, joints.astype("f4"), joint_scores, scores, boxes)
 
 
-def features_of(path: Path, estimator: PoseEstimator[Any], options: EngineOptions = STEPS) -> ClipFeatures:
+def features_of(path: Path, estimator: PoseEstimator, options: EngineOptions = STEPS) -> ClipFeatures:
     (outcome,) = extract_clips([ClipJob(0, path, end_s=END_S)], options, estimator=estimator)
     assert outcome.features is not None, outcome.result.reason
     return outcome.features

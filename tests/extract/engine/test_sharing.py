@@ -21,14 +21,14 @@ from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
-from tests.conftest import AnalyticBackbone, VideoMaker
+from tests.conftest import AnalyticBackbone, FrameDetector, VideoMaker
 
 OPTIONS = EngineOptions(persons=2, steps=10, frame_batch=4, person_batch=5)
 # Half of each window of 0.8 s, 20 frames, is shared with the next one. Ten steps read all of them.
 WINDOW_S, STRIDE_S = 0.8, 0.4
 
 
-class Blocks:
+class Blocks(FrameDetector):
     """Three bright blocks are persons."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
@@ -53,12 +53,14 @@ class Counted(TopDown):
         self.posed = Counter[tuple[int, int]]()
         self._kept: list[tuple[int, CroppedPersons]] = []
 
-    def detect(self, frames: Sequence[Frame]) -> list[CroppedPersons]:
-        found = super().detect(frames)
-        numbers = [frame.index for frame in frames]
-        self.looked_at.update(numbers)
-        self._kept += zip(numbers, found, strict=True)
-        return found
+    def detect(self, prepared: Sequence[Frame]) -> list[Detections]:
+        self.looked_at.update(frame.index for frame in prepared)
+        return super().detect(prepared)
+
+    def keep(self, frame: Frame, found: Detections) -> CroppedPersons:
+        kept = super().keep(frame, found)
+        self._kept.append((frame.index, kept))
+        return kept
 
     def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons:
         frame_of = {id(found): number for number, found in self._kept}

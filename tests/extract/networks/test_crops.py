@@ -69,7 +69,7 @@ def test_joints_come_back_to_where_they_were() -> None:
 
 def test_normalisation_by_hand() -> None:
     spec = CropSpec(height_px=1, width_px=1, mean=(0.5, 0, 0), std=(0.5, 1, 2))
-    pixel = np.array([[[[255, 51, 102]]]], np.uint8)
+    pixel = torch.tensor([[[[255, 51, 102]]]], dtype=torch.uint8)
     out = normalise_crops(pixel, spec)
     assert out.shape == (1, 3, 1, 1)
     torch.testing.assert_close(out.flatten(), torch.tensor([1.0, 0.2, 0.2]))

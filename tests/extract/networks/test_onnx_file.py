@@ -15,9 +15,10 @@ from heatpool.extract.networks import onnx_file
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_file import read_onnx
 from heatpool.pool.errors import HeatpoolError
+from tests.fixtures.crops import noise_crops
 from tests.fixtures.onnx_networks import changed, heatmap_network
 
-CROPS = torch.linspace(0, 1, 2 * 3 * 64 * 48).reshape(2, 3, 64, 48)
+CROPS = noise_crops(2, 64, 48)
 
 
 def maps(path: Path) -> torch.Tensor:

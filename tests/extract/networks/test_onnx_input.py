@@ -12,7 +12,6 @@ import onnx
 import pytest
 import torch
 
-from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_input import OnnxInput, read_metadata
 from heatpool.extract.records import CropSpec
@@ -20,6 +19,7 @@ from heatpool.pipelines.cli import read_command
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.skeleton_file import read_skeleton
 from heatpool.pool.skeleton import Skeleton
+from tests.fixtures.crops import black_crops
 from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network
 from tests.paths import ROOT
 
@@ -78,7 +78,7 @@ def test_peaks_that_are_no_scores_are_warned_of_once(
     path = constant_network(tmp_path / "mspn.onnx", {"heatmaps": maps}, input_hw_px=(64, 48))
     backbone = OnnxBackbone(path, ("heatmaps",))
     for _ in range(2):
-        assert (backbone.forward(torch.zeros(1, 3, 64, 48)).scores == 1).all()
+        assert (backbone.forward(black_crops(1, 64, 48)).scores == 1).all()
     (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
     assert record.message.startswith("mspn.onnx gives peaks of 200, which are no scores")
 
@@ -122,9 +122,8 @@ def test_the_network_sees_the_pixels_that_it_asks_for(tmp_path: Path, colours: s
         colours=colours,  # type: ignore[arg-type]
     )
     backbone = OnnxBackbone(path, ("seen",), given=given)
-    crops = np.zeros((1, 64, 48, 3), np.uint8)
-    crops[...] = 255, 51, 0  # red 1, green 0.2
-    seen = backbone.forward(normalise_crops(crops, backbone.crop)).maps[0]
+    crops = torch.tensor([255, 51, 0], dtype=torch.uint8).expand(1, 64, 48, 3)  # red 1, green 0.2
+    seen = backbone.forward(crops).maps[0]
     red, green, blue = 1.0, 0.2, 0.0
     first, third = (red, blue) if colours == "rgb" else (blue, red)
     wanted = torch.tensor([(first - 0.1) / 1, (green - 0.2) / 2, (third - 0.3) / 4])
@@ -142,8 +141,8 @@ def test_the_network_sees_the_pixels_that_it_asks_for(tmp_path: Path, colours: s
 def test_cells_lie_where_the_alignment_says(tmp_path: Path, alignment: str, joint: list[float]) -> None:
     given = OnnxInput(mean=(0, 0, 0), std=(1, 1, 1), alignment=alignment)  # type: ignore[arg-type]
     backbone = OnnxBackbone(heatmap_network(tmp_path / "pose.onnx"), ("brightness",), given=given)
-    crops = torch.zeros(1, 3, 64, 48)
-    crops[0, :, 20:24, 8:12] = 0.7  # block 5 from above, 2 from the left
+    crops = black_crops(1, 64, 48)
+    crops[0, 20:24, 8:12] = 200  # block 5 from above, 2 from the left
     np.testing.assert_allclose(backbone.forward(crops).joints_xy_px[0], [joint] * 17, rtol=1e-5)
 
 

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_input import OnnxInput
+from tests.fixtures.crops import black_crops, noise_crops
 from tests.fixtures.onnx_networks import changed, constant_network, heatmap_network, refusal, with_tap
 
 Change = Callable[[onnx.ModelProto], None]
@@ -35,7 +36,7 @@ def test_simcc_vectors_are_told_apart_by_length_or_name(
     along_x[..., 7], along_y[..., 4] = 1, 1
     outputs = (along_x, along_y) if x_first else (along_y, along_x)
     path = constant_network(tmp_path / "pose.onnx", dict(zip(names, outputs, strict=True)), input_hw_px=crop)
-    pose = OnnxBackbone(with_tap(path), ("map",)).forward(torch.zeros(1, 3, height, width))
+    pose = OnnxBackbone(with_tap(path), ("map",)).forward(black_crops(1, height, width))
     assert pose.joints_xy_px.tolist() == [[[3.5, 2.0], [3.5, 2.0]]]
 
 
@@ -102,7 +103,7 @@ def name_all_axes(model: onnx.ModelProto) -> None:
     [add_scalar, add_sequence, give_the_tap_first, forget_shapes, list_weights_as_inputs, name_all_axes],
 )
 def test_what_real_exports_have_besides_changes_nothing(tmp_path: Path, change: Change) -> None:
-    crops = torch.rand(3, 3, 64, 48)
+    crops = noise_crops(3, 64, 48)
     path = heatmap_network(tmp_path / "pose.onnx")
     wanted = OnnxBackbone(path, ("brightness",)).forward(crops)
     pose = OnnxBackbone(changed(path, change), ("brightness",), given=OnnxInput(size=(64, 48))).forward(crops)

@@ -59,7 +59,7 @@ def test_classes_and_joints_are_as_they_are(
     assert (loaded.person_classes, loaded.skeleton) == (persons, skeleton)
     backbone = YoloPose(loaded, image_px=64)
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    (people,) = backbone.estimate([Frame(0, 0, 0.0, noise)])
+    (people,) = backbone.estimate([backbone.prepare(Frame(0, 0, 0.0, noise))])
     assert backbone.skeleton == skeleton
     assert len(people.detections)
     assert people.joints_xy_px.shape[1:] == (kpt_shape[0], 2)

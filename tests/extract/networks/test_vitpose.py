@@ -14,12 +14,13 @@ import torch
 
 from benchmarks.pose_homes import CASES, Case, golden_persons, joints_of_heatpool, joints_of_home
 from heatpool.extract.networks import transformers as networks_transformers
-from heatpool.extract.networks.crops import crop_affines, joints_to_frame
+from heatpool.extract.networks.crops import crop_affines, joints_to_frame, normalise_crops
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.records import CropSpec
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import COCO17_SKELETON
+from tests.fixtures.crops import noise_crops
 from tests.fixtures.torchvision_shim import install
 
 pytest.importorskip("transformers")
@@ -46,7 +47,7 @@ def test_a_saved_model_is_loaded_and_gives_maps_and_joints(folder: Path) -> None
     backbone = VitPose(folder)
     assert (backbone.joints, backbone.channels, backbone.tap) == (17, 24, "last")
     assert (backbone.crop.height_px, backbone.crop.width_px) == (64, 48)
-    pose = backbone.forward(torch.randn(3, 3, 64, 48))
+    pose = backbone.forward(noise_crops(3, 64, 48))
     assert pose.maps[0].shape == (3, 24, 4, 3)
     assert pose.joints_xy_px.shape == (3, 17, 2)
     assert pose.heatmaps is not None
@@ -66,9 +67,10 @@ def test_vitpose_plus_answers_as_its_expert_for_coco(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     ours = VitPose(tmp_path)
     assert (ours.crop.height_px, ours.crop.width_px) == (96, 64)
-    crops = torch.randn(2, 3, 96, 64)
+    crops = noise_crops(2, 96, 64)
+    pixels = normalise_crops(crops, ours.crop)
     with torch.inference_mode():
-        coco, aic = (model(crops, dataset_index=torch.full((2,), index)).heatmaps for index in (0, 1))
+        coco, aic = (model(pixels, dataset_index=torch.full((2,), index)).heatmaps for index in (0, 1))
     heatmaps = ours.forward(crops).heatmaps
     assert heatmaps is not None
     torch.testing.assert_close(heatmaps, coco)
@@ -77,7 +79,7 @@ def test_vitpose_plus_answers_as_its_expert_for_coco(tmp_path: Path) -> None:
 
 def test_the_map_is_the_token_grid_the_head_reads(folder: Path) -> None:
     backbone = VitPose(folder)
-    crops = torch.randn(2, 3, 64, 48)
+    crops = noise_crops(2, 64, 48)
     pose = backbone.forward(crops)
     with torch.inference_mode():
         heatmaps = backbone._model.head(pose.maps[0].contiguous())
@@ -172,14 +174,14 @@ def test_the_joints_names_and_edges_are_the_models(folder: Path, tmp_path: Path)
 
 
 def test_lower_precision_leaves_in_float32(folder: Path) -> None:
-    crops = torch.randn(2, 3, 64, 48)
+    crops = noise_crops(2, 64, 48)
     exact, rough = (VitPose(folder, dtype=dtype).forward(crops) for dtype in (torch.float32, torch.bfloat16))
     assert rough.maps[0].dtype == rough.scores.dtype == torch.float32
     assert 0 < (rough.maps[0] - exact.maps[0]).abs().max() < 0.05 * exact.maps[0].abs().max()
 
 
 def test_several_layers_are_tapped_at_once(folder: Path) -> None:
-    crops = torch.randn(2, 3, 64, 48)
+    crops = noise_crops(2, 64, 48)
     backbone = VitPose(folder, taps=("layer1", "last"))
     assert (backbone.tap, backbone.channels) == ("layer1+last", 48)
     first, last = backbone.forward(crops).maps

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import OneStage
 from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.yolo_pose import YoloPose
-from heatpool.extract.records import Frame
+from heatpool.extract.records import Frame, FramePersons
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
 from tests.conftest import VideoMaker, gray_frames
@@ -37,9 +38,13 @@ def build(checkpoint: Path, **options: object) -> YoloPose:
     return YoloPose(load_ultralytics(checkpoint), image_px=128, **options)  # type: ignore[arg-type]
 
 
+def estimate(backbone: YoloPose, frames: Sequence[Frame]) -> list[FramePersons]:
+    return backbone.estimate([backbone.prepare(each) for each in frames])
+
+
 def test_boxes_joints_and_features_come_from_one_pass(checkpoint: Path) -> None:
     backbone = build(checkpoint, taps=("p3", "p5"))
-    people = backbone.estimate([frame()])[0]
+    people = estimate(backbone, [frame()])[0]
     count = len(people.detections)
     assert count
     assert people.joints_xy_px.shape == (count, 17, 2)
@@ -47,7 +52,7 @@ def test_boxes_joints_and_features_come_from_one_pass(checkpoint: Path) -> None:
     one, two = (build(checkpoint, taps=(tap,)) for tap in ("p3", "p5"))
     assert one.channels + two.channels == backbone.channels
     np.testing.assert_allclose(
-        one.estimate([frame()])[0].pooled, people.pooled[..., : one.channels], atol=1e-5
+        estimate(one, [frame()])[0].pooled, people.pooled[..., : one.channels], atol=1e-5
     )
 
 
@@ -55,7 +60,7 @@ def test_maps_are_averaged_over_the_boxes(checkpoint: Path) -> None:
     """The frame is the network's input, so a cell of p3 is 8 of its pixels wide, one of p5 32."""
     backbone = build(checkpoint, taps=("p3", "p5"))
     assert len(backbone.tap_channels) == 2
-    people = backbone.estimate([frame()])[0]
+    people = estimate(backbone, [frame()])[0]
     # whole pixels, against every pixel's own cell
     boxes = people.detections.boxes_xyxy_px.astype(int).tolist()
     first = 0
@@ -74,7 +79,7 @@ def test_maps_are_averaged_over_the_boxes(checkpoint: Path) -> None:
 
 def test_frames_without_anybody_are_empty(checkpoint: Path) -> None:
     backbone = YoloPose(load_ultralytics(checkpoint), image_px=128, min_score=0.999)
-    people = backbone.estimate([frame(), frame(1)])[1]
+    people = estimate(backbone, [frame(), frame(1)])[1]
     assert len(people.detections) == 0
     assert people.joints_xy_px.shape == (0, 17, 2)
     assert people.pooled.shape == (0, 17, backbone.channels)
@@ -84,9 +89,9 @@ def test_frames_without_anybody_are_empty(checkpoint: Path) -> None:
 def test_frames_do_not_disturb_each_other(checkpoint: Path) -> None:
     backbone = build(checkpoint)
     frames = [frame(0), frame(1, height=64), frame(2)]
-    together = backbone.estimate(frames)
+    together = estimate(backbone, frames)
     for each, people in zip(frames, together, strict=True):
-        alone = backbone.estimate([each])[0]
+        alone = estimate(backbone, [each])[0]
         np.testing.assert_allclose(alone.detections.scores, people.detections.scores, atol=1e-5)
 
 
@@ -94,7 +99,7 @@ def test_lower_precision_keeps_the_head_exact(checkpoint: Path) -> None:
     exact, rough = build(checkpoint), build(checkpoint, dtype=torch.bfloat16)
     maps = []
     for backbone in (exact, rough):
-        people = backbone.estimate([frame()])[0]
+        people = estimate(backbone, [frame()])[0]
         assert people.pooled.dtype == np.float32
         maps.append(backbone._maps[backbone._layers[0]])
     assert maps[1].dtype == torch.bfloat16
@@ -122,7 +127,7 @@ def test_features_are_read_where_the_joints_are(checkpoint: Path, tap: str, stri
     """Pooling gives the joints back, but for those in the outer half of the outermost cells."""
     backbone = build(checkpoint, taps=(tap,))
     CellCentres(backbone, stride)
-    people = backbone.estimate([frame()])[0]  # 128 x 96 enters as it is
+    people = estimate(backbone, [frame()])[0]  # 128 x 96 enters as it is
     joints = people.joints_xy_px
     outer = [stride / 2, 128 - stride / 2], [stride / 2, 96 - stride / 2]
     nearest = np.stack([joints[..., axis].clip(*outer[axis]) for axis in (0, 1)], -1)
@@ -135,7 +140,7 @@ def test_features_of_a_padded_frame_are_read_inside_the_frame(checkpoint: Path) 
     """A frame of 160 x 60 enters as 128 x 48 with 8 rows of grey above and below."""
     backbone = build(checkpoint)
     CellCentres(backbone, 8)
-    people = backbone.estimate([frame(height=60, width=160)])[0]
+    people = estimate(backbone, [frame(height=60, width=160)])[0]
     in_input = people.joints_xy_px * 0.8 + [0, 8]
     np.testing.assert_allclose(people.pooled, in_input.clip(4, [124, 60]), atol=2e-3)
     assert (in_input[..., 1] == 8).any()  # joints above the frame are given, and read, at its edge
@@ -177,7 +182,7 @@ def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predic
     narrow = {"scales": {"n": [0.33, 0.0625, 128]}}
     path = random_network("yolov8n-pose-p6.yaml", tmp_path / "p6.pt", raised=0.5, **narrow)
     backbone = YoloPose(load_ultralytics(path), taps=("p3", "p6"), image_px=128)
-    backbone.estimate([frame(height=60, width=160)])
+    estimate(backbone, [frame(height=60, width=160)])
     assert [backbone._maps[layer].shape[2:] for layer in backbone._layers] == [(8, 16), (1, 2)]
     seen = compare(path, [frame(height=60, width=160).rgb], image_px=128)
     assert len(seen.scores) > 5

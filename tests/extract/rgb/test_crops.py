@@ -16,7 +16,7 @@ from heatpool.extract.rgb.crops import CropFiles, FrameKeeper, crop_square, midd
 from heatpool.pool.records import Status
 from heatpool.pool.resample import ResamplePlan
 from heatpool.pool.store.jpeg import unpack_jpegs
-from tests.conftest import AnalyticBackbone, BrightDetector, VideoMaker
+from tests.conftest import AnalyticBackbone, BrightDetector, FrameDetector, VideoMaker
 
 GREY = (123, 117, 104)
 
@@ -202,7 +202,7 @@ def test_batches_are_filled_across_clips_and_change_nothing(make_video: VideoMak
     assert levels == sorted(levels, reverse=True)  # each clip got its own
 
 
-class TwoColours:
+class TwoColours(FrameDetector):
     """A red person and a blue one, 20 px wide each."""
 
     def detect(self, frames: list[Frame]) -> list[Detections]:

@@ -12,8 +12,8 @@ from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.metrics import ap_per_class
 
 from heatpool.extract.demo.stills import People
-from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_frame, normalise_crops
-from heatpool.extract.networks.detectors import UltralyticsDetector
+from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_frame
+from heatpool.extract.networks.detectors import UltralyticsDetector, find_persons
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, DETECTOR_MAX_IOU, TinyBackbone
 from heatpool.extract.networks.tiny.training.rendering import RenderedSet
 from heatpool.extract.records import Detections, Frame
@@ -94,7 +94,8 @@ def evaluate(rendered: RenderedSet, *, detector: DetectionModel, backbone: TinyB
     found: list[Detections] = []
     for start in tqdm(range(0, len(frames), _BATCH), desc="detect", unit="batch"):
         images = frames[start : start + _BATCH]
-        found += finder.detect([Frame(0, start + at, 0.0, np.asarray(rgb)) for at, rgb in enumerate(images)])
+        some = [Frame(0, start + at, 0.0, np.asarray(rgb)) for at, rgb in enumerate(images)]
+        found += find_persons(finder, some)
     persons = rendered.persons()
     truth = np.stack([rendered.people[frame].boxes_xyxy_px[person] for frame, person in persons])
     joints = np.stack([rendered.people[frame].joints_xy_px[person] for frame, person in persons])
@@ -132,7 +133,7 @@ def _estimate(
             for (frame, _), affine in zip(batch, affines, strict=True)
         ]
         device = next(backbone.network.parameters()).device
-        pose = backbone.forward(normalise_crops(np.concatenate(crops), backbone.crop, device=device))
+        pose = backbone.forward(torch.from_numpy(np.concatenate(crops)).to(device))
         joints.append(joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines))
     return np.concatenate(joints)
 
@@ -144,7 +145,7 @@ def milliseconds(*, detector: DetectionModel, backbone: TinyBackbone, threads: i
     width, height = DETECTOR_INPUT_WH
     frames, crops = (
         torch.rand(32, 3, height, width),
-        torch.rand(64, 3, backbone.crop.height_px, backbone.crop.width_px),
+        torch.zeros(64, backbone.crop.height_px, backbone.crop.width_px, 3, dtype=torch.uint8),
     )
     best = {"frame": float("inf"), "crop": float("inf")}
     with torch.inference_mode():

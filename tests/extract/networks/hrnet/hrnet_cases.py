@@ -17,6 +17,7 @@ def narrow(*, split_ratio: float | None = 2.0, channels: int = 4) -> HRNetSimCC:
 
 
 def narrow_crops(count: int) -> Tensor:
+    """Crops as `narrow` takes them: normalised."""
     return torch.from_numpy(array("narrow", (count, 3, 96, 64)))
 
 

@@ -9,14 +9,16 @@ import torch
 
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
+from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.detectors import FullFrame
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone, load_hrnet_backbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
-from heatpool.extract.records import PoseBackbone
+from heatpool.extract.records import CropSpec, PoseBackbone
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import Status
 from tests.conftest import VideoMaker
-from tests.extract.networks.hrnet.hrnet_cases import narrow, narrow_crops
+from tests.extract.networks.hrnet.hrnet_cases import narrow
+from tests.fixtures.crops import noise_crops
 
 
 def only_biases(network: HRNetSimCC) -> HRNetSimCC:
@@ -39,12 +41,12 @@ def analytic() -> HRNetBackbone:
 
 
 def test_joints_are_the_highest_bins_in_crop_pixels(analytic: HRNetBackbone) -> None:
-    pose = analytic.forward(narrow_crops(2))
+    pose = analytic.forward(noise_crops(2, 96, 64))
     assert pose.joints_xy_px[1].tolist() == [[10 + v / 2, 20 + v / 2] for v in range(5)]
 
 
 def test_a_joint_as_sure_as_it_was_trained_scores_one(analytic: HRNetBackbone) -> None:
-    scores = analytic.forward(narrow_crops(1)).scores
+    scores = analytic.forward(noise_crops(1, 96, 64)).scores
     assert scores.flatten().tolist() == pytest.approx([1] * 5, abs=1e-4)
 
 
@@ -54,12 +56,12 @@ def test_a_joint_that_may_be_anywhere_scores_next_to_nothing() -> None:
         for head in (network.mlp_head_x, network.mlp_head_y):
             head.weight.zero_()
             head.bias.zero_()
-    scores = HRNetBackbone(network).forward(narrow_crops(1)).scores
+    scores = HRNetBackbone(network).forward(noise_crops(1, 96, 64)).scores
     assert scores.flatten().tolist() == pytest.approx([4 * math.sqrt(2 * math.pi) / 192] * 5)
 
 
 def test_simcc_heatmaps_peak_with_the_score_at_the_joint(analytic: HRNetBackbone) -> None:
-    pose = analytic.forward(narrow_crops(1))
+    pose = analytic.forward(noise_crops(1, 96, 64))
     assert pose.heatmaps is not None
     assert pose.heatmaps.shape == (1, 5, 24, 16)
     for joint, heat, score in zip(pose.joints_xy_px[0], pose.heatmaps[0], pose.scores[0], strict=True):
@@ -77,9 +79,9 @@ def test_heatmap_networks_are_read_as_hrnet_reads_them() -> None:
 
 
 def test_heatmap_networks_give_their_heatmaps() -> None:
-    network, crops = narrow(split_ratio=None), narrow_crops(2)
+    network, crops = narrow(split_ratio=None), noise_crops(2, 96, 64)
     with torch.no_grad():
-        expected = network(crops).heatmaps
+        expected = network(normalise_crops(crops, CropSpec(96, 64))).heatmaps
     pose = HRNetBackbone(network).forward(crops)
     assert pose.heatmaps is not None
     assert torch.allclose(pose.heatmaps, expected, atol=1e-5)
@@ -90,7 +92,7 @@ def test_heatmap_networks_give_their_heatmaps() -> None:
 @pytest.mark.parametrize("batchnorm", ["eval", "published"])
 def test_results_do_not_depend_on_the_batch(batchnorm: BatchNorm) -> None:
     backbone = HRNetBackbone(narrow(), batchnorm=batchnorm)
-    crops = narrow_crops(5)
+    crops = noise_crops(5, 96, 64)
     together = backbone.forward(crops)
     scale = float(together.maps[0].max())
     for at in range(5):
@@ -103,14 +105,14 @@ def test_results_do_not_depend_on_the_batch(batchnorm: BatchNorm) -> None:
 @pytest.mark.parametrize(("tap", "shape"), [("stage4_branch1", (8, 12, 8)), ("stage3_in2", (16, 6, 4))])
 def test_the_tap_is_what_the_protocol_says(tap: str, shape: tuple[int, ...]) -> None:
     backbone: PoseBackbone = HRNetBackbone(narrow(), taps=(tap,))
-    features = backbone.forward(narrow_crops(1)).maps[0]
+    features = backbone.forward(noise_crops(1, 96, 64)).maps[0]
     assert features.shape == (1, *shape)
     assert (backbone.channels, backbone.joints, backbone.tap) == (shape[0], 5, tap)
     assert (backbone.crop.width_px, backbone.crop.height_px, backbone.crop.padding) == (64, 96, 1.25)
 
 
 def test_several_taps_equal_each_alone() -> None:
-    crops, taps = narrow_crops(2), ("stage4_branch1", "stage3_in2")
+    crops, taps = noise_crops(2, 96, 64), ("stage4_branch1", "stage3_in2")
     backbone = HRNetBackbone(narrow(), taps=taps)
     assert (backbone.tap, backbone.channels) == ("stage4_branch1+stage3_in2", 8 + 16)
     for tap, together in zip(taps, backbone.forward(crops).maps, strict=True):
@@ -123,7 +125,7 @@ def test_an_unknown_tap_names_the_known_ones() -> None:
 
 
 def test_half_precision_keeps_the_heads_exact() -> None:
-    crops = narrow_crops(4)
+    crops = noise_crops(4, 96, 64)
     exact = HRNetBackbone(narrow()).forward(crops)
     half = HRNetBackbone(narrow(), dtype=torch.bfloat16).forward(crops)
     assert half.maps[0].dtype == half.joints_xy_px.dtype == half.scores.dtype == torch.float32
@@ -132,7 +134,7 @@ def test_half_precision_keeps_the_heads_exact() -> None:
 
 
 def test_two_backbones_live_side_by_side() -> None:
-    crops = narrow_crops(1)
+    crops = noise_crops(1, 96, 64)
     trained = HRNetBackbone(narrow())
     before = trained.forward(crops).maps[0].clone()
     published = HRNetBackbone(narrow(), batchnorm="published").forward(crops).maps[0]

@@ -19,7 +19,7 @@ from heatpool.extract.networks.crops import crop_affines
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.records import CropSpec, Detections, Frame
-from tests.conftest import VideoMaker
+from tests.conftest import FrameDetector, VideoMaker
 from tests.extract.networks.hrnet.hrnet_cases import narrow, paper_network
 from tests.paths import SHARED
 
@@ -32,7 +32,7 @@ Boxes = Sequence[np.ndarray]
 """(D, 4) in pixels for each frame, the most confident first."""
 
 
-class GivenBoxes:
+class GivenBoxes(FrameDetector):
     """A detector that knows the boxes."""
 
     def __init__(self, boxes: Boxes) -> None:

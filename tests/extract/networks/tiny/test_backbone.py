@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 
 from heatpool.extract.demo.stills import render_still
-from heatpool.extract.networks.crops import crop_affines, crop_boxes, normalise_crops
-from heatpool.extract.networks.detectors import UltralyticsDetector
+from heatpool.extract.networks.crops import crop_affines, crop_boxes
+from heatpool.extract.networks.detectors import UltralyticsDetector, find_persons
 from heatpool.extract.networks.tiny import TinyBackbone, TinyPose, load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TINY_CROP, build_tiny_detector
 from heatpool.extract.networks.tiny.training.evaluate import evaluate
@@ -28,6 +28,7 @@ from heatpool.extract.networks.tiny.weights import (
 from heatpool.extract.networks.weight_sources import SHIPPED, SHIPPED_FOLDER
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError
+from tests.fixtures.crops import noise_crops
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def crops_of(rendered: RenderedSet, count: int) -> torch.Tensor:
     for frame, person in rendered.persons()[:count]:
         affine = crop_affines(rendered.people[frame].boxes_xyxy_px[[person]], TINY_CROP)
         crops.append(crop_boxes(rendered.frames[frame], affine, TINY_CROP))
-    return normalise_crops(np.concatenate(crops), TINY_CROP)
+    return torch.from_numpy(np.concatenate(crops))
 
 
 def test_shipped_weights_find_people_and_joints(rendered: RenderedSet, backbone: TinyBackbone) -> None:
@@ -65,7 +66,7 @@ def test_left_and_right_are_told_apart(rendered: RenderedSet, backbone: TinyBack
     """A mirrored crop gives mirrored joints with left and right exchanged."""
     crops = crops_of(rendered, 24)
     plain = backbone.forward(crops).joints_xy_px
-    mirrored = backbone.forward(crops.flip(3)).joints_xy_px
+    mirrored = backbone.forward(crops.flip(2)).joints_xy_px
     mirrored = torch.stack([TINY_CROP.width_px - 1 - mirrored[..., 0], mirrored[..., 1]], -1)
     swap = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
     shoulders_and_hips = [5, 6, 11, 12]
@@ -77,7 +78,7 @@ def test_left_and_right_are_told_apart(rendered: RenderedSet, backbone: TinyBack
 
 def test_backbone_keeps_the_protocol(backbone: TinyBackbone) -> None:
     assert (backbone.name, backbone.joints, backbone.crop) == ("tiny", 17, TINY_CROP)
-    pose = backbone.forward(torch.randn(3, 3, TINY_CROP.height_px, TINY_CROP.width_px))
+    pose = backbone.forward(noise_crops(3, TINY_CROP.height_px, TINY_CROP.width_px))
     assert pose.joints_xy_px.shape == (3, 17, 2)
     assert pose.maps[0].shape == (3, backbone.channels, 16, 12)
     assert pose.scores.min() >= 0
@@ -88,20 +89,22 @@ def test_backbone_keeps_the_protocol(backbone: TinyBackbone) -> None:
 
 def test_result_does_not_depend_on_the_batch(rendered: RenderedSet, backbone: TinyBackbone) -> None:
     crops = crops_of(rendered, 7)
-    together = backbone.network(crops)
+    together = backbone.forward(crops)
     for at in range(len(crops)):
-        alone = backbone.network(crops[at : at + 1])
-        for whole, single in zip(together, alone, strict=True):
+        alone = backbone.forward(crops[at : at + 1])
+        for whole, single in zip(
+            (together.heatmaps, *together.maps), (alone.heatmaps, *alone.maps), strict=True
+        ):
             torch.testing.assert_close(whole[at : at + 1], single, rtol=1e-5, atol=1e-5)
 
 
 def test_detector_does_not_depend_on_the_batch(rendered: RenderedSet) -> None:
     detector = UltralyticsDetector(load_tiny_detector(), image_px=max(DETECTOR_INPUT_WH))
     frames = [Frame(0, at, 0.0, np.asarray(rgb)) for at, rgb in enumerate(rendered.frames[:6])]
-    together = detector.detect(frames)
+    together = find_persons(detector, frames)
     assert sum(map(len, together)) > 0
     for frame, found in zip(frames, together, strict=True):
-        alone: Detections = detector.detect([frame])[0]
+        alone: Detections = find_persons(detector, [frame])[0]
         np.testing.assert_allclose(alone.boxes_xyxy_px, found.boxes_xyxy_px, atol=1e-3)
         np.testing.assert_allclose(alone.scores, found.scores, atol=1e-5)
 
