@@ -54,7 +54,7 @@ def _moments(scratch: Path) -> Iterator[Case]:
     yield Case(1, "and back, --resume", f"{_WHOLE} --resume", codes=(0,), prepare=_back, follows=True,
                note=lambda out: _no_failures(out))  # fmt: skip
     yield Case(1, "ulimit -v 2 GB", _WHOLE, codes=(0, 1, 3), prepare=_copy, addresses=2 << 30)
-    yield Case(1, "without, --resume", f"{_WHOLE} --resume", codes=(0,), follows=True,
+    yield Case(1, "without, --overwrite", f"{_WHOLE} --overwrite", codes=(0,), follows=True,
                note=lambda out: _no_failures(out))  # fmt: skip
     # The run is killed at a shard; then the child that looks which clip did it is killed, too.
     run = patched(scratch / "killed_run", _KILL.format(module="heatpool.pool.store.writer", at="write_shard"))
@@ -137,9 +137,15 @@ def _files() -> Iterator[Case]:
     yield Case(3, "names with colons", "manifest . clips.csv", codes=(0,), prepare=colons)
     yield Case(3, "names with colons", extract("clips.csv"), codes=(0,), follows=True)
     rows = "path\nhttp://127.0.0.1:9/x.mp4\nconcat:a|b\ntcp://127.0.0.1:9\npipe:0\n"
-    yield Case(3, "rows http:, concat:, tcp:, pipe:", extract("h.csv"), codes=(1, 3), prepare=text("h.csv", rows))
+    yield Case(
+        3, "rows http:, concat:, tcp:, pipe:", extract("h.csv"), codes=(1, 3), prepare=text("h.csv", rows)
+    )
     yield Case(3, "rows http:, concat:, tcp:, pipe:", "doctor h.csv", codes=(1, 3), follows=True)
-    for label, codes, line in (("1000000000", (0,), ""), ("1.5", (1,), "in line 2"), ("-7", (1,), "in line 2")):
+    for label, codes, line in (
+        ("1000000000", (0,), ""),
+        ("1.5", (1,), "in line 2"),
+        ("-7", (1,), "in line 2"),
+    ):
         rows = f"path,label\n{{in}}/videos/00.mp4,{label}\n{{in}}/videos/01.mp4,0\n"
         yield Case(13, f"label {label}", extract("l.csv"), line, codes, prepare=_with_inputs("l.csv", rows))
     for says, rows, line in (
@@ -213,7 +219,10 @@ def _numbers() -> Iterator[Case]:
     ):  # fmt: skip
         yield Case(12, option, extract(more=option), f"expected {option.split()[0]}", (2,))
     yield Case(12, "--persons 300", "archive import {in}/x.pkl {out}/s.zarr --persons 300", "--persons", (2,))
-    for says, data in {"steps: null": b"steps: null\n", "YAML in UTF-16": "steps: 4\n".encode("utf-16")}.items():
+    for says, data in {
+        "steps: null": b"steps: null\n",
+        "YAML in UTF-16": "steps: 4\n".encode("utf-16"),
+    }.items():
         words = extract(more="--config {out}/o.yaml").replace("--steps 4 ", "")
         yield Case(12, says, words, codes=(0, 2) if "16" in says else (2,), prepare=_bytes("o.yaml", data))
 
@@ -227,8 +236,14 @@ def _stores() -> Iterator[Case]:
     yield Case(26, "ulimit -v 1.4 GB, two workers", extract(more="--workers 2 --shard-clips 1"), codes=(1,),
                addresses=int(1.4 * 2**30))  # fmt: skip
     for says, do in (
-        ("the store is renamed while it is written", lambda out: (out / "s.zarr").rename(out / "t.zarr") and None),
-        ("the store is removed while it is written", lambda out: shutil.rmtree(out / "s.zarr", ignore_errors=True)),
+        (
+            "the store is renamed while it is written",
+            lambda out: (out / "s.zarr").rename(out / "t.zarr") and None,
+        ),
+        (
+            "the store is removed while it is written",
+            lambda out: shutil.rmtree(out / "s.zarr", ignore_errors=True),
+        ),
     ):
         yield Case(27, says, extract(more="--shard-clips 1"), during=_after_a_shard(do))
 
@@ -236,6 +251,6 @@ def _stores() -> Iterator[Case]:
         shutil.copytree(inputs.folder / "store.zarr", out / "real.zarr")
         (out / "s.zarr").symlink_to(out / "real.zarr")
 
-    yield Case(28, "--overwrite on a link to a store", extract(more="--overwrite"), "is a link", prepare=linked)
-
-
+    yield Case(
+        28, "--overwrite on a link to a store", extract(more="--overwrite"), "is a link", prepare=linked
+    )

@@ -23,7 +23,7 @@ class Inputs:
 
     Attributes:
         folder: with `clips.csv`, `videos/`, `store.zarr`, `run/`, `x.h5`, `x.npz`, `x.pkl` and `xnpy/`.
-        small: a file system of 64 kB, `full`, which cases fill, and one that is read-only, `fixed`, are in it.
+        small: folder of two small disks: `full`, which cases fill, and `fixed`, which is read-only.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class Case:
         says: what is wrong.
         words: command line; `{in}` stands for the inputs, `{out}` for a fresh folder, in which it runs,
             `{small}` for the small disks.
-        line: what its last line has to hold.
+        line: what one of its lines has to hold.
         codes: exit codes that are right.
         prepare: makes what it needs in its folder.
         during: what happens to it while it runs, in a thread.

@@ -255,13 +255,12 @@ def main() -> int:
     parser.add_argument("--shard-clips", type=int, default=64)
     parser.add_argument("--kill-every-s", type=float, default=60.0)
     parser.add_argument("--write", type=Path, help="page whose block `long_run` the table replaces")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not options.inside:
-        return run_in_namespace("benchmarks.long_run", [*sys.argv[1:], "--inside"])
-    with tempfile.TemporaryDirectory() as name:
-        disk = mount(Path(name) / "disk", 64 + options.clips // 10)
-        table, good = measure(options, Path(name), disk)
+    if options.inside is None:
+        return run_in_namespace("benchmarks.long_run", sys.argv[1:])
+    disk = mount(options.inside / "disk", 64 + options.clips // 10)
+    table, good = measure(options, options.inside, disk)
     body = f"    python -m benchmarks.long_run --clips {options.clips}\n\n{table}"
     if options.write:
         page = options.write.read_text(encoding="utf-8")

@@ -50,9 +50,15 @@ class Outcome:
         soon = self.peak_mb <= _MOST_MB and self.seconds <= _MOST_S
         return soon and self.code in (0, 1, 2, 3) and not any("Traceback" in line for line in self.errors)
 
-    def cells(self, folder: Path) -> str:
-        """Return exit code, line, memory and time as cells of a table; paths are shown from a folder on."""
-        last = self.errors[-1] if self.errors else ""
+    def cells(self, folder: Path, shown: str = "") -> str:
+        """Return exit code, line, memory and time as cells of a table.
+
+        Args:
+            folder: from which on paths are shown.
+            shown: part of the line that is shown; the last one where none has it.
+        """
+        with_it = [line for line in self.errors if shown in line]
+        last = (with_it or list(self.errors) or [""])[-1]
         last = last.replace(f"{folder}/", "").replace("|", "\\|")
         last = last.partition(": ")[2] or last
         more = f" (and {len(self.errors) - 1} lines)" if len(self.errors) > 1 else ""
@@ -90,23 +96,37 @@ def run(
         )  # fmt: skip
         accident = threading.Thread(target=during or (lambda process: None), args=(process,), daemon=True)
         accident.start()
-        code, used = _wait(process, end_s)
+        code, used, seen_mb = _wait(process, end_s)
         accident.join(end_s)
         errors.seek(0)
         lines = tuple(errors.read().decode(errors="replace").splitlines())
-    return Outcome(code, lines, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime)
+    # The system counts for a process what it was before it became another program, too: a copy of us.
+    ours_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = used.ru_maxrss / 1024
+    return Outcome(code, lines, peak_mb if peak_mb > ours_mb else seen_mb, used.ru_utime + used.ru_stime)
 
 
-def _wait(process: subprocess.Popen[bytes], end_s: float) -> tuple[int | None, resource.struct_rusage]:
-    begun = time.monotonic()
+def _largest_mb(pid: int) -> float:
+    """Largest resident size so far, since it became this program (Linux)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:  # it ended meanwhile
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+def _wait(process: subprocess.Popen[bytes], end_s: float) -> tuple[int | None, resource.struct_rusage, float]:
+    """Return exit code, use and the largest size that was seen, a moment before its end."""
+    begun, seen_mb = time.monotonic(), 0.0
     while True:
+        seen_mb = max(seen_mb, _largest_mb(process.pid))
         pid, status, used = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, used
+            return process.returncode, used, seen_mb
         if time.monotonic() - begun > end_s:
             process.kill()
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-            return None, used
+            return None, used, seen_mb
         time.sleep(0.02)

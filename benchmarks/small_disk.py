@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 __all__ = ["fill", "mount", "run_in_namespace"]
 
 
 def run_in_namespace(module: str, arguments: list[str]) -> int:
-    """Run a module again where it may mount; return its exit code."""
-    return subprocess.run(["unshare", "-rm", sys.executable, "-m", module, *arguments]).returncode
+    """Run a module again where it may mount, with `--inside FOLDER` for its files; return its exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        again = [sys.executable, "-m", module, *arguments, "--inside", folder]
+        return subprocess.run(["unshare", "-rm", *again]).returncode
 
 
 def mount(folder: Path, megabytes: int, *options: str) -> Path:

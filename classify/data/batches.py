@@ -16,6 +16,7 @@ from torch import Tensor
 
 from heatpool.classify.data.cache import LoaderCache
 from heatpool.classify.data.clips import ChannelStats, ClipSet, InputName
+from heatpool.classify.data.inputs import StreamInput, join_parts, parts_of
 from heatpool.classify.data.persons import FeatureRows, Persons
 from heatpool.classify.data.rgb import RgbInput, load_rgb, rgb_source
 from heatpool.pool.errors import HeatpoolError
@@ -53,7 +54,7 @@ def load_clips(
     store: FeatureStore,
     rows: np.ndarray,
     *,
-    input: InputName = "pooled",
+    input: StreamInput = "pooled",
     rgb: RgbInput = "none",
     cache: LoaderCache | None = None,
 ) -> ClipSet:
@@ -65,7 +66,7 @@ def load_splits(
     store: FeatureStore,
     splits: Mapping[str, np.ndarray],
     *,
-    input: InputName = "pooled",
+    input: StreamInput = "pooled",
     rgb: RgbInput = "none",
     cache: LoaderCache | None = None,
 ) -> dict[str, ClipSet]:
@@ -74,7 +75,8 @@ def load_splits(
     Args:
         store: opened feature store.
         splits: (N,) int64 distinct rows of the store each; every result is in its rows' order.
-        input: "pooled" vectors, "keypoints" (x, y, score), or "map_mean": vectors of no joint, V = 1.
+        input: "pooled" vectors, "keypoints" (x, y, score), or "map_mean": vectors of no joint, V = 1; or
+            "pooled_and_map_mean" (V + 1 joints), "pooled_and_keypoints" (C + 3 channels).
         rgb: what to read of the pixels besides; it is kept in memory.
         cache: where decoded features are kept; by default in memory.
 
@@ -88,6 +90,26 @@ def load_splits(
     for rows in splits.values():
         if len(rows) == 0 or len(np.unique(rows)) != len(rows):
             raise ValueError(f"expected distinct rows, got {len(np.unique(rows))} among {len(rows)}")
+    lead, *others = parts_of(input)
+    loaded = _load_array(store, splits, lead, rgb=rgb, cache=cache)
+    if not others:
+        return loaded
+    beside = {part: _load_array(store, splits, part, rgb="none", cache=cache) for part in others}
+    return {
+        split: join_parts({lead: clips, **{part: each[split] for part, each in beside.items()}})
+        for split, clips in loaded.items()
+    }
+
+
+def _load_array(
+    store: FeatureStore,
+    splits: Mapping[str, np.ndarray],
+    input: InputName,
+    *,
+    rgb: RgbInput,
+    cache: LoaderCache | None,
+) -> dict[str, ClipSet]:
+    """Load the clips of each split with one array of the store."""
     _check_input(store, input)
     pixels = rgb_source(store, rgb)
     needed = np.unique(np.concatenate(list(splits.values())))

@@ -77,7 +77,10 @@ def _to_json(jobs: Sequence[ClipJob], options: EngineOptions) -> str:
     sampling = options.sampling
     return json.dumps(
         {
-            "jobs": [[job.clip, str(job.path), job.start_s, job.end_s, job.persons, job.fps] for job in jobs],
+            "jobs": [
+                [job.clip, str(job.path), job.start_s, job.end_s, job.persons, job.fps, job.gpu]
+                for job in jobs
+            ],
             "steps": options.steps,
             "sampling": [sampling.frame_stride, sampling.sample_fps],
             "clip_seconds": options.clip_seconds,

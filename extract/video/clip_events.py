@@ -24,6 +24,7 @@ class ClipJob:
         end_s: its end, None for the end of the video.
         persons: persons the action has, 0 when unknown.
         fps: pictures per second where `path` is a folder of pictures or a pattern, else 0.
+        gpu: number of the GPU that decodes a video file; None for the CPU.
     """
 
     clip: int
@@ -32,6 +33,7 @@ class ClipJob:
     end_s: float | None = None
     persons: int = 0
     fps: float = 0.0
+    gpu: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from heatpool.extract.video.display import pixel_aspect
+from heatpool.extract.video.nvdec import check_stream, nvdec, refused
 from heatpool.extract.video.transient import raise_transient
+from heatpool.pool.disk.text_files import require_regular
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["MOST_PIXELS", "choose_stream", "decode_stream", "file_url", "open_video", "with_told_colours"]
@@ -68,19 +70,30 @@ def _told_frames(stream: VideoStream) -> int:
 
 
 class open_video:  # noqa: N801 - reads as the verb it is at the call
-    """Open a container and its video stream; turn FFmpeg's errors into one clear line."""
+    """Open a container and its video stream; turn FFmpeg's errors into one clear line.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        path: video file.
+        gpu: number of the GPU that decodes it; None for the CPU.
+    """
+
+    def __init__(self, path: Path, *, gpu: int | None = None) -> None:
+        self._path, self._gpu = path, gpu
 
     def __enter__(self) -> tuple[InputContainer, VideoStream]:
+        decoder = None if self._gpu is None else nvdec(self._gpu)
         try:
-            self._container = av.open(file_url(self._path), metadata_errors="replace", options=_LIMIT)
+            require_regular(self._path)
+            self._container = av.open(
+                file_url(self._path), metadata_errors="replace", options=_LIMIT, hwaccel=decoder
+            )
         except FileNotFoundError as error:
             raise HeatpoolError(f"expected a video, {self._path} does not exist") from error
         except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise HeatpoolError(f"expected a video, cannot open {self._path.name}: {reason}") from error
+        except RuntimeError as error:  # PyAV's, for a file of which the GPU knows no stream
+            raise refused(self._path, "is in none") from error
         try:
             if self._container.format.name in _LISTS:
                 raise HeatpoolError(f"expected a video, {self._path.name} is a list of other files")
@@ -105,9 +118,11 @@ class open_video:  # noqa: N801 - reads as the verb it is at the call
                 f"expected pictures of at most 8192 x 4096 pixels, {self._path.name} claims "
                 f"{codec.width} x {codec.height}{oblong}"
             )
+        if self._gpu is not None:
+            check_stream(stream, self._path)
         codec.options = _LIMIT  # for sizes that come later, inside the stream
         # Small videos: one thread each, since whole clips are decoded side by side.
-        codec.thread_count = 0 if pixels > _THREADED_PIXELS else 1
+        codec.thread_count = 0 if pixels > _THREADED_PIXELS and self._gpu is None else 1
         return stream
 
     def __exit__(self, *error: object) -> None:
@@ -118,6 +133,7 @@ def decode_stream(container: InputContainer, stream: VideoStream) -> Iterator[Vi
     """Decode packet by packet, so that a damaged packet costs its own frames and no others."""
     packets, complete = container.demux(stream), with_told_colours(stream)
     path = Path(container.name.removeprefix("file:"))
+    codec, came, reason = stream.codec_context, False, ""
     while True:
         try:
             packet = next(packets)
@@ -127,11 +143,16 @@ def decode_stream(container: InputContainer, stream: VideoStream) -> Iterator[Vi
             raise_transient(error, path)
             break
         try:
-            yield from map(complete, packet.decode())
+            for frame in packet.decode():
+                came = True
+                yield complete(frame)
         except FFmpegError as error:
-            if not stream.codec_context.is_open:  # it gets its memory and threads with its first packet
+            reason = error.strerror or str(error)
+            if not codec.is_open:  # it gets its memory and threads with its first packet
                 raise_transient(error, path)
             continue  # the missing frame shows in the count, which the caller compares
+    if reason and not came and codec.is_hwaccel:  # what the GPU does not know shows with the first packet
+        raise refused(path, f"is {codec.profile} {codec.name} of {codec.width} x {codec.height} ({reason})")
 
 
 def with_told_colours(stream: VideoStream) -> Callable[[VideoFrame], VideoFrame]:

@@ -170,7 +170,7 @@ def _read_together(windows: Sequence[_Window]) -> Iterator[ClipEvent]:
     whole = probe(job.path, start_s=job.start_s, end_s=last.end_s, fps=job.fps)
     numbers = np.unique(np.concatenate([window.wanted for window in windows]))
     started = ended = 0
-    for frame in iter_frames(job.path, numbers - whole.first_frame, info=whole):
+    for frame in iter_frames(job.path, numbers - whole.first_frame, info=whole, gpu=job.gpu):
         number = whole.first_frame + frame.index
         if frame.scaled:  # the size that counts is that of a window's own first frame
             raise FrameCountError(whole.frames, frame.index)
@@ -213,7 +213,7 @@ def _send_frames(window: _Window, sink: EventSink) -> ClipEnd:
     """Send a clip's start and frames; return its end."""
     info, job = window.info, window.job
     sink.put(window.start())
-    for frame in iter_frames(job.path, window.wanted - info.first_frame, info=info):
+    for frame in iter_frames(job.path, window.wanted - info.first_frame, info=info, gpu=job.gpu):
         number = info.first_frame + frame.index
         window.reads(number, frame)
         sink.put(ClipFrame(Frame(job.clip, number, frame.time_s, frame.rgb), (window.at,)))

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from heatpool.extract.video.container import decode_stream, open_video
 from heatpool.extract.video.display import Display, pixel_aspect
+from heatpool.extract.video.nvdec import fetched
 from heatpool.extract.video.packets import read_packets
 from heatpool.extract.video.picture_names import is_pictures
 from heatpool.extract.video.pictures import iter_pictures, tabulate_pictures
@@ -153,13 +154,16 @@ def check_frames(info: VideoInfo, path: Path) -> None:
         raise HeatpoolError(f"expected at least 2 frames, {path.name} holds {info.frames}{why}")
 
 
-def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:
+def iter_frames(
+    path: Path, wanted: np.ndarray, *, info: VideoInfo, gpu: int | None = None
+) -> Iterator[DecodedFrame]:
     """Decode a window and yield the wanted frames in order; the others are never converted to RGB.
 
     Args:
         path: video file, folder of pictures, or pattern.
         wanted: sorted frame numbers within the window.
         info: of the window, from `probe`.
+        gpu: number of the GPU that decodes a video file; None for the CPU.
 
     Yields:
         The wanted frames.
@@ -167,7 +171,7 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
     Raises:
         FrameCountError: after the last frame, if the window holds another number of frames than
             `info.frames` (damaged or oddly muxed file): drop what was yielded and read again.
-        HeatpoolError: if the file, or a picture, cannot be opened.
+        HeatpoolError: if the file, or a picture, cannot be opened, or the GPU does not know its kind.
     """
     if is_pictures(path):
         for number, rgb, scaled in iter_pictures(path, wanted, first=info.first_frame):
@@ -180,7 +184,7 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
     end = info.first_frame + info.frames
     reaches_end = end == info.frames_from_packets
     number, display = -1, None
-    with open_video(path) as (container, stream):
+    with open_video(path, gpu=gpu) as (container, stream):
         for number, frame in _numbered(container, stream, info):
             if number >= end and not reaches_end:
                 break
@@ -193,7 +197,8 @@ def iter_frames(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[
                 time_s = number / (info.fps or 25.0) if stamp_s is None else stamp_s
                 # A stream may change its size; a clip's boxes are in pixels of one.
                 scaled = (frame.width, frame.height) != display.coded_px
-                yield DecodedFrame(index, time_s, display.show(frame), bool(frame.is_corrupt), scaled)
+                rgb = display.show(fetched(frame, stream))
+                yield DecodedFrame(index, time_s, rgb, bool(frame.is_corrupt), scaled)
                 following = next(want, None)
     last = number + 1 if reaches_end else min(number + 1, end)
     decoded = max(last - info.first_frame, 0)

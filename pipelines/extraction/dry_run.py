@@ -176,5 +176,8 @@ def _extract_sample(
 
 def _extract(work: ShardWork, networks: Networks, rows: Sequence[int]) -> list[Outcome]:
     return extract_clips(
-        work.jobs(rows), work.engine_options(), estimator=networks.estimator, rgb=networks.rgb
+        networks.decoding(work.jobs(rows)),
+        work.engine_options(),
+        estimator=networks.estimator,
+        rgb=networks.rgb,
     )

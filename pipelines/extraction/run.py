@@ -20,6 +20,7 @@ from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, k
 from heatpool.pipelines.extraction.boxes_report import report_boxes, report_sample, report_table
 from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
 from heatpool.pipelines.extraction.cluster import run_on_cluster
+from heatpool.pipelines.extraction.decoder import pick_decoder
 from heatpool.pipelines.extraction.describe import describe_store
 from heatpool.pipelines.extraction.given import read_given
 from heatpool.pipelines.extraction.marks import clear_dead
@@ -155,6 +156,7 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     manifest = select_clips(options, clips or read_videos(videos, fps=options.fps))
     threads = set_threads(options.threads)
     device = pick_device(options.device)
+    gpu = None if options.scheduler else pick_decoder(options, device)
     options = choose_networks(options, demo=is_demo(videos), device=device.type)
     given = read_given(options, manifest)
     estimator, backbone = build_estimator(options, given, device=device)
@@ -168,7 +170,7 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     )
     work = ShardWork(out, options, manifest)
     spec = describe_store(options, backbone, rgb, given, skeleton=known_joints(options, backbone, given))
-    return ExtractPlan(work, spec, Networks(estimator, spec.versions, rgb), about, given)
+    return ExtractPlan(work, spec, Networks(estimator, spec.versions, rgb, gpu=gpu), about, given)
 
 
 def carry_out(plan: ExtractPlan) -> Extraction:
@@ -272,8 +274,7 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
         try:
             if clustered:
                 # Only a file of persons, which is larger by far, is read by the clips that it is for.
-                asked = options.boxes or options.keypoints
-                known = work.manifest if asked else work.manifest.limit(1)
+                known = work.manifest if options.boxes or options.keypoints else work.manifest.limit(1)
                 run_on_cluster(
                     work,
                     pending,
@@ -293,8 +294,7 @@ def _share(work: ShardWork, pending: list[int], networks: Networks, *, done: int
 def _outcome(out: Path, seconds: float) -> Extraction:
     store = FeatureStore.open(out)
     status = store.clips.status
-    counts = {each.name.lower(): int((status == each).sum()) for each in Status}
+    counts = {each.name.lower(): count for each in Status if (count := int((status == each).sum()))}
     rows = np.flatnonzero(np.isin(status, (Status.FAILED, Status.TRUNCATED)))
-    reasons = [result.reason for result in store.results(rows)]
-    failures = dict(zip(store.clips.clip_ids(rows), reasons, strict=True))
-    return Extraction(out, {name: count for name, count in counts.items() if count}, failures, seconds)
+    results = zip(store.clips.clip_ids(rows), store.results(rows), strict=True)
+    return Extraction(out, counts, {clip: result.reason for clip, result in results}, seconds)

@@ -11,8 +11,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -47,13 +47,19 @@ __all__ = [
 class Networks:
     """What a process runs over frames: the pose part, and the encoder of RGB crops if there is one.
 
-    `versions` are those of the packages that they run on, and `memory` keeps which batches were too large.
+    `versions` are those of the packages that they run on, `memory` keeps which batches were too large, and
+    `gpu` is the number of the GPU that decodes videos, None where the CPU does.
     """
 
     estimator: PoseEstimator
     versions: Versions
     rgb: RgbEncoder | None = None
     memory: Memory = field(default_factory=Memory)
+    gpu: int | None = None
+
+    def decoding(self, jobs: Iterable[ClipJob]) -> list[ClipJob]:
+        """Return clips as this process decodes them."""
+        return [replace(job, gpu=self.gpu) for job in jobs]
 
 
 @dataclass(frozen=True)
@@ -169,9 +175,10 @@ class Shard:
         # A decoder that crashes takes the process with it, so that nobody can note which clip it was. Only
         # the shard's second turn pays for finding out: child processes that may die decode clip by clip.
         crashed = again or any(ENDS_PROCESS in result.reason for result in self.known)
-        crashing = isolate_crashes(self.jobs, self.options) if crashed else {}
+        jobs = networks.decoding(self.jobs)
+        crashing = isolate_crashes(jobs, self.options) if crashed else {}
         outcomes = extract_clips(
-            [job for at, job in enumerate(self.jobs) if at not in crashing],
+            [job for at, job in enumerate(jobs) if at not in crashing],
             self.options,
             estimator=networks.estimator,
             rgb=networks.rgb,
@@ -234,7 +241,7 @@ def _run_in_one_go(
     outcomes: dict[int, Outcome] = {}  # by row
     left, begun = deque(shards), time.monotonic()
     for at, outcome in extract_each(
-        work.jobs(rows),
+        networks.decoding(work.jobs(rows)),
         work.engine_options(),
         estimator=networks.estimator,
         rgb=networks.rgb,

@@ -8,6 +8,7 @@ import torch
 
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pipelines.extraction.backends import build_estimator, build_rgb
+from heatpool.pipelines.extraction.decoder import pick_decoder
 from heatpool.pipelines.extraction.given import read_given
 from heatpool.pipelines.extraction.shards import Networks
 from heatpool.pipelines.extraction.versions import versions_at_work
@@ -31,7 +32,8 @@ def build_in_worker(
         number: of the worker on its machine.
 
     Raises:
-        HeatpoolError: if the versions here are known to make other features, or the networks do not load.
+        HeatpoolError: if the versions here are known to make other features, the networks do not load, or
+            the GPU does not decode as `--decoder` asks for.
     """
     versions = versions_at_work(options)
     makers = {"the run": planned, f"worker on {socket.gethostname()}": versions}
@@ -41,4 +43,5 @@ def build_in_worker(
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", number % torch.cuda.device_count())
     estimator, _ = build_estimator(options, read_given(options, manifest), device=device)
-    return Networks(estimator, versions, build_rgb(options, device=device))
+    rgb = build_rgb(options, device=device)
+    return Networks(estimator, versions, rgb, gpu=pick_decoder(options, device))

@@ -29,6 +29,8 @@ class ShareOptions(Options):
         scheduler: share the work among the workers of a dask cluster that runs already, tcp://host:port; they
             need heatpool and the same paths; --threads are then those of each worker, 0 = its --nthreads
         decode_threads: clips decoded at the same time, by each process
+        decoder: who decodes: cpu, or nvdec = the video unit of the GPU that --device names, for H.264, HEVC,
+            VP8 and VP9; the features are the same, and a clip that the GPU does not take fails (docs/gpu.md)
         clip_seconds: time that reading one clip may take before it counts as failed, 0 = any
         shard_clips: clips per shard; the unit of work, of resuming and of files
         verify: how --resume checks what is finished: hashes = reads every file again, sizes = asks for their
@@ -38,6 +40,7 @@ class ShareOptions(Options):
     workers: Annotated[int, Range(0, 1024)] = 0
     scheduler: str | None = None
     decode_threads: Annotated[int, Range(1, 256)] = 2
+    decoder: Literal["cpu", "nvdec"] = "cpu"
     clip_seconds: Annotated[float, Range(0, 1e7)] = 1800.0
     shard_clips: Annotated[int, Range(1, 4096)] = 64
     verify: Literal["hashes", "sizes", "journal"] = "hashes"

@@ -24,7 +24,7 @@ __all__ = ["DEFAULT_STREAMS", "STREAMS", "TrainOptions"]
 DEFAULT_STREAMS = ("pooled_joint", "keypoints_joint")
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 """Those of heatpool.classify.data.streams, which needs torch."""
-_INPUTS = ("pooled", "keypoints")
+_INPUTS = ("pooled", "keypoints", "map_mean", "pooled_and_map_mean", "pooled_and_keypoints")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,8 @@ class TrainOptions(
             with the input in front, such as pooled_joint,keypoints_bone; default pooled_joint,keypoints_joint
             (of imported stores, which may hold one of them, that one)
         input: what streams without an input are made of: pooled = features at the joints (default),
-            keypoints = x, y, score
+            keypoints = x, y, score; of stores with them (heatpool extract --map-mean) map_mean = means of the
+            tapped maps, pooled_and_map_mean = these as a further joint; pooled_and_keypoints = further channels
         out: run folder; default work_dirs/<store>-<protocol>
         recipe: of ctrgcn and hpnet: paper = as published, small = narrow, minutes on a CPU; auto = paper for
             2,000 train clips or more on a GPU, else small
@@ -89,7 +90,9 @@ class TrainOptions(
     manifest: Path | None = None
     model: Literal["auto", "ctrgcn", "linear", "mlp", "tcn", "hpnet"] = "auto"
     streams: tuple[str, ...] = ()
-    input: Literal["pooled", "keypoints"] | None = None
+    input: (
+        Literal["pooled", "keypoints", "map_mean", "pooled_and_map_mean", "pooled_and_keypoints"] | None
+    ) = None
     recipe: Literal["auto", "paper", "small"] = "auto"
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     seeds: Annotated[int, Range(1, 1000)] = 1
@@ -118,10 +121,11 @@ class TrainOptions(
         known = {f"{source}_{kind}" for source in _INPUTS for kind in STREAMS}
         if not known.issuperset(names) or len(set(names)) < len(names):
             raise OptionError(
-                f"expected --streams of {', '.join(STREAMS)}, each once, with pooled_ or keypoints_ in "
-                f"front or without, got {', '.join(names)}"
+                f"expected --streams of {', '.join(STREAMS)}, each once, without or with an input "
+                f"({', '.join(_INPUTS)}) and _ in front, got {', '.join(names)}"
             )
-        other = [name for name in names if self.input and not name.startswith(self.input)]
+        own = {f"{self.input}_{kind}" for kind in STREAMS}
+        other = [name for name in names if self.input and name not in own]
         if other:
             raise OptionError(f"expected streams of --input {self.input}, got {', '.join(other)}")
 

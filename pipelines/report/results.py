@@ -203,8 +203,15 @@ def _results(run: RunFiles) -> tuple[Result, ...]:
 
 
 def _meaning(name: str) -> str:
-    source, _, kind = name.partition("_")
-    inputs = {"pooled": "features pooled at the joints", "keypoints": "joint positions and scores only"}
+    inputs = {
+        "pooled": "features pooled at the joints",
+        "keypoints": "joint positions and scores only",
+        "map_mean": "means of the tapped maps only",
+        "pooled_and_map_mean": "features pooled at the joints, and means of the tapped maps",
+        "pooled_and_keypoints": "features pooled at the joints, with their positions and scores",
+    }
+    kind = next((kind for kind in STREAMS if name.endswith(f"_{kind}")), "")
+    source = name.removesuffix(f"_{kind}")
     if name == FUSED:
         return "weighted sum of the streams' log-probabilities"
     if name.startswith("hpnet"):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 
 from heatpool.classify.data.clips import ClipSet, InputName
-from heatpool.classify.training.recipe import Recipe
+from heatpool.classify.data.inputs import join_parts
 from heatpool.pool.errors import HeatpoolError
-from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["Row", "choose_rows", "find_rows"]
@@ -48,26 +47,11 @@ class Row:
         """C of its vectors."""
         return self.stop - self.first + (_KEYPOINTS if "keypoints" in self.inputs[1:] else 0)
 
-    def fit(self, recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, Skeleton]:
-        """Return the recipe and the joints for its vectors, given those for the store's joints.
-
-        Means of maps belong to no joint: alone they are one point, beside others a joint without an edge.
-        """
-        if self.inputs == ("map_mean",):
-            return replace(recipe, graph="point"), skeleton
-        if "map_mean" not in self.inputs:
-            return recipe, skeleton
-        names = (*skeleton.joint_names, "map_mean")
-        return replace(recipe, graph="skeleton"), Skeleton(f"{skeleton.name}+map_mean", names, skeleton.edges)
-
     def take(self, clips: Mapping[InputName, ClipSet]) -> ClipSet:
         """Return its features, given clips with each of its arrays."""
-        taken = clips[self.inputs[0]]
         if self.tap:
-            return taken.of_tap(self.tap, first=self.first, stop=self.stop)
-        for name in self.inputs[1:]:
-            taken = taken.joined(clips[name], along="joints" if name == "map_mean" else "channels")
-        return taken
+            return clips[self.inputs[0]].of_tap(self.tap, first=self.first, stop=self.stop)
+        return join_parts({name: clips[name] for name in self.inputs})
 
 
 def find_rows(store: FeatureStore) -> list[Row]:

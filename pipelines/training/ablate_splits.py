@@ -18,7 +18,6 @@ from heatpool.pipelines.training.features import (
 )
 from heatpool.pipelines.training.fold_plan import plan_folds
 from heatpool.pipelines.training.folds import fold_problems
-from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["Division", "divide_clips"]

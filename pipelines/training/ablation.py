@@ -20,7 +20,7 @@ from heatpool.pipelines.runs.run_dir import announce, log_line, prepare_run_dir,
 from heatpool.pipelines.training.ablate_splits import Division, divide_clips
 from heatpool.pipelines.training.clip_parts import clip_parts
 from heatpool.pipelines.training.features import lasting_name, loader_cache
-from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton
+from heatpool.pipelines.training.joints import choose_graph, describe_graph, features_skeleton, fit_joints
 from heatpool.pipelines.training.recipe_choice import choose_preset
 from heatpool.pool.disk.atomic import write_json
 from heatpool.pool.errors import HeatpoolError
@@ -130,11 +130,11 @@ def _train_rows(
     """Train what is not yet trained; return the folders of each row's seeds."""
     seeds, names = _seeds(options), list(division.parts)
     folders = {row.name: [out / row.name / f"seed_{seed}" for seed in seeds] for row in rows}
-    inputs = _Inputs(options, division)
+    inputs, joints = _Inputs(options, division), features_skeleton(options.skeleton, division.store)
     total = len(rows) * len(seeds) * len(names) * recipe.epochs
     with Progress("ablate", total, "epochs", quiet=options.quiet) as progress:
         for row in rows:
-            of_row, skeleton = row.fit(recipe, features_skeleton(options.skeleton, division.store))
+            of_row, skeleton = fit_joints(recipe, joints, row.inputs)
             for seed, folder in zip(seeds, folders[row.name], strict=True):
                 of_seed = replace(of_row, seed=seed)
                 places = [folder / name for name in names] if division.fold_by else [folder]

@@ -1,4 +1,4 @@
-"""The parts of the test clips by which figures are told: by a column of the clips, or by groups of classes."""
+"""Parts of the test clips: by a column of theirs, or by groups of classes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def clip_parts(store: FeatureStore, divide_by: str) -> Mapping[str, str]:
 
     Args:
         store: whose clips.
-        divide_by: a column, such as camera; or a table of classes, `kinds.csv`, with a column `class_name` and
-            one of their groups. A class with an empty group belongs to no part.
+        divide_by: a column, such as camera; or a table, such as kinds.csv, with a column class_name
+            and one of groups. A class with an empty group belongs to no part.
 
     Raises:
         HeatpoolError: if there is no such column or table, or it lacks a class.

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from heatpool.classify.data.clips import ClipSet
+from heatpool.classify.data.inputs import input_shape, parts_of
 from heatpool.classify.training.architecture import Architecture, NetworkShape
 from heatpool.classify.training.recipe import Recipe
-from heatpool.classify.training.stream import StreamArchitecture
 from heatpool.classify.training.timing import time_step
-from heatpool.pipelines.training.streams import StreamJob, count_processes
+from heatpool.pipelines.training.streams import StreamJob, count_processes, stream_inputs
 
 __all__ = ["describe_expected", "describe_seconds", "expect_seconds", "random_clips"]
 
@@ -52,8 +52,8 @@ def expect_seconds(jobs: Sequence[StreamJob], *, threads: int) -> float | None:
         Seconds, without reading features; None for HP-Net on crops, whose image network is loaded later, and
         for features that the store lacks, which is refused later.
     """
-    held = jobs[0].plan.store.layout.features
-    if any(job.reads.get("rgb") == "crops" or job.reads["input"] not in held for job in jobs):
+    held, needed = jobs[0].plan.store.layout.features, stream_inputs([job.name for job in jobs])
+    if any(job.reads.get("rgb") == "crops" for job in jobs) or not held.keys() >= set(needed):
         return None
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -75,7 +75,8 @@ def describe_seconds(seconds: float) -> str:
 def random_clips(job: StreamJob, count: int) -> ClipSet:
     """Return random clips in the sizes of a job's features, with the persons of its first training clips."""
     store, reads = job.plan.store, job.reads
-    persons, steps, joints, channels = store.layout.features[reads["input"]].item_shape
+    shapes = {name: array.item_shape for name, array in store.layout.features.items()}
+    persons, steps, joints, channels = input_shape(shapes, reads["input"])
     present = np.maximum(store.clips.persons[job.plan.rows["train"][:count]], 1).astype(np.int64)
     owner = np.repeat(np.arange(count), present)
     slot = np.concatenate([np.arange(each) for each in present])
@@ -93,7 +94,7 @@ def random_clips(job: StreamJob, count: int) -> ClipSet:
         clip_of_person=torch.from_numpy(owner),
         slot=torch.from_numpy(slot),
         persons=persons,
-        input=reads["input"],
+        input=parts_of(reads["input"])[0],
         rgb=rgb,
     )
 
@@ -119,7 +120,7 @@ def _time(job: StreamJob, count: int) -> float:
 def _architecture(job: StreamJob, clips: ClipSet) -> tuple[Architecture, tuple[int, int]]:
     """The architecture of a job, and the width and frames of RGB, which HP-Net has besides."""
     if isinstance(job.recipe, Recipe):
-        return StreamArchitecture(job.recipe, job.plan.skeleton), (0, 0)
+        return job.architecture, (0, 0)
     from heatpool.classify.hpnet.architecture import HPNetArchitecture
 
     rgb = clips.rgb.shape if isinstance(clips.rgb, torch.Tensor) else (0, 0, _RGB_WIDTH)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
-from heatpool.classify.networks.graph import GRAPHS, HPNET_GRAPH, SKELETON_GRAPH
+from heatpool.classify.networks.graph import GRAPHS, HPNET_GRAPH, POINT_GRAPH, SKELETON_GRAPH
+from heatpool.classify.training.recipe import Recipe
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.skeleton_file import read_skeleton
 from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
 
-__all__ = ["choose_graph", "describe_graph", "features_skeleton"]
+__all__ = ["choose_graph", "describe_graph", "features_skeleton", "fit_joints"]
 
 
 def features_skeleton(file: Path | None, store: FeatureStore) -> Skeleton:
@@ -41,6 +44,22 @@ def choose_graph(asked: str | None, skeleton: Skeleton) -> str:
             f"expected --graph {own}, of {skeleton.joints} joints, got {asked} of {GRAPHS[asked].joints}"
         )
     return asked or own
+
+
+def fit_joints(recipe: Recipe, skeleton: Skeleton, arrays: Collection[str]) -> tuple[Recipe, Skeleton]:
+    """Return the recipe and the joints for what some arrays make together, given those for the store's joints.
+
+    Means of maps belong to no joint: alone they are one point, beside others a joint without an edge.
+    """
+    if "map_mean" not in arrays:
+        return recipe, skeleton
+    if len(arrays) == 1:
+        return replace(recipe, graph=POINT_GRAPH.name), skeleton
+    names = (*skeleton.joint_names, "map_mean")
+    return (
+        replace(recipe, graph=SKELETON_GRAPH),
+        Skeleton(f"{skeleton.name}+map_mean", names, skeleton.edges),
+    )
 
 
 def describe_graph(graph: str, skeleton: Skeleton) -> str:

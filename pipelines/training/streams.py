@@ -16,6 +16,7 @@ import torch
 from heatpool.classify.data.batches import load_clips, load_splits
 from heatpool.classify.data.cache import LoaderCache
 from heatpool.classify.data.clips import ClipSet, InputName
+from heatpool.classify.data.inputs import INPUTS, StreamInput, parts_of
 from heatpool.classify.data.streams import STREAMS, StreamName
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.classify.training.architecture import Architecture, Trained
@@ -30,6 +31,7 @@ from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.run_dir import log_line
 from heatpool.pipelines.training.epoch_log import EpochLog, EpochsDone, progress_note, read_epochs
+from heatpool.pipelines.training.joints import fit_joints
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
@@ -45,7 +47,6 @@ __all__ = [
 
 HPNET = "hpnet"
 """Name of the stream that HP-Net is; it divides the features itself."""
-_INPUTS: tuple[InputName, ...] = ("pooled", "keypoints")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +126,13 @@ class StreamJob:
         return stream_reads(self.name, self.recipe)
 
     @property
+    def architecture(self) -> StreamArchitecture:
+        """Of a stream that is no HP-Net."""
+        assert isinstance(self.recipe, Recipe)
+        parts = parts_of(self.reads["input"])
+        return StreamArchitecture(*fit_joints(self.recipe, self.plan.skeleton, parts))
+
+    @property
     def fills_cores(self) -> bool:
         """Whether it is no gain to train another one beside it on a CPU.
 
@@ -141,13 +149,13 @@ def stream_reads(name: str, recipe: Any) -> dict[str, Any]:
     return {"input": stream_source(name)[0]}
 
 
-def stream_source(name: str) -> tuple[InputName, StreamName]:
+def stream_source(name: str) -> tuple[StreamInput, StreamName]:
     """Divide the name of a stream, `<input>_<stream>`, into its input and what is made of it.
 
     Raises:
         HeatpoolError: if it is no such name.
     """
-    for input_name, stream in product(_INPUTS, STREAMS):
+    for input_name, stream in product(INPUTS, STREAMS):
         if name == f"{input_name}_{stream}":
             return input_name, stream
     raise HeatpoolError(f"expected a stream such as pooled_joint, got {name!r}")
@@ -155,7 +163,8 @@ def stream_source(name: str) -> tuple[InputName, StreamName]:
 
 def stream_inputs(names: Sequence[str]) -> list[InputName]:
     """Return the arrays of a store that some streams are made of."""
-    return list(dict.fromkeys("pooled" if name == HPNET else stream_source(name)[0] for name in names))
+    inputs: list[StreamInput] = ["pooled" if name == HPNET else stream_source(name)[0] for name in names]
+    return list(dict.fromkeys(part for each in inputs for part in parts_of(each)))
 
 
 def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResult]:
@@ -239,7 +248,7 @@ def _train_one(job: StreamJob, clips: Mapping[str, ClipSet], log: EpochLog) -> S
     }  # fmt: skip
     architecture: Architecture
     if isinstance(job.recipe, Recipe):
-        architecture = StreamArchitecture(job.recipe, job.plan.skeleton)
+        architecture = job.architecture
         begun, notes = dict[str, Any](), dict[str, Any]()
     else:
         from heatpool.pipelines.training.hpnet import prepare_hpnet

@@ -103,6 +103,8 @@ def _ctrgcn(state: Mapping[str, Tensor], options: WeightsImportOptions, store: F
     sizes = ctrgcn_sizes(state)
     default = "keypoints_joint" if sizes.shape.channels == _KEYPOINT_CHANNELS else "pooled_joint"
     source, kind = stream_source(options.stream or default)
+    if source not in ("pooled", "keypoints"):
+        raise HeatpoolError(f"expected --stream of pooled or keypoints, got {options.stream}")
     skeleton = _check_sizes(sizes, options, store, channels=store.layout.features[source].item_shape[-1])
     least = 1.0 if options.whole_clips else Recipe.p_interval[0]
     changes = {"stream": kind, "p_interval": (least, 1.0), "normalise": False}

@@ -55,8 +55,10 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers, in their videos, of the frames that are decoded to pixels from here on."""
     numbers: list[int] = []
 
-    def counted(path: Path, wanted: np.ndarray, *, info: VideoInfo) -> Iterator[DecodedFrame]:
-        for frame in iter_frames(path, wanted, info=info):
+    def counted(
+        path: Path, wanted: np.ndarray, *, info: VideoInfo, gpu: int | None
+    ) -> Iterator[DecodedFrame]:
+        for frame in iter_frames(path, wanted, info=info, gpu=gpu):
             numbers.append(info.first_frame + frame.index)
             yield frame
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from heatpool.extract.video import decode
+from heatpool.extract.video import container, decode
 from heatpool.extract.video.clip_events import ClipEnd, ClipJob
 from heatpool.extract.video.readahead import decode_ahead
 from heatpool.extract.video.reader import DecodedFrame
@@ -21,11 +21,32 @@ def ends(jobs: list[ClipJob], *, threads: int, clip_seconds: float) -> list[Clip
     return [item for item in items if isinstance(item, ClipEnd)]
 
 
-def test_hanging_clips_take_no_thread_away(make_video: VideoMaker, tmp_path: Path) -> None:
+@pytest.fixture
+def make_hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Return a function that makes a video on which FFmpeg hangs: a pipe without a writer, let through."""
+    monkeypatch.setattr(container, "require_regular", lambda path: None)
+
+    def make(name: str) -> Path:
+        os.mkfifo(tmp_path / name)
+        return tmp_path / name
+
+    return make
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    jobs = [ClipJob(0, tmp_path / "pipe.mp4"), ClipJob(1, Path("/dev/zero"))]
+    found = ends(jobs, threads=1, clip_seconds=0)
+    assert [end.reason for end in found] == [
+        f"expected a file, {path} is a pipe or a device" for path in (tmp_path / "pipe.mp4", "/dev/zero")
+    ]
+
+
+def test_hanging_clips_take_no_thread_away(
+    make_video: VideoMaker, make_hanging: Callable[[str], Path]
+) -> None:
     good = make_video(gray_frames(6))
-    hanging = [tmp_path / f"hangs{number}.mp4" for number in range(3)]
-    for path in hanging:
-        os.mkfifo(path)  # opening it waits for a writer that never comes
+    hanging = [make_hanging(f"hangs{number}.mp4") for number in range(3)]
     jobs = [ClipJob(at, path) for at, path in enumerate([hanging[0], good, hanging[1], hanging[2], good])]
     found = ends(jobs, threads=2, clip_seconds=1.0)
     assert [end.at for end in found] == [0, 1, 2, 3, 4]
@@ -59,9 +80,10 @@ def test_a_clip_that_never_ends_is_ended(make_video: VideoMaker, monkeypatch: py
     assert [end.reason for end in found] == [said.format(0), said.format(1)]
 
 
-def test_windows_of_a_film_that_hangs_each_fail(make_video: VideoMaker, tmp_path: Path) -> None:
-    hanging = tmp_path / "hangs.mp4"
-    os.mkfifo(hanging)
+def test_windows_of_a_film_that_hangs_each_fail(
+    make_video: VideoMaker, make_hanging: Callable[[str], Path]
+) -> None:
+    hanging = make_hanging("hangs.mp4")
     jobs = [ClipJob(0, hanging, 0, 2), ClipJob(1, hanging, 1, 3), ClipJob(2, make_video(gray_frames(6)))]
     found = ends(jobs, threads=1, clip_seconds=0.5)
     said = "reading hangs.mp4 took more than 0.5 s (--clip-seconds)"
