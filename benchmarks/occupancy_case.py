@@ -24,6 +24,7 @@ from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.letterbox import letterbox
 from heatpool.extract.records import CropSpec, Detections, Frame, PoseBatch
 from heatpool.extract.video import decode
+from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pool.skeleton import COCO17_SKELETON
 
 DETECT_S, POSE_S = 0.3e-3, 0.25e-3  # a frame, a crop: about what a large GPU takes
@@ -101,6 +102,7 @@ def keep_in_memory(video: Path) -> None:
 
 def measure(videos: Sequence[Path], *, persons: int, from_memory: bool) -> dict[str, float]:
     """Extract clips; return seconds on the clock and of the processor, and what the device did in them."""
+    keep_heap()  # as `heatpool extract` does
     torch.set_num_threads(1)
     if from_memory:
         keep_in_memory(videos[0])

@@ -16,6 +16,8 @@ from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.letterbox import Letterbox, Letterboxed, letterbox
 from heatpool.extract.networks.person_classes import find_person_classes
+from heatpool.extract.networks.runtime.runner import Runtime, make_runner
+from heatpool.extract.networks.yolo_layers import YoloLayers, lower_precision
 from heatpool.extract.records import Frame
 from heatpool.pool.disk.files import hash_file
 from heatpool.pool.errors import HeatpoolError, shorten
@@ -27,6 +29,7 @@ MAX_IOU = 0.7
 """Of two boxes of a class that overlap more the weaker goes, as in `YOLO.predict`."""
 
 _LEAST_STRIDE = 32  # what ultralytics pads to at least
+_SMALL_PX = 128  # a multiple of every stride, to find out the widths of maps with
 
 Answer = TypeVar("Answer")
 
@@ -117,16 +120,16 @@ class ImageRows:
 
     Attributes:
         frame: place of its frame among those that were given.
-        number: of the image in the batch.
         rows: (D, 6 or more) float32 tensor: x1, y1, x2, y2 in input pixels, score, class, joints; none where
             persons were not asked for.
+        maps: (C, h, w) of each tapped layer.
         place: of the frame in the input.
         input_hw_px: height and width of the input.
     """
 
     frame: int
-    number: int
     rows: Tensor
+    maps: tuple[Tensor, ...]
     place: Letterbox
     input_hw_px: tuple[int, int]
 
@@ -140,12 +143,15 @@ class PersonNetwork:
         person_classes: numbers of the classes that count as persons.
         min_score: persons below are left out.
         max_iou: of two boxes that overlap more the weaker goes.
+        taps: numbers of layers whose maps are returned, too.
         device: where it runs.
-        dtype: of the layers below the head.
+        dtype: of the layers below the head; OpenVINO runs the head in it, too, but not what it adds up.
+        runtime: what runs it.
 
     Attributes:
         model: on its device, in eval mode.
-        device, dtype: as given.
+        device: as given.
+        tap_channels: of the maps.
     """
 
     def __init__(
@@ -156,12 +162,22 @@ class PersonNetwork:
         person_classes: Sequence[int] = (0,),
         min_score: float = 0.25,
         max_iou: float = MAX_IOU,
+        taps: Sequence[int] = (),
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        runtime: Runtime = "torch",
     ) -> None:
-        _lower_precision(model, dtype)
+        if runtime == "torch":
+            lower_precision(model, dtype)
         self.model: Any = model.to(device).eval()
-        self.device, self.dtype = torch.device(device), dtype
+        self.device = torch.device(device)
+        layers = YoloLayers(self.model, taps, exported=runtime != "torch")
+        self._runner = make_runner(
+            layers, runtime=runtime, title="the YOLO network", device=device, dtype=dtype
+        )
+        with torch.inference_mode():
+            some = next(self.model.parameters()).new_zeros(1, 3, _SMALL_PX, _SMALL_PX)
+            self.tap_channels = tuple(each.shape[1] for each in layers(some)[1:]) if taps else ()
         self._stride = _stride(model)
         sides = image_px if isinstance(image_px, tuple) else (image_px, image_px)
         self._limit_hw_px = (_rounded(sides[0], self._stride), _rounded(sides[1], self._stride))
@@ -177,8 +193,8 @@ class PersonNetwork:
     ) -> list[Answer]:
         """Run the network on frames, in batches of equal size, and return `read` of each, in order.
 
-        `read` is called right after the batch of its image, while inner maps still hold that batch. Without
-        `persons` nobody is picked out of what the network predicts.
+        `read` is called right after the batch of its image, so that no maps are kept. Without `persons`
+        nobody is picked out of what the network predicts.
         """
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for at, (_, place) in enumerate(prepared):
@@ -194,11 +210,11 @@ class PersonNetwork:
     ) -> list[ImageRows]:
         boxed, places = zip(*prepared, strict=True)
         batch = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2) / 255
-        predictions = self.model(batch.to(self.dtype))
+        predictions, *maps = self._runner(batch)
         rows = self._pick(predictions) if persons else [batch.new_zeros((0, 6))] * len(frames)
         size = (batch.shape[2], batch.shape[3])
         return [
-            ImageRows(frame, at, row.float(), places[at], size)
+            ImageRows(frame, row.float(), tuple(each[at] for each in maps), places[at], size)
             for at, (frame, row) in enumerate(zip(frames, rows, strict=True))
         ]
 
@@ -249,20 +265,6 @@ def pick_persons(
         end2end=end2end,
     )
     return rows
-
-
-def _lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
-    """Let all layers but the head compute in `dtype`, in place.
-
-    The head stays in float32: it adds offsets to positions of up to 640 pixels, for which float16 has
-    steps of half a pixel and bfloat16 of four.
-    """
-    if dtype == torch.float32:
-        return
-    layers: Any = model.model
-    model.to(dtype)
-    layers[-1].float()
-    layers[-1].register_forward_pre_hook(lambda head, given: ([each.float() for each in given[0]],))
 
 
 def _stride(model: Any) -> int:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from heatpool.extract.networks.letterbox import Letterboxed
+from heatpool.extract.networks.runtime.runner import Runtime
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.ultralytics import MAX_IOU, ImageRows, LoadedModel, PersonNetwork
 from heatpool.extract.records import Detections, Frame, FramePersons
@@ -35,9 +36,10 @@ class YoloPose:
         max_iou: of two boxes that overlap more the weaker goes.
         device: where the network runs.
         dtype: of the layers below the head.
+        runtime: what runs it.
 
     Raises:
-        HeatpoolError: if the network has no joints or no such level.
+        HeatpoolError: if the network has no joints or no such level, or the runtime is not there.
     """
 
     name = "yolo-pose"
@@ -52,38 +54,28 @@ class YoloPose:
         max_iou: float = MAX_IOU,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        runtime: Runtime = "torch",
     ) -> None:
         if loaded.skeleton is None:
             raise HeatpoolError("expected a pose checkpoint such as yolo11n-pose.pt, this one has no joints")
+        head: Any = loaded.model.model[-1]
+        levels = [f"p{round(math.log2(float(stride)))}" for stride in head.stride]
+        self.tap = "+".join(check_taps(taps, levels))
         self._network = PersonNetwork(
             loaded.model,
             image_px=image_px or loaded.image_px,
             person_classes=loaded.person_classes,
             min_score=min_score,
             max_iou=max_iou,
+            taps=[head.f[levels.index(tap)] for tap in taps],
             device=device,
             dtype=dtype,
+            runtime=runtime,
         )
-        layers = self._network.model.model
-        head = layers[-1]
-        levels = [f"p{round(math.log2(float(stride)))}" for stride in head.stride]
-        self.tap = "+".join(check_taps(taps, levels))
         self.skeleton, self.joints = loaded.skeleton, loaded.joints
         self.weights_sha256 = loaded.weights_sha256
-        self._layers = [head.f[levels.index(tap)] for tap in taps]
-        self._maps: dict[int, Tensor] = {}
-        for layer in self._layers:
-            layers[layer].register_forward_hook(self._keep(layer))
-        with torch.inference_mode():
-            self._network.model(torch.zeros(1, 3, 128, 128, device=self._network.device, dtype=dtype))
-        self.tap_channels = tuple(self._maps[layer].shape[1] for layer in self._layers)
+        self.tap_channels = self._network.tap_channels
         self.channels = sum(self.tap_channels)
-
-    def _keep(self, layer: int) -> Any:
-        def hook(module: object, inputs: object, output: Tensor) -> None:
-            self._maps[layer] = output
-
-        return hook
 
     def prepare(self, frame: Frame) -> Letterboxed:
         """Fit a frame into the network's input."""
@@ -142,8 +134,8 @@ class YoloPose:
         )
         inside = joints_xy_px.clamp(first, last)  # as the joints that are given: inside the frame
         pooled, means = [], []
-        for layer in self._layers:
-            features = self._maps[layer][image.number].float()
+        for each in image.maps:
+            features = each.float()
             cells = joints_xy_px.new_tensor([features.shape[2], features.shape[1]])
             stride = joints_xy_px.new_tensor(image.input_hw_px[::-1]) / cells
             # A joint in the outer half of the first cell falls on that cell: there is nothing beyond.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.ranges import Range
@@ -24,7 +24,9 @@ __all__ = ["DEFAULT_STREAMS", "STREAMS", "TrainOptions"]
 DEFAULT_STREAMS = ("pooled_joint", "keypoints_joint")
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 """Those of heatpool.classify.data.streams, which needs torch."""
-_INPUTS = ("pooled", "keypoints", "map_mean", "pooled_and_map_mean", "pooled_and_keypoints")
+StreamInput = Literal["pooled", "keypoints", "map_mean", "pooled_and_map_mean", "pooled_and_keypoints"]
+"""That of heatpool.classify.data.inputs, which needs torch."""
+_INPUTS: tuple[str, ...] = get_args(StreamInput)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class TrainOptions(
             (of imported stores, which may hold one of them, that one)
         input: what streams without an input are made of: pooled = features at the joints (default),
             keypoints = x, y, score; of stores with them (heatpool extract --map-mean) map_mean = means of the
-            tapped maps, pooled_and_map_mean = these as a further joint; pooled_and_keypoints = further channels
+            tapped maps, pooled_and_map_mean = these as a further joint; pooled_and_keypoints = more channels
         out: run folder; default work_dirs/<store>-<protocol>
         recipe: of ctrgcn and hpnet: paper = as published, small = narrow, minutes on a CPU; auto = paper for
             2,000 train clips or more on a GPU, else small
@@ -90,9 +92,7 @@ class TrainOptions(
     manifest: Path | None = None
     model: Literal["auto", "ctrgcn", "linear", "mlp", "tcn", "hpnet"] = "auto"
     streams: tuple[str, ...] = ()
-    input: (
-        Literal["pooled", "keypoints", "map_mean", "pooled_and_map_mean", "pooled_and_keypoints"] | None
-    ) = None
+    input: StreamInput | None = None
     recipe: Literal["auto", "paper", "small"] = "auto"
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     seeds: Annotated[int, Range(1, 1000)] = 1

@@ -210,8 +210,8 @@ def _meaning(name: str) -> str:
         "pooled_and_map_mean": "features pooled at the joints, and means of the tapped maps",
         "pooled_and_keypoints": "features pooled at the joints, with their positions and scores",
     }
-    kind = next((kind for kind in STREAMS if name.endswith(f"_{kind}")), "")
-    source = name.removesuffix(f"_{kind}")
+    source = max((each for each in inputs if name.startswith(each)), key=len, default="")
+    kind = name.removeprefix(source).removeprefix("_")
     if name == FUSED:
         return "weighted sum of the streams' log-probabilities"
     if name.startswith("hpnet"):

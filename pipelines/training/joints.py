@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from heatpool.classify.networks.graph import GRAPHS, HPNET_GRAPH, POINT_GRAPH, SKELETON_GRAPH
+from heatpool.classify.networks.graph import GRAPHS, HPNET_GRAPH, SKELETON_GRAPH
 from heatpool.classify.training.recipe import Recipe
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.exchange.skeleton_file import read_skeleton
@@ -47,17 +47,17 @@ def choose_graph(asked: str | None, skeleton: Skeleton) -> str:
 
 
 def fit_joints(recipe: Recipe, skeleton: Skeleton, arrays: Collection[str]) -> tuple[Recipe, Skeleton]:
-    """Return the recipe and the joints for what some arrays make together, given those for the store's joints.
+    """Return recipe and joints for what some arrays make together, given those for the store's joints.
 
     Means of maps belong to no joint: alone they are one point, beside others a joint without an edge.
     """
     if "map_mean" not in arrays:
         return recipe, skeleton
     if len(arrays) == 1:
-        return replace(recipe, graph=POINT_GRAPH.name), skeleton
+        return replace(recipe, graph="point"), skeleton
     names = (*skeleton.joint_names, "map_mean")
     return (
-        replace(recipe, graph=SKELETON_GRAPH),
+        replace(recipe, graph="skeleton"),
         Skeleton(f"{skeleton.name}+map_mean", names, skeleton.edges),
     )
 

@@ -99,6 +99,10 @@ def test_bad_usage_is_one_line_and_exit_code_2(
         ),
         (["extract", "videos", "--device", "tpu"], "expected --device auto, cpu, cuda"),
         (
+            ["extract", "--videos", "videos", "--device", "cpu", "--decoder", "nvdec"],
+            "expected --device cuda with",
+        ),
+        (
             ["extract", "videos", "--backend", "tiny", "--detector", "boxes-file"],
             "expected --boxes boxes.csv",
         ),

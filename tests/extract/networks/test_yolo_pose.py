@@ -63,9 +63,11 @@ def test_maps_are_averaged_over_the_boxes(checkpoint: Path) -> None:
     people = estimate(backbone, [frame()])[0]
     # whole pixels, against every pixel's own cell
     boxes = people.detections.boxes_xyxy_px.astype(int).tolist()
+    pixels = torch.from_numpy(backbone.prepare(frame())[0]).permute(2, 0, 1)[None]
+    _, *maps = backbone._network._runner(pixels / 255)
     first = 0
-    for layer, stride, channels in zip(backbone._layers, (8, 32), backbone.tap_channels, strict=True):
-        features = backbone._maps[layer][0].numpy()
+    for each, stride, channels in zip(maps, (8, 32), backbone.tap_channels, strict=True):
+        features = each[0].numpy()
         pixels = features.repeat(stride, 1).repeat(stride, 2)
         wanted = [
             pixels[:, y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)].mean((1, 2)) for x1, y1, x2, y2 in boxes

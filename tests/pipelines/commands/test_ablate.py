@@ -199,6 +199,29 @@ def test_a_store_of_one_tap_has_two_rows(tmp_path: Path) -> None:
     assert list(table_of(tmp_path / "out")) == ["pooled", "keypoints", "pooled_and_keypoints"]
 
 
+def test_what_an_ablation_finds_can_be_trained_and_used(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "features.zarr", carrier="map_mean", taps=())
+    streams = ("pooled_and_map_mean_joint", "map_mean_joint")
+    run, few = tmp_path / "run", ("--epochs", "4", "--batch-size", "16", "--threads", "1", "--quiet")
+    words = ("--model", "mlp", "--streams", ",".join(streams), *few)
+    assert main(["train", str(store), "--out", str(run), *words]) == 0
+    top1 = {name: figures.top1 for name, figures in heatpool.load_run(run).figures.items()}
+    assert top1["map_mean_joint"] > 0.9
+    assert top1["pooled_and_map_mean_joint"] > 0.6  # among the noise of 17 joints
+    assert main(["evaluate", str(run), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    for name in streams:
+        before, after = (load_scores(each / name / "scores_test.npz") for each in (run, tmp_path / "again"))
+        np.testing.assert_array_equal(before.scores, after.scores)
+    answers = tmp_path / "answers.csv"
+    assert main(["predict", "--run", str(run), "--features", str(store), "--out", str(answers)]) == 0
+    with answers.open(newline="") as file:
+        told = {row["clip_id"]: row["label_1"] for row in csv.DictReader(file)}
+    fused = load_scores(run / "scores_test.npz")
+    best = [fused.class_names[label] for label in fused.scores.argmax(1)]
+    assert [told[clip] for clip in fused.clip_ids] == best
+    assert "means of the tapped maps" in (run / "report.html").read_text(encoding="utf-8")
+
+
 def test_folds_test_each_clip_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, out = make_store(tmp_path / "features.zarr", taps=()), tmp_path / "out"
     rows = ("pooled", "keypoints", "pooled_and_keypoints")
@@ -222,6 +245,35 @@ def test_folds_test_each_clip_once(tmp_path: Path, capsys: pytest.CaptureFixture
     (out / "keypoints" / "seed_1" / "fold_2" / "result.json").unlink()
     assert ablate(store, out, *few, "--resume") == 0
     assert (out / "ablation.json").read_bytes() == before
+
+
+def test_parts_of_the_test_clips_have_figures_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, out, groups = make_store(tmp_path / "features.zarr", taps=()), tmp_path / "out", tmp_path / "g.csv"
+    few = ("--model", "linear", "--rows", "pooled,keypoints", "--divide-by")
+    groups.write_text("class_name,posture\nsit,low\n")
+    assert ablate(store, out, *few, str(groups)) == 1
+    assert "expected a group of each class" in said(capsys)
+    groups.write_text("class_name;posture\nsit;low\nstand;high\n")
+    assert ablate(store, out, *few, str(groups)) == 0
+    for name, line in table_of(out).items():
+        scores = [load_scores(out / name / f"seed_{seed}" / "scores_test.npz") for seed in (0, 1)]
+        for part, label in (("low", 0), ("high", 1)):
+            chosen = scores[0].labels == label
+            right = np.mean([(each.scores.argmax(1) == each.labels)[chosen].mean() for each in scores])
+            figures = line["parts"][part]
+            assert (figures["clips"], figures["acc/top1"]["mean"]) == (chosen.sum(), pytest.approx(right))
+            assert ("difference" in figures) == (name == "keypoints")
+    columns = capsys.readouterr().out.splitlines()[-5]
+    assert [cell.strip() for cell in columns.split("|")[1:-1]] == [
+        "features", "high, 55 clips", "minus pooled", "low, 65 clips", "minus pooled",
+    ]  # fmt: skip
+    with (out / "ablation.csv").open(newline="") as file:
+        assert float(list(csv.DictReader(file))[1]["low/difference"]) < 0
+    # A column does it as well, and nothing is trained again for other parts.
+    assert ablate(store, out, *few, "subject", "--resume") == 0
+    assert len(table_of(out)["pooled"]["parts"]) == 6
 
 
 @pytest.mark.slow

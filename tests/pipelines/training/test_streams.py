@@ -43,6 +43,8 @@ def test_names_of_streams() -> None:
     )  # fmt: skip
     assert names(streams=four, input="keypoints")[3] == "keypoints_bone_motion"
     assert names(streams=("pooled_joint", "keypoints_bone")) == ("pooled_joint", "keypoints_bone")
+    assert names(input="pooled_and_map_mean") == ("pooled_and_map_mean_joint",)
+    assert names(streams=("map_mean_joint", "bone")) == ("map_mean_joint", "pooled_bone")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,10 @@ def test_names_of_streams() -> None:
         ({"streams": ("speed",)}, "expected --streams of joint, bone"),
         ({"streams": ("joint", "pooled_joint")}, "each once"),
         ({"streams": ("pooled_joint",), "input": "keypoints"}, "expected streams of --input keypoints"),
+        (
+            {"streams": ("pooled_and_map_mean_joint",), "input": "pooled"},
+            "expected streams of --input pooled",
+        ),
         ({"streams": ("joint",), "model": "hpnet"}, "it has its own"),
         ({"seeds": 0}, "--seeds from 1 to 1,000"),
     ],

@@ -1,0 +1,1 @@
+"""How a network's arithmetic is run: by torch itself, or exported once and run by onnxruntime or OpenVINO."""

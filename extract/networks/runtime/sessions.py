@@ -1,0 +1,49 @@
+"""Sessions of onnxruntime and OpenVINO: an ONNX network in memory, ready for images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from heatpool.extract.networks.runtime.openvino_session import OpenVinoSession
+from heatpool.extract.networks.runtime.ort_session import OrtSession
+
+__all__ = ["Session", "open_session"]
+
+
+class Session(Protocol):
+    """An ONNX network with one image input.
+
+    Attributes:
+        outputs: names of those that are arrays.
+    """
+
+    outputs: tuple[str, ...]
+
+    def run(self, images: np.ndarray, wanted: Sequence[str] | None = None) -> list[np.ndarray]:
+        """Run images (B, 3, H, W), contiguous and of the input's type; return the outputs that are asked for.
+
+        Raises:
+            RuntimeError: if it fails, as the library says it.
+        """
+        ...
+
+
+def open_session(content: bytes, *, runtime: str, title: str, bfloat16: bool = False) -> Session:
+    """Open a session on the CPU, with as many threads as torch has.
+
+    Args:
+        content: the ONNX file.
+        runtime: onnxruntime or openvino.
+        title: of the network, for messages.
+        bfloat16: compute in it, which OpenVINO alone can.
+
+    Raises:
+        HeatpoolError: if the library is not installed or cannot run the network.
+    """
+    if runtime == "openvino":
+        return OpenVinoSession(content, title=title, bfloat16=bfloat16, threads=torch.get_num_threads())
+    return OrtSession(content, title=title)
