@@ -32,7 +32,7 @@ _WRITERS = {
         "fuse a={in}/run b={in}/run --out {to}/f",
     ),
     11: (
-        "archive merge {in}/store.zarr {in}/store.zarr --out {to}/m.zarr",
+        "archive merge {in}/a.zarr {in}/b.zarr --out {to}/m.zarr",
         "archive subset {in}/store.zarr {to}/s.zarr --classes 0",
         "archive import {in}/xnpy {to}/i.zarr",
         "archive import {in}/x.pkl {to}/i.zarr",
@@ -47,7 +47,7 @@ _WRITERS = {
         "evaluate {in}/run --out {to}/e --device cpu --threads 1 --quiet",
     ),
     39: (
-        "archive merge {in}/store.zarr {in}/store.zarr --out {to}/m.zarr",
+        "archive merge {in}/a.zarr {in}/b.zarr --out {to}/m.zarr",
         "archive import {in}/x.h5 {to}/i.zarr",
         "archive export {in}/store.zarr {to}/xnpy",
     ),

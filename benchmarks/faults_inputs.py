@@ -22,7 +22,8 @@ class Inputs:
     """Files that the cases read.
 
     Attributes:
-        folder: with `clips.csv`, `videos/`, `store.zarr`, `run/`, `x.h5`, `x.npz`, `x.pkl` and `xnpy/`.
+        folder: with `clips.csv`, `videos/`, `store.zarr`, its classes `a.zarr` and `b.zarr`, `run/`, `x.h5`,
+            `x.npz`, `x.pkl` and `xnpy/`.
         small: folder of two small disks: `full`, which cases fill, and `fixed`, which is read-only.
     """
 
@@ -96,6 +97,8 @@ def make_inputs(folder: Path, environment: Mapping[str, str]) -> None:
         f"train store.zarr run {TRAIN}",
         *(f"archive export store.zarr {name}" for name in ("x.h5", "x.npz", "x.pkl")),
         "archive export store.zarr xnpy",
+        "archive subset store.zarr a.zarr --classes 0 --quiet",
+        "archive subset store.zarr b.zarr --classes 1 --quiet",
     ):
         made = run(words.split(), folder, environment=environment, end_s=300)
         if made.code:

@@ -73,6 +73,7 @@ def train(store: Path, head: str, options: argparse.Namespace) -> Trained:
     words = ["--folds", options.folds, "--seeds", options.seeds, "--threads", options.threads]
     words += ["--fold-by", options.fold_by] if options.fold_by else []
     words += ["--rows", options.rows] if options.rows else []
+    words += ["--divide-by", options.divide_by] if options.divide_by else []
     heatpool("ablate", store, "--out", out, "--model", head, *words, "--quiet", made=out)
     about = json.loads((out / "ablation.json").read_text(encoding="utf-8"))
     seconds = {
@@ -129,6 +130,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--fold-by", default="", help="column, such as subject; default as heatpool ablate")
     parser.add_argument("--heads", default="linear,mlp,tcn")
     parser.add_argument("--rows", default="", help="kinds of features, with commas; default all")
+    parser.add_argument("--divide-by", default="", help="as heatpool ablate; in its ablation.md")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)

@@ -73,37 +73,38 @@ class _TemporalUnit(nn.Module):
                 nn.init.normal_(module.weight, 1.0, 0.02)
 
     def forward(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        """(P, C, V, T) -> (P, C, V, T / stride), with the layer's residual and ReLU."""
+        """(C, P, V, T) -> (C, P, V, T / stride), with the layer's residual and ReLU."""
         *wide, point = list[Any](self.branches)
         heads = [branch[0] for branch in wide]
         if self.stride == 1:  # all four branches begin with a product at the same steps
-            product = project(x, matrix([*heads, point[0]]))
-            hidden, pointed = product.split([product.shape[1] * 3 // 4, product.shape[1] // 4], 1)
+            hidden, pointed = project(x, matrix([*heads, point[0]])).tensor_split([len(x) * 3 // 4])
         else:
             hidden = project(x, matrix(heads))
             pointed = project(x[..., :: self.stride].contiguous(), matrix([point[0]]))
         offsets = [head.bias for head in heads]
-        *looking, peak = norm_act([hidden], [branch[1] for branch in wide], offsets=offsets, split=True)
+        *looking, peak = norm_act(hidden, [branch[1] for branch in wide], offsets=offsets).chunk(3)
         convs = [branch[3].conv for branch in wide[:2]]
         outs = [
             _convolve_time(part, conv, dilation=dilation, stride=self.stride)
             for part, conv, dilation in zip(looking, convs, _DILATIONS, strict=True)
         ]
-        outs += [max_time(peak, stride=self.stride), pointed]
+        joined = torch.cat([*outs, max_time(peak, stride=self.stride), pointed])
         norms = (wide[0][3].bn, wide[1][3].bn, wide[2][4], point[1])
         offsets = [*(conv.bias for conv in convs), None, point[0].bias]
-        return norm_act(outs, norms, offsets=offsets, residual=residual)[0]
+        return norm_act(joined, norms, offsets=offsets, residual=residual)
 
 
 def _convolve_time(x: Tensor, conv: nn.Conv2d, *, dilation: int, stride: int) -> Tensor:
-    """Convolve (P, C, V, T) along T with zero padding that keeps T / stride steps; the bias is left out."""
-    return nn.functional.conv2d(
-        x,
+    """Convolve (C, P, V, T) along T with zero padding that keeps T / stride steps; the bias is left out."""
+    # persons and joints are alike to it, and so one axis of a single picture
+    out = nn.functional.conv2d(
+        x.flatten(1, 2)[None],
         conv.weight.transpose(2, 3),
         stride=(1, stride),
         padding=(0, dilation * (_KERNEL - 1) // 2),
         dilation=(1, dilation),
-    )
+    )[0]
+    return out.unflatten(1, x.shape[1:3])
 
 
 class _Layer(nn.Module):
@@ -119,12 +120,12 @@ class _Layer(nn.Module):
             self.residual = _ConvNorm(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(P, C, V, T) -> (P, K, V, T / stride)."""
+        """(C, P, V, T) -> (K, P, V, T / stride)."""
         residual: Tensor | None = None if self.first else x
         if self.residual is not None:
             conv, norm = self.residual.conv, self.residual.bn
             thin = project(x[..., :: self.stride].contiguous(), matrix([conv]))
-            (residual,) = norm_act([thin], [norm], offsets=[conv.bias], relu=False)
+            residual = norm_act(thin, [norm], offsets=[conv.bias], relu=False)
         out: Tensor = self.tcn1(self.gcn1(x), residual)
         return out
 
@@ -214,11 +215,11 @@ class CTRGCN(nn.Module):
     def features(self, x: Tensor, clip: Tensor, slot: Tensor, *, clips: int) -> Tensor:
         """Return (clips, width * last multiple): the mean over joints, steps and the persons of each clip."""
         hidden, order = self._normalise(x, slot)
-        # the first layer's products read channels last as they read channels first
-        hidden = hidden.permute(0, 3, 1, 2)
+        # channels outermost; the first layer's products read them as well where they lie innermost
+        hidden = hidden.permute(3, 0, 1, 2)
         for number in range(1, self.depth + 1):
             hidden = self.get_submodule(f"l{number}")(hidden)
-        person = hidden.mean((2, 3))
+        person = hidden.mean((2, 3)).t()
         # clips have one person or more: a mean of those that are there, not of all slots
         summed = person.new_zeros(clips, person.shape[1]).index_add(0, clip[order], person)
         counts = torch.bincount(clip, minlength=clips).clamp(min=1)

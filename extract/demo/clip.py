@@ -14,6 +14,7 @@ import numpy as np
 from heatpool.extract.demo.camera import Camera
 from heatpool.extract.demo.effects import Mover, Occluder, random_occluder
 from heatpool.extract.demo.motion import Performance, perform
+from heatpool.extract.demo.objects import OBJECT_ACTIONS
 from heatpool.extract.demo.props import Chair
 from heatpool.extract.demo.scene import MARGIN_PX, Place, random_light
 from heatpool.extract.demo.shot import Shot, ShotRenderer
@@ -63,11 +64,16 @@ class ClipPlan:
 
 
 def stage_clip(plan: ClipPlan) -> ShotRenderer:
-    """Set up the renderer of ``plan``; all cameras of a performance see the same motion at the same place."""
+    """Set up the renderer of ``plan``; all cameras of a performance see the same motion at the same place.
+
+    An action with an object is performed anew for each camera: looks tell its class, and three views of one
+    cup would be one example of a cup.
+    """
     people = demo_subjects()
     actors = [people[plan.subject - 1]] + ([people[plan.partner - 1]] if plan.partner else [])
     # One stream for what the cameras share, one for what each camera has of its own.
-    shared = np.random.default_rng([plan.seed, 1, plan.subject, sum(plan.action.encode())])
+    take = [plan.camera] if plan.action in OBJECT_ACTIONS else []
+    shared = np.random.default_rng([plan.seed, 1, plan.subject, sum(plan.action.encode()), *take])
     performance = perform(plan.action, actors, frames=plan.frames, rng=shared)
     place, light = Place.random(shared), random_light(shared)
     mover = Mover.random(place, shared)

@@ -25,8 +25,11 @@ from heatpool.pool.records import Split
 MARKER = "demo.json"
 """File that a folder of the demo is known by."""
 
+KINDS = "kinds.csv"
+"""Table beside the manifest of object classes: `class_name,kind`, for `heatpool ablate --divide-by`."""
+
 _FORMAT, _VERSION = "heatpool-demo", 1
-_MANIFEST, _KINDS = "clips.csv", "kinds.csv"
+_MANIFEST = "clips.csv"
 _VAL_SUBJECTS, _TEST_SUBJECTS, _TEST_CAMERA = (7, 8), (9, 10), 3
 
 
@@ -189,7 +192,7 @@ def render_demo(
     _manifest(plans, spec, out_dir).write(out_dir / _MANIFEST, overwrite=True)
     if not OBJECT_ACTIONS.keys().isdisjoint(spec.classes):
         kinds = (f"{name},{'object' if name in OBJECT_ACTIONS else 'motion'}\n" for name in spec.classes)
-        write_text(out_dir / _KINDS, "class_name,kind\n" + "".join(kinds), overwrite=True)
+        write_text(out_dir / KINDS, "class_name,kind\n" + "".join(kinds), overwrite=True)
     return out_dir / _MANIFEST
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.joint_names import describe_joints
+from heatpool.extract.networks.runtime.runner import Runtime, make_runner
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.transformers import (
     load_pretrained,
@@ -43,13 +44,14 @@ class VitPose:
         taps: layers to pool from.
         device: where the network runs.
         dtype: of the network; joints and maps leave it in float32.
+        runtime: what runs it.
 
     Attributes:
         settings: what decides its numbers beside weights and crops.
 
     Raises:
         HeatpoolError: if transformers is missing or does not import, the model cannot be found or is
-            none, its preprocessing makes no sense, or a tap does not exist.
+            none, its preprocessing makes no sense, a tap does not exist, or the runtime is not there.
     """
 
     name = "vitpose"
@@ -61,52 +63,64 @@ class VitPose:
         taps: Sequence[str] = ("last",),
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        runtime: Runtime = "torch",
     ) -> None:
-        self._device, self._dtype = torch.device(device), dtype
-        self._model = load_pretrained(source, _CLASSES, kind="a ViTPose model").to(self._device)
-        config = self._model.config.backbone_config
+        model = load_pretrained(source, _CLASSES, kind="a ViTPose model").to(device)
+        config = model.config.backbone_config
         layers = int(config.num_hidden_layers)
-        self._taps = check_taps(taps, ("last", *(f"layer{number}" for number in range(1, layers + 1))))
-        self._grid = tuple(
-            size // patch for size, patch in zip(config.image_size, config.patch_size, strict=True)
-        )
-        self._experts = int(getattr(config, "num_experts", 1)) > 1
+        check_taps(taps, ("last", *(f"layer{number}" for number in range(1, layers + 1))))
         self.tap = "+".join(taps)
-        self.tap_channels = (int(config.hidden_size),) * len(self._taps)
+        self.tap_channels = (int(config.hidden_size),) * len(taps)
         self.channels = sum(self.tap_channels)
-        self.skeleton = _skeleton(self._model.config)
+        self.skeleton = _skeleton(model.config)
         self.joints = self.skeleton.joints
         self.crop = _crop_spec(config.image_size, read_preprocessor(source))
-        self.weights_sha256 = state_digest(self._model.state_dict())
-        self.settings = read_settings(self._model.config, config)
-        self._model.to(dtype)
+        self.weights_sha256 = state_digest(model.state_dict())
+        self.settings = read_settings(model.config, config)
+        network = _Tapped(model, taps, settings=self.settings)
+        self._run = make_runner(
+            network.to(dtype) if runtime == "torch" else network,
+            runtime=runtime,
+            title="ViTPose",
+            device=device,
+            dtype=dtype,
+        )
 
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
         """Run crops (B, height, width, 3) uint8; see `PoseBackbone`."""
-        # ViTPose+ has one expert per training set; 0 is COCO, whose joints we want.
-        experts = {"dataset_index": torch.zeros(len(crops), dtype=torch.long, device=self._device)}
-        seen: dict[str, Tensor] = {}
-        hooks = [self._hook(tap, seen) for tap in self._taps]
-        try:
-            pixels = normalise_crops(crops, self.crop).to(self._dtype)
-            output = self._model(pixels, **(experts if self._experts else {}))
-        finally:
-            for hook in hooks:
-                hook.remove()
-        heatmaps = output.heatmaps.float()
+        heatmaps, *maps = self._run(normalise_crops(crops, self.crop))
         joints, scores = decode_heatmaps(heatmaps, self.crop)
-        maps = [seen[tap].float().transpose(1, 2).unflatten(2, self._grid) for tap in self._taps]
         return PoseBatch(joints, scores, tuple(maps), heatmaps)
 
-    def _hook(self, tap: str, seen: dict[str, Tensor]) -> Any:
-        backbone = self._model.backbone
-        module = backbone.layernorm if tap == "last" else backbone.encoder.layer[int(tap[5:]) - 1]
 
-        def keep(module: object, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
-            seen[tap] = output[0] if isinstance(output, tuple) else output
+class _Tapped(nn.Module):
+    """ViTPose that returns heatmaps (B, V, h, w) and the grids of tokens of layers (B, C, h, w), float32."""
 
-        return module.register_forward_hook(keep)
+    def __init__(self, model: Any, taps: Sequence[str], *, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.model, self.taps, self._settings = model, tuple(taps), dict(settings)
+        config = model.config.backbone_config
+        self._grid = tuple(
+            size // patch for size, patch in zip(config.image_size, config.patch_size, strict=True)
+        )
+        self._experts = int(getattr(config, "num_experts", 1)) > 1
+
+    def extra_repr(self) -> str:
+        return f"taps={self.taps}, {self._settings}"
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        # ViTPose+ has one expert per training set; 0 is COCO, whose joints we want.
+        first = torch.zeros(len(crops), dtype=torch.long, device=crops.device)
+        experts = {"dataset_index": first} if self._experts else {}
+        found = self.model.backbone(crops, output_hidden_states=True, **experts)
+        last = found.feature_maps[-1]
+        tokens = [last if tap == "last" else found.hidden_states[int(tap[5:])] for tap in self.taps]
+        heatmaps = self.model.head(self._as_map(last))
+        return heatmaps.float(), *(self._as_map(each).float() for each in tokens)
+
+    def _as_map(self, tokens: Tensor) -> Tensor:
+        return tokens.transpose(1, 2).unflatten(2, self._grid).contiguous()
 
 
 def _crop_spec(size_hw_px: Sequence[int], said: Mapping[str, Any]) -> CropSpec:

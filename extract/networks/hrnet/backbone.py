@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from heatpool.extract.networks.crops import normalise_crops
@@ -17,8 +17,10 @@ from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm, use_crop_s
 from heatpool.extract.networks.hrnet.network import HRNET_TAPS, HRNetSimCC
 from heatpool.extract.networks.hrnet.weights import load_network
 from heatpool.extract.networks.joint_names import describe_joints
+from heatpool.extract.networks.runtime.runner import Runtime, make_runner
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.records import CropSpec, PoseBatch
+from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["DEFAULT_TAP", "BatchNorm", "HRNetBackbone", "load_hrnet_backbone"]
 
@@ -33,6 +35,21 @@ _TRAINED_PEAK = 1 / (4 * math.sqrt(2 * math.pi))
 _CELL_PX = 4  # crop pixels a heatmap cell is wide
 
 
+class _Tapped(nn.Module):
+    """HRNet that returns its joints, (B, V, n) along x and along y or one (B, V, h, w), and the tapped maps."""
+
+    def __init__(self, network: HRNetSimCC, taps: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.taps = network, tuple(taps)
+
+    def extra_repr(self) -> str:
+        return f"taps={self.taps}"
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        output = self.network(crops, self.taps)
+        return *(output.vectors or (output.heatmaps,)), *(output.maps[tap].float() for tap in self.taps)
+
+
 class HRNetBackbone:
     """`heatpool.extract.records.PoseBackbone` over `HRNetSimCC`.
 
@@ -43,10 +60,11 @@ class HRNetBackbone:
             published extractor, whose network was never put in eval mode.
         weights_sha256: of the weights file.
         device: where the network runs.
-        dtype: of the network below its heads; joints are always read in float32.
+        dtype: of the network below its heads, which OpenVINO runs in it, too; joints are always read in float32.
+        runtime: what runs it; batch norms as published need torch.
 
     Raises:
-        HeatpoolError: if there is no such tap.
+        HeatpoolError: if there is no such tap, or the runtime is not there or does not fit.
     """
 
     name: str = "hrnet-simcc"
@@ -60,24 +78,32 @@ class HRNetBackbone:
         weights_sha256: str = "",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        runtime: Runtime = "torch",
     ) -> None:
-        self._taps = check_taps(taps, HRNET_TAPS)
+        check_taps(taps, HRNET_TAPS)
         self.tap, self.weights_sha256 = "+".join(taps), weights_sha256
         self.tap_channels = tuple(network.channels * 2 ** HRNET_TAPS[tap] for tap in taps)
         self.channels = sum(self.tap_channels)
         self.joints, self.skeleton = network.joints, describe_joints(network.joints)
         self.crop = CropSpec(height_px=network.height_px, width_px=network.width_px)
+        if batchnorm == "published" and runtime != "torch":
+            raise HeatpoolError(f"expected --runtime torch with --batchnorm published, got {runtime}")
         if batchnorm == "published":
             use_crop_statistics(network)
         else:
             fold_batchnorm(network)
         # Group norm, which crop statistics are made of, is slower and 40 times less exact channels last.
-        self._layout = torch.contiguous_format if batchnorm == "published" else torch.channels_last
-        self._dtype = dtype
-        self._network = network.eval().to(device, dtype)
-        for head in network.heads():
-            head.float()
-        self._network.to(memory_format=self._layout)  # type: ignore[call-overload]
+        layout = torch.contiguous_format if batchnorm == "published" else torch.channels_last
+        self._ratio = network.split_ratio
+        network.eval().to(device)
+        if runtime == "torch":
+            network.to(dtype)
+            for head in network.heads():
+                head.float()
+            network.to(memory_format=layout)  # type: ignore[call-overload]
+        self._run = make_runner(
+            _Tapped(network, taps), runtime=runtime, title="HRNet", device=device, dtype=dtype, layout=layout
+        )
 
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
@@ -90,21 +116,19 @@ class HRNetBackbone:
             joints, scores and maps in float32; heatmaps (B, V, H/4, W/4). A SimCC network's
             are the product of its two marginal distributions, scaled so that the peak is the score.
         """
-        pixels = normalise_crops(crops, self.crop).to(self._dtype)
-        output = self._network(pixels.contiguous(memory_format=self._layout), self._taps)
-        maps = tuple(output.maps[tap].float() for tap in self._taps)
-        if output.vectors is None:
-            joints, scores = decode_heatmaps(output.heatmaps, self.crop)
-            return PoseBatch(joints, scores, maps, output.heatmaps)
-        ratio = self._network.split_ratio
-        assert ratio is not None
-        joints, _ = decode_simcc(*output.vectors, split_ratio=ratio)  # on the logits: exactly as published
-        along_x, along_y = (vectors.softmax(2) for vectors in output.vectors)
+        found = self._run(normalise_crops(crops, self.crop))
+        if self._ratio is None:
+            heatmaps, *maps = found
+            joints, scores = decode_heatmaps(heatmaps, self.crop)
+            return PoseBatch(joints, scores, tuple(maps), heatmaps)
+        x, y, *maps = found
+        joints, _ = decode_simcc(x, y, split_ratio=self._ratio)  # on the logits: exactly as published
+        along_x, along_y = x.softmax(2), y.softmax(2)
         peak = torch.minimum(along_x.amax(2), along_y.amax(2))
         scores = (peak / _TRAINED_PEAK).clamp(0, 1)
-        heatmaps = _cells(along_y, ratio)[..., None] * _cells(along_x, ratio)[..., None, :]
+        heatmaps = _cells(along_y, self._ratio)[..., None] * _cells(along_x, self._ratio)[..., None, :]
         heatmaps *= (scores / heatmaps.amax((2, 3)).clamp(min=1e-12))[..., None, None]
-        return PoseBatch(joints, scores, maps, heatmaps)
+        return PoseBatch(joints, scores, tuple(maps), heatmaps)
 
 
 def _cells(distribution: Tensor, split_ratio: float) -> Tensor:
@@ -121,6 +145,7 @@ def load_hrnet_backbone(
     batchnorm: BatchNorm = "eval",
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    runtime: Runtime = "torch",
 ) -> HRNetBackbone:
     """Load a checkpoint: W32 or W48, SimCC or heatmap heads, as its tensors say; see `load_network`.
 
@@ -135,4 +160,5 @@ def load_hrnet_backbone(
         weights_sha256=digest,
         device=device,
         dtype=dtype,
+        runtime=runtime,
     )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from heatpool.extract.networks.crops import normalise_crops
+from heatpool.extract.networks.runtime.runner import Runtime, make_runner
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.tiny.network import (
     TINY_TAP,
@@ -47,6 +48,21 @@ DETECTOR_MAX_IOU = 0.6
 """Of two boxes that overlap more the weaker goes: with this the detector was measured."""
 
 
+class _Tapped(nn.Module):
+    """The tiny pose network that returns logits of heatmaps and the tapped maps."""
+
+    def __init__(self, network: TinyPose, taps: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.taps = network, tuple(taps)
+
+    def extra_repr(self) -> str:
+        return f"taps={self.taps}"
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = self.network(crops, self.taps)
+        return found
+
+
 class TinyBackbone:
     """`heatpool.extract.records.PoseBackbone` over the tiny pose network. It knows rendered people only.
 
@@ -56,9 +72,10 @@ class TinyBackbone:
         network: with its weights; it is fused in place and kept.
         weights_sha256: of the weights file.
         taps: keys of `TINY_TAPS`; several are pooled at the same joints.
+        runtime: what runs it.
 
     Raises:
-        HeatpoolError: if there is no such tap.
+        HeatpoolError: if there is no such tap, or the runtime is not there.
     """
 
     name: str = "tiny"
@@ -66,12 +83,22 @@ class TinyBackbone:
     joints: int = COCO17_SKELETON.joints
     crop: CropSpec = TINY_CROP
 
-    def __init__(self, network: TinyPose, *, weights_sha256: str, taps: Sequence[str] = (TINY_TAP,)) -> None:
+    def __init__(
+        self,
+        network: TinyPose,
+        *,
+        weights_sha256: str,
+        taps: Sequence[str] = (TINY_TAP,),
+        runtime: Runtime = "torch",
+    ) -> None:
         self.network = network.fuse()
         self.weights_sha256 = weights_sha256
-        self._taps, self.tap = check_taps(taps, TINY_TAPS), "+".join(taps)
+        self.tap = "+".join(check_taps(taps, TINY_TAPS))
         self.tap_channels = tuple(TINY_TAPS[tap] for tap in taps)
         self.channels = sum(self.tap_channels)
+        device = next(network.parameters()).device
+        tapped = _Tapped(self.network, taps)
+        self._run = make_runner(tapped, runtime=runtime, title="the tiny pose network", device=device)
 
     @torch.inference_mode()
     def forward(self, crops: Tensor) -> PoseBatch:
@@ -84,7 +111,7 @@ class TinyBackbone:
             17 joints per crop, scores, a map for each tap, by default (B, 64, 16, 12), and heatmaps
             (B, 17, 32, 24).
         """
-        logits, *maps = self.network(normalise_crops(crops, self.crop), self._taps)
+        logits, *maps = self._run(normalise_crops(crops, self.crop))
         heatmaps = heatmaps_of(logits)
         joints_xy_px, scores = decode_gaussian_heatmaps(heatmaps)
         return PoseBatch(joints_xy_px, scores, tuple(maps), heatmaps)
@@ -103,6 +130,7 @@ def load_tiny_backbone(
     *,
     taps: Sequence[str] = (TINY_TAP,),
     weights: Path = SHIPPED_FOLDER / POSE_FILE,
+    runtime: Runtime = "torch",
 ) -> TinyBackbone:
     """Load the pose network.
 
@@ -111,7 +139,8 @@ def load_tiny_backbone(
     """
     network = TinyPose()
     digest = load_tiny_weights(network, weights)
-    return TinyBackbone(channels_last(network).to(device), weights_sha256=digest, taps=taps)
+    network = channels_last(network).to(device)
+    return TinyBackbone(network, weights_sha256=digest, taps=taps, runtime=runtime)
 
 
 def load_tiny_detector(

@@ -19,10 +19,10 @@ from tests.fixtures.pretend_gpu import pretend_gpu
 
 STREAMS = [
     Recipe(
-        epochs=2, batch_size=8, optimizer=optimizer, learning_rate=2e-2, window=8, width=8, model=model,
+        epochs=1, batch_size=8, optimizer=optimizer, learning_rate=2e-2, window=8, width=8, model=model,
         layers=((1, 1), (2, 2)), dropout=0.05, noise_std=0.02, grad_clip=1.0,
     )
-    for model, optimizer in [("ctrgcn", "sgd"), ("ctrgcn", "adamw"), ("linear", "sgd"), ("tcn", "adamw")]
+    for model, optimizer in [("ctrgcn", "sgd"), ("tcn", "adamw")]
 ]  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def train_stream(config: Recipe, out: Path, *, device: str) -> tuple[list[dict[s
 
 def train_hpnet(out: Path, *, device: str) -> tuple[list[dict[str, float]], np.ndarray]:
     train, val = clips_with_rgb(8), clips_with_rgb(4, seed=1)
-    config = recipe(mixup=0.8, shared={"epochs": 2, "accumulation": 2, "device": device})
+    config = recipe(mixup=0.8, shared={"epochs": 1, "accumulation": 2, "device": device})
     network = build_hpnet(config, shape_of(train))
     architecture = HPNetArchitecture(config)
     run = train_network(architecture, train, network=network, shape=shape_of(train), val=val, out_dir=out)
@@ -61,7 +61,7 @@ def test_hpnet_trains_there_as_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("config", STREAMS[:2], ids=lambda each: f"{each.model}, {each.optimizer}")
+@pytest.mark.parametrize("config", STREAMS, ids=lambda each: f"{each.model}, {each.optimizer}")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_streams_train_on_a_gpu(config: Recipe, dtype: str, tmp_path: Path) -> None:
     """The CPU's random numbers choose, crop and add noise; dropout's are the GPU's own."""

@@ -36,22 +36,32 @@ def test_letterbox_pads_to_an_input_of_one_size_and_rounds_each_side() -> None:
     np.testing.assert_allclose(corners, [[0, 0], [100, 33], [100, 0]], rtol=1e-6)
 
 
-class OneBox(nn.Module):
-    """Stands for a network: always the same two overlapping candidates in input pixels, and a weak one."""
+class Head(nn.Module):
+    """Always the same two overlapping candidates in input pixels, and a weak one."""
 
-    names = {0: "person"}
+    f = (-1,)  # reads the images
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.seen = images
+    def forward(self, inputs: list[torch.Tensor]) -> torch.Tensor:
+        (self.seen,) = (images,) = inputs
         rows = torch.tensor([[28, 29, 20, 20, 0.8], [29, 29, 20, 20, 0.6], [60, 40, 8, 8, 0.1]])
         return rows.T[None].expand(len(images), -1, -1)  # (B, 4 + classes, candidates), xywh
+
+
+class OneBox(nn.Module):
+    """Stands for a network, with the least of what ultralytics' have: it is its head alone."""
+
+    names, save = {0: "person"}, ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.ModuleList([Head()])
 
 
 def test_network_boxes_come_back_in_frame_pixels() -> None:
     network = OneBox()
     detector = UltralyticsDetector(network, image_px=90)  # not a multiple of the stride: 96
     found = find_persons(detector, [frame(height=108, width=192), frame(height=108, width=192)])
-    assert network.seen.shape == (2, 3, 64, 96)
+    assert network.model[0].seen.shape == (2, 3, 64, 96)
     for each in found:  # centre (28, 29) minus padding (0, 5), twice as large: (56, 48), size 40
         assert each.boxes_xyxy_px.tolist() == [[36, 28, 76, 68]]
         assert each.scores.tolist() == pytest.approx([0.8])

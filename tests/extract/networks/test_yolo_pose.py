@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,36 +99,45 @@ def test_frames_do_not_disturb_each_other(checkpoint: Path) -> None:
 
 def test_lower_precision_keeps_the_head_exact(checkpoint: Path) -> None:
     exact, rough = build(checkpoint), build(checkpoint, dtype=torch.bfloat16)
-    maps = []
+    maps: list[torch.Tensor] = []
     for backbone in (exact, rough):
+        change_maps(backbone, lambda each: maps.append(each) or each)
         people = estimate(backbone, [frame()])[0]
         assert people.pooled.dtype == np.float32
-        maps.append(backbone._maps[backbone._layers[0]])
     assert maps[1].dtype == torch.bfloat16
     assert 0 < (maps[1].float() - maps[0]).abs().max() < 0.05 * maps[0].abs().max()
     # bfloat16 has steps of half a pixel at 64 and more: all boxes on such steps would be rounded ones.
     assert (people.detections.boxes_xyxy_px % 0.5 != 0).any()
 
 
-class CellCentres:
-    """Stands for a tapped map whose cells hold their own centres in input pixels."""
+def change_maps(backbone: YoloPose, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Let something else stand for the tapped maps."""
+    run = backbone._network._runner
 
-    def __init__(self, backbone: YoloPose, stride: int) -> None:
-        self.backbone, self.layer, self.stride = backbone, backbone._layers[0], stride
-        backbone._network.model.model[self.layer].register_forward_hook(self)
+    def runner(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        predictions, *maps = run(images)
+        return predictions, *map(change, maps)
 
-    def __call__(self, module: object, inputs: object, output: torch.Tensor) -> None:
-        height, width = output.shape[2:]
-        x = ((torch.arange(width) + 0.5) * self.stride).expand(height, width)
-        y = ((torch.arange(height) + 0.5) * self.stride)[:, None].expand(height, width)
-        self.backbone._maps[self.layer] = torch.stack([x, y]).expand(len(output), 2, height, width)
+    backbone._network._runner = runner
+
+
+def set_cell_centres(backbone: YoloPose, stride: int) -> None:
+    """Let the cells of the tapped map hold their own centres in input pixels."""
+
+    def centres(features: torch.Tensor) -> torch.Tensor:
+        height, width = features.shape[2:]
+        x = ((torch.arange(width) + 0.5) * stride).expand(height, width)
+        y = ((torch.arange(height) + 0.5) * stride)[:, None].expand(height, width)
+        return torch.stack([x, y]).expand(len(features), 2, height, width)
+
+    change_maps(backbone, centres)
 
 
 @pytest.mark.parametrize(("tap", "stride"), [("p3", 8), ("p4", 16), ("p5", 32)])
 def test_features_are_read_where_the_joints_are(checkpoint: Path, tap: str, stride: int) -> None:
     """Pooling gives the joints back, but for those in the outer half of the outermost cells."""
     backbone = build(checkpoint, taps=(tap,))
-    CellCentres(backbone, stride)
+    set_cell_centres(backbone, stride)
     people = estimate(backbone, [frame()])[0]  # 128 x 96 enters as it is
     joints = people.joints_xy_px
     outer = [stride / 2, 128 - stride / 2], [stride / 2, 96 - stride / 2]
@@ -141,7 +150,7 @@ def test_features_are_read_where_the_joints_are(checkpoint: Path, tap: str, stri
 def test_features_of_a_padded_frame_are_read_inside_the_frame(checkpoint: Path) -> None:
     """A frame of 160 x 60 enters as 128 x 48 with 8 rows of grey above and below."""
     backbone = build(checkpoint)
-    CellCentres(backbone, 8)
+    set_cell_centres(backbone, 8)
     people = estimate(backbone, [frame(height=60, width=160)])[0]
     in_input = people.joints_xy_px * 0.8 + [0, 8]
     np.testing.assert_allclose(people.pooled, in_input.clip(4, [124, 60]), atol=2e-3)
@@ -184,8 +193,10 @@ def test_a_network_of_four_levels_pads_to_its_stride_and_is_still_that_of_predic
     narrow = {"scales": {"n": [0.33, 0.0625, 128]}}
     path = random_network("yolov8n-pose-p6.yaml", tmp_path / "p6.pt", raised=0.5, **narrow)
     backbone = YoloPose(load_ultralytics(path), taps=("p3", "p6"), image_px=128)
+    shapes: list[tuple[int, ...]] = []
+    change_maps(backbone, lambda each: shapes.append(tuple(each.shape[2:])) or each)
     estimate(backbone, [frame(height=60, width=160)])
-    assert [backbone._maps[layer].shape[2:] for layer in backbone._layers] == [(8, 16), (1, 2)]
+    assert shapes == [(8, 16), (1, 2)]
     seen = compare(path, [frame(height=60, width=160).rgb], image_px=128)
     assert len(seen.scores) > 5
     assert seen.unmatched == 0
@@ -215,10 +226,7 @@ def test_a_map_that_overflows_fails_its_clip_and_no_other(
 ) -> None:
     backbone = build(one_checkpoint)
 
-    def overflow(module: object, inputs: object, output: torch.Tensor) -> None:
-        backbone._maps[backbone._layers[0]] = output.masked_fill(output == output.max(), torch.inf)
-
-    backbone._network.model.model[backbone._layers[0]].register_forward_hook(overflow)
+    change_maps(backbone, lambda each: each.masked_fill(each == each.max(), torch.inf))
     frames = [np.random.default_rng(at).integers(0, 255, (96, 128, 3), dtype=np.uint8) for at in range(4)]
     options = EngineOptions(persons=1, steps=4)
     (outcome,) = extract_clips([ClipJob(0, make_video(frames))], options, estimator=OneStage(backbone))

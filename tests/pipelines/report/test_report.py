@@ -230,3 +230,4 @@ def test_names_of_strangers_are_text_and_are_cut(tmp_path: Path, monkeypatch: py
     assert "</td><script>alert(1)</script>" in page.text
     assert "I" * 79 + "…" in page.text
     assert "I" * 80 not in " ".join(page.rows)
+    assert "L" * 80 not in page.text  # one such name would make the page as wide as itself

@@ -69,6 +69,14 @@ def drip(handler: _Handler, number: int) -> None:
         time.sleep(0.05)
 
 
+def drip_headers(handler: _Handler, number: int) -> None:
+    handler.send_response(200)
+    for more in range(40):
+        handler.send_header(f"X-{more}", "y")
+        handler.flush_headers()
+        time.sleep(0.05)
+
+
 def claim(handler: _Handler, number: int) -> None:
     handler.send(DATA, length=10**10)
     handler.close_connection = True
@@ -106,6 +114,7 @@ def break_after_a_byte(handler: _Handler, number: int) -> None:
 @pytest.mark.parametrize(
     ("way", "line"),
     [
+        (drip_headers, "cannot be read (the server is silent); try again later"),
         (drip, "the server is too slow (* bytes in 0 s; HEATPOOL_MIN_KB_PER_S in the environment"),
         (
             claim,
