@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
 
-from benchmarks.faults_inputs import EXTRACT, Case, During, Inputs, Prepare, extract, patched
+import av
+
+from benchmarks.faults_inputs import EXTRACT, Case, During, Inputs, Prepare, extract, patched, written
+from benchmarks.material import make_video
 
 __all__ = ["extraction"]
 
@@ -22,6 +25,7 @@ def extraction(scratch: Path) -> Iterator[Case]:
     yield from _moments(scratch)
     yield from _values()
     yield from _files()
+    yield from _videos()
     yield from _numbers()
     yield from _stores()
 
@@ -125,10 +129,7 @@ def _values() -> Iterator[Case]:
 
 
 def _files() -> Iterator[Case]:
-    """Rows 3, 13, 14, 16, 33, 34 and 38: manifests and videos."""
-
-    def text(name: str, content: str) -> Prepare:
-        return lambda inputs, out: ((out / name).write_text(content, encoding="utf-8") and None) or None
+    """Rows 3, 13, 14 and 16: manifests."""
 
     def colons(inputs: Inputs, out: Path) -> None:
         shutil.copy(inputs.folder / "videos/00.mp4", out / "12:30:05.mp4")
@@ -136,24 +137,29 @@ def _files() -> Iterator[Case]:
 
     yield Case(3, "names with colons", "manifest . clips.csv", codes=(0,), prepare=colons)
     yield Case(3, "names with colons", extract("clips.csv"), codes=(0,), follows=True)
-    rows = "path\nhttp://127.0.0.1:9/x.mp4\nconcat:a|b\ntcp://127.0.0.1:9\npipe:0\n"
-    yield Case(
-        3, "rows http:, concat:, tcp:, pipe:", extract("h.csv"), codes=(1, 3), prepare=text("h.csv", rows)
-    )
-    yield Case(3, "rows http:, concat:, tcp:, pipe:", "doctor h.csv", codes=(1, 3), follows=True)
+    rows = written("h.csv", "path\nhttp://127.0.0.1:9/x.mp4\nconcat:a|b\ntcp://127.0.0.1:9\npipe:0\n")
+    says = "rows http:, concat:, tcp:, pipe:"
+    yield Case(3, says, extract("h.csv"), codes=(1, 3), prepare=rows)
+    yield Case(3, says, "doctor h.csv", codes=(1, 3), follows=True)
     for label, codes, line in (
         ("1000000000", (0,), ""),
         ("1.5", (1,), "in line 2"),
         ("-7", (1,), "in line 2"),
     ):
-        rows = f"path,label\n{{in}}/videos/00.mp4,{label}\n{{in}}/videos/01.mp4,0\n"
-        yield Case(13, f"label {label}", extract("l.csv"), line, codes, prepare=_with_inputs("l.csv", rows))
-    for says, rows, line in (
-        ("persons -3", "path,persons\n{in}/videos/00.mp4,-3\n", "in line 2"),
-        ("path .", "path\n.\n", "in line 2"),
+        rows = written("l.csv", f"path,label\n{{in}}/videos/00.mp4,{label}\n{{in}}/videos/01.mp4,0\n")
+        yield Case(13, f"label {label}", extract("l.csv"), line, codes, prepare=rows)
+    for says, text in (
+        ("persons -3", "path,persons\n{in}/videos/00.mp4,-3\n"),
+        ("path .", "path\n.\n"),
     ):
-        yield Case(14, says, extract("p.csv"), line, prepare=_with_inputs("p.csv", rows))
-    yield Case(16, "cut without encoding anew (edit list)", extract("trim.mp4"), codes=(0,), prepare=_trim)
+        yield Case(14, says, extract("p.csv"), "in line 2", prepare=written("p.csv", text))
+    # As `-ss 0.1 -c copy`: an edit list hides what comes too early.
+    trim = _remuxed(lambda pts, at, units: pts - units // 10)
+    yield Case(16, "cut without encoding anew (edit list)", extract("v.mp4"), codes=(0,), prepare=trim)
+
+
+def _videos() -> Iterator[Case]:
+    """Rows 33, 34 and 38: videos."""
 
     def cut(inputs: Inputs, out: Path) -> None:
         (out / "v").mkdir()
@@ -161,54 +167,53 @@ def _files() -> Iterator[Case]:
             shutil.copy(inputs.folder / "videos/00.mp4", out / "v" / f"{name}.mp4")
         (out / "v" / "b.mp4").write_bytes((out / "v" / "a.mp4").read_bytes()[:1500])
 
-    yield Case(33, "one of three videos is damaged", "predict {in}/run v --annotate films --out p.csv --device cpu "
-               "--threads 1 --quiet", codes=(3,), prepare=cut,
-               note=lambda out: f"{len(list((out / 'films').iterdir()))} films")  # fmt: skip
+    yield Case(
+        33, "one of three videos is damaged",
+        "predict {in}/run v --annotate films --out p.csv --device cpu --threads 1 --quiet", codes=(3,),
+        prepare=cut, note=lambda out: f"{len(list((out / 'films').iterdir()))} films",
+    )  # fmt: skip
     drawn = f"visualize {{video}} {{out}}/v.mp4 {EXTRACT.replace(' --steps 4', '')}"
-    yield Case(34, "a link to itself", drawn.format(video="loop.mp4", out="{out}"), "Too many levels",
-               prepare=lambda inputs, out: (out / "loop.mp4").symlink_to(out / "loop.mp4"))  # fmt: skip
-    yield Case(34, "a video of 16 x 4000 pixels", drawn.format(video="tall.mp4", out="{out}"), codes=(0, 1),
-               prepare=_tall)  # fmt: skip
+    for row, says, name, line, prepare in (
+        (34, "a link to itself", "loop.mp4", "Too many levels",
+         lambda inputs, out: (out / "loop.mp4").symlink_to(out / "loop.mp4")),
+        (34, "a video of 16 x 16,000 pixels", "tall.mp4", "", _tall),
+        (34, "stamps over 300 days", "v.mp4", "", _remuxed(lambda pts, at, units: pts + 4_000_000 * units * at)),
+        (38, "a video is a fifo", "pipe.mp4", "is a pipe or a device",
+         lambda inputs, out: os.mkfifo(out / "pipe.mp4")),
+    ):  # fmt: skip
+        words = drawn.format(video=name, out="{out}").replace("v.mp4 --", "drawn.mp4 --")
+        yield Case(row, says, words, line, codes=(1,) if line else (0, 1), prepare=prepare)
     yield Case(34, "a name of 100,000 letters", f"info {'x' * 100_000}", "name too long")
     yield Case(34, "10^308 clips", "forecast 1e308 --frames 100 --backend tiny", codes=(1, 2))
-    yield Case(38, "a video is a fifo", drawn.format(video="pipe.mp4", out="{out}"), "is a pipe or a device",
-               prepare=lambda inputs, out: os.mkfifo(out / "pipe.mp4"))  # fmt: skip
-    for says, rows, make in (
-        ("a clip's video is a fifo", "path\npipe.mp4\n", lambda out: os.mkfifo(out / "pipe.mp4")),
-        ("a clip's video is /dev/zero", "path\n/dev/zero\n", lambda out: None),
-    ):
-        yield Case(38, says, extract("f.csv"), codes=(1, 3), prepare=_both(text("f.csv", rows), make))
+    rows = written("f.csv", "path\npipe.mp4\n")
+    yield Case(38, "a clip's video is a fifo", extract("f.csv"), codes=(1, 3),
+               prepare=lambda inputs, out: (rows(inputs, out), os.mkfifo(out / "pipe.mp4"))[1])  # fmt: skip
+    yield Case(38, "a clip's video is /dev/zero", extract("f.csv"), codes=(1, 3),
+               prepare=written("f.csv", "path\n/dev/zero\n"))  # fmt: skip
 
 
-def _both(first: Prepare, second: Callable[[Path], None]) -> Prepare:
-    return lambda inputs, out: (first(inputs, out), second(out))[0]
+def _remuxed(moved: Callable[[int, int, int], int]) -> Prepare:
+    """Write `v.mp4`, packets of a video at other stamps: by their stamp, number and units a second."""
 
-
-def _with_inputs(name: str, content: str) -> Prepare:
     def write(inputs: Inputs, out: Path) -> None:
-        (out / name).write_text(content.replace("{in}", str(inputs.folder)), encoding="utf-8")
+        with (
+            av.open(str(inputs.folder / "videos/00.mp4")) as source,
+            av.open(str(out / "v.mp4"), "w") as sink,
+        ):
+            stream = source.streams.video[0]
+            copy = sink.add_stream_from_template(stream)
+            units = round(1 / stream.time_base)
+            packets = [packet for packet in source.demux(stream) if packet.dts is not None]
+            for at, packet in enumerate(packets):
+                ahead = moved(packet.dts, at, units) - packet.dts
+                packet.pts, packet.dts, packet.stream = packet.pts + ahead, packet.dts + ahead, copy
+                sink.mux(packet)
 
     return write
 
 
-def _trim(inputs: Inputs, out: Path) -> None:
-    """As `-ss 0.1 -c copy`: from the key frame on, and an edit list hides what comes too early."""
-    import av
-
-    with av.open(str(inputs.folder / "videos/00.mp4")) as source, av.open(str(out / "trim.mp4"), "w") as sink:
-        stream = source.streams.video[0]
-        copy = sink.add_stream_from_template(stream)
-        for packet in source.demux(stream):
-            if packet.dts is not None:
-                ahead = round(0.1 / stream.time_base)
-                packet.pts, packet.dts, packet.stream = packet.pts - ahead, packet.dts - ahead, copy
-                sink.mux(packet)
-
-
 def _tall(inputs: Inputs, out: Path) -> None:
-    from benchmarks.material import make_video
-
-    make_video(out / "tall.mp4", 4, source=None, width_px=16, height_px=4000)
+    make_video(out / "tall.mp4", 4, source=None, width_px=16, height_px=16_000)
 
 
 def _numbers() -> Iterator[Case]:
@@ -224,11 +229,7 @@ def _numbers() -> Iterator[Case]:
         "YAML in UTF-16": "steps: 4\n".encode("utf-16"),
     }.items():
         words = extract(more="--config {out}/o.yaml").replace("--steps 4 ", "")
-        yield Case(12, says, words, codes=(0, 2) if "16" in says else (2,), prepare=_bytes("o.yaml", data))
-
-
-def _bytes(name: str, data: bytes) -> Prepare:
-    return lambda inputs, out: ((out / name).write_bytes(data) and None) or None
+        yield Case(12, says, words, codes=(0, 2) if "16" in says else (2,), prepare=written("o.yaml", data))
 
 
 def _stores() -> Iterator[Case]:

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 
 from benchmarks.claims_files import INFLATED, LEVELS, alias_bomb, header, zip_members
 from benchmarks.claims_stores import STORES
-from benchmarks.faults_inputs import EXTRACT, Case, Inputs, Prepare, extract
+from benchmarks.faults_inputs import EXTRACT, Case, Inputs, Prepare, extract, written
 from benchmarks.faults_networks import networks
 
 __all__ = ["files"]
@@ -26,6 +27,7 @@ _OF_STORES = {
     "class names that are no texts": STORES["10^12 instead of class names"],
     "shard_clips 0": lambda store: _attributes(store, shard_clips=0),
 }
+_WEIGHTS = "extract {in}/clips.csv {out}/s.zarr --detector full-frame --threads 1"
 # By row: what is wrong with a store, as benchmarks.claims or this module makes it.
 _STORES = {
     17: ("an array of codec 'nope'", "zarr_format 9"),
@@ -43,7 +45,7 @@ def files(scratch: Path) -> Iterator[Case]:
     yield from _annotations()
     yield from networks()
     yield from _options()
-    yield from _places()
+    yield from _checkpoints()
 
 
 def _replace(store: Path, old: str, new: str) -> None:
@@ -98,17 +100,15 @@ def _escapes(inputs: Inputs, out: Path) -> None:
 def _exports() -> Iterator[Case]:
     """Rows 22 and 23: exported files that claim too much, or hold what would change on its way in."""
 
-    def npz(change: Callable[[dict[str, Any]], object]) -> Prepare:
+    def with_array(name: str, values: np.ndarray) -> Prepare:
         def prepare(inputs: Inputs, out: Path) -> None:
             with np.load(inputs.folder / "x.npz") as whole:
-                arrays = dict(whole)
-            change(arrays)
-            np.savez(out / "x.npz", **arrays)
+                np.savez(out / "x.npz", **{**whole, name: values})
 
         return prepare
 
     taken = "archive import {out}/x.npz {out}/s.zarr"
-    for says, key, value in (
+    for says, name, values in (
         ("label 2^40", "label", np.full(12, 2**40)),
         ("labels of 1.7", "label", np.full(12, 1.7)),
         ("split 259", "splits/xsub", np.full(12, 259)),
@@ -116,31 +116,40 @@ def _exports() -> Iterator[Case]:
         ("clip ids that are numbers", "clip_id", np.arange(12)),
         ("2^40 frames", "frames", np.full(12, 2**40)),
     ):
-        yield Case(
-            23, says, taken, prepare=npz(lambda arrays, key=key, value=value: arrays.update({key: value}))
-        )  # type: ignore[misc]
+        yield Case(23, says, taken, prepare=with_array(name, values))
 
     def members(changes: dict[str, bytes | int]) -> Prepare:
         def prepare(inputs: Inputs, out: Path) -> None:
-            import zipfile
-
             with zipfile.ZipFile(inputs.folder / "x.npz") as archive:
                 whole: dict[str, bytes | int] = {name: archive.read(name) for name in archive.namelist()}
             zip_members(out / "x.npz", {**whole, **changes})
 
         return prepare
 
-    for row, says, changes in (
+    changed: tuple[tuple[int, str, dict[str, bytes | int]], ...] = (
         (22, "labels that inflate to 300 MB", {"label.npy": INFLATED}),
         (22, "20 tables of 300 MB", {f"columns/c{number}.npy": INFLATED for number in range(20)}),
         (23, "a size below zero", {"label.npy": header((-12,), "<i4")}),
         (23, "texts that are not UTF-8", {"clip_id.npy": header((12,), "|S4") + b"\xff\xfe\xfd\xfc" * 12}),
-    ):
-        yield Case(row, says, taken, prepare=members(changes))  # type: ignore[arg-type]
+    )
+    for row, says, changes in changed:
+        yield Case(row, says, taken, prepare=members(changes))
+    yield Case(23, "a member that is encrypted", taken, "encrypted", prepare=_encrypted)
     yield Case(22, "scores that inflate to 300 MB", "fuse a={out}/x.npz b={out}/x.npz",
                prepare=lambda inputs, out: zip_members(out / "x.npz", {
                    **{f"{name}.npy": header((0,)) for name in ("clip_id", "labels", "class_names", "kind")},
-                   "scores.npy": INFLATED}) and None)  # fmt: skip
+                   "scores.npy": INFLATED}))  # fmt: skip
+
+
+def _encrypted(inputs: Inputs, out: Path) -> None:
+    """Say of every member that it is encrypted, in its own header and in the list."""
+    data = bytearray((inputs.folder / "x.npz").read_bytes())
+    for sign, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.find(sign)
+        while at >= 0:
+            data[at + flags] |= 1
+            at = data.find(sign, at + 4)
+    (out / "x.npz").write_bytes(data)
 
 
 def _annotations() -> Iterator[Case]:
@@ -150,8 +159,7 @@ def _annotations() -> Iterator[Case]:
         clip = {"frame_dir": "a", "label": 0, "total_frames": 4, "img_shape": (10, 10),
                 "keypoint": np.zeros((1, 4, 17, 2), np.float32),
                 "keypoint_score": np.ones((1, 4, 17), np.float32)} | changes  # fmt: skip
-        data = pickle.dumps({"split": {"xsub": ["a"]}, "annotations": [clip]}, protocol=4)
-        return lambda inputs, out: ((out / "x.pkl").write_bytes(data) and None) or None
+        return written("x.pkl", pickle.dumps({"split": {"xsub": ["a"]}, "annotations": [clip]}, protocol=4))
 
     taken = "archive import {out}/x.pkl {out}/s.zarr"
     yield Case(13, "PYSKL label 10^9", taken, codes=(0, 1), prepare=pickled(label=10**9))
@@ -168,9 +176,9 @@ def _annotations() -> Iterator[Case]:
         "train {in}/store.zarr {out}/run --config {out}/fifo",
         f"extract {{in}}/clips.csv {{out}}/s.zarr {EXTRACT} --skeleton {{out}}/fifo",
         f"extract {{in}}/clips.csv {{out}}/s.zarr {EXTRACT} --keypoints {{out}}/fifo",
-        "extract {in}/clips.csv {out}/s.zarr --backend onnx --tap y --weights {out}/fifo --detector full-frame",
-        "extract {in}/clips.csv {out}/s.zarr --backend hrnet-simcc --weights {out}/fifo --detector full-frame",
-        "extract {in}/clips.csv {out}/s.zarr --backend yolo-pose --weights {out}/fifo",
+        f"{_WEIGHTS} --backend onnx --tap y --weights {{out}}/fifo",
+        f"{_WEIGHTS} --backend hrnet-simcc --weights {{out}}/fifo",
+        f"{_WEIGHTS} --backend yolo-pose --weights {{out}}/fifo".replace(" --detector full-frame", ""),
         "extract {out}/fifo {out}/s.zarr",
         "doctor {out}/fifo",
         "predict {in}/run {out}/fifo --out {out}/p.csv",
@@ -188,22 +196,18 @@ def _fifo(inputs: Inputs, out: Path) -> None:
 
 def _options() -> Iterator[Case]:
     """Row 36: YAML."""
-
-    def text(content: str) -> Prepare:
-        return lambda inputs, out: ((out / "o.yaml").write_text(content, encoding="utf-8") and None) or None
-
     words = extract(more="--config {out}/o.yaml")
     for says, content in {
         "10^8 values by aliases": alias_bomb(), "3,000 brackets": "steps: " + "[" * 3000,
         "5,000 digits": "steps: " + "9" * 5000, "a key __path__": "__path__: 1\n",
         "5,000 levels": "a: " + "[" * LEVELS,
     }.items():  # fmt: skip
-        yield Case(36, says, words, codes=(2,), prepare=text(content))
+        yield Case(36, says, words, codes=(2,), prepare=written("o.yaml", content))
 
 
-def _places() -> Iterator[Case]:
+def _checkpoints() -> Iterator[Case]:
     """Row 35: checkpoints."""
-    hrnet = "extract {in}/clips.csv {out}/s.zarr --backend hrnet-simcc --weights {out}/w.pth --detector full-frame"
+    hrnet = f"{_WEIGHTS} --backend hrnet-simcc --weights {{out}}/w.pth"
 
     def save(weights: Callable[[], dict[Any, torch.Tensor]]) -> Prepare:
         return lambda inputs, out: torch.save(weights(), out / "w.pth")
@@ -228,5 +232,4 @@ def _places() -> Iterator[Case]:
         (out / "v" / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
 
     yield Case(35, "ViTPose: config.json of 10^6 channels", prepare=vitpose,
-               words="extract {in}/clips.csv {out}/s.zarr --backend vitpose --weights {out}/v --detector full-frame"
-               )  # fmt: skip
+               words=f"{_WEIGHTS} --backend vitpose --weights {{out}}/v")  # fmt: skip

@@ -11,7 +11,18 @@ from subprocess import Popen
 from benchmarks.material import make_video
 from benchmarks.outcomes import run
 
-__all__ = ["EXTRACT", "TRAIN", "Case", "During", "Inputs", "Prepare", "extract", "make_inputs", "patched"]
+__all__ = [
+    "EXTRACT",
+    "TRAIN",
+    "Case",
+    "During",
+    "Inputs",
+    "Prepare",
+    "extract",
+    "make_inputs",
+    "patched",
+    "written",
+]
 
 EXTRACT = "--backend tiny --detector tiny --threads 1 --steps 4 --persons 1 --device cpu --quiet"
 TRAIN = "--model linear --streams joint --epochs 1 --device cpu --threads 1 --quiet"
@@ -31,8 +42,8 @@ class Inputs:
     small: Path
 
 
-Prepare = Callable[[Inputs, Path], None]
-During = Callable[["Popen[bytes]", Path], None]
+Prepare = Callable[[Inputs, Path], object]
+During = Callable[["Popen[bytes]", Path], object]
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,18 @@ class Case:
 def extract(clips: str = "{in}/clips.csv", more: str = "--limit 2", out: str = "{out}/s.zarr") -> str:
     """The command line of an extraction by the tiny networks."""
     return f"extract {clips} {out} {EXTRACT} {more}".rstrip()
+
+
+def written(name: str, content: str | bytes) -> Prepare:
+    """A function that writes a file into the case's folder; `{in}` in a text stands for the inputs."""
+
+    def write(inputs: Inputs, out: Path) -> None:
+        if isinstance(content, bytes):
+            (out / name).write_bytes(content)
+        else:
+            (out / name).write_text(content.replace("{in}", str(inputs.folder)), encoding="utf-8")
+
+    return write
 
 
 def patched(folder: Path, code: str) -> dict[str, str]:

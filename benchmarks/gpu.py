@@ -44,7 +44,10 @@ class Part:
 
 _TESTS = "-m pytest -q -p no:cacheprovider -m gpu --timeout 60"
 PARTS = (
-    Part("gpu_tests", 120, f"{_TESTS} tests/extract tests/classify", f"{_TESTS} tests/extract/networks/runtime"),
+    Part(
+        "gpu_tests", 120, f"{_TESTS} tests/extract tests/classify",
+        f"{_TESTS} tests/extract/networks/runtime",
+    ),
     Part(
         "gpu_networks", 100, "-m benchmarks.gpu_networks",
         "-m benchmarks.gpu_networks --dry-run --device cpu --batch 2 --seconds 0.01",
@@ -73,26 +76,27 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Done:
-    """How a part went: what it printed, and what was wrong with it, "" if nothing."""
+    """How a part went: what it printed, where to, and what was wrong with it, "" if nothing."""
 
     said: str
+    errors: str
     wrong: str
 
 
 def carry_out(command: Sequence[str], *, seconds: float, environment: dict[str, str]) -> Done:
     """Run a command and what it starts; end all of it after so many seconds, and keep what it printed."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, **environment},
     )  # fmt: skip
     try:
-        said, _ = process.communicate(timeout=seconds)
+        said, errors = process.communicate(timeout=seconds)
         wrong = f"exit code {process.returncode}" if process.returncode else ""
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        said, _ = process.communicate()
+        said, errors = process.communicate()
         wrong = f"not ready after {seconds:.0f} s"
-    return Done(said, wrong)
+    return Done(said, errors, wrong)
 
 
 def results_of_tests(said: str) -> str:
@@ -116,19 +120,17 @@ def blocks(parts: Sequence[Part], options: argparse.Namespace) -> Iterator[tuple
         )
         begun = time.monotonic()
         if left <= 0:
-            done = Done("", "no time was left")
+            done = Done("", "", "no time was left")
         else:
             done = carry_out([sys.executable, *shown.split()], seconds=left, environment=environment)
         found = [results_of_tests(done.said)] if part.name == "gpu_tests" else tables(done.said)
         wrong = done.wrong or ("" if found else "no table")
-        print(
-            f"{part.name}: {wrong or 'done'}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True
-        )
-        if wrong:
-            print(done.said[-3000:], file=sys.stderr, flush=True)
+        spent = f"{part.name}: {wrong or 'complete'}, {time.monotonic() - begun:.0f} s"
+        more = (done.said + done.errors)[-3000:] if wrong else ""
+        print(f"{spent}\n{more}".rstrip(), file=sys.stderr, flush=True)
         note = f"\n\nNot complete: {wrong}." if wrong else ""
         body = f"    python {shown}\n\n" + "\n\n".join(found) + note
-        yield f"<!-- bench:{part.name} -->\n\n{body.strip()}\n\n<!-- /bench -->\n", wrong
+        yield f"<!-- bench:{part.name} -->\n\n{body.rstrip()}\n\n<!-- /bench -->\n", wrong
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

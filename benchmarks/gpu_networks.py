@@ -4,9 +4,9 @@ Usage: python -m benchmarks.gpu_networks [--device cuda] [--batch 64] [--seconds
 
 HRNet-W48 and ViTPose-B take crops of 256 x 192, yolo11n-pose pictures of 384 x 640, all from memory of the
 device: what feeds them is not part of it. "Share" is of the rate of a plain matrix product of the same type
-in the same run, without TF32, which convolutions use in float32 all the same. "Steps" is the length of the change of what is pooled at the joints, against float32 without
-TF32 and without graphs, over the length of what storing it as float16 changes: the rule for a default type is
-less than 10. --dry-run takes narrow networks and no graphs, on any device.
+in the same run; it is without TF32, which convolutions in float32 use all the same. "Steps" is how far what
+is pooled at the joints moves from float32 without TF32 and graphs, as a multiple of how far storing it as
+float16 moves it: less than 10 is the rule for a default type. --dry-run takes narrow networks and no graphs.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def images_a_second(run: Run, images: Tensor, *, seconds: float) -> float:
         run(images)
     wait()
     begun, batches = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds:
+    while not batches or time.perf_counter() - begun < seconds:
         for _ in range(4):
             run(images)
         batches += 4

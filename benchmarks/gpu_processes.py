@@ -2,8 +2,8 @@
 
 Usage: torchrun --nproc_per_node 1 -m benchmarks.gpu_processes [--device cuda]
 
-`heatpool train` leaves a single process alone, so this takes the exchange of several apart: gradients of a
-wrapped network, sums in float64, buffers with whole numbers, a barrier. One process alone gets back what it gave.
+`heatpool train` exchanges nothing where there is one process, so this does what several do: gradients of a
+wrapped network, sums in float64, buffers of whole numbers, a barrier. One alone gets back what it gave.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ def exchanged(device: torch.device) -> float:
     """
     torch.manual_seed(0)
     network = nn.Linear(2048, 2048, bias=False).to(device)
-    wrapped = nn.parallel.DistributedDataParallel(
-        network, device_ids=[device] if device.index is not None else None
-    )
+    gpus = [device] if device.type == "cuda" else None
+    wrapped = nn.parallel.DistributedDataParallel(network, device_ids=gpus)
     x = torch.randn(8, 2048, device=device)
     wanted = torch.autograd.grad(network(x).square().mean(), network.weight)[0]
     with wrapped.no_sync():

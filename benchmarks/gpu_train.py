@@ -112,7 +112,7 @@ def clips_a_second(step: Forward, batch: int, *, device: torch.device, seconds: 
         step()
     wait()
     begun, steps = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds:
+    while not steps or time.perf_counter() - begun < seconds:
         for _ in range(4):
             step()
         steps += 4

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from ultralytics.nn.tasks import DetectionModel
+from ultralytics.nn.tasks import DetectionModel, PoseModel
 
 from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.networks.letterbox import Letterboxed
+from heatpool.extract.networks.runtime.runner import Runtime
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH
 from heatpool.extract.networks.ultralytics import LoadedModel
@@ -24,7 +26,7 @@ from heatpool.pool.skeleton import COCO17_SKELETON
 from tests.classify.deterministic_weights import fill_
 from tests.fixtures.torchvision_shim import install
 
-__all__ = ["BACKENDS", "CPU", "estimator", "fixed_box", "hrnet", "yolo", "yolo_pose"]
+__all__ = ["BACKENDS", "CPU", "estimator", "fixed_box", "hrnet", "vitpose", "yolo", "yolo_pose"]
 
 BACKENDS = ("tiny", "yolo-pose", "vitpose", "hrnet-simcc")
 CPU = torch.device("cpu")
@@ -66,26 +68,25 @@ class FixedPerson(YoloPose):
 
 
 def estimator(
-    backend: str, *, device: torch.device = CPU, dtype: torch.dtype = torch.float32
+    backend: str,
+    *,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
+    runtime: Runtime = "torch",
 ) -> PoseEstimator:
     """Return a backend as `heatpool extract` builds it."""
-    if backend == "yolo-pose":
-        return OneStage(yolo_pose(device=device, dtype=dtype))
     backbone: PoseBackbone
     if backend == "tiny":
-        backbone = load_tiny_backbone(device)
-    elif backend == "vitpose":
-        backbone = _vitpose(device=device, dtype=dtype)
-    else:
-        backbone = HRNetBackbone(hrnet(48), device=device, dtype=dtype)
-    return TopDown(_finder(backend, device=device, dtype=dtype), backbone, device=device)
-
-
-def _finder(backend: str, *, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> FixedBox:
-    """Return tiny's own detector, or yolo11n at 640 pixels."""
-    if backend == "tiny":
-        return FixedBox(load_tiny_detector(device), image_px=max(DETECTOR_INPUT_WH), device=device)
-    return FixedBox(yolo(), image_px=640, device=device, dtype=dtype)
+        finder = FixedBox(
+            load_tiny_detector(device), image_px=max(DETECTOR_INPUT_WH), device=device, runtime=runtime
+        )
+        return TopDown(finder, load_tiny_backbone(device, runtime=runtime), device=device)
+    where: dict[str, Any] = {"device": device, "dtype": dtype, "runtime": runtime}
+    if backend == "yolo-pose":
+        loaded = LoadedModel(yolo_pose(), (0,), COCO17_SKELETON, 640, "")
+        return OneStage(FixedPerson(loaded, **where))
+    backbone = vitpose(**where) if backend == "vitpose" else HRNetBackbone(hrnet(48), **where)
+    return TopDown(FixedBox(yolo(), image_px=640, **where), backbone, device=device)
 
 
 def yolo() -> DetectionModel:
@@ -96,14 +97,12 @@ def yolo() -> DetectionModel:
     return model
 
 
-def yolo_pose(*, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> FixedPerson:
-    """Return yolo26s-pose at 640 pixels, fused."""
-    from ultralytics.nn.tasks import PoseModel
-
+def yolo_pose() -> PoseModel:
+    """Return yolo11n-pose, fused."""
     torch.manual_seed(0)
-    model = PoseModel("yolo26s-pose.yaml", verbose=False).eval()
+    model = PoseModel("yolo11n-pose.yaml", nc=1, verbose=False).eval()
     model.fuse(verbose=False)
-    return FixedPerson(LoadedModel(model, (0,), COCO17_SKELETON, 640, ""), device=device, dtype=dtype)
+    return model
 
 
 def hrnet(channels: int) -> HRNetSimCC:
@@ -113,7 +112,9 @@ def hrnet(channels: int) -> HRNetSimCC:
     return network
 
 
-def _vitpose(*, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> VitPose:
+def vitpose(
+    *, device: torch.device = CPU, dtype: torch.dtype = torch.float32, runtime: Runtime = "torch"
+) -> VitPose:
     """Return ViTPose-B."""
     install()  # transformers imports torchvision, which many builds of torch do not come with
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
@@ -122,4 +123,4 @@ def _vitpose(*, device: torch.device = CPU, dtype: torch.dtype = torch.float32) 
     config = VitPoseConfig(backbone_config=VitPoseBackboneConfig(out_features=["stage12"]), num_labels=17)
     with tempfile.TemporaryDirectory() as folder:
         VitPoseForPoseEstimation(config).save_pretrained(folder)
-        return VitPose(folder, device=device, dtype=dtype)
+        return VitPose(folder, device=device, dtype=dtype, runtime=runtime)

@@ -137,7 +137,7 @@ SIDES = (
     Side(YOLO, "heatpool, bfloat16", (), _yolo(dtype="bfloat16")),
     Side(YOLO, "ultralytics predict", (), partial(_ultralytics, method="predict")),
     Side(YOLO, "ultralytics track", (), partial(_ultralytics, method="track")),
-    Side(HRNET, OURS, ("onnxruntime",), _onnx()),
+    Side(HRNET, OURS, ("onnxruntime",), _onnx(dtype="float32")),
     Side(HRNET, "rtmlib", ("onnxruntime", "rtmlib"), partial(_rtmlib, backend="onnxruntime")),
 )
 

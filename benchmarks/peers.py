@@ -3,8 +3,8 @@
 Usage: python -m benchmarks.peers [--video REAL.mp4] [--frames 100 300 3000]
            [--networks yolo11n-pose HRNet-W32] [--weights yolo11n-pose.pt] [--onnx pose.onnx]
 
-yolo11n-pose: ultralytics' `predict` and `track`, streaming the video, against `--backend yolo-pose`. HRNet-W32
-with SimCC heads in one ONNX file: rtmlib's RTMPose against `--backend onnx`, one fixed box in every frame on
+yolo11n-pose: ultralytics' `predict` and `track`, streaming the video, against `--backend yolo-pose`. HRNet
+of width 32 with SimCC heads in one ONNX file: rtmlib's RTMPose against `--backend onnx`, one fixed box in every frame on
 both sides. heatpool goes on to pooled features; the others stop at joints. Every row is a process of its
 own: it loads its weights ("start"), takes a clip of 8 frames to warm up, and then the clip that counts.
 

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from heatpool.extract.engine.estimators import TopDown, look_at
+from heatpool.extract.engine.estimators import TopDown, look_at, pose_now
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_input import OnnxInput
 from heatpool.extract.records import Detections, Frame
@@ -69,7 +69,7 @@ def joints_of_heatpool(path: Path, given: OnnxInput, persons: Sequence[Person]) 
         detector = _Given(person.box_xyxy_px)
         estimator = TopDown(detector, backbone, device="cpu")
         (cropped,) = look_at(estimator, [Frame(0, 0, 0.0, draw(person))])
-        found.append(estimator.pose([(cropped, 0)]).joints_xy_px[0])
+        found.append(pose_now(estimator, [(cropped, 0)]).joints_xy_px[0])
     return np.array(found)
 
 

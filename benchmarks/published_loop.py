@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from heatpool.extract.networks.crops import crop_affines
 from heatpool.extract.networks.detectors import find_persons
 from heatpool.extract.networks.letterbox import letterbox
 from heatpool.extract.records import CropSpec, Frame
+from heatpool.pool.skeleton import COCO17_SKELETON
 
 __all__ = ["PublishedHRNet", "Step", "published_loop", "published_step"]
 
@@ -72,15 +73,24 @@ class _PlainTopDown:
 
 
 class _PlainOnePass:
-    """The same with yolo-pose: a frame at a time."""
+    """The same with yolo-pose, at joints on the diagonal of the one box."""
 
     def __init__(self, device: torch.device) -> None:
-        self._network = yolo_pose(device=device)
+        self._network, self._device = yolo_pose().to(device), device
+        self._maps: list[Tensor] = []
+        finest = self._network.model[self._network.model[-1].f[0]]
+        finest.register_forward_hook(lambda layer, given, output: self._maps.append(output))
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Return (V, C)."""
-        people: Any = self._network.estimate([self._network.prepare(Frame(0, 0, 0.0, rgb))])[0]
-        return people.pooled[0]
+        boxed, place = letterbox(rgb, (640, 640), stride=32)
+        pixels = torch.from_numpy(boxed).to(self._device).permute(2, 0, 1)[None]
+        non_max_suppression(self._network(pixels.float() / 255)[0], 0.25, 0.7, classes=[0], nc=1)
+        corners = place.to_input(fixed_box(*place.size_px).reshape(2, 2))
+        joints_xy_px = np.linspace(*corners, COCO17_SKELETON.joints)[None]
+        height, width = boxed.shape[:2]
+        spec = CropSpec(height_px=height, width_px=width)
+        return _sample(self._maps.pop().cpu(), joints_xy_px, spec)
 
 
 def published_step(backend: str, *, device: torch.device = CPU) -> Step:

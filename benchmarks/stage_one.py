@@ -1,7 +1,7 @@
 """Stage one against a plain rewrite of the published extractor's loop, by backend and clip length.
 
 Usage: python -m benchmarks.stage_one [--video REAL.mp4] [--backends hrnet-simcc …] [--frames 100 300 1000]
-           [--device cuda]
+           [--device cuda] [--runtimes torch openvino]
 
 Both sides run the same networks on the same video in one process; the detector's time counts, its boxes are
 replaced by one fixed box, because its weights are random. "Floor": what the networks would take for the
@@ -11,11 +11,13 @@ frames that a side reads, at the rate that the machine reaches on a plain produc
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from benchmarks.networks import BACKENDS, estimator
 from benchmarks.published_loop import Step, published_loop, published_step
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import PoseEstimator
+from heatpool.extract.networks.runtime.runner import Runtime
 from heatpool.pipelines.process.malloc import keep_heap
 
 STEPS = 64
@@ -83,14 +86,22 @@ def flops_of_frame(step: Step, width_px: int, height_px: int) -> float:
     return float(counter.get_total_flops())
 
 
-def sides(backend: str, step: Step, device: torch.device, dtypes: Iterable[torch.dtype]) -> Iterator[Side]:
+def sides(
+    backend: str,
+    step: Step,
+    device: torch.device,
+    *,
+    dtypes: Iterable[torch.dtype],
+    runtimes: Iterable[Runtime],
+) -> Iterator[Side]:
     """Give the published loop and heatpool's, which reads no more than two frames a step."""
     yield Side("published", torch.float32, None, lambda video: published_loop(video, step, steps=STEPS))
-    for dtype in dtypes:
-        if backend == "tiny" and dtype != torch.float32:
+    for dtype, runtime in itertools.product(dtypes, runtimes):
+        if dtype != torch.float32 and (backend == "tiny" or runtime == "onnxruntime"):
             continue
-        network = estimator(backend, device=device, dtype=dtype)
-        yield Side(f"heatpool, {str(dtype)[6:]}", dtype, 2 * STEPS, lambda video: ours(video, network))  # noqa: B023
+        network = estimator(backend, device=device, dtype=dtype, runtime=runtime)
+        name = f"heatpool, {runtime}, {str(dtype)[6:]}"
+        yield Side(name, dtype, 2 * STEPS, lambda video: ours(video, network))  # noqa: B023
 
 
 def measure(backend: str, options: argparse.Namespace, rates: dict[torch.dtype, float]) -> None:
@@ -104,7 +115,7 @@ def measure(backend: str, options: argparse.Namespace, rates: dict[torch.dtype, 
             make_video(Path(folder) / f"{n}.mp4", n, source=options.video, width_px=width, height_px=height)
             for n in (WARM_UP, *options.frames)
         )
-        for side in sides(backend, step, device, rates):
+        for side in sides(backend, step, device, dtypes=rates, runtimes=options.runtimes):
             side.run(warm_up)
             for frames, video in zip(options.frames, videos, strict=True):
                 seconds = clock(lambda: side.run(video), device)  # noqa: B023
@@ -122,6 +133,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runtimes", nargs="+", choices=get_args(Runtime), default=["torch"])
     options = parser.parse_args()
     keep_heap()  # as `heatpool extract` does; it helps both sides
     torch.set_num_threads(options.threads)

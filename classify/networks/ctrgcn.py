@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from heatpool.classify.networks.graph import PUBLISHED_LAYERS
 from heatpool.classify.networks.graphconv import GraphConvUnit
 from heatpool.classify.networks.normact import norm_act
+from heatpool.classify.networks.plain import plain_layers
 from heatpool.classify.networks.pointwise import matrix, max_time, project
 
 __all__ = ["CTRGCN", "pack_persons"]
@@ -161,6 +162,9 @@ class CTRGCN(nn.Module):
         layers: (multiple of the width, stride in time) per layer.
         dropout: before the last linear layer.
 
+    Attributes:
+        plain: compute by torch's own operations, not by the kernels beside this file.
+
     Raises:
         ValueError: if a number makes no network.
     """
@@ -184,6 +188,7 @@ class CTRGCN(nn.Module):
             )
         self.persons, self.joints = persons, adjacency.shape[-1]
         self.depth = len(layers)
+        self.plain = False
         self.data_bn = nn.BatchNorm1d(persons * self.joints * in_channels)
         channels = in_channels
         for number, (multiple, stride) in enumerate(layers, 1):
@@ -215,11 +220,14 @@ class CTRGCN(nn.Module):
     def features(self, x: Tensor, clip: Tensor, slot: Tensor, *, clips: int) -> Tensor:
         """Return (clips, width * last multiple): the mean over joints, steps and the persons of each clip."""
         hidden, order = self._normalise(x, slot)
-        # channels outermost; the first layer's products read them as well where they lie innermost
-        hidden = hidden.permute(3, 0, 1, 2)
-        for number in range(1, self.depth + 1):
-            hidden = self.get_submodule(f"l{number}")(hidden)
-        person = hidden.mean((2, 3)).t()
+        if self.plain:
+            person = plain_layers(self, hidden.permute(0, 3, 2, 1).contiguous())
+        else:
+            # channels outermost; the first layer's products read them as well where they lie innermost
+            hidden = hidden.permute(3, 0, 1, 2)
+            for number in range(1, self.depth + 1):
+                hidden = self.get_submodule(f"l{number}")(hidden)
+            person = hidden.mean((2, 3)).t()
         # clips have one person or more: a mean of those that are there, not of all slots
         summed = person.new_zeros(clips, person.shape[1]).index_add(0, clip[order], person)
         counts = torch.bincount(clip, minlength=clips).clamp(min=1)

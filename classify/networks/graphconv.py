@@ -1,9 +1,9 @@
 """Channel-wise topology refinement graph convolution, arranged for the CPU.
 
 Axis letters: C channels in, K channels out, P persons, V (or U) joints, T steps, S = 3 subsets, R relation
-channels. All activations are (C, P, V, T), contiguous but for the network's input: a 1x1 convolution is then one
-product for the whole batch, a channel's values lie side by side for its norm, and the joints of one channel and
-person are mixed where they lie.
+channels. All activations are (C, P, V, T), contiguous but for the network's input: a 1x1 convolution is one
+product for the whole batch, a channel's values lie side by side for its norm, and the joints of a channel
+and person are mixed where they lie.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from heatpool.classify.networks.normact import chunks, norm_act, wide_dtype
-from heatpool.classify.networks.pointwise import autocast, matrix, product, project
+from heatpool.classify.networks.pointwise import autocast, matrix, project
 
 __all__ = ["GraphConvUnit", "relation_channels"]
 
@@ -46,7 +46,7 @@ class _RefineAggregate(torch.autograd.Function):
         Shapes: x (C,P,V,T), w3 (S,K,C), b3 (S,K), relation (S,R,P*V*V), w4 (S,K,R), base (S,K,V*V).
         """
         subsets, out_channels, _ = w3.shape
-        z = product(w3.flatten(0, 1), x.flatten(1)).view(subsets, out_channels, *x.shape[1:])
+        z = torch.mm(w3.flatten(0, 1), x.flatten(1)).view(subsets, out_channels, *x.shape[1:])
         y = x.new_empty(out_channels, *x.shape[1:])
         for part in _parts(z):
             z[:, part] += b3[:, part, None, None, None]  # here, where the values come into cache
@@ -80,7 +80,7 @@ class _RefineAggregate(torch.autograd.Function):
             grad_w4[:, part] = torch.bmm(da, relation.mT)
             grad_relation += torch.bmm(w4[:, part].mT, da)
         flat, weight = dz.flatten(2).flatten(0, 1), w3.flatten(0, 1)
-        grad_x = product(weight.t(), flat).view(x.shape) if ctx.needs_input_grad[0] else None
+        grad_x = torch.mm(weight.t(), flat).view(x.shape) if ctx.needs_input_grad[0] else None
         grad_w3 = torch.mm(flat, x.flatten(1).t()).view_as(w3)
         return grad_x, grad_w3, grad_b3, grad_relation.to(relation.dtype), grad_w4, grad_base
 

@@ -2,8 +2,8 @@
 
 Axis letters: C channels, P persons, V joints, T steps. torch's own batch norm takes the statistics of float32
 in scalar code, and leaves an intermediate for the residual and another for the ReLU. Here a channel's values
-lie side by side, so some channels at a time go through all of it while they are in cache, forward and backward,
-and nothing but the input and the output is kept.
+lie side by side, so some channels at a time go through all of it while they are in cache, forward and
+backward, and nothing but the input and the output is kept.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _CHUNK_FLOATS = 1 << 18
 
 
 def chunks(count: int, floats_each: int, *, limit: int, device: torch.device) -> Iterator[slice]:
-    """Yield slices of nearly equal size that cover so many channels, or columns of a product.
+    """Yield slices of nearly equal size that cover so many channels.
 
     Args:
         count: how many, 0 or more.
-        floats_each: touched per channel or column.
+        floats_each: touched per channel.
         limit: floats that a slice may touch (one channel at least); on an accelerator there is one slice.
         device: where the work is done.
     """
@@ -118,8 +118,11 @@ class _NormAct(torch.autograd.Function):
         for part in _slices(rows):
             if running is None:
                 _moments(x[part].flatten(2), mean[part], var[part])
+            source = rows[None, part]
+            if residual is not None:
+                source = source.to(weight.dtype)  # bfloat16 is rounded once, after the sum
             values = torch.batch_norm(
-                rows[None, part], weight[part], bias[part], mean[part], var[part], False, 0.0, eps, False
+                source, weight[part], bias[part], mean[part], var[part], False, 0.0, eps, False
             ).view_as(x[part])
             _finish(values, None if residual is None else residual[part], relu, out[part])
         # the output tells where ReLU was active: no mask is kept

@@ -1,8 +1,8 @@
 """The published forward pass of CTR-GCN, one call per published operation: what the kernels must equal.
 
 It works on the parameters of a `CTRGCN` and shares no arithmetic with it: all activations are
-(N * M, C, T, V), every person slot is computed, and the sums are torch's own. Tests compare results and
-gradients with it, the benchmark time and memory.
+(P, C, T, V), and the sums are torch's own. Tests compare results and gradients with it, the benchmark time
+and memory; on a GPU a `CTRGCN` computes by it where it is the faster way (`training/kernels.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, relu
 
-__all__ = ["plain_forward"]
+__all__ = ["plain_forward", "plain_layers"]
 
 
 def plain_forward(model: Any, x: Tensor) -> Tensor:
@@ -21,10 +21,15 @@ def plain_forward(model: Any, x: Tensor) -> Tensor:
     n, m, t, v, c = x.shape
     x = model.data_bn(x.permute(0, 1, 3, 4, 2).reshape(n, m * v * c, t))
     x = x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
+    logits: Tensor = model.fc(model.dropout(plain_layers(model, x).view(n, m, -1).mean(1)))
+    return logits
+
+
+def plain_layers(model: Any, x: Tensor) -> Tensor:
+    """Return (P, K), the mean over steps and joints of what the layers of a `CTRGCN` make of (P, C, T, V)."""
     for number in range(1, model.depth + 1):
         x = _layer(model.get_submodule(f"l{number}"), x)
-    logits: Tensor = model.fc(model.dropout(x.view(n, m, x.shape[1], -1).mean(3).mean(1)))
-    return logits
+    return x.mean((2, 3))
 
 
 def _layer(layer: Any, x: Tensor) -> Tensor:

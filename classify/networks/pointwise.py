@@ -12,12 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from heatpool.classify.networks.normact import chunks
-
-__all__ = ["autocast", "matrix", "max_time", "product", "project"]
-
-_CHUNK_FLOATS = 1 << 18
-"""Floats of both sides of a product worked on at a time on the CPU: what a core's cache holds."""
+__all__ = ["autocast", "matrix", "max_time", "project"]
 
 
 def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -36,33 +31,7 @@ def matrix(convolutions: Sequence[Any]) -> Tensor:
 
 def project(x: Tensor, weight: Tensor) -> Tensor:
     """Multiply the channels of x (C, P, V, T) by weight (K, C): (K, P, V, T)."""
-    out: Tensor = cast(Any, _Project).apply(*autocast(x.flatten(1), weight)).unflatten(1, x.shape[1:])
-    return out
-
-
-def product(weight: Tensor, x: Tensor) -> Tensor:
-    """Return weight (K, C) @ x (C, R); on a CPU some columns at a time, which stay in cache. No gradients."""
-    out = x.new_empty(len(weight), x.shape[1])
-    for part in chunks(x.shape[1], len(weight) + len(x), limit=_CHUNK_FLOATS, device=x.device):
-        torch.mm(weight, x[:, part], out=out[:, part])
-    return out
-
-
-class _Project(torch.autograd.Function):
-    """weight @ x by `product`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        """Return (K, R) of x (C, R) and weight (K, C)."""
-        ctx.save_for_backward(x, weight)
-        return product(weight, x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-        x, weight = ctx.saved_tensors
-        grad_x = product(weight.t(), grad) if ctx.needs_input_grad[0] else None
-        return grad_x, torch.mm(grad, x.t())
+    return torch.mm(weight, x.flatten(1)).unflatten(1, x.shape[1:])
 
 
 def max_time(x: Tensor, *, stride: int) -> Tensor:

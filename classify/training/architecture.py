@@ -40,6 +40,11 @@ class NetworkShape:
     frames: int = 0
     vision: Mapping[str, Any] | None = None
 
+    @classmethod
+    def of(cls, clips: ClipSet) -> NetworkShape:
+        """Sizes of a network of the skeleton features alone."""
+        return cls(clips.features.shape[-1], len(clips.class_names), clips.persons)
+
 
 @dataclass(frozen=True, eq=False)
 class RandomSources:

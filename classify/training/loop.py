@@ -66,7 +66,7 @@ def train_network(
             training diverges.
     """
     _check_splits(train, val)
-    shape = shape or NetworkShape(train.features.shape[-1], len(train.class_names), train.persons)
+    shape = shape or NetworkShape.of(train)
     network = network or architecture.build(shape)
     processes = Processes(architecture.shared)
     loop = _Loop(architecture, network, shape, train, val, processes)

@@ -88,8 +88,8 @@ class DemoSpec:
 
     @classmethod
     def objects(cls, *, seed: int = 0) -> DemoSpec:
-        """The set whose classes differ by objects, beside those that differ by motion."""
-        return cls(seed=seed, classes=OBJECT_CLASSES)
+        """The set whose classes differ by objects, beside those that differ by motion; in larger frames."""
+        return cls(seed=seed, classes=OBJECT_CLASSES, width_px=512, height_px=384)
 
     @classmethod
     def small(cls, *, seed: int = 0, objects: bool = False) -> DemoSpec:

@@ -95,20 +95,20 @@ def _colour(rng: np.random.Generator, low: float, high: float, *, spread: float)
 
 def _cup(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
     wrist, hand = _acting_hand(joints)
-    up = np.array([0.0, 0.0, rng.uniform(0.06, 0.08)])
+    up = np.array([0.0, 0.0, rng.uniform(0.07, 0.085)])
     middle = 0.2 * wrist + 0.8 * hand
     return (
-        Prop(middle - up, middle + up, float(rng.uniform(0.038, 0.05)), _colour(rng, 60, 230, spread=60)),
+        Prop(middle - up, middle + up, float(rng.uniform(0.045, 0.055)), _colour(rng, 130, 230, spread=50)),
     )
 
 
 def _phone(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
     wrist, hand = _acting_hand(joints)
     lateral = _unit(_at(joints, "left_shoulder") - _at(joints, "right_shoulder"))
-    up = np.array([0.0, 0.0, 0.5 * rng.uniform(0.14, 0.17)])
+    up = np.array([0.0, 0.0, 0.5 * rng.uniform(0.17, 0.19)])
     middle = 0.1 * wrist + 0.9 * hand
     colour = _colour(rng, 12, 50, spread=6)
-    return (Prop(middle - up, middle + up, float(rng.uniform(0.035, 0.042)), colour, lateral, 0.15, 0.1),)
+    return (Prop(middle - up, middle + up, float(rng.uniform(0.042, 0.05)), colour, lateral, 0.15, 0.1),)
 
 
 def _pill(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
@@ -136,7 +136,7 @@ def _before_eyes(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 def _book(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
     """Two halves in a V, pages at their rims."""
     middle, lateral, up = _before_eyes(joints)
-    half, width = 0.5 * rng.uniform(0.22, 0.27), rng.uniform(0.075, 0.09)
+    half, width = 0.5 * rng.uniform(0.27, 0.32), rng.uniform(0.1, 0.12)
     texture = np.tile(_colour(rng, 70, 200, spread=70), (24, 1))
     texture[:3] = texture[-3:] = _PEARL
     away = 0.45 * np.cross(lateral, up)
@@ -150,7 +150,7 @@ def _book(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
 
 def _tablet(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
     middle, lateral, up = _before_eyes(joints)
-    half, width = 0.5 * rng.uniform(0.18, 0.22), rng.uniform(0.12, 0.14)
+    half, width = 0.5 * rng.uniform(0.24, 0.28), rng.uniform(0.09, 0.11)
     colour = _colour(rng, 12, 55, spread=6)
     return (Prop(middle - half * up, middle + half * up, float(width), colour, lateral, 0.06, 0.05),)
 
@@ -178,7 +178,7 @@ def _button(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
     rows = np.ones((len(joints), 1))
     bright = np.array([(215, 40, 35), (40, 170, 70), (235, 190, 40)][rng.integers(3)], np.float32)
     knob = Prop(
-        rows * (point + 0.01 * away), rows * (point + 0.05 * away), float(rng.uniform(0.045, 0.06)), bright
+        rows * (point + 0.01 * away), rows * (point + 0.05 * away), float(rng.uniform(0.07, 0.085)), bright
     )
     return _standing(len(joints), point, away, rng), knob
 
@@ -188,12 +188,12 @@ def _sensor(joints: np.ndarray, rng: np.random.Generator) -> tuple[Prop, ...]:
     point, away = _post(joints)
     rows = np.ones((len(joints), 1))
     lateral = rows * np.cross(away, [0.0, 0.0, 1.0])
-    up = np.array([0.0, 0.0, rng.uniform(0.07, 0.1)])
+    up = np.array([0.0, 0.0, rng.uniform(0.12, 0.14)])
     texture = np.tile(_colour(rng, 15, 60, spread=5), (24, 1))
     texture[-4:] = (90, 200, 255)
     spot = point + 0.04 * away
     box = Prop(
-        rows * (spot - up), rows * (spot + up), float(rng.uniform(0.05, 0.065)), texture, lateral, 0.35, 0.1
+        rows * (spot - up), rows * (spot + up), float(rng.uniform(0.07, 0.085)), texture, lateral, 0.35, 0.1
     )
     return _standing(len(joints), point, away, rng), box
 

@@ -7,6 +7,7 @@ Clips that overlap in one video read the same frames. What is known of a frame t
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,7 +22,7 @@ from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.resample import ResamplePlan, place_missing
 from heatpool.pool.store.quantise import FLOAT16_MAX
 
-__all__ = ["ClipState", "Outcome", "SeenFrame"]
+__all__ = ["ClipState", "FrameBatch", "Outcome", "SeenFrame"]
 
 _NOT_FINITE = (
     "the network gave values that are not finite: 16 bits are too narrow for it (--dtype float32), or its "
@@ -47,20 +48,43 @@ class Outcome:
 
 
 @dataclass(eq=False)
+class FrameBatch:
+    """Frames that go through the detection pass together.
+
+    Attributes:
+        detected: the device is done with them.
+        kept: of some frames each: persons are cut out; complete when the device is done.
+    """
+
+    detected: Future[None]
+    kept: list[Future[None]]
+
+    def wait(self) -> None:
+        """Wait until the frames' `detected` are there; raises what has gone wrong."""
+        self.detected.result()
+        for each in self.kept:
+            each.result()
+
+
+@dataclass(eq=False)
 class SeenFrame:
     """A frame after decoding, without its pixels: what the clips that read it share.
 
     Attributes:
         time_s: presentation time in seconds from the start of the video.
         size_px: width and height.
-        detected: what the detection pass kept of it, None before.
+        looked: the batch of the detection pass that it is in, None before it is in one.
+        detected: what the detection pass kept of it, None before that is over.
+        posed: by number of the detection: the batch of the pose network, which may not be done yet.
         answers: by number of the detection: a batch of the pose network, and its place there.
         asked: by number of the detection: clips that wait for the answer.
     """
 
     time_s: float
     size_px: tuple[int, int]
+    looked: FrameBatch | None = None
     detected: Detected | None = None
+    posed: dict[int, Future[None]] = field(default_factory=dict)
     answers: dict[int, tuple[PosedPersons, int]] = field(default_factory=dict)
     asked: dict[int, list[ClipState]] = field(default_factory=dict)
 

@@ -1,26 +1,31 @@
 """Stage one as a batch engine: clips in, pooled features out, batches filled across clips.
 
-Decoding runs ahead in threads; detection and pose run in batches that clips share. The order of the
-work depends only on the list of clips, so a list extracted again gives the same features bit for bit.
+Detection and pose run in batches that clips share. What is in a batch depends only on the list of clips,
+never on how fast a thread was, so a list extracted again gives the same features bit for bit.
 
-A frame's way: decoded → waits in `_frames` → detection pass, after which only its `SeenFrame` is left. A
-person's way, once all frames of the clip went through the detection pass: chosen for a slot → waits in
-`_persons` → pose → kept in the frame, for every clip that reads it. The last answer completes the clip.
+A frame's way: decoded and prepared, in a thread of `decode_ahead` → gathered to a batch, here → detection, in
+the device's thread → persons cut out, in the threads of `_host`, after which only its `SeenFrame` is left.
+The clip's way from there, in `_chooser`'s thread: slots chosen → persons gathered to batches → pose, in the
+device's thread → resampled, in `_host`. docs/engine.md draws it.
 """
 
 from __future__ import annotations
 
+import queue
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-import numpy as np
+import torch
 
 from heatpool.extract.engine.batch_size import Memory
-from heatpool.extract.engine.clip_state import ClipState, Outcome, SeenFrame
-from heatpool.extract.engine.estimators import PosedPersons, PoseEstimator
+from heatpool.extract.engine.clip_state import ClipState, FrameBatch, Outcome, SeenFrame
+from heatpool.extract.engine.device import DeviceThread, Work
+from heatpool.extract.engine.estimators import PoseEstimator
+from heatpool.extract.engine.posing import Posing
 from heatpool.extract.engine.slots import Selection, select_tracked
 from heatpool.extract.records import Frame
 from heatpool.extract.rgb.crops import RgbEncoder
@@ -30,7 +35,11 @@ from heatpool.extract.video.reader import VideoInfo
 from heatpool.extract.video.sampling import Sampling
 from heatpool.pool.resample import ResamplePlan
 
-__all__ = ["ClipJob", "EngineOptions", "Outcome", "extract_clips", "extract_each"]
+__all__ = ["ClipJob", "Engine", "EngineOptions", "Outcome", "extract_clips", "extract_each"]
+
+_MOST_BATCHES = 2  # of frames, which wait for the device or to be cut out: bounds what is decoded
+_KEPT_AT_ONCE = 8  # frames that a host thread treats at once: fewer would cost more in handing over
+_WAITING_BATCHES = 4  # of frames, whose persons are cut out and wait for the choice of slots
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class EngineOptions:
             such frames count as zero features, as in the published extractor.
         frame_batch: frames per call of the detector.
         person_batch: persons per call of the pose network.
-        decode_threads: clips that are decoded at the same time.
+        decode_threads: clips that are decoded at the same time, 0 = as many as torch has threads, at least 2.
         sampling: frames that count at all.
         clip_seconds: time that reading one clip may take, 0 = any.
     """
@@ -56,7 +65,7 @@ class EngineOptions:
     gaps: Literal["skip", "zeros"] = "skip"
     frame_batch: int = 32
     person_batch: int = 64
-    decode_threads: int = 2
+    decode_threads: int = 0
     sampling: Sampling = field(default_factory=Sampling)
     clip_seconds: float = 0.0
 
@@ -105,68 +114,85 @@ def extract_each(
     memory: Memory | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
     """Do as `extract_clips`, but yield position and outcome of each clip once it is finished; keep none."""
-    finished: deque[tuple[int, Outcome]] = deque()
-    engine = _Engine(options, estimator, rgb, lambda *done: finished.append(done), memory or Memory())
     items = decode_ahead(
         jobs,
         steps=options.steps,
-        threads=options.decode_threads,
+        threads=options.decode_threads or _host_threads(),
         sampling=options.sampling,
         clip_seconds=options.clip_seconds,
         prepare=estimator.prepare,
     )
     states: dict[int, ClipState] = {}  # clips whose frames are coming
-    for item in items:
-        if isinstance(item, ClipStart):
-            # Comes again for a clip whose frame count was a lie. Frames of the first reading may still
-            # wait in a batch: they go through the detection pass and nobody asks for them.
-            states[item.at] = engine.begin(item.at, jobs[item.at], item.info, item.plan)
-        elif isinstance(item, ClipEnd):
-            state = states.pop(item.at, None)
-            if state is None or item.failed:
-                finished.append((item.at, Outcome.failed(item.reason)))
+    with closing(items), Engine(options, estimator, rgb, memory or Memory()) as engine:
+        for item in items:
+            if isinstance(item, ClipStart):
+                # Comes again for a clip whose frame count was a lie. Frames of the first reading may still
+                # wait in a batch: they go through the detection pass and nobody asks for them.
+                states[item.at] = engine.begin(item.at, jobs[item.at], item.info, item.plan)
+            elif isinstance(item, ClipEnd):
+                state = states.pop(item.at, None)
+                if state is None or item.failed:
+                    yield item.at, Outcome.failed(item.reason)
+                else:
+                    state.reason = state.reason or item.reason
+                    engine.end(state)
             else:
-                state.reason = state.reason or item.reason
-                engine.end(state)
-        else:
-            engine.take(item.frame, item.prepared, [states[at] for at in item.clips])
-        while finished:
-            yield finished.popleft()
-    # Only here are batches run that are not full: a batch's size depends on the list alone, never on
-    # how fast a thread was, and with it every last bit of the features.
-    engine.flush()
-    yield from finished
+                engine.take(item.frame, item.prepared, [states[at] for at in item.clips])
+            yield from engine.finished()
+        # Only here are batches run that are not full: a batch's size depends on the list alone.
+        yield from engine.flush()
 
 
-class _Engine:
-    """The passes over frames and persons, in batches that clips share.
+class Engine:
+    """The threads that clips pass through; its own methods are for one thread, which never waits for long.
 
     Args:
         options: see `EngineOptions`.
         estimator: detects persons and answers for the chosen ones.
         rgb: encodes the chosen persons' crops.
-        finish: called with the position and outcome of each clip.
         memory: which batches were too large.
     """
 
     def __init__(
-        self,
-        options: EngineOptions,
-        estimator: PoseEstimator,
-        rgb: RgbEncoder | None,
-        finish: Callable[[int, Outcome], None],
-        memory: Memory,
+        self, options: EngineOptions, estimator: PoseEstimator, rgb: RgbEncoder | None, memory: Memory
     ) -> None:
-        self._options, self._estimator, self._rgb, self._finish = options, estimator, rgb, finish
-        self._memory = memory
+        self._options, self._estimator, self._memory = options, estimator, memory
+        self._rgb_frames = 0 if rgb is None else rgb.frames
         self._frames: list[tuple[SeenFrame, Frame, Any]] = []
-        self._decoded: deque[ClipState] = deque()  # clips that wait for the detection pass
-        self._persons: deque[tuple[SeenFrame, int]] = deque()  # frame, number of the detection
-        self._cropped: list[tuple[ClipState, np.ndarray]] = []  # clip, its (F, H, W, 3) crops
+        self._looking: deque[FrameBatch] = deque()
+        self._decoded: deque[ClipState] = deque()  # clips with frames that are in no batch yet
+        self._choosing: deque[tuple[Future[None], int]] = deque()  # and how many frames the clip has
+        self._open = 0  # clips that ended and have no outcome yet
+        self._finished: queue.SimpleQueue[tuple[int, Outcome] | BaseException] = queue.SimpleQueue()
+        self._device = DeviceThread()
+        self._chooser = ThreadPoolExecutor(1, "chooser")
+        self._host = ThreadPoolExecutor(_host_threads(), "host")
+        self._posing = Posing(
+            persons=options.persons,
+            person_batch=options.person_batch,
+            selection=options.selection,
+            estimator=estimator,
+            rgb=rgb,
+            memory=memory,
+            submit=self._submit,
+            finish=lambda state: self._later(self._host, self._finish, state),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Drop what is not begun and end the threads."""
+        pools = self._chooser, self._host
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._device.close()
+        for pool in pools:
+            pool.shutdown()
 
     def begin(self, at: int, job: ClipJob, info: VideoInfo, plan: ResamplePlan) -> ClipState:
         """Return the state of a clip whose frames are about to come."""
-        return ClipState(at, job, info, plan, rgb_frames=0 if self._rgb is None else self._rgb.frames)
+        return ClipState(at, job, info, plan, rgb_frames=self._rgb_frames)
 
     def take(self, frame: Frame, prepared: Any, states: Sequence[ClipState]) -> SeenFrame:
         """Take the next frame, and what the estimator made of it, for all clips that read it."""
@@ -175,110 +201,97 @@ class _Engine:
             state.take(seen, frame.rgb)
         self._frames.append((seen, frame, prepared))
         if len(self._frames) >= self._options.frame_batch:
-            self._detect()
+            self._look()
         return seen
 
     def end(self, state: ClipState) -> None:
         """Note that all frames of a clip came."""
+        self._open += 1
         self._decoded.append(state)
         self._choose()
 
-    def flush(self) -> None:
-        """Complete every clip that has ended."""
-        self._detect()
-        self._pose(everything=True)
-        self._encode(everything=True)
+    def finished(self) -> Iterator[tuple[int, Outcome]]:
+        """Yield position and outcome of clips that are finished; raises what went wrong in any thread."""
+        while not self._finished.empty():
+            yield self._next()
 
-    def _detect(self) -> None:
-        """Detect the persons of the waiting frames and let the frames go."""
+    def flush(self) -> Iterator[tuple[int, Outcome]]:
+        """Complete every clip that has ended, and yield those that were not yielded yet."""
+        self._look()
+        self._later(self._chooser, self._posing.flush)
+        while self._open:
+            yield self._next()
+
+    def _next(self) -> tuple[int, Outcome]:
+        found = self._finished.get()
+        if isinstance(found, BaseException):
+            raise found
+        self._open -= 1
+        return found
+
+    def _look(self) -> None:
+        """Hand the waiting frames to the device."""
         batch, self._frames = self._frames, []
+        if batch:
+            while len(self._looking) >= _MOST_BATCHES:
+                self._looking.popleft().wait()
+            kept: list[Future[None]] = []
+            looked = FrameBatch(self._submit(self._detect(batch, kept)), kept)
+            for seen, _, _ in batch:
+                seen.looked = looked
+            self._looking.append(looked)
+        self._choose()
+
+    def _detect(self, batch: Sequence[tuple[SeenFrame, Frame, Any]], kept: list[Future[None]]) -> Work:
         # Out of memory, a batch comes back in several parts; the order of the frames stays.
         for part, found in self._memory.frames.run(self._detect_persons, batch):
-            for (seen, frame, _), each in zip(part, found, strict=True):
-                seen.detected = self._estimator.keep(frame, each)
-        self._choose()
+            pairs = list(zip(part, found, strict=True))
+            for first in range(0, len(pairs), _KEPT_AT_ONCE):
+                kept.append(self._later(self._host, self._keep, pairs[first : first + _KEPT_AT_ONCE]))
+        yield from ()
 
     def _detect_persons(self, batch: Sequence[tuple[SeenFrame, Frame, Any]]) -> Sequence[Any]:
         return self._estimator.detect([prepared for _, _, prepared in batch])
 
+    def _keep(self, pairs: Sequence[tuple[tuple[SeenFrame, Frame, Any], Any]]) -> None:
+        for (seen, frame, _), found in pairs:
+            seen.detected = self._estimator.keep(frame, found)
+
     def _choose(self) -> None:
-        """Choose the slots of the clips whose detection pass is over, and queue their persons."""
-        # Frames are looked at in order, so that a clip is done when its last frame is.
-        while self._decoded and self._decoded[0].frames[-1].detected is not None:
+        """Hand on the clips whose frames are all in batches."""
+        while self._decoded and self._decoded[0].frames[-1].looked is not None:
             state = self._decoded.popleft()
-            # Who the main actors are shows only over the whole clip; only they are worth the pose network.
-            most = self._options.persons
-            slots = min(most, state.job.persons or most)
-            scores = partial(self._joint_scores, state)
-            times_s = np.array([each.time_s for each in state.frames])
-            chosen = self._options.selection(state.detections(), slots, scores, times_s=times_s)
-            state.chosen = np.pad(chosen, ((0, most - slots), (0, 0)), constant_values=-1)
-            self._ask(state)
+            self._choosing.append((self._later(self._chooser, self._choose_slots, state), len(state.frames)))
+        # What is cut out and not chosen from is bounded, but for a clip.
+        most = _WAITING_BATCHES * self._options.frame_batch
+        while len(self._choosing) > 1 and sum(count for _, count in self._choosing) > most:
+            self._choosing.popleft()[0].result()
 
-    def _joint_scores(self, state: ClipState, persons: Sequence[tuple[int, int]]) -> np.ndarray:
-        """Return the mean joint score of persons of a clip, given by read frame and detection."""
-        asked = [(state.frames[frame], number) for frame, number in persons]
-        # Answered at once: a clip that waited for a full batch would keep all its crops meanwhile.
-        now = [(seen, number) for seen, number in asked if number not in seen.answers]
-        jump = set(now)
-        self._persons = deque(each for each in self._persons if each not in jump)
-        for first in range(0, len(now), self._options.person_batch):
-            self._pose_batch(now[first : first + self._options.person_batch])
-        answers = [seen.answers[number] for seen, number in asked]
-        return np.array([posed.scores[at].mean() for posed, at in answers])
+    def _choose_slots(self, state: ClipState) -> None:
+        for looked in dict.fromkeys(seen.looked for seen in state.frames):
+            assert looked is not None, "clips are handed on when their frames are in batches"
+            looked.wait()
+        self._posing.choose(state)
 
-    def _ask(self, state: ClipState) -> None:
-        """Queue the chosen persons of a clip whom no clip has asked for yet."""
-        state.waiting = 1  # for us: the clip must not be complete before all of it is queued
-        persons = state.persons()
-        for seen, number in persons:
-            if number in seen.answers:
-                continue
-            if number not in seen.asked:
-                seen.asked[number] = []
-                self._persons.append((seen, number))
-            seen.asked[number].append(state)
-            state.waiting += 1
-        if persons and self._rgb is not None:
-            # Cropped at once, so that the kept frames go: a crop is a fraction of a frame.
-            self._cropped.append((state, state.crop_persons(crop_px=self._rgb.crop_px)))
-            state.waiting += 1
-            self._encode()
-        self._done_one(state)
-        self._pose()
+    def _finish(self, state: ClipState) -> None:
+        self._finished.put((state.at, state.outcome(self._options.gaps)))
 
-    def _pose(self, *, everything: bool = False) -> None:
-        most = self._options.person_batch
-        while len(self._persons) >= most or (everything and self._persons):
-            self._pose_batch([self._persons.popleft() for _ in range(min(len(self._persons), most))])
+    def _submit(self, work: Work) -> Future[None]:
+        done = self._device.submit(work)
+        done.add_done_callback(self._report)
+        return done
 
-    def _pose_batch(self, batch: Sequence[tuple[SeenFrame, int]]) -> None:
-        for part, posed in self._memory.persons.run(self._pose_persons, batch):
-            for at, (seen, number) in enumerate(part):
-                seen.answers[number] = posed, at
-                for state in seen.asked.pop(number, ()):
-                    self._done_one(state)
+    def _later(self, pool: ThreadPoolExecutor, function: Callable[..., None], *given: Any) -> Future[None]:
+        done = pool.submit(function, *given)
+        done.add_done_callback(self._report)
+        return done
 
-    def _pose_persons(self, batch: Sequence[tuple[SeenFrame, int]]) -> PosedPersons:
-        return self._estimator.pose([(seen.detected, number) for seen, number in batch])
+    def _report(self, done: Future[None]) -> None:
+        """Let the first error of any thread be raised where outcomes are asked for."""
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._finished.put(error)
 
-    def _encode(self, *, everything: bool = False) -> None:
-        """Encode the crops of waiting clips: as many images per batch as `_pose` has persons."""
-        if self._rgb is None:
-            return
-        most = max(self._options.person_batch // self._rgb.frames, 1)
-        while len(self._cropped) >= most or (everything and self._cropped):
-            batch, self._cropped = self._cropped[:most], self._cropped[most:]
-            for part, embeddings in self._memory.crops.run(self._encode_crops, batch):
-                for (state, _), values in zip(part, embeddings, strict=True):
-                    state.rgb[self._rgb.array] = values
-                    self._done_one(state)
 
-    def _encode_crops(self, batch: Sequence[tuple[ClipState, np.ndarray]]) -> np.ndarray:
-        assert self._rgb is not None
-        return self._rgb.encode(np.stack([crops for _, crops in batch]))
-
-    def _done_one(self, state: ClipState) -> None:
-        state.waiting -= 1
-        if not state.waiting:
-            self._finish(state.at, state.outcome(self._options.gaps))
+def _host_threads() -> int:
+    # What torch may use is this process's share of the cores, which workers share among each other.
+    return max(torch.get_num_threads(), 2)

@@ -7,7 +7,7 @@ core, `detect` and `pose` treat batches where the networks run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from heatpool.extract.engine.transfer import start_to_host, to_device
 from heatpool.extract.networks.crops import (
     crop_affines,
     crop_boxes,
     joints_to_crop,
     joints_to_frame,
 )
+from heatpool.extract.networks.runtime.streams import network_stream
 from heatpool.extract.records import (
     Detections,
     Detector,
@@ -80,6 +82,10 @@ class PosedPersons:
     missing: np.ndarray | None = None
 
 
+PosedLater = Callable[[], PosedPersons]
+"""Waits for answers that a device is working on."""
+
+
 class PoseEstimator(Protocol):
     """Detects persons in frames and answers for the chosen ones.
 
@@ -108,9 +114,18 @@ class PoseEstimator(Protocol):
         """
         ...
 
-    def pose(self, chosen: Sequence[tuple[Any, int]]) -> PosedPersons:
-        """Answer for persons, each given by what `keep` kept of a frame and a detection's number in it."""
+    def pose(self, chosen: Sequence[tuple[Any, int]]) -> PosedPersons | PosedLater:
+        """Answer for persons, each given by what `keep` kept of a frame and a detection's number in it.
+
+        A device that works by itself is only given the work; to call what is returned waits for it.
+        """
         ...
+
+
+def pose_now(estimator: PoseEstimator, chosen: Sequence[tuple[Any, int]]) -> PosedPersons:
+    """Answer for persons, and wait for the answer."""
+    posed = estimator.pose(chosen)
+    return posed() if callable(posed) else posed
 
 
 def look_at(estimator: PoseEstimator, frames: Sequence[Frame]) -> list[Any]:
@@ -166,7 +181,7 @@ class TopDown:
                 "joints"
             )
         self._detector, self._backbone = detector, backbone
-        self._device, self._crop_aspect = device, crop_aspect
+        self._device, self._crop_aspect = torch.device(device), crop_aspect
         self._min_area_px, self._pooling = min_area_px, pooling
         self.joints, self.channels = given_joints or backbone.joints, backbone.channels
 
@@ -204,25 +219,35 @@ class TopDown:
         return torch.cat([pool(each, norm) for each in pose.maps], 2)
 
     @torch.inference_mode()
-    def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons:
+    def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons | PosedLater:
         """Run the network on a batch of crops and pool its maps at the joints, on the device."""
-        crops = torch.from_numpy(np.stack([each.crops[number] for each, number in chosen]))
+        with network_stream(self._device):
+            return self._pose(chosen)
+
+    def _pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons | PosedLater:
         affines = np.stack([each.affines[number] for each, number in chosen])
-        pose = self._backbone.forward(crops.to(self._device))
+        pose = self._backbone.forward(
+            to_device([each.crops[number] for each, number in chosen], self._device)
+        )
         given = _given_of([(each.detections, number) for each, number in chosen])
         if given is None:
             # The joints that the network has just predicted say where its own map is read: feedback pooling.
-            pooled = self._pool(pose, pose.joints_xy_px)
-            joints = joints_to_frame(pose.joints_xy_px.cpu().numpy(), affines)
-            scores, missing = pose.scores.float().cpu().numpy(), None
+            joints, pooled = None, self._pool(pose, pose.joints_xy_px)
         else:
-            missing, scores = given.missing, given.scores
-            joints = np.where(missing[..., None], 0, given.xy_px)
+            joints = np.where(given.missing[..., None], 0, given.xy_px)
             at = torch.from_numpy(joints_to_crop(joints, affines)).to(pose.joints_xy_px)
-            pooled = self._pool(pose, at) * torch.from_numpy(~missing).to(at)[..., None]
+            pooled = self._pool(pose, at) * torch.from_numpy(~given.missing).to(at)[..., None]
         # Only pooled vectors and means leave the device: the maps are dozens of times their size.
-        map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1).cpu().numpy()
-        return PosedPersons(joints, scores, pooled.float().cpu().numpy(), map_mean, missing)
+        map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1)
+        wait = start_to_host(pose.joints_xy_px, pose.scores.float(), pooled.float(), map_mean)
+
+        def answer() -> PosedPersons:
+            found, scores, pooled, map_mean = wait()
+            if given is None:
+                return PosedPersons(joints_to_frame(found, affines), scores, pooled, map_mean)
+            return PosedPersons(joints, given.scores, pooled, map_mean, given.missing)
+
+        return answer if pooled.is_cuda else answer()
 
 
 def _given_of(chosen: Sequence[tuple[Detections, int]]) -> GivenJoints | None:

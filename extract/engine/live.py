@@ -11,7 +11,7 @@ import numpy as np
 
 from heatpool.extract.engine.batch_size import Memory
 from heatpool.extract.engine.clip_state import Outcome, SeenFrame
-from heatpool.extract.engine.engine import EngineOptions, _Engine
+from heatpool.extract.engine.engine import Engine, EngineOptions
 from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.records import Frame
 from heatpool.extract.rgb.crops import RgbEncoder
@@ -72,11 +72,19 @@ def extract_live(
     """
     if not (window_s > 0 and stride_s > 0):
         raise ValueError(f"expected window_s and stride_s > 0, got {window_s} and {stride_s}")
-    stream = _Stream(options, estimator, rgb, window_s=window_s, stride_s=stride_s)
-    for time_s, pixels in _sampled(frames, options.sampling):
-        yield from stream.complete(time_s)
-        stream.take(time_s, pixels)
-    yield from stream.last()
+    with Engine(options, estimator, rgb, Memory()) as engine:
+        stream = _Stream(
+            engine,
+            estimator,
+            steps=options.steps,
+            keeps_pixels=rgb is not None,
+            window_s=window_s,
+            stride_s=stride_s,
+        )
+        for time_s, pixels in _sampled(frames, options.sampling):
+            yield from stream.complete(time_s)
+            stream.take(time_s, pixels)
+        yield from stream.last()
 
 
 def _sampled(
@@ -101,19 +109,16 @@ class _Stream:
 
     def __init__(
         self,
-        options: EngineOptions,
+        engine: Engine,
         estimator: PoseEstimator,
-        rgb: RgbEncoder | None,
         *,
+        steps: int,
+        keeps_pixels: bool,
         window_s: float,
         stride_s: float,
     ) -> None:
-        self._outcomes: list[Outcome] = []
-        self._engine = _Engine(
-            options, estimator, rgb, lambda at, outcome: self._outcomes.append(outcome), Memory()
-        )
-        self._prepare = estimator.prepare
-        self._steps, self._keeps_pixels = options.steps, rgb is not None
+        self._engine, self._prepare = engine, estimator.prepare
+        self._steps, self._keeps_pixels = steps, keeps_pixels
         self._window_s, self._stride_s = window_s, stride_s
         self._held: deque[tuple[SeenFrame, np.ndarray]] = deque()
         self._number = 0  # of frames
@@ -178,5 +183,5 @@ class _Stream:
         for place in state.plan.frames:
             state.take(*inside[place])
         self._engine.end(state)
-        self._engine.flush()
-        return self._outcomes.pop()
+        ((_, outcome),) = self._engine.flush()
+        return outcome

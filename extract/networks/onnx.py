@@ -15,7 +15,7 @@ from heatpool.extract.networks.heatmaps import decode_heatmaps, decode_simcc
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.onnx_file import read_onnx
 from heatpool.extract.networks.onnx_input import OnnxInput, read_metadata
-from heatpool.extract.networks.onnx_network import OnnxNetwork
+from heatpool.extract.networks.onnx_network import FileRuntime, OnnxNetwork
 from heatpool.extract.networks.onnx_outputs import check_map, find_joint_outputs
 from heatpool.extract.records import PoseBatch
 from heatpool.pool.errors import HeatpoolError
@@ -32,7 +32,7 @@ _ROUNDING = 0.01  # of the largest value: what the order of sums may change in f
 
 
 class OnnxBackbone:
-    """A pose network run by onnxruntime.
+    """A pose network run by onnxruntime or OpenVINO.
 
     The network must take one image input (B, 3, height, width) and give either heatmaps (B, V, h, w) of the
     crop's proportions, or two SimCC vectors (B, V, bins), which are told apart by their lengths or names.
@@ -43,9 +43,10 @@ class OnnxBackbone:
         taps: names of the inner tensors (B, C, H, W) to pool from.
         given: how crops are prepared; what it leaves open the file's metadata says, or it is the usual.
         device: cpu or cuda device that runs the network and receives its results.
+        runtime: what runs it; OpenVINO on a CPU.
 
     Raises:
-        HeatpoolError: if onnxruntime is not installed, the file is no such network, a tap does not
+        HeatpoolError: if the runtime is not installed, the file is no such network, a tap does not
             exist (close names are listed) or is no feature map, or the device has no provider.
     """
 
@@ -58,6 +59,7 @@ class OnnxBackbone:
         *,
         given: OnnxInput | None = None,
         device: torch.device | str = "cpu",
+        runtime: FileRuntime = "onnxruntime",
     ) -> None:
         self._device = torch.device(device)
         file = read_onnx(path)
@@ -65,7 +67,7 @@ class OnnxBackbone:
         known = (given or OnnxInput()).over(told)
         self.weights_sha256, self._file_name = file.sha256, file.name
         self._taps, self.tap = tuple(taps), "+".join(taps)
-        self._network = OnnxNetwork(file, taps=taps, open_hw_px=known.size, device=device)
+        self._network = OnnxNetwork(file, taps=taps, open_hw_px=known.size, device=device, runtime=runtime)
         height, width = self._network.input_hw_px
         self.crop = known.crop_spec(height, width, input_name=self._network.input_name)
         self._reversed = known.colours == "bgr"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from heatpool.extract.networks.letterbox import Letterbox, Letterboxed, letterbox
 from heatpool.extract.networks.onnx_file import OnnxFile, read_onnx
-from heatpool.extract.networks.onnx_network import OnnxNetwork
+from heatpool.extract.networks.onnx_network import FileRuntime, OnnxNetwork
 from heatpool.extract.networks.person_classes import find_person_classes
 from heatpool.extract.networks.ultralytics import MAX_IOU, pick_persons
 from heatpool.extract.records import Detections, Frame
@@ -31,7 +31,7 @@ _FASTESTDET_IOU = 0.45
 
 
 class OnnxDetector:
-    """A person detector run by onnxruntime.
+    """A person detector run by onnxruntime or OpenVINO.
 
     Three kinds are known, by the shapes of their outputs: YOLO without non-maximum suppression,
     (B, 4 + classes, N) with centres and sizes in input pixels; YOLO end to end, (B, N, 6) with corners, score
@@ -45,9 +45,10 @@ class OnnxDetector:
         min_score: persons below are left out.
         max_iou: of two boxes that overlap more the weaker goes; None for what its authors take.
         device: cpu or cuda device that runs it.
+        runtime: what runs it; OpenVINO on a CPU.
 
     Raises:
-        HeatpoolError: if onnxruntime is not installed, or the file is no such network, knows no person or is
+        HeatpoolError: if the runtime is not installed, or the file is no such network, knows no person or is
             made for another size.
     """
 
@@ -59,10 +60,13 @@ class OnnxDetector:
         min_score: float = 0.25,
         max_iou: float | None = None,
         device: torch.device | str = "cpu",
+        runtime: FileRuntime = "onnxruntime",
     ) -> None:
         file = read_onnx(path)
         height_px, width_px = image_hw_px or _told(file, "imgsz", _OPEN_HW_PX)
-        self._network = OnnxNetwork(file, open_hw_px=(int(height_px), int(width_px)), device=device)
+        self._network = OnnxNetwork(
+            file, open_hw_px=(int(height_px), int(width_px)), device=device, runtime=runtime
+        )
         if image_hw_px not in (None, self._network.input_hw_px):
             made, asked = (f"{height},{width}" for height, width in (self._network.input_hw_px, image_hw_px))
             raise HeatpoolError(f"expected no --imgsz, or {made}, for which {file.name} is made, got {asked}")

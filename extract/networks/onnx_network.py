@@ -1,36 +1,33 @@
-"""ONNX networks with one image input, prepared and run by onnxruntime."""
+"""ONNX networks with one image input, prepared and run by onnxruntime or OpenVINO."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from heatpool.extract.networks.onnx_file import OnnxFile
 from heatpool.extract.networks.onnx_taps import find_tap
+from heatpool.extract.networks.onnx_trial import ended_in_time, may_not_end, try_network
+from heatpool.extract.networks.runtime.openvino_session import OpenVinoSession
+from heatpool.extract.networks.runtime.ort_session import OrtSession, ort_reason
 from heatpool.pool.errors import HeatpoolError
 
 if TYPE_CHECKING:
     import onnx
-    import onnxruntime
 
-__all__ = ["OnnxNetwork"]
+__all__ = ["FileRuntime", "OnnxNetwork"]
+
+FileRuntime = Literal["onnxruntime", "openvino"]
 
 _PIXELS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 """Kinds of numbers that images may enter as, as onnxruntime calls them."""
 
 _MOST_PIXELS = 1 << 24  # of the input, which is allocated as the file says
-
-_PLACE = re.compile(r"\S*\.(?:cc|h):\d+ .*?\) (?=\w)")
-_HINTS = (
-    ("not a registered", "; export it without operators of mmdeploy or of your own"),
-    ("IR version", "; install a newer onnxruntime, or export it by an older onnx"),
-    ("opset", "; install a newer onnxruntime, or export it for an older opset"),
-)
 
 
 class OnnxNetwork:
@@ -41,6 +38,7 @@ class OnnxNetwork:
         taps: names of inner tensors that can be asked for beside the outputs.
         open_hw_px: height and width of the input where the file leaves them open; None to refuse such files.
         device: cpu or cuda device that runs it.
+        runtime: onnxruntime, or openvino on a CPU.
 
     Attributes:
         input_name: of the image.
@@ -49,7 +47,7 @@ class OnnxNetwork:
         outputs: names of those that are arrays.
 
     Raises:
-        HeatpoolError: if onnxruntime is not installed, the network has no single image input, a tap does not
+        HeatpoolError: if the runtime is not installed, the network has no single image input, a tap does not
             exist (close names are listed), or the device has no provider.
     """
 
@@ -60,6 +58,7 @@ class OnnxNetwork:
         taps: Sequence[str] = (),
         open_hw_px: tuple[int, int] | None = None,
         device: torch.device | str = "cpu",
+        runtime: FileRuntime = "onnxruntime",
     ) -> None:
         self._name = file.name
         graph = file.model.graph
@@ -71,19 +70,35 @@ class OnnxNetwork:
         self._tensors = {tap: find_tap(graph, tap, file.name) for tap in taps}
         for tensor in sorted({*self._tensors.values()} - outputs):
             graph.output.add().name = tensor
-        self._session = _session(file, torch.device(device))
-        kind = next(each.type for each in self._session.get_inputs() if each.name == self.input_name)
+        self._repeats = may_not_end(file.model)
+        if self._repeats:
+            shape = (max(self._batch, 1), 3, *self.input_hw_px)
+            try_network(file.model.SerializeToString(), file.name, shape)
+        self._session = self._open(file, runtime, torch.device(device))
+        kind = self._session.input_kind
         if kind not in _PIXELS:
             raise HeatpoolError(
                 f"expected {file.name} to take floating point numbers, it takes {kind}: how these are to be "
                 "normalised is not told; export it without the part that converts them"
             )
         self._dtype = _PIXELS[kind]
-        self.outputs = tuple(
-            each.name
-            for each in self._session.get_outputs()
-            if each.name in outputs and each.type.startswith("tensor")
-        )
+        self.outputs = tuple(name for name in self._session.outputs if name in outputs)
+
+    def _open(
+        self, file: OnnxFile, runtime: FileRuntime, device: torch.device
+    ) -> OrtSession | OpenVinoSession:
+        content = _serialised(file)
+        if runtime == "onnxruntime":
+            return OrtSession(content, title=file.name, device=device)
+        if device.type != "cpu":
+            raise HeatpoolError(f"expected --runtime onnxruntime with --device {device.type}, got openvino")
+        if self._repeats:  # its runs can be watched in onnxruntime alone
+            raise HeatpoolError(
+                f"expected --runtime onnxruntime for {file.name}, which repeats parts of itself, got openvino"
+            )
+        shape = (1, 3, *self.input_hw_px)
+        threads = torch.get_num_threads()
+        return OpenVinoSession(content, title=file.name, bfloat16=False, threads=threads, input_shape=shape)
 
     def run(self, images: np.ndarray, wanted: Sequence[str]) -> list[np.ndarray]:
         """Run images (B, 3, height, width) float32; return the outputs and taps asked for.
@@ -94,13 +109,14 @@ class OnnxNetwork:
             HeatpoolError: if it fails.
         """
         names = [self._tensors.get(name, name) for name in wanted]
-        given = {self.input_name: np.ascontiguousarray(images, self._dtype)}
+        pixels = np.ascontiguousarray(images, self._dtype)
         try:
-            results = [np.asarray(result) for result in self._session.run(names, given)]
-        except Exception as error:  # onnxruntime raises plain RuntimeErrors of many classes
+            with ended_in_time(len(images)) if self._repeats else nullcontext() as options:
+                results = self._session.run(pixels, names, limits=options)
+        except Exception as error:  # the runtimes raise plain RuntimeErrors of many classes
             of = f" (it is made for {self._batch} at once: export it for one)" if self._batch > 1 else ""
             raise HeatpoolError(
-                f"{self._name} failed on {len(images)} images{of}: {_reason(error)}"
+                f"{self._name} failed on {len(images)} images{of}: {ort_reason(error)}"
             ) from error
         return [each.astype(np.float32) if each.dtype.kind == "f" else each for each in results]
 
@@ -157,25 +173,9 @@ def _shape_text(value: onnx.ValueInfoProto) -> str:
     return f"({named})" if named else "without a shape"
 
 
-def _session(file: OnnxFile, device: torch.device) -> onnxruntime.InferenceSession:
+def _serialised(file: OnnxFile) -> bytes:
     try:
-        import onnxruntime  # the extra is optional
-    except ImportError as error:
-        raise HeatpoolError("ONNX networks need onnxruntime: pip install 'heatpool[onnx]'") from error
-    provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
-    if provider not in onnxruntime.get_available_providers():
-        raise HeatpoolError(f"expected onnxruntime with {provider} for {device}; install onnxruntime-gpu")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # what goes wrong is raised, and said once
-    place = (provider, {"device_id": device.index or 0}) if device.type == "cuda" else provider
-    try:
-        return onnxruntime.InferenceSession(file.model.SerializeToString(), options, providers=[place])
-    except Exception as error:  # onnxruntime raises plain RuntimeErrors of many classes, protobuf over 2 GB
-        raise HeatpoolError(f"onnxruntime cannot run {file.name}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what onnxruntime says, without the place in its own source, and what to do."""
-    text = _PLACE.sub("", " ".join(str(error).split()))[:300]
-    return text + next((hint for sign, hint in _HINTS if sign in text), "")
+        content: bytes = file.model.SerializeToString()
+    except Exception as error:  # protobuf's own, over 2 GB
+        raise HeatpoolError(f"onnxruntime cannot run {file.name}: {ort_reason(error)}") from error
+    return content

@@ -62,8 +62,8 @@ def try_network(content: bytes, name: str, shape: Sequence[int]) -> None:
     memory = (_MEMORY_MB << 20) + _TIMES_FILE * len(content)
     limits = {"seconds": math.ceil(seconds), "memory": memory, "shape": list(shape)}
     too_long = HeatpoolError(
-        f"{name} does not come to its end on a blank image in {seconds:g} s of processor time: it holds a loop; "
-        f"{_SECONDS[0]} in the environment raises the limit"
+        f"{name} does not come to its end on a blank image in {seconds:g} s of processor time: it holds a "
+        f"loop; {_SECONDS[0]} in the environment raises the limit"
     )
     try:
         child = subprocess.run(
@@ -120,8 +120,8 @@ def _main() -> None:
             sys.stdin.buffer.read(), options, providers=["CPUExecutionProvider"]
         )
         (image,) = network.get_inputs()
-        kind = {"tensor(float16)": np.float16, "tensor(double)": np.float64}.get(image.type, np.float32)
-        network.run(None, {image.name: np.zeros(asked["shape"], kind)})
+        kinds = {"tensor(float16)": "float16", "tensor(double)": "float64"}
+        network.run(None, {image.name: np.zeros(asked["shape"], kinds.get(image.type, "float32"))})
     except Exception as error:  # onnxruntime's own classes; what it says of memory has no class
         text = " ".join(str(error).split())
         if isinstance(error, MemoryError) or "alloc" in text.lower():

@@ -16,7 +16,8 @@ from heatpool.extract.networks.foreign_files import name_foreign_file
 from heatpool.extract.networks.joint_names import describe_joints
 from heatpool.extract.networks.letterbox import Letterbox, Letterboxed, letterbox
 from heatpool.extract.networks.person_classes import find_person_classes
-from heatpool.extract.networks.runtime.runner import Runtime, make_runner
+from heatpool.extract.networks.runtime.runner import Runtime, make_runner, runs_module
+from heatpool.extract.networks.runtime.streams import network_stream
 from heatpool.extract.networks.yolo_layers import YoloLayers, lower_precision
 from heatpool.extract.records import Frame
 from heatpool.pool.disk.files import hash_file
@@ -29,7 +30,6 @@ MAX_IOU = 0.7
 """Of two boxes of a class that overlap more the weaker goes, as in `YOLO.predict`."""
 
 _LEAST_STRIDE = 32  # what ultralytics pads to at least
-_SMALL_PX = 128  # a multiple of every stride, to find out the widths of maps with
 
 Answer = TypeVar("Answer")
 
@@ -167,17 +167,15 @@ class PersonNetwork:
         dtype: torch.dtype = torch.float32,
         runtime: Runtime = "torch",
     ) -> None:
-        if runtime == "torch":
+        if runs_module(runtime):
             lower_precision(model, dtype)
         self.model: Any = model.to(device).eval()
         self.device = torch.device(device)
-        layers = YoloLayers(self.model, taps, exported=runtime != "torch")
+        layers = YoloLayers(self.model, taps, exported=not runs_module(runtime))
         self._runner = make_runner(
             layers, runtime=runtime, title="the YOLO network", device=device, dtype=dtype
         )
-        with torch.inference_mode():
-            some = next(self.model.parameters()).new_zeros(1, 3, _SMALL_PX, _SMALL_PX)
-            self.tap_channels = tuple(each.shape[1] for each in layers(some)[1:]) if taps else ()
+        self.tap_channels = layers.widths() if taps else ()
         self._stride = _stride(model)
         sides = image_px if isinstance(image_px, tuple) else (image_px, image_px)
         self._limit_hw_px = (_rounded(sides[0], self._stride), _rounded(sides[1], self._stride))
@@ -200,9 +198,10 @@ class PersonNetwork:
         for at, (_, place) in enumerate(prepared):
             groups[place.size_px].append(at)
         answers: dict[int, Answer] = {}
-        for frames in groups.values():
-            images = self._forward(frames, [prepared[at] for at in frames], persons=persons)
-            answers.update((image.frame, read(image)) for image in images)
+        with network_stream(self.device):
+            for frames in groups.values():
+                images = self._forward(frames, [prepared[at] for at in frames], persons=persons)
+                answers.update((image.frame, read(image)) for image in images)
         return [answers[at] for at in range(len(prepared))]
 
     def _forward(

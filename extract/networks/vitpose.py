@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from heatpool.extract.networks.crops import normalise_crops
 from heatpool.extract.networks.heatmaps import decode_heatmaps
 from heatpool.extract.networks.joint_names import describe_joints
-from heatpool.extract.networks.runtime.runner import Runtime, make_runner
+from heatpool.extract.networks.runtime.runner import Runtime, make_runner, runs_module
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.networks.transformers import (
     load_pretrained,
@@ -79,7 +79,7 @@ class VitPose:
         self.settings = read_settings(model.config, config)
         network = _Tapped(model, taps, settings=self.settings)
         self._run = make_runner(
-            network.to(dtype) if runtime == "torch" else network,
+            network.to(dtype) if runs_module(runtime) else network,
             runtime=runtime,
             title="ViTPose",
             device=device,

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 __all__ = ["YoloLayers", "lower_precision"]
 
+_SMALL_PX = 128  # a multiple of every stride
+
 
 class YoloLayers(nn.Module):
     """A detect or pose network of ultralytics that also returns the outputs of some of its layers.
@@ -54,6 +56,12 @@ class YoloLayers(nn.Module):
         predicted = self.layers[-1]([each.float() for each in _inputs(self.layers[-1], found, last)])
         rows = predicted[0] if isinstance(predicted, tuple) else predicted
         return (rows, *(found[tap] for tap in self.taps))
+
+    @torch.inference_mode()
+    def widths(self) -> tuple[int, ...]:
+        """Return the channels of the tapped maps, which not all layers tell."""
+        maps = self(next(self.parameters()).new_zeros(1, 3, _SMALL_PX, _SMALL_PX))[1:]
+        return tuple(each.shape[1] for each in maps)
 
 
 def _inputs(layer: Any, found: Mapping[int, Any], last: Any) -> Any:

@@ -22,6 +22,7 @@ from heatpool.extract.engine.estimators import (
     PoseEstimator,
     TopDown,
     look_at,
+    pose_now,
 )
 from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone, PoseBatch
 from heatpool.extract.video.reader import FrameCountError, VideoInfo, iter_frames
@@ -177,7 +178,7 @@ def pose_kept(detected: DetectionPass, chosen: np.ndarray, estimator: OneStage) 
     for at, found in enumerate(detected.found):
         slots = np.flatnonzero(chosen[:, at] >= 0).tolist()
         if slots and isinstance(found, FramePersons):
-            posed = estimator.pose([(found, int(chosen[slot, at])) for slot in slots])
+            posed = pose_now(estimator, [(found, int(chosen[slot, at])) for slot in slots])
             boxes = found.detections.boxes_xyxy_px[chosen[slots, at]]
             _fill(scene, [(slot, at) for slot in slots], posed, boxes)
     return scene
@@ -219,7 +220,7 @@ def pose_again(
             persons += [(int(slot), at, found, number) for number, slot in enumerate(order)]
         for first in range(0, len(persons), person_batch):
             some = persons[first : first + person_batch]
-            posed = estimator.pose([(found, number) for _, _, found, number in some])
+            posed = pose_now(estimator, [(found, number) for _, _, found, number in some])
             places = [(slot, at) for slot, at, _, _ in some]
             _fill(scene, places, posed, [found.detections.boxes_xyxy_px[n] for _, _, found, n in some])
             for (slot, at, found, number), heatmap in zip(some, network.take(), strict=False):

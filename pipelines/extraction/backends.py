@@ -13,7 +13,9 @@ from heatpool.extract.networks.hrnet.backbone import DEFAULT_TAP, load_hrnet_bac
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_detector import OnnxDetector
 from heatpool.extract.networks.onnx_input import OnnxInput
+from heatpool.extract.networks.onnx_network import FileRuntime
 from heatpool.extract.networks.persons_file import PersonsFile
+from heatpool.extract.networks.runtime.runner import Runtime
 from heatpool.extract.networks.tiny import load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, DETECTOR_MAX_IOU
 from heatpool.extract.networks.tiny.network import TINY_TAP
@@ -113,15 +115,16 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     if options.onnx_input and backend != "onnx":
         raise HeatpoolError(f"expected --onnx-{next(iter(options.onnx_input))} with --backend onnx only")
     taps = tuple(tap.replace("+", ",").split(",")) if tap else None
-    dtype = _torch_dtype(options)
+    dtype, runtime = _torch_dtype(options), _runtime(options)
     if backend == "tiny":
         if weights is not None:
             raise HeatpoolError("expected no --weights with --backend tiny: it brings its own")
-        return load_tiny_backbone(device, taps=taps or (TINY_TAP,))
+        return load_tiny_backbone(device, taps=taps or (TINY_TAP,), runtime=runtime)
     if backend == "onnx":
         if weights is None or taps is None:
             raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")
-        return OnnxBackbone(Path(weights), taps, given=OnnxInput(**options.onnx_input), device=device)
+        given = OnnxInput(**options.onnx_input)
+        return OnnxBackbone(Path(weights), taps, given=given, device=device, runtime=_file_runtime(options))
     assert weights is not None, "what `choose_networks` leaves has them"
     if backend == "yolo-pose":
         if options.pooling != "point" or options.crop_aspect != "model":
@@ -135,11 +138,17 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
             max_iou=options.iou or MAX_IOU,
             device=device,
             dtype=dtype,
+            runtime=runtime,
         )
     if backend == "vitpose":
-        return VitPose(weights, taps=taps or ("last",), device=device, dtype=dtype)
+        return VitPose(weights, taps=taps or ("last",), device=device, dtype=dtype, runtime=runtime)
     return load_hrnet_backbone(
-        Path(weights), taps=taps or (DEFAULT_TAP,), batchnorm=options.batchnorm, device=device, dtype=dtype
+        Path(weights),
+        taps=taps or (DEFAULT_TAP,),
+        batchnorm=options.batchnorm,
+        device=device,
+        dtype=dtype,
+        runtime=runtime,
     )
 
 
@@ -169,6 +178,7 @@ def build_detector(options: NetworkOptions, given: GivenPersons | None, *, devic
             min_score=options.min_score,
             max_iou=DETECTOR_MAX_IOU,
             device=device,
+            runtime=_runtime(options),
         )
     if options.detector == "onnx":
         raise HeatpoolError("expected the file of the detector, --detector person.onnx, got --detector onnx")
@@ -179,6 +189,7 @@ def build_detector(options: NetworkOptions, given: GivenPersons | None, *, devic
             min_score=options.min_score,
             max_iou=options.iou,
             device=device,
+            runtime=_file_runtime(options),
         )
     loaded = load_ultralytics(options.detector)
     return UltralyticsDetector(
@@ -189,7 +200,19 @@ def build_detector(options: NetworkOptions, given: GivenPersons | None, *, devic
         min_score=options.min_score,
         device=device,
         dtype=_torch_dtype(options),
+        runtime=_runtime(options),
     )
+
+
+def _runtime(options: NetworkOptions) -> Runtime:
+    """Return the runtime that `choose_networks` decided on; torch where nothing was chosen."""
+    assert options.runtime != "auto", "what `choose_networks` leaves is resolved"
+    return options.runtime or "torch"
+
+
+def _file_runtime(options: NetworkOptions) -> FileRuntime:
+    """Return what runs ONNX files, which torch does not."""
+    return "openvino" if options.runtime == "openvino" else "onnxruntime"
 
 
 def _torch_dtype(options: NetworkOptions) -> torch.dtype:

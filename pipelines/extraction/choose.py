@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from heatpool.extract.networks.weight_sources import DETECTORS, POSE_WEIGHTS, WeightSource, known_weights
+from heatpool.pipelines.extraction.choose_runtime import choose_runtime
 from heatpool.pipelines.extraction.weights_fetch import (
     NotFetchedError,
     fetch_first,
@@ -55,7 +56,7 @@ def choose_networks(
     search_path: WeightsSearchPath | None = None,
     online: Callable[[str], bool] = has_connection,
 ) -> O:
-    """Resolve what is left to automatic choice; see the help of --backend, --detector and --dtype.
+    """Resolve what is left to automatic choice; see the help of --backend, --detector, --dtype and --runtime.
 
     The tiny networks know rendered people only: they are chosen for the demo set and have to be named for
     anything else. Each choice is logged with its reason. Weights that are not available locally are fetched
@@ -69,18 +70,19 @@ def choose_networks(
         online: asked with an address before weights are fetched from there.
 
     Returns:
-        The options with `backend`, `weights`, `detector` and `dtype` resolved; the detector is `NO_DETECTOR`
-        for a backend without one.
+        The options with `backend`, `weights`, `detector`, `dtype` and `runtime` resolved; the detector is
+        `NO_DETECTOR` for a backend without one.
 
     Raises:
         HeatpoolError: if nothing can be chosen, official weights can or may not be fetched, weights are of no
-            pose network, or the backend does not know the dtype.
+            pose network, or the backend does not know the dtype or runtime.
     """
     path = search_path or WeightsSearchPath.of_machine()
     backend, weights, detector = _Chooser(options, path, online, demo).choose()
     options = replace(options, backend=backend, weights=weights, detector=detector)
     # Decided here and nowhere else, so that workers and the store's record cannot differ.
-    return replace(options, dtype=_dtype(options, device))
+    options = replace(options, dtype=_dtype(options, device))
+    return replace(options, runtime=choose_runtime(options, device))
 
 
 def _dtype(options: NetworkOptions, device: str) -> Dtype:

@@ -15,6 +15,7 @@ from heatpool.extract.networks.weight_sources import SHIPPED_FOLDER
 from heatpool.extract.records import FrameBackbone, PoseBackbone
 from heatpool.extract.rgb.crops import RgbEncoder
 from heatpool.extract.rgb.networks import ImageEmbedder
+from heatpool.pipelines.extraction.choose_runtime import own_runtime
 from heatpool.pipelines.extraction.given import describe_given
 from heatpool.pipelines.extraction.versions import versions_at_work
 from heatpool.pipelines.options import ExtractOptions
@@ -62,6 +63,7 @@ def describe_store(
             **json.loads(json.dumps({f"onnx_{name}": value for name, value in options.onnx_input.items()})),
             **({"imgsz": list(options.imgsz)} if options.imgsz else {}),
             **({"iou": options.iou} if options.iou else {}),
+            **({"runtime": options.runtime} if options.runtime != own_runtime(options.backend) else {}),
             NETWORK: json.loads(json.dumps(_describe_network(options, backbone, rgb))),
         },
         licence=options.licence,

@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 
 _MADE_BY = (PersonOptions, OnnxOptions, YoloOptions, WindowOptions, FeatureOptions)
 _MAKING = {field.name for group in _MADE_BY for field in fields(group)} - {"quiet"} | {
-    "backend", "weights", "tap", "pooling", "batchnorm", "crop_aspect", "skeleton", "dtype", "steps",
-    "precision", "frame_stride", "sample_fps",
+    "backend", "weights", "tap", "pooling", "batchnorm", "crop_aspect", "skeleton", "dtype", "runtime",
+    "steps", "precision", "frame_stride", "sample_fps",
 }  # fmt: skip
 """Options that decide what is stored of a clip."""
 

@@ -19,6 +19,7 @@ from heatpool.extract.datasets.windows import cut_windows
 from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, known_joints
 from heatpool.pipelines.extraction.boxes_report import report_boxes, report_sample, report_table
 from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
+from heatpool.pipelines.extraction.choose_runtime import resumed_runtime
 from heatpool.pipelines.extraction.cluster import run_on_cluster
 from heatpool.pipelines.extraction.decoder import pick_decoder
 from heatpool.pipelines.extraction.describe import describe_store
@@ -157,6 +158,7 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     threads = set_threads(options.threads)
     device = pick_device(options.device)
     gpu = None if options.scheduler else pick_decoder(options, device)
+    options = replace(options, runtime=resumed_runtime(options, out))
     options = choose_networks(options, demo=is_demo(videos), device=device.type)
     given = read_given(options, manifest)
     estimator, backbone = build_estimator(options, given, device=device)
@@ -165,7 +167,7 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     detector = "" if not given and options.detector == NO_DETECTOR else f"{finder}, "
     about = (
         f"extracting {len(manifest.clips)} clips into {out}: {options.backend} ({backbone.tap}, "
-        f"{backbone.channels} channels), {detector}{device} in {options.dtype}, "
+        f"{backbone.channels} channels), {detector}{device} in {options.dtype} by {options.runtime}, "
         + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
     )
     work = ShardWork(out, options, manifest)

@@ -33,8 +33,10 @@ def _network_packages(options: ExtractOptions) -> Iterator[str]:
     suffixes = {Path(each).suffix.lower() for each in (options.weights, options.detector) if each}
     if options.backend == "yolo-pose" or options.detector == "tiny" or ".pt" in suffixes:
         yield "ultralytics"
-    if ".onnx" in suffixes:
+    if options.runtime == "onnxruntime" or (".onnx" in suffixes and options.runtime != "openvino"):
         yield "onnxruntime"
+    if options.runtime == "openvino":
+        yield "openvino"
     if options.backend == "vitpose" or options.rgb in ("clip", "xclip"):
         yield "transformers"
 

@@ -10,10 +10,11 @@ from heatpool.pipelines.options.fields import OptionError
 from heatpool.pipelines.options.ranges import Range
 from heatpool.pipelines.options.shared import DeviceOptions, QuietOptions
 
-__all__ = ["Backend", "Dtype", "GivenOptions", "KeypointsFormat", "NetworkOptions"]
+__all__ = ["Backend", "Dtype", "GivenOptions", "KeypointsFormat", "NetworkOptions", "RuntimeChoice"]
 
 Backend = Literal["auto", "tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+RuntimeChoice = Literal["torch", "onnxruntime", "openvino", "auto"]
 KeypointsFormat = Literal[
     "sleap", "deeplabcut", "coco", "mmpose", "openpose", "alphapose", "ultralytics", "mediapipe",
     "movement", "ntu-2d",
@@ -98,11 +99,16 @@ class SpeedOptions(DeviceOptions):
         dtype: what the networks below their heads compute in; auto = float16 on a GPU, float32 on a CPU,
             where bfloat16 is about twice as fast if the CPU has instructions for it; tiny, onnx and
             --batchnorm published know float32 only
+        runtime: what runs the networks on a CPU: openvino, which also runs bfloat16, is the quickest
+            (docs/networks.md); it and onnxruntime export each network once for each size of its input; auto =
+            openvino if the extra [openvino] is installed; default torch, for ONNX files onnxruntime; --resume
+            takes what the store was made with
         frame_batch: frames per call of the detector
         person_batch: persons per call of the pose network
     """
 
     dtype: Dtype = "auto"
+    runtime: RuntimeChoice | None = None
     frame_batch: Annotated[int, Range(1, 65_536)] = 32
     person_batch: Annotated[int, Range(1, 65_536)] = 64
 

@@ -20,6 +20,7 @@ from heatpool.classify.data.inputs import INPUTS, StreamInput, parts_of
 from heatpool.classify.data.streams import STREAMS, StreamName
 from heatpool.classify.scores.scores import ClipScores, save_scores
 from heatpool.classify.training.architecture import Architecture, Trained
+from heatpool.classify.training.kernels import choose_kernels
 from heatpool.classify.training.loop import train_network
 from heatpool.classify.training.predict import predict_heads, predict_scores
 from heatpool.classify.training.ranks import is_first_process, process_count
@@ -254,6 +255,8 @@ def _train_one(job: StreamJob, clips: Mapping[str, ClipSet], log: EpochLog) -> S
         from heatpool.pipelines.training.hpnet import prepare_hpnet
 
         architecture, begun, notes = prepare_hpnet(job.recipe, clips, job.plan)
+    if job.plan.device.startswith("cuda") and process_count() == 1:
+        begun = choose_kernels(architecture, clips["train"], **begun)
     trained = train_network(architecture, clips["train"], **options, **begun)
     best = load_best(job.out, job.plan.device)
     scores: dict[SplitName, ClipScores] = {}

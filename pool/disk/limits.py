@@ -132,6 +132,13 @@ def bounded_network(name: str, *, packed: int) -> Iterator[None]:
     hook = register_module_parameter_registration_hook(look)
     try:
         yield
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise HeatpoolError(
+            f"{name}: refused, its network would take more memory than there is, the file has "
+            f"{packed / 1e6:,.1f} MB"
+        ) from error
     finally:
         hook.remove()
 

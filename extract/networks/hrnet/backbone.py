@@ -17,7 +17,7 @@ from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm, use_crop_s
 from heatpool.extract.networks.hrnet.network import HRNET_TAPS, HRNetSimCC
 from heatpool.extract.networks.hrnet.weights import load_network
 from heatpool.extract.networks.joint_names import describe_joints
-from heatpool.extract.networks.runtime.runner import Runtime, make_runner
+from heatpool.extract.networks.runtime.runner import Runtime, make_runner, runs_module
 from heatpool.extract.networks.taps import check_taps
 from heatpool.extract.records import CropSpec, PoseBatch
 from heatpool.pool.errors import HeatpoolError
@@ -36,7 +36,7 @@ _CELL_PX = 4  # crop pixels a heatmap cell is wide
 
 
 class _Tapped(nn.Module):
-    """HRNet that returns its joints, (B, V, n) along x and along y or one (B, V, h, w), and the tapped maps."""
+    """HRNet that returns its joints, (B, V, n) along x and along y or one of heatmaps, and the tapped maps."""
 
     def __init__(self, network: HRNetSimCC, taps: Sequence[str]) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class HRNetBackbone:
             published extractor, whose network was never put in eval mode.
         weights_sha256: of the weights file.
         device: where the network runs.
-        dtype: of the network below its heads, which OpenVINO runs in it, too; joints are always read in float32.
+        dtype: of the network below its heads, which OpenVINO runs in it, too.
         runtime: what runs it; batch norms as published need torch.
 
     Raises:
@@ -86,7 +86,7 @@ class HRNetBackbone:
         self.channels = sum(self.tap_channels)
         self.joints, self.skeleton = network.joints, describe_joints(network.joints)
         self.crop = CropSpec(height_px=network.height_px, width_px=network.width_px)
-        if batchnorm == "published" and runtime != "torch":
+        if batchnorm == "published" and not runs_module(runtime):
             raise HeatpoolError(f"expected --runtime torch with --batchnorm published, got {runtime}")
         if batchnorm == "published":
             use_crop_statistics(network)
@@ -96,7 +96,7 @@ class HRNetBackbone:
         layout = torch.contiguous_format if batchnorm == "published" else torch.channels_last
         self._ratio = network.split_ratio
         network.eval().to(device)
-        if runtime == "torch":
+        if runs_module(runtime):
             network.to(dtype)
             for head in network.heads():
                 head.float()

@@ -34,6 +34,15 @@ class Captured:
     outputs: tuple[Tensor, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Graph:
+    """A captured run, the memory of its input, and what the network kept for it from call to call."""
+
+    batch: Tensor
+    captured: Captured
+    kept: tuple[Tensor, ...]
+
+
 Capture = Callable[[Callable[[], tuple[Tensor, ...]]], Captured]
 
 
@@ -65,7 +74,7 @@ class GraphRunner:
         self.network, self._dtype, self._layout = network, dtype, layout
         self._capture, self._most = capture or capture_graph(), most
         self._met: set[tuple[int, ...]] = set()
-        self._graphs: OrderedDict[tuple[int, ...], tuple[Tensor, Captured]] = OrderedDict()
+        self._graphs: OrderedDict[tuple[int, ...], _Graph] = OrderedDict()
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -74,10 +83,10 @@ class GraphRunner:
         shape = (padded_size(count), *images.shape[1:])
         if shape in self._graphs:
             self._graphs.move_to_end(shape)
-            batch, captured = self._graphs[shape]
-            batch[:count].copy_(images)
-            captured.replay()
-            outputs = captured.outputs
+            graph = self._graphs[shape]
+            graph.batch[:count].copy_(images)
+            graph.captured.replay()
+            outputs = graph.captured.outputs
         else:
             batch = torch.zeros(shape, dtype=self._dtype, device=images.device)
             batch = batch.contiguous(memory_format=self._layout)
@@ -96,10 +105,20 @@ class GraphRunner:
         if len(self._graphs) == self._most:  # before the new one, so that its memory can be used again
             forgotten, _ = self._graphs.popitem(last=False)
             _log.info("more than %d shapes of batches: the CUDA graph of %s goes", self._most, forgotten)
+        # YOLO keeps the anchors of the last shape and makes those of another on the host, which no capture
+        # may: this run makes them, and they stay while the graph reads them.
+        self.network(batch)
         captured = self._capture(lambda: self.network(batch))
         captured.replay()  # what was captured has not run
-        self._graphs[shape] = batch, captured
+        self._graphs[shape] = _Graph(batch, captured, _held(self.network))
         return captured.outputs
+
+
+def _held(network: nn.Module) -> tuple[Tensor, ...]:
+    """Return the tensors that modules hold beside parameters and buffers."""
+    return tuple(
+        value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)
+    )
 
 
 def padded_size(count: int) -> int:

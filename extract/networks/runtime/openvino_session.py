@@ -12,6 +12,7 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["OpenVinoSession", "import_openvino"]
 
+_KINDS = {"f32": "float", "f16": "float16", "f64": "double"}
 _TELEMETRY = "openvino_telemetry"
 
 
@@ -61,10 +62,14 @@ class OpenVinoSession:
         except Exception as error:  # OpenVINO raises RuntimeErrors that begin with places in its source
             raise HeatpoolError(f"OpenVINO cannot run {title}: {_reason(error)}") from error
         self._queue = openvino.AsyncInferQueue(self._network, threads)
+        kind = self._network.input(0).element_type.get_type_name()
+        self.input_kind = f"tensor({_KINDS.get(kind, kind)})"  # as onnxruntime says it
         self.outputs = tuple(output.get_any_name() for output in self._network.outputs)
 
-    def run(self, images: np.ndarray, wanted: Sequence[str] | None = None) -> list[np.ndarray]:
-        """Run images (B, 3, H, W); see `Session`."""
+    def run(
+        self, images: np.ndarray, wanted: Sequence[str] | None = None, *, limits: None = None
+    ) -> list[np.ndarray]:
+        """Run images (B, 3, H, W); see `Session`. There are no limits."""
         ports = [self._network.output(name) for name in (self.outputs if wanted is None else wanted)]
         found: dict[int, list[np.ndarray]] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,15 +53,18 @@ class OrtSession:
             raise HeatpoolError(f"onnxruntime cannot run {title}: {ort_reason(error)}") from error
         (image, *_) = self._session.get_inputs()
         self._input, self._is_single = image.name, image.shape[:1] == [1]
+        self.input_kind = image.type
         self.outputs = tuple(
             each.name for each in self._session.get_outputs() if each.type.startswith("tensor")
         )
 
-    def run(self, images: np.ndarray, wanted: Sequence[str] | None = None) -> list[np.ndarray]:
-        """Run images (B, 3, H, W); see `Session`."""
+    def run(
+        self, images: np.ndarray, wanted: Sequence[str] | None = None, *, limits: Any = None
+    ) -> list[np.ndarray]:
+        """Run images (B, 3, H, W); see `Session`. `limits` are onnxruntime's `RunOptions`."""
         names = list(self.outputs if wanted is None else wanted)
         parts = images[:, None] if self._is_single else images[None]
-        results = [self._session.run(names, {self._input: part}) for part in parts]
+        results = [self._session.run(names, {self._input: part}, limits) for part in parts]
         return [
             np.concatenate(each) if len(each) > 1 else np.asarray(each[0])
             for each in zip(*results, strict=True)

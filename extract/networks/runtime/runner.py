@@ -13,7 +13,7 @@ from heatpool.extract.networks.runtime.exported import ExportedRunner
 from heatpool.extract.networks.runtime.sessions import Session, open_session
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["Runner", "Runtime", "TorchRunner", "make_runner"]
+__all__ = ["Runner", "Runtime", "TorchRunner", "make_runner", "runs_module"]
 
 Runtime = Literal["torch", "cuda-graphs", "onnxruntime", "openvino"]
 
@@ -47,6 +47,11 @@ class TorchRunner:
             images.to(self._dtype).contiguous(memory_format=self._layout)
         )
         return found
+
+
+def runs_module(runtime: Runtime) -> bool:
+    """Return whether a runtime runs the module itself, where and in the types that its weights are."""
+    return runtime in ("torch", "cuda-graphs")
 
 
 def make_runner(

@@ -18,13 +18,15 @@ class Session(Protocol):
     """An ONNX network with one image input.
 
     Attributes:
+        input_kind: what kind of numbers the images are, as onnxruntime says it: tensor(float).
         outputs: names of those that are arrays.
     """
 
+    input_kind: str
     outputs: tuple[str, ...]
 
     def run(self, images: np.ndarray, wanted: Sequence[str] | None = None) -> list[np.ndarray]:
-        """Run images (B, 3, H, W), contiguous and of the input's type; return the outputs that are asked for.
+        """Run images (B, 3, H, W), contiguous and of the input's type; return the outputs asked for, or all.
 
         Raises:
             RuntimeError: if it fails, as the library says it.

@@ -63,7 +63,7 @@ class _BasicBlock(nn.Module):
         self.conv2 = _conv_bn(channels, channels, 3, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv2(self.conv1(x)) + x)
+        return F.relu(self.conv2(self.conv1(x)).add_(x), inplace=True)
 
 
 class _Fusion(nn.Module):
@@ -83,8 +83,9 @@ class _Fusion(nn.Module):
             total = maps[target]
             for source, path in enumerate(paths):
                 if source != target:
-                    total = total + path(maps[source])
-            fused.append(F.relu(total))
+                    # What a path gives is nobody else's: a new tensor for the sum costs more than adding.
+                    total = path(maps[source]).add_(total)
+            fused.append(F.relu(total, inplace=True))
         return fused
 
 
@@ -185,10 +186,11 @@ def decode_gaussian_heatmaps(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     height, width = heatmaps.shape[2:]
     flat = heatmaps.float().flatten(2)
     peak, cell = flat.max(2)
-    logs = flat.clamp(min=_LOG_FLOOR).log()
 
     def log_at(cells: Tensor) -> Tensor:
-        return logs.gather(2, cells.clamp(0, height * width - 1)[..., None])[..., 0]
+        return (
+            flat.gather(2, cells.clamp(0, height * width - 1)[..., None])[..., 0].clamp(min=_LOG_FLOOR).log()
+        )
 
     def refine(position: Tensor, size: int, step: int) -> Tensor:
         before, centre, after = log_at(cell - step), log_at(cell), log_at(cell + step)

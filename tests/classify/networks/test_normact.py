@@ -72,8 +72,7 @@ def test_maximum_over_time_equals_max_pooling_ties_too(steps: int, stride: int) 
 
 
 @pytest.mark.parametrize("channels_innermost", [True, False])
-def test_project_equals_a_convolution(channels_innermost: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heatpool.classify.networks.pointwise._CHUNK_FLOATS", 200)  # 40 of 120 columns
+def test_project_equals_a_convolution(channels_innermost: bool) -> None:
     x = torch.randn(3, 5, 4, 6, dtype=torch.float64)
     if channels_innermost:
         x = x.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2)

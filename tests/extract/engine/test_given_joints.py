@@ -12,7 +12,7 @@ from benchmarks.yolo_parity import random_network
 from heatpool.extract.demo.clip import render_clip
 from heatpool.extract.demo.dataset import DemoSpec
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
-from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown, look_at
+from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown, look_at, pose_now
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.persons_file import PersonsFile
@@ -45,7 +45,7 @@ def record(path: Path, estimator: PoseEstimator) -> PoseVideo:
     for frame, kept in zip(frames, look_at(estimator, frames), strict=True):
         found = kept.detections
         if len(found):
-            posed = estimator.pose([(kept, number) for number in range(len(found))])
+            posed = pose_now(estimator, [(kept, number) for number in range(len(found))])
             numbers = np.full(len(found), frame.index)
             rows.append((numbers, posed.joints_xy_px, posed.scores, found.scores, found.boxes_xyxy_px))
     number, joints, joint_scores, scores, boxes = (np.concatenate(each) for each in zip(*rows, strict=True))

@@ -13,7 +13,7 @@ import pytest
 from heatpool.extract.datasets.windows import windows
 from heatpool.extract.engine.clip_state import SeenFrame
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
-from heatpool.extract.engine.estimators import CroppedPersons, PosedPersons, TopDown
+from heatpool.extract.engine.estimators import CroppedPersons, PosedLater, PosedPersons, TopDown
 from heatpool.extract.engine.live import LiveWindow, extract_live
 from heatpool.extract.records import Detections, Frame
 from heatpool.extract.rgb.crops import CropFiles
@@ -62,7 +62,7 @@ class Counted(TopDown):
         self._kept.append((frame.index, kept))
         return kept
 
-    def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons:
+    def pose(self, chosen: Sequence[tuple[CroppedPersons, int]]) -> PosedPersons | PosedLater:
         frame_of = {id(found): number for number, found in self._kept}
         self.posed.update((frame_of[id(found)], number) for found, number in chosen)
         return super().pose(chosen)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks.yolo_parity import random_network
-from heatpool.extract.engine.estimators import OneStage, PosedPersons, PoseEstimator, TopDown, look_at
+from heatpool.extract.engine.estimators import OneStage, PosedPersons, PoseEstimator, TopDown, look_at, pose_now
 from heatpool.extract.networks.detectors import FullFrame, UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.tiny.backbone import TinyBackbone, build_tiny_detector
@@ -81,7 +81,7 @@ def answers(estimator: PoseEstimator) -> PosedPersons:
     rng = np.random.default_rng(0)
     frames = [Frame(0, at, 0.04 * at, rng.integers(0, 255, (96, 128, 3), dtype=np.uint8)) for at in range(2)]
     looked = look_at(estimator, frames)
-    return estimator.pose([(each, at) for each in looked for at in range(min(len(each.detections), 2))])
+    return pose_now(estimator, [(each, at) for each in looked for at in range(min(len(each.detections), 2))])
 
 
 def check_alike(found: PosedPersons, wanted: PosedPersons, *, near: float = 0.0) -> None:

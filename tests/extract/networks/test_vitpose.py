@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from benchmarks.pose_homes import CASES, Case, golden_persons, joints_of_heatpoo
 from heatpool.extract.networks import transformers as networks_transformers
 from heatpool.extract.networks.crops import crop_affines, joints_to_frame, normalise_crops
 from heatpool.extract.networks.heatmaps import decode_heatmaps
+from heatpool.extract.networks.runtime.runner import TorchRunner
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.records import CropSpec
 from heatpool.pool.errors import HeatpoolError
@@ -41,6 +43,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("vitpose")
     model.save_pretrained(path)
     return path
+
+
+def _model(backbone: VitPose) -> Any:
+    """Return the module of transformers."""
+    assert isinstance(backbone._run, TorchRunner)
+    return backbone._run.network.model
 
 
 def test_a_saved_model_is_loaded_and_gives_maps_and_joints(folder: Path) -> None:
@@ -82,7 +90,7 @@ def test_the_map_is_the_token_grid_the_head_reads(folder: Path) -> None:
     crops = noise_crops(2, 64, 48)
     pose = backbone.forward(crops)
     with torch.inference_mode():
-        heatmaps = backbone._model.head(pose.maps[0].contiguous())
+        heatmaps = _model(backbone).head(pose.maps[0].contiguous())
     torch.testing.assert_close(heatmaps, pose.heatmaps)
 
 
@@ -193,14 +201,14 @@ def test_the_digest_follows_the_weights(folder: Path, tmp_path: Path) -> None:
     backbone = VitPose(folder)
     assert backbone.weights_sha256 == VitPose(folder).weights_sha256
     with torch.no_grad():
-        next(backbone._model.parameters()).add_(1)
-    backbone._model.save_pretrained(tmp_path)
+        next(_model(backbone).parameters()).add_(1)
+    _model(backbone).save_pretrained(tmp_path)
     assert VitPose(tmp_path).weights_sha256 != VitPose(folder).weights_sha256
 
 
 def test_shards_are_the_same_network(folder: Path, tmp_path: Path) -> None:
     backbone = VitPose(folder)
-    backbone._model.save_pretrained(tmp_path, max_shard_size="20KB")
+    _model(backbone).save_pretrained(tmp_path, max_shard_size="20KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 1
     assert VitPose(tmp_path).weights_sha256 == backbone.weights_sha256
     next(tmp_path.glob("*.safetensors")).unlink()

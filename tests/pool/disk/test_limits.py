@@ -50,6 +50,13 @@ def test_a_network_is_refused_before_its_values_are_made() -> None:
     ):
         nn.Linear(1_000_000, 1_000_000)
     nn.Linear(10, 10)  # nobody looks any more
+    with (
+        pytest.raises(
+            HeatpoolError, match=r"a\.json: refused, its network would take more memory than there is"
+        ),
+        bounded_network("a.json", packed=100),
+    ):
+        torch.empty(1 << 50)
 
 
 def test_json_without_end_is_a_value_error() -> None:
