@@ -62,7 +62,8 @@ class Outcome:
         last = last.replace(f"{folder}/", "").replace("|", "\\|")
         last = last.partition(": ")[2] or last
         more = f" (and {len(self.errors) - 1} lines)" if len(self.errors) > 1 else ""
-        line = textwrap.shorten(last, 120, placeholder=" …")
+        short = (word if len(word) <= 60 else f"{word[:20]}…{word[-20:]}" for word in last.split())
+        line = textwrap.shorten(" ".join(short), 120, placeholder=" …")
         code = "ended" if self.code is None else self.code
         return f"{code} | {line}{more} | {self.peak_mb:.0f} | {self.seconds:.1f}"
 

@@ -132,13 +132,24 @@ YOLO, HRNET = "yolo11n-pose", "HRNet-W32"
 OURS = "heatpool"
 """What every other row of the same network and clip is compared with."""
 
+_OPENVINO = ("openvino", "onnxscript")
+
 SIDES = (
     Side(YOLO, OURS, (), _yolo(dtype="float32")),
-    Side(YOLO, "heatpool, bfloat16", (), _yolo(dtype="bfloat16")),
+    Side(YOLO, "heatpool --dtype bfloat16", (), _yolo(dtype="bfloat16")),
+    Side(YOLO, "heatpool --runtime openvino", _OPENVINO, _yolo(dtype="float32", runtime="openvino")),
+    Side(
+        YOLO,
+        "heatpool --runtime openvino --dtype bfloat16",
+        _OPENVINO,
+        _yolo(dtype="bfloat16", runtime="openvino"),
+    ),
     Side(YOLO, "ultralytics predict", (), partial(_ultralytics, method="predict")),
     Side(YOLO, "ultralytics track", (), partial(_ultralytics, method="track")),
     Side(HRNET, OURS, ("onnxruntime",), _onnx(dtype="float32")),
+    Side(HRNET, "heatpool --runtime openvino", ("openvino",), _onnx(dtype="float32", runtime="openvino")),
     Side(HRNET, "rtmlib", ("onnxruntime", "rtmlib"), partial(_rtmlib, backend="onnxruntime")),
+    Side(HRNET, "rtmlib, openvino", ("openvino", "rtmlib"), partial(_rtmlib, backend="openvino")),
 )
 
 

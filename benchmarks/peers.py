@@ -4,9 +4,10 @@ Usage: python -m benchmarks.peers [--video REAL.mp4] [--frames 100 300 3000]
            [--networks yolo11n-pose HRNet-W32] [--weights yolo11n-pose.pt] [--onnx pose.onnx]
 
 yolo11n-pose: ultralytics' `predict` and `track`, streaming the video, against `--backend yolo-pose`. HRNet
-of width 32 with SimCC heads in one ONNX file: rtmlib's RTMPose against `--backend onnx`, one fixed box in every frame on
-both sides. heatpool goes on to pooled features; the others stop at joints. Every row is a process of its
-own: it loads its weights ("start"), takes a clip of 8 frames to warm up, and then the clip that counts.
+of width 32 with SimCC heads in one ONNX file: rtmlib's RTMPose against `--backend onnx`, one fixed box in
+every frame on both sides. heatpool goes on to pooled features; the others stop at joints. Every row is a
+process of its own: it loads its weights ("start"), takes a clip of 8 frames to warm up, and then the one
+that counts.
 
 Where the official weights are not on this machine (`heatpool weights fetch yolo11n-pose.pt`), they are
 random. rtmlib is left out where it is not installed: `pip install --no-deps rtmlib`, because one of its
@@ -23,11 +24,14 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import torch
+
 from benchmarks.material import make_video
 from benchmarks.memory import largest_resident_mb
 from benchmarks.peer_sides import HRNET, OURS, SIDES, YOLO, Side, export_hrnet, missing_packages
 from benchmarks.yolo_parity import random_network
 from heatpool.pipelines.extraction.weights_search import WeightsSearchPath
+from heatpool.pipelines.process.device import available_cores
 
 WARM_UP = 8
 HEADS = (
@@ -71,6 +75,8 @@ class Measured:
 def measure(side: Side, weights: Path, warm_up: Path, video: Path) -> Measured:
     """Run a side on a video, in this process."""
     begun = time.perf_counter()
+    # Importing ultralytics put OMP_NUM_THREADS=1 into the environment that this process has from its parent.
+    torch.set_num_threads(available_cores())
     run = side.load(weights)
     run(warm_up)
     ready = time.perf_counter()

@@ -20,7 +20,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from heatpool.extract.engine.estimators import TopDown, look_at, pose_now
+from heatpool.extract.engine.at_once import look_at, pose_now
+from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.onnx_input import OnnxInput
 from heatpool.extract.records import Detections, Frame

@@ -45,7 +45,6 @@ __all__ = [
     "PoseEstimator",
     "PosedPersons",
     "TopDown",
-    "look_at",
 ]
 
 Pooling = Literal["point", "gaussian", "heatmap"]
@@ -120,18 +119,6 @@ class PoseEstimator(Protocol):
         A device that works by itself is only given the work; to call what is returned waits for it.
         """
         ...
-
-
-def pose_now(estimator: PoseEstimator, chosen: Sequence[tuple[Any, int]]) -> PosedPersons:
-    """Answer for persons, and wait for the answer."""
-    posed = estimator.pose(chosen)
-    return posed() if callable(posed) else posed
-
-
-def look_at(estimator: PoseEstimator, frames: Sequence[Frame]) -> list[Any]:
-    """Prepare frames, detect their persons and keep what `pose` needs, one after the other in this thread."""
-    found = estimator.detect([estimator.prepare(frame) for frame in frames])
-    return [estimator.keep(frame, each) for frame, each in zip(frames, found, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

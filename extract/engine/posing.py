@@ -76,9 +76,7 @@ class Posing:
     def flush(self) -> None:
         """Have everybody answered who was asked for, and wait."""
         while self._persons:
-            self._submit_persons(
-                [self._persons.popleft() for _ in range(min(len(self._persons), self._batch))]
-            )
+            self._submit_next_persons()
         while self._cropped:
             self._submit_crops()
         while self._ahead:
@@ -120,7 +118,7 @@ class Posing:
                 self._submit_crops()
         self._done([state])
         while len(self._persons) >= self._batch:
-            self._submit_persons([self._persons.popleft() for _ in range(self._batch)])
+            self._submit_next_persons()
 
     def _submit(self, work: Work) -> Future[None]:
         while len(self._ahead) >= _MOST_AHEAD:
@@ -128,6 +126,10 @@ class Posing:
         done = self._submit_work(work)
         self._ahead.append(done)
         return done
+
+    def _submit_next_persons(self) -> None:
+        most = min(len(self._persons), self._batch)
+        self._submit_persons([self._persons.popleft() for _ in range(most)])
 
     def _submit_persons(self, batch: Sequence[tuple[SeenFrame, int]]) -> None:
         done = self._submit(self._pose(batch))

@@ -64,9 +64,8 @@ class OnnxDetector:
     ) -> None:
         file = read_onnx(path)
         height_px, width_px = image_hw_px or _told(file, "imgsz", _OPEN_HW_PX)
-        self._network = OnnxNetwork(
-            file, open_hw_px=(int(height_px), int(width_px)), device=device, runtime=runtime
-        )
+        size = (int(height_px), int(width_px))
+        self._network = OnnxNetwork(file, open_hw_px=size, device=device, runtime=runtime)
         if image_hw_px not in (None, self._network.input_hw_px):
             made, asked = (f"{height},{width}" for height, width in (self._network.input_hw_px, image_hw_px))
             raise HeatpoolError(f"expected no --imgsz, or {made}, for which {file.name} is made, got {asked}")

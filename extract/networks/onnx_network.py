@@ -15,6 +15,7 @@ from heatpool.extract.networks.onnx_taps import find_tap
 from heatpool.extract.networks.onnx_trial import ended_in_time, may_not_end, try_network
 from heatpool.extract.networks.runtime.openvino_session import OpenVinoSession
 from heatpool.extract.networks.runtime.ort_session import OrtSession, ort_reason
+from heatpool.extract.networks.runtime.sessions import Session
 from heatpool.pool.errors import HeatpoolError
 
 if TYPE_CHECKING:
@@ -84,9 +85,7 @@ class OnnxNetwork:
         self._dtype = _PIXELS[kind]
         self.outputs = tuple(name for name in self._session.outputs if name in outputs)
 
-    def _open(
-        self, file: OnnxFile, runtime: FileRuntime, device: torch.device
-    ) -> OrtSession | OpenVinoSession:
+    def _open(self, file: OnnxFile, runtime: FileRuntime, device: torch.device) -> Session:
         content = _serialised(file)
         if runtime == "onnxruntime":
             return OrtSession(content, title=file.name, device=device)

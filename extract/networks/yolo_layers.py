@@ -47,13 +47,14 @@ class YoloLayers(nn.Module):
         """Return predictions and tapped maps."""
         last: Any = images
         found: dict[int, Any] = {}
-        for layer in self.layers[:-1]:
+        layers: Any = self.layers
+        for layer in layers[:-1]:
             last = layer(_inputs(layer, found, last))
             if layer.i in self._kept:  # all others go, with their memory
                 found[layer.i] = last
         # The head adds offsets to positions of up to 640 pixels, for which float16 has steps of half a pixel
         # and bfloat16 of four.
-        predicted = self.layers[-1]([each.float() for each in _inputs(self.layers[-1], found, last)])
+        predicted = layers[-1]([each.float() for each in _inputs(layers[-1], found, last)])
         rows = predicted[0] if isinstance(predicted, tuple) else predicted
         return (rows, *(found[tap] for tap in self.taps))
 

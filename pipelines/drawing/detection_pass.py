@@ -15,15 +15,8 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from heatpool.extract.engine.estimators import (
-    CroppedPersons,
-    OneStage,
-    PosedPersons,
-    PoseEstimator,
-    TopDown,
-    look_at,
-    pose_now,
-)
+from heatpool.extract.engine.at_once import look_at, pose_now
+from heatpool.extract.engine.estimators import CroppedPersons, OneStage, PosedPersons, PoseEstimator, TopDown
 from heatpool.extract.records import Detections, Frame, FramePersons, PoseBackbone, PoseBatch
 from heatpool.extract.video.reader import FrameCountError, VideoInfo, iter_frames
 from heatpool.pipelines.drawing.overlay import crop_cells

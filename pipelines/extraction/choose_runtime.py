@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from heatpool.extract.networks.runtime.runner import Runtime
 from heatpool.pipelines.options import ExtractOptions, NetworkOptions
@@ -35,8 +36,8 @@ def choose_runtime(options: NetworkOptions, device: str) -> Runtime:
         HeatpoolError: if what is asked for does not fit the backend.
     """
     asked, own = options.runtime, own_runtime(options.backend)
-    if asked == "torch" and own != "torch":
-        raise HeatpoolError("expected --runtime onnxruntime or openvino with --backend onnx, got torch")
+    if asked in ("torch", "cuda-graphs") and own != "torch":
+        raise HeatpoolError(f"expected --runtime onnxruntime or openvino with --backend onnx, got {asked}")
     if options.batchnorm == "published" and asked not in (None, "auto", "torch"):
         raise HeatpoolError(f"expected --runtime torch with --batchnorm published, got {asked}")
     if asked != "auto":
@@ -58,5 +59,4 @@ def resumed_runtime(options: ExtractOptions, store: Path) -> RuntimeChoice | Non
         spec = FeatureStore.open(store).spec
     except HeatpoolError:
         return options.runtime  # resuming it says what is wrong, or mends it
-    made_by: Runtime = spec.config.get("runtime", own_runtime(spec.backbone))
-    return made_by
+    return cast(RuntimeChoice, spec.config.get("runtime", own_runtime(spec.backbone)))

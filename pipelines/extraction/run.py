@@ -158,8 +158,8 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     threads = set_threads(options.threads)
     device = pick_device(options.device)
     gpu = None if options.scheduler else pick_decoder(options, device)
-    options = replace(options, runtime=resumed_runtime(options, out))
-    options = choose_networks(options, demo=is_demo(videos), device=device.type)
+    asked = replace(options, runtime=resumed_runtime(options, out))
+    options = choose_networks(asked, demo=is_demo(videos), device=device.type)
     given = read_given(options, manifest)
     estimator, backbone = build_estimator(options, given, device=device)
     rgb = build_rgb(options, device=device)
@@ -170,9 +170,14 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
         f"{backbone.channels} channels), {detector}{device} in {options.dtype} by {options.runtime}, "
         + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
     )
-    work = ShardWork(out, options, manifest)
     spec = describe_store(options, backbone, rgb, given, skeleton=known_joints(options, backbone, given))
-    return ExtractPlan(work, spec, Networks(estimator, spec.versions, rgb, gpu=gpu), about, given)
+    return ExtractPlan(
+        ShardWork(out, options, manifest),
+        spec,
+        Networks(estimator, spec.versions, rgb, gpu=gpu),
+        about,
+        given,
+    )
 
 
 def carry_out(plan: ExtractPlan) -> Extraction:

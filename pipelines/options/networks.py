@@ -14,7 +14,7 @@ __all__ = ["Backend", "Dtype", "GivenOptions", "KeypointsFormat", "NetworkOption
 
 Backend = Literal["auto", "tiny", "onnx", "hrnet-simcc", "yolo-pose", "vitpose"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-RuntimeChoice = Literal["torch", "onnxruntime", "openvino", "auto"]
+RuntimeChoice = Literal["torch", "cuda-graphs", "onnxruntime", "openvino", "auto"]
 KeypointsFormat = Literal[
     "sleap", "deeplabcut", "coco", "mmpose", "openpose", "alphapose", "ultralytics", "mediapipe",
     "movement", "ntu-2d",
@@ -102,7 +102,8 @@ class SpeedOptions(DeviceOptions):
         runtime: what runs the networks on a CPU: openvino, which also runs bfloat16, is the quickest
             (docs/networks.md); it and onnxruntime export each network once for each size of its input; auto =
             openvino if the extra [openvino] is installed; default torch, for ONNX files onnxruntime; --resume
-            takes what the store was made with
+            takes what the store was made with; cuda-graphs starts a network's work on a GPU by one call
+            (docs/gpu.md)
         frame_batch: frames per call of the detector
         person_batch: persons per call of the pose network
     """

@@ -57,6 +57,7 @@ class EpochLog:
         write: appends a line to the run's log.
         progress: of all streams, if this process shows it.
         latest: how far each stream of this process has come, which is kept up to date.
+        ended: called after each epoch, if given.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class EpochLog:
         write: Callable[[str], None],
         progress: Progress | None,
         latest: dict[str, EpochsDone],
+        ended: Callable[[], None] | None = None,
     ) -> None:
         self._name, self._epochs, self._write = folder.name, epochs, write
-        self._progress, self._latest = progress, latest
+        self._progress, self._latest, self._ended = progress, latest, ended
         self._events = _event_writer(folder / "events") if is_first_process() else None
 
     def count(self, report: EpochReport) -> None:
@@ -89,6 +91,8 @@ class EpochLog:
         self._latest[name] = done
         if self._progress:
             self._progress.step(note=progress_note(self._latest.values()))
+        if self._ended:
+            self._ended()
 
 
 def _event_writer(folder: Path) -> Any:

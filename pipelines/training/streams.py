@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +24,11 @@ from heatpool.classify.training.predict import predict_heads, predict_scores
 from heatpool.classify.training.ranks import is_first_process, process_count
 from heatpool.classify.training.recipe import Recipe
 from heatpool.classify.training.stream import StreamArchitecture, load_model
-from heatpool.pipelines.process.children import without_main
-from heatpool.pipelines.process.device import set_threads
-from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pipelines.process.progress import Progress
 from heatpool.pipelines.runs.run_dir import log_line
-from heatpool.pipelines.training.epoch_log import EpochLog, EpochsDone, progress_note, read_epochs
+from heatpool.pipelines.training.epoch_log import EpochLog, EpochsDone
 from heatpool.pipelines.training.joints import fit_joints
+from heatpool.pipelines.training.side_by_side import train_side_by_side
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.skeleton import Skeleton
 from heatpool.pool.store.reader import FeatureStore
@@ -190,47 +186,25 @@ def train_streams(jobs: Sequence[StreamJob], *, quiet: bool) -> list[StreamResul
     epochs = sum(job.shared.epochs for job in jobs)
     with Progress("train", epochs, "epochs", quiet=quiet) as progress:
         if processes == 1:
-            results = _train_in_turn(groups[0], progress)
+            results = _train_in_turn(groups[0], progress=progress)
         else:
-            results = _train_side_by_side(groups, threads=plan.threads // processes, progress=progress)
+            threads = plan.threads // processes
+            results = train_side_by_side(groups, _train_in_turn, threads=threads, progress=progress)
     trained = dict(zip(order, results, strict=True))
     return [trained[at] for at in range(len(jobs))]
 
 
 def count_processes(jobs: Sequence[StreamJob]) -> int:
-    """Return how many streams are trained at the same time, each in a process of its own; 1 = in turn."""
+    """Return how many processes, this one among them, train streams at the same time; 1 = in turn."""
     plan = jobs[0].plan
     alone = jobs[0].fills_cores or plan.device != "cpu" or process_count() > 1
     return 1 if alone else min(len(jobs), plan.threads)
 
 
-def _train_side_by_side(
-    groups: Sequence[Sequence[StreamJob]], *, threads: int, progress: Progress
+def _train_in_turn(
+    jobs: Sequence[StreamJob], ended: Callable[[], None] | None = None, *, progress: Progress | None = None
 ) -> list[StreamResult]:
-    """Train each group of jobs in a process of its own, with so many threads."""
-    with ProcessPoolExecutor(len(groups), mp_context=get_context("spawn")) as pool:
-        with without_main():  # a process starts when it is given something
-            running = [pool.submit(_train_in_child, group, threads) for group in groups]
-        # Children share no terminal with us: what they did is read from the files they write.
-        waiting: set[Future[list[StreamResult]]] = set(running)
-        seen = 0
-        while waiting:
-            _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            begun = [[*filter(None, (read_epochs(job.out) for job in group))] for group in groups]
-            epochs = sum(each.count for of_group in begun for each in of_group)
-            note = progress_note(of_group[-1] for of_group in begun if of_group)
-            progress.step(epochs - seen, note=note)
-            seen = epochs
-        return [result for future in running for result in future.result()]
-
-
-def _train_in_child(jobs: Sequence[StreamJob], threads: int) -> list[StreamResult]:
-    set_threads(threads)
-    keep_heap()
-    return _train_in_turn(jobs, None)
-
-
-def _train_in_turn(jobs: Sequence[StreamJob], progress: Progress | None) -> list[StreamResult]:
+    """Train jobs one after the other; `ended` is called after each epoch."""
     results = []
     held, clips, latest = dict[str, Any](), dict[str, ClipSet](), dict[str, EpochsDone]()
     for job in jobs:
@@ -238,7 +212,8 @@ def _train_in_turn(jobs: Sequence[StreamJob], progress: Progress | None) -> list
         if job.reads != held:
             clips.clear()  # two inputs need not fit into memory at once
             clips, held = load_splits(plan.store, plan.rows, **job.reads, cache=plan.cache), job.reads
-        log = EpochLog(job.out, epochs=job.shared.epochs, write=plan.log, progress=progress, latest=latest)
+        shown: dict[str, Any] = {"progress": progress, "latest": latest, "ended": ended}
+        log = EpochLog(job.out, epochs=job.shared.epochs, write=plan.log, **shown)
         results.append(_train_one(job, clips, log))
     return results
 

@@ -36,7 +36,7 @@ _CELL_PX = 4  # crop pixels a heatmap cell is wide
 
 
 class _Tapped(nn.Module):
-    """HRNet that returns its joints, (B, V, n) along x and along y or one of heatmaps, and the tapped maps."""
+    """HRNet that returns its joints, (B, V, n) along x and y or (B, V, h, w), and the tapped maps."""
 
     def __init__(self, network: HRNetSimCC, taps: Sequence[str]) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -67,9 +68,9 @@ class OpenVinoSession:
         self.outputs = tuple(output.get_any_name() for output in self._network.outputs)
 
     def run(
-        self, images: np.ndarray, wanted: Sequence[str] | None = None, *, limits: None = None
+        self, images: np.ndarray, wanted: Sequence[str] | None = None, *, limits: Any = None
     ) -> list[np.ndarray]:
-        """Run images (B, 3, H, W); see `Session`. There are no limits."""
+        """Run images (B, 3, H, W); see `Session`."""
         ports = [self._network.output(name) for name in (self.outputs if wanted is None else wanted)]
         found: dict[int, list[np.ndarray]] = {}
 
@@ -93,7 +94,7 @@ def import_openvino() -> Any:
     if blocked:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # an import of it fails: OpenVINO has a stub
     try:
-        import openvino
+        openvino: Any = importlib.import_module("openvino")
     except ImportError as error:
         raise HeatpoolError(
             f"--runtime openvino needs OpenVINO: pip install 'heatpool[openvino]' ({error})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,8 +25,12 @@ class Session(Protocol):
     input_kind: str
     outputs: tuple[str, ...]
 
-    def run(self, images: np.ndarray, wanted: Sequence[str] | None = None) -> list[np.ndarray]:
+    def run(
+        self, images: np.ndarray, wanted: Sequence[str] | None = None, *, limits: Any = None
+    ) -> list[np.ndarray]:
         """Run images (B, 3, H, W), contiguous and of the input's type; return the outputs asked for, or all.
+
+        `limits` are onnxruntime's `RunOptions`; OpenVINO has none.
 
         Raises:
             RuntimeError: if it fails, as the library says it.

@@ -16,8 +16,8 @@ def network_stream(device: torch.device) -> Iterator[None]:
     """Let what is started on a GPU run in a stream of its own, the same for all networks; nothing on a CPU.
 
     NVDEC waits for all of the default stream whenever it hands out a frame: networks there would keep it from
-    decoding. What was started in the default stream before, such as the upload of weights, comes first. The GPU
-    is this thread's current one meanwhile, so that pinned memory and events belong to it and not to the first.
+    decoding. What was started in the default stream before, such as the upload of weights, comes first. The
+    GPU is this thread's current one meanwhile: pinned memory and events belong to it, and not to the first.
     """
     if device.type != "cuda":
         yield

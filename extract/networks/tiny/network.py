@@ -188,9 +188,8 @@ def decode_gaussian_heatmaps(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     peak, cell = flat.max(2)
 
     def log_at(cells: Tensor) -> Tensor:
-        return (
-            flat.gather(2, cells.clamp(0, height * width - 1)[..., None])[..., 0].clamp(min=_LOG_FLOOR).log()
-        )
+        heat = flat.gather(2, cells.clamp(0, height * width - 1)[..., None])[..., 0]
+        return heat.clamp(min=_LOG_FLOOR).log()
 
     def refine(position: Tensor, size: int, step: int) -> Tensor:
         before, centre, after = log_at(cell - step), log_at(cell), log_at(cell + step)

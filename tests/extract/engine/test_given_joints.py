@@ -11,8 +11,9 @@ import pytest
 from benchmarks.yolo_parity import random_network
 from heatpool.extract.demo.clip import render_clip
 from heatpool.extract.demo.dataset import DemoSpec
+from heatpool.extract.engine.at_once import look_at, pose_now
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
-from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown, look_at, pose_now
+from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.persons_file import PersonsFile

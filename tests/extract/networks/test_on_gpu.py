@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from benchmarks.yolo_parity import random_network
-from heatpool.extract.engine.estimators import OneStage, PosedPersons, PoseEstimator, TopDown, look_at, pose_now
+from heatpool.extract.engine.at_once import look_at, pose_now
+from heatpool.extract.engine.estimators import OneStage, PosedPersons, PoseEstimator, TopDown
 from heatpool.extract.networks.detectors import FullFrame, UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.tiny.backbone import TinyBackbone, build_tiny_detector

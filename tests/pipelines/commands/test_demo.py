@@ -9,18 +9,20 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from heatpool.classify.scores.scores import load_scores
+from heatpool.pipelines.cli import main
 from heatpool.pool.records import Status
 from heatpool.pool.store.reader import FeatureStore
-from tests.pipelines.program import run_program
+from tests.pipelines.program import run_program, said
 
 
 def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return run_program("demo", "--small", "--out", "out", *options, cwd=folder)
 
 
-def test_videos_become_a_report(tmp_path: Path) -> None:
+def test_videos_become_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = demo(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -40,9 +42,9 @@ def test_videos_become_a_report(tmp_path: Path) -> None:
     assert_predictions_are_the_runs_own(tmp_path)
     again = demo(tmp_path)  # everything is there: it only looks
     assert again.returncode == 0, again.stderr
-    other = demo(tmp_path, "--seed", "1")
-    assert other.returncode == 1
-    assert "another spec" in other.stderr
+    for option, value in (("--seed", "1"), ("--classes", "objects")):
+        assert main(["demo", "--small", "--out", str(tmp_path / "out"), option, value, "--quiet"]) == 1
+        assert "another spec" in said(capsys)
 
 
 def assert_predictions_are_the_runs_own(folder: Path) -> None:
