@@ -51,7 +51,7 @@ BENCHES: tuple[Bench, ...] = (
     Bench("store", "store_codecs {videos}/ntu/published_features", ("ntu/published_features",)),
     Bench("scale", "scale --clips 1000000 --shards 5"),
     Bench("loader", "loader --clips 256 --batches 30"),
-    Bench("train", "train"),
+    Bench("train", "train --bfloat16"),
     Bench("predict", "predict --minutes 10"),
     Bench("demo", "demo"),
 )

@@ -1,10 +1,9 @@
-"""One case of benchmarks/occupancy.py in a process of its own: this build or an older one, whose path comes first.
+"""One case of benchmarks/occupancy.py, in a process of its own: by this build or an older one.
 
 Usage: python occupancy_case.py '{"videos": [...], "persons": 2, "from_memory": false}'
 
-The accelerator is a stand-in: its detector sleeps for 0.3 ms a frame and its pose network for 0.25 ms a crop,
-once a batch, and both answer with what is made at once. All else is the engine's: decoding, letterbox, cutting
-out, tracking, resampling.
+The accelerator is a stand-in: its detector sleeps for 0.3 ms a frame and its pose network for 0.25 ms a
+crop, once a batch, and both answer with what is made at once.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ class PublishedHRNet:
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Return (V, C)."""
-        boxed = torch.from_numpy(letterbox(rgb, 640)[0]).to(self._device).permute(2, 0, 1)[None]
+        pixels = torch.from_numpy(letterbox(rgb, (640, 640), stride=32)[0])
+        boxed = pixels.to(self._device).permute(2, 0, 1)[None]
         non_max_suppression(self._detector(boxed.float() / 255)[0], 0.25, 0.6, classes=[0], nc=80)
         crop = torch.from_numpy(_crop(rgb, self.crop)).to(self._device).permute(2, 0, 1)[None]
         normal = (crop.float() / 255 - self._mean) / self._std

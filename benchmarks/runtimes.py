@@ -3,7 +3,7 @@
 Usage: python -m benchmarks.runtimes [--video REAL.mp4] [--weights yolo11n-pose.pt] [--networks HRNet-W48 …]
            [--threads 2] [--seconds 3]
 
-Networks are those of benchmarks/networks.py; with --weights yolo11n-pose has its real ones. yolo11n-pose takes
+Networks are those of benchmarks/networks.py; with --weights yolo11n-pose has real ones. yolo11n-pose takes
 frames of the video, the others crops of its middle; without a video both are noise. Times are the least of
 the rounds, ratios against torch in float32 at the same batch. "Export" is the first start ever, "open" every
 later one, "MiB" what opening and running adds to the process. Differences are from torch in float32: joints

@@ -143,7 +143,7 @@ def _requirements() -> dict[str, str]:
     settings = configparser.ConfigParser(inline_comment_prefixes=("#",))
     settings.read(ROOT / "setup.cfg")
     texts = [settings["options"]["install_requires"]]
-    texts += [settings["options.extras_require"][extra] for extra in ("hf", "onnx", "sleap", "xarray")]
+    texts += [settings["options.extras_require"][extra] for extra in ("hf", "onnx", "openvino", "sleap", "xarray")]
     lines = [line for line in "\n".join(texts).splitlines() if line]
     found = {}
     for line in lines:
@@ -166,8 +166,8 @@ def test_what_is_imported_is_asked_for() -> None:
     within = {"markupsafe", "urllib3"}  # jinja2's and requests' own
     assert {name for name, home in homes.items() if not home & asked} <= within
     unused = asked - {home for all_homes in homes.values() for home in all_homes}
-    # ultralytics' tracker needs lap, xarray h5netcdf for its files; the other is imported by its name.
-    assert unused == {"h5netcdf", "lap", "transformers"}
+    # ultralytics' tracker needs lap, xarray h5netcdf for its files; the others are imported by their names.
+    assert unused == {"h5netcdf", "lap", "onnxscript", "openvino", "transformers"}
 
 
 def _pinned(name: str) -> dict[str, str]:

@@ -90,15 +90,12 @@ def load_splits(
     for rows in splits.values():
         if len(rows) == 0 or len(np.unique(rows)) != len(rows):
             raise ValueError(f"expected distinct rows, got {len(np.unique(rows))} among {len(rows)}")
-    lead, *others = parts_of(input)
-    loaded = _load_array(store, splits, lead, rgb=rgb, cache=cache)
-    if not others:
-        return loaded
-    beside = {part: _load_array(store, splits, part, rgb="none", cache=cache) for part in others}
-    return {
-        split: join_parts({lead: clips, **{part: each[split] for part, each in beside.items()}})
-        for split, clips in loaded.items()
+    arrays = parts_of(input)
+    parts = {
+        each: _load_array(store, splits, each, rgb=rgb if each == arrays[0] else "none", cache=cache)
+        for each in arrays
     }
+    return {split: join_parts({name: each[split] for name, each in parts.items()}) for split in splits}
 
 
 def _load_array(

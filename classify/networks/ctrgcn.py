@@ -105,7 +105,7 @@ def _convolve_time(x: Tensor, conv: nn.Conv2d, *, dilation: int, stride: int) ->
         padding=(0, dilation * (_KERNEL - 1) // 2),
         dilation=(1, dilation),
     )[0]
-    return out.unflatten(1, x.shape[1:3])
+    return out.view(-1, *x.shape[1:3], out.shape[2])
 
 
 class _Layer(nn.Module):

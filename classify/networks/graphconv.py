@@ -21,8 +21,8 @@ from heatpool.classify.networks.pointwise import autocast, matrix, project
 
 __all__ = ["GraphConvUnit", "relation_channels"]
 
-_CHUNK_FLOATS = 1 << 22
-"""Floats of topology and projected features worked on at a time."""
+_CHUNK_FLOATS = 1 << 20
+"""Floats of topology and projected features worked on at a time: what a second-level cache holds."""
 
 
 def relation_channels(in_channels: int) -> int:
@@ -33,70 +33,76 @@ def relation_channels(in_channels: int) -> int:
 class _RefineAggregate(torch.autograd.Function):
     """y[k,p,u,t] = sum over s, v of A[s,k,p,u,v] * (W3 x + b3)[s,k,p,v,t].
 
-    A = base + W4 @ relation is too large to keep (867 floats per person and channel), so some output channels
-    at a time are worked on and A is made again in the backward pass.
+    A = base + W4 @ relation is too large to keep (867 floats per person and channel), so persons are worked on
+    in chunks that stay in cache and A is made again in the backward pass.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, w3: Tensor, b3: Tensor, relation: Tensor, w4: Tensor, base: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w3: Tensor, relation: Tensor, w4: Tensor, base: Tensor) -> Tensor:
         """Return y (K, P, V, T).
 
-        Shapes: x (C,P,V,T), w3 (S,K,C), b3 (S,K), relation (S,R,P*V*V), w4 (S,K,R), base (S,K,V*V).
+        Shapes: x (C,P,V,T), w3 (S,K,C+1) with b3 as its last column, relation (S,R,P,V*V), w4 (S,K,R),
+        base (S,K,V*V).
         """
         subsets, out_channels, _ = w3.shape
-        z = torch.mm(w3.flatten(0, 1), x.flatten(1)).view(subsets, out_channels, *x.shape[1:])
         y = x.new_empty(out_channels, *x.shape[1:])
-        for part in _parts(z):
-            z[:, part] += b3[:, part, None, None, None]  # here, where the values come into cache
-            topology = _topology(relation, w4[:, part], base[:, part])
-            out = y[part].flatten(0, 1)
-            torch.bmm(topology[0], z[0, part].flatten(0, 1), out=out)
+        # a channel of ones brings the bias into the product, and its gradient into that of the weights
+        rows = torch.cat([x.flatten(2), x.new_ones(1, x.shape[1], x[0, 0].numel())])
+        kept = []
+        for part in _parts(y, subsets):
+            z = torch.mm(w3.flatten(0, 1), rows[:, part].flatten(1)).view(subsets, -1, *x.shape[2:])
+            topology = _topology(relation[:, :, part], w4, base)
+            out = torch.bmm(topology[0], z[0])
             for subset in range(1, subsets):
-                out.baddbmm_(topology[subset], z[subset, part].flatten(0, 1))
-        # z, not A: A is the larger one, and cheaper to make again
-        ctx.save_for_backward(x, w3, relation, w4, base, z)
+                out.baddbmm_(topology[subset], z[subset])
+            y[:, part] = out.view_as(y[:, part])
+            kept.append(z)  # z, not A: A is the larger one, and cheaper to make again
+        ctx.save_for_backward(rows, w3, relation, w4, base, *kept)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, w3, relation, w4, base, z = ctx.saved_tensors
-        grad, dz = grad.contiguous(), torch.empty_like(z)
-        grad_b3, grad_w4, grad_base = w3.new_empty(w3.shape[:2]), torch.empty_like(w4), torch.empty_like(base)
-        # added up over the parts: bfloat16 would lose the small ones
-        grad_relation = torch.zeros_like(relation, dtype=wide_dtype(x.dtype))
-        for part in _parts(z):
-            gy = grad[part].flatten(0, 1)
-            topology = _topology(relation, w4[:, part], base[:, part])
-            da = torch.empty_like(topology)
+        rows, w3, relation, w4, base, *kept = ctx.saved_tensors
+        weight, grad_x, grad_relation = (
+            w3.flatten(0, 1),
+            torch.empty_like(rows[:-1]),
+            torch.empty_like(relation),
+        )
+        # added up over the persons: bfloat16 would lose the small ones
+        wide = wide_dtype(rows.dtype)
+        grad_w3, grad_w4, grad_base = (torch.zeros_like(each, dtype=wide) for each in (weight, w4, base))
+        for part, z in zip(_parts(grad, len(w3)), kept, strict=True):
+            gy = grad[:, part].reshape(-1, *grad.shape[2:])
+            topology = _topology(relation[:, :, part], w4, base)
+            da, dz = torch.empty_like(topology), torch.empty_like(z)
             for subset, each in enumerate(topology):
-                torch.bmm(each.mT, gy, out=dz[subset, part].flatten(0, 1))
-                torch.bmm(gy, z[subset, part].flatten(0, 1).mT, out=da[subset])
-            grad_b3[:, part] = dz[:, part].sum((2, 3, 4))
-            grad_base[:, part] = da.view(len(da), -1, x.shape[1], base.shape[2]).sum(2)
-            da = da.view(len(da), -1, relation.shape[2])
-            grad_w4[:, part] = torch.bmm(da, relation.mT)
-            grad_relation += torch.bmm(w4[:, part].mT, da)
-        flat, weight = dz.flatten(2).flatten(0, 1), w3.flatten(0, 1)
-        grad_x = torch.mm(weight.t(), flat).view(x.shape) if ctx.needs_input_grad[0] else None
-        grad_w3 = torch.mm(flat, x.flatten(1).t()).view_as(w3)
-        return grad_x, grad_w3, grad_b3, grad_relation.to(relation.dtype), grad_w4, grad_base
+                torch.bmm(each.mT, gy, out=dz[subset])
+                torch.bmm(gy, z[subset].mT, out=da[subset])
+            flat, mine = dz.view(len(weight), -1), rows[:, part].flatten(1)
+            grad_w3 += torch.mm(flat, mine.t())
+            grad_x[:, part] = torch.mm(weight[:, :-1].t(), flat).view_as(grad_x[:, part])
+            da = da.view(*base.shape[:2], -1, base.shape[2])
+            grad_base += da.sum(2)
+            grad_w4 += torch.bmm(da.flatten(2), relation[:, :, part].flatten(2).mT)
+            found = torch.bmm(w4.mT, da.flatten(2))
+            grad_relation[:, :, part] = found.view_as(grad_relation[:, :, part])
+        grad_x = grad_x.unflatten(2, grad.shape[2:])
+        return grad_x, grad_w3.view_as(w3), grad_relation, grad_w4, grad_base
 
 
-def _parts(z: Tensor) -> Iterator[slice]:
-    """Return the slices of output channels of z (S, K, P, V, T) to work on at a time."""
-    subsets, out_channels, persons, joints, steps = z.shape
-    floats = subsets * persons * joints * (joints + steps)
-    return chunks(out_channels, floats, limit=_CHUNK_FLOATS, device=z.device)
+def _parts(y: Tensor, subsets: int) -> Iterator[slice]:
+    """Return the slices of persons of y (K, P, V, T) to work on at a time."""
+    out_channels, persons, joints, steps = y.shape
+    floats = out_channels * subsets * joints * (joints + steps)
+    return chunks(persons, floats, limit=_CHUNK_FLOATS, device=y.device)
 
 
 def _topology(relation: Tensor, w4: Tensor, base: Tensor) -> Tensor:
-    """Return A (S, K*P, V, V) of relation (S,R,P*V*V), w4 (S,K,R), base (S,K,V*V)."""
-    topology = torch.bmm(w4, relation).unflatten(2, (-1, base.shape[2]))
+    """Return A (S, K*P, V, V) of relation (S,R,P,V*V), w4 (S,K,R), base (S,K,V*V)."""
+    topology = torch.bmm(w4, relation.flatten(2)).view(*base.shape[:2], -1, base.shape[2])
     joints = math.isqrt(base.shape[2])
-    return topology.add_(base.unsqueeze(2)).flatten(1, 2).unflatten(2, (joints, joints))
+    return topology.add_(base.unsqueeze(2)).view(len(base), -1, joints, joints)
 
 
 class _Refinement(nn.Module):
@@ -153,13 +159,13 @@ class GraphConvUnit(nn.Module):
         pairs = torch.mm(matrix(halves), x.mean(3).flatten(1)) + bias[:, None]
         sender, receiver = pairs.view(2, len(convs), -1, persons, joints)  # each (S, R, P, V)
         # (S, R, P, U, V): what joint u gets from joint v
-        relation = torch.tanh(sender.unsqueeze(-1) - receiver.unsqueeze(-2)).flatten(2)
+        relation = torch.tanh(sender.unsqueeze(-1) - receiver.unsqueeze(-2)).flatten(3)
         w3, w4 = (
             torch.stack([getattr(conv, name).weight.flatten(1) for conv in convs])
             for name in ("conv3", "conv4")
         )
         b3, b4 = (torch.stack([getattr(conv, name).bias for conv in convs]) for name in ("conv3", "conv4"))
-        w4, b4 = self.alpha * w4, self.alpha * b4
+        w3, w4, b4 = torch.cat([w3, b3.unsqueeze(2)], 2), self.alpha * w4, self.alpha * b4
         base = b4[..., None] + self.PA.flatten(1).unsqueeze(1)
-        out: Tensor = cast(Any, _RefineAggregate).apply(*autocast(x, w3, b3, relation, w4, base))
+        out: Tensor = cast(Any, _RefineAggregate).apply(*autocast(x, w3, relation, w4, base))
         return out

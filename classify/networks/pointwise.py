@@ -31,7 +31,8 @@ def matrix(convolutions: Sequence[Any]) -> Tensor:
 
 def project(x: Tensor, weight: Tensor) -> Tensor:
     """Multiply the channels of x (C, P, V, T) by weight (K, C): (K, P, V, T)."""
-    return torch.mm(weight, x.flatten(1)).unflatten(1, x.shape[1:])
+    out: Tensor = torch.mm(weight, x.flatten(1)).unflatten(1, x.shape[1:])
+    return out
 
 
 def max_time(x: Tensor, *, stride: int) -> Tensor:

@@ -13,6 +13,8 @@ from heatpool.extract.records import CropSpec
 
 __all__ = ["crop_affines", "crop_boxes", "joints_to_crop", "joints_to_frame", "normalise_crops"]
 
+_MOST_WIDENED = 12  # frames this many times larger than their crops cost more to copy than it saves
+
 
 def crop_affines(boxes_xyxy_px: np.ndarray, spec: CropSpec, *, aspect: float | None = None) -> np.ndarray:
     """Return the affine maps frame pixels → crop pixels, one per box.
@@ -60,8 +62,16 @@ def crop_boxes(rgb: np.ndarray, affines: np.ndarray, spec: CropSpec) -> np.ndarr
         (D, height_px, width_px, 3) uint8.
     """
     crops = np.empty((len(affines), spec.height_px, spec.width_px, 3), np.uint8)
+    size = (spec.width_px, spec.height_px)
+    if rgb.size > _MOST_WIDENED * crops.size:
+        for crop, affine in zip(crops, affines, strict=True):
+            cv2.warpAffine(rgb, affine, size, dst=crop, flags=cv2.INTER_LINEAR)
+        return crops
+    # OpenCV reads pixels of four channels at once: the same bytes, but for the copy in 2/5 of the time.
+    rgba = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
     for crop, affine in zip(crops, affines, strict=True):
-        cv2.warpAffine(rgb, affine, (spec.width_px, spec.height_px), dst=crop, flags=cv2.INTER_LINEAR)
+        warped = cv2.warpAffine(rgba, affine, size, flags=cv2.INTER_LINEAR)
+        cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=crop)
     return crops
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from heatpool.extract.datasets.given_persons import GivenPersons
-from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown
+from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
+from heatpool.extract.engine.given_one_stage import GivenOneStage
 from heatpool.extract.networks.detectors import FullFrame, UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import DEFAULT_TAP, load_hrnet_backbone
 from heatpool.extract.networks.onnx import OnnxBackbone

@@ -152,8 +152,7 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
     """
     videos, out = find_places(options)
     options = options.resolved()
-    if options.videos is None:
-        videos = render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
+    videos = videos if options.videos else render_demo_videos(DEMO_FOLDER, quiet=options.quiet)
     manifest = select_clips(options, clips or read_videos(videos, fps=options.fps))
     threads = set_threads(options.threads)
     device = pick_device(options.device)
@@ -171,13 +170,8 @@ def prepare(options: ExtractOptions, *, clips: Manifest | None = None) -> Extrac
         + (options.scheduler or f"{options.workers or 1} processes, {threads} threads")
     )
     spec = describe_store(options, backbone, rgb, given, skeleton=known_joints(options, backbone, given))
-    return ExtractPlan(
-        ShardWork(out, options, manifest),
-        spec,
-        Networks(estimator, spec.versions, rgb, gpu=gpu),
-        about,
-        given,
-    )
+    networks = Networks(estimator, spec.versions, rgb, gpu=gpu)
+    return ExtractPlan(ShardWork(out, options, manifest), spec, networks, about, given)
 
 
 def carry_out(plan: ExtractPlan) -> Extraction:
@@ -217,8 +211,7 @@ def carry_out(plan: ExtractPlan) -> Extraction:
 def select_clips(options: ExtractOptions, manifest: Manifest) -> Manifest:
     """Return the manifest, as far as it is wanted, cut into windows if they are asked for."""
     manifest = manifest.with_disjoint(options.disjoint_columns)
-    if options.limit:
-        manifest = manifest.limit(options.limit)
+    manifest = manifest.limit(options.limit) if options.limit else manifest
     if options.window_s:
         stride_s = options.stride_s or options.window_s
         manifest = cut_windows(manifest, window_s=options.window_s, stride_s=stride_s)

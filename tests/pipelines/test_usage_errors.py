@@ -99,8 +99,12 @@ def test_bad_usage_is_one_line_and_exit_code_2(
         ),
         (["extract", "videos", "--device", "tpu"], "expected --device auto, cpu, cuda"),
         (
-            ["extract", "--videos", "videos", "--device", "cpu", "--decoder", "nvdec"],
-            "expected --device cuda with",
+            ["extract", "videos", "--device", "cpu", "--decoder", "nvdec"],
+            "expected --device cuda with --decoder nvdec",
+        ),
+        (
+            ["extract", "videos", "--device", "cpu", "--runtime", "cuda-graphs", "--backend", "tiny"],
+            "expected --device cuda with --runtime cuda-graphs, got cpu",
         ),
         (
             ["extract", "videos", "--backend", "tiny", "--detector", "boxes-file"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ class OpenVinoSession:
             self._network = core.compile_model(model, "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeErrors that begin with places in its source
             raise HeatpoolError(f"OpenVINO cannot run {title}: {_reason(error)}") from error
-        self._queue = openvino.AsyncInferQueue(self._network, threads)
+        self._requests = [self._network.create_infer_request() for _ in range(threads)]
         kind = self._network.input(0).element_type.get_type_name()
         self.input_kind = f"tensor({_KINDS.get(kind, kind)})"  # as onnxruntime says it
         self.outputs = tuple(output.get_any_name() for output in self._network.outputs)
@@ -72,16 +73,23 @@ class OpenVinoSession:
     ) -> list[np.ndarray]:
         """Run images (B, 3, H, W); see `Session`."""
         ports = [self._network.output(name) for name in (self.outputs if wanted is None else wanted)]
-        found: dict[int, list[np.ndarray]] = {}
-
-        def keep(request: Any, at: int) -> None:
-            found[at] = [request.get_tensor(port).data.copy() for port in ports]
-
-        self._queue.set_callback(keep)
+        found: list[list[np.ndarray]] = []
+        # Requests are waited for in turn. OpenVINO's own queue calls back into Python from its threads, which
+        # ends the process now and then when a network is given up right afterwards.
+        running: deque[Any] = deque()
         for at in range(len(images)):
-            self._queue.start_async({0: images[at : at + 1]}, at, share_inputs=True)
-        self._queue.wait_all()
-        return [np.concatenate(each) for each in zip(*(found[at] for at in range(len(images))), strict=True)]
+            if len(running) == len(self._requests):
+                found.append(_finish(running.popleft(), ports))
+            request = self._requests[at % len(self._requests)]
+            request.start_async({0: images[at : at + 1]}, share_inputs=True)
+            running.append(request)
+        found += [_finish(request, ports) for request in running]
+        return [np.concatenate(each) for each in zip(*found, strict=True)]
+
+
+def _finish(request: Any, ports: Sequence[Any]) -> list[np.ndarray]:
+    request.wait()
+    return [request.get_tensor(port).data.copy() for port in ports]
 
 
 def import_openvino() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from heatpool.classify.networks.ctrgcn import CTRGCN
 from heatpool.classify.training import kernels
 from heatpool.classify.training.architecture import NetworkShape
-from heatpool.classify.training.recipe import Recipe
+from heatpool.classify.training.recipe import Recipe, TrainDtype
 from heatpool.classify.training.stream import StreamArchitecture
 from tests.classify.clip_cases import moving_clips
 
@@ -38,6 +39,16 @@ def test_the_faster_way_is_taken_and_said(
     assert begun["network"].plain == (plain_s < 0.002)
     assert begun["network"].fc.weight.any()
     assert f"CTR-GCN computes by {way}" in caplog.text
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_gpu_decides(dtype: TrainDtype, caplog: pytest.LogCaptureFixture) -> None:
+    recipe = replace(RECIPE, device="cuda", dtype=dtype)
+    with caplog.at_level(logging.INFO):
+        begun = kernels.choose_kernels(StreamArchitecture(recipe), moving_clips(12))
+    assert "CTR-GCN computes by" in caplog.text
+    assert next(begun["network"].parameters()).device.type == "cpu"  # its copies were trained there
 
 
 def test_both_ways_give_the_same_logits_and_gradients() -> None:

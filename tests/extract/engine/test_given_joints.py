@@ -13,7 +13,8 @@ from heatpool.extract.demo.clip import render_clip
 from heatpool.extract.demo.dataset import DemoSpec
 from heatpool.extract.engine.at_once import look_at, pose_now
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
-from heatpool.extract.engine.estimators import GivenOneStage, OneStage, PoseEstimator, TopDown
+from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
+from heatpool.extract.engine.given_one_stage import GivenOneStage
 from heatpool.extract.networks.detectors import UltralyticsDetector
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.persons_file import PersonsFile

@@ -155,8 +155,8 @@ def test_frames_go_when_no_later_window_reads_them(
         on_clip=lambda job, outcome: counts.append(len(held)),
     )
     assert len(counts) == 11
-    # One window and the beginning of the next, and what waits to be looked at or posed.
-    assert max(counts) <= 40
+    # One window and the beginning of the next, and what is on its way through the threads.
+    assert max(counts) <= 64
     assert not held
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -55,6 +56,28 @@ def test_crop_shows_the_box_and_black_outside_the_frame() -> None:
     assert (inside[2:-2, 2:-2] == 200).all()
     assert (corner[:9, :9] == 0).all()
     assert (corner[12:, 12:] == 9).all()
+
+
+@pytest.mark.parametrize("size_hw_px", [(48, 64), (1200, 900)], ids=["widened", "as-it-is"])
+def test_crops_are_those_of_warp_affine(size_hw_px: tuple[int, int]) -> None:
+    """To the byte: features of stores that were made before must come out again."""
+    rng = np.random.default_rng(1)
+    rgb = rng.integers(0, 256, (*size_hw_px, 3), np.uint8)
+    spec = CropSpec(height_px=64, width_px=48)
+    corners = rng.uniform(-10, 40, (5, 2))
+    affines = crop_affines(np.concatenate([corners, corners + rng.uniform(5, 60, (5, 2))], 1), spec)
+    for crop, affine in zip(crop_boxes(rgb, affines, spec), affines, strict=True):
+        np.testing.assert_array_equal(crop, cv2.warpAffine(rgb, affine, (48, 64), flags=cv2.INTER_LINEAR))
+
+
+def test_normalising_by_a_table_is_the_arithmetic_to_the_bit() -> None:
+    spec = CropSpec(height_px=16, width_px=16)
+    crops = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(1, 16, 16, 3)
+    pixels = crops.permute(0, 3, 1, 2).float()
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (spec.mean, spec.std))
+    out = normalise_crops(crops, spec)
+    assert torch.equal(out, (pixels / 255 - mean) / std)
+    assert out.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_joints_come_back_to_where_they_were() -> None:

@@ -101,12 +101,13 @@ def test_four_streams_are_read_once_and_fused(
 
 @pytest.mark.slow
 def test_streams_side_by_side_are_those_trained_in_turn(store: Path, tmp_path: Path) -> None:
-    words = ("--streams", "pooled_joint,keypoints_joint,pooled_bone", *FAST)
+    words = ("--model", "ctrgcn", "--streams", "pooled_joint,keypoints_joint,pooled_bone", *FAST)
     for threads in ("1", "2"):
         assert train(store, tmp_path / threads, *words, "--threads", threads) == 0
     for name in ("pooled_joint", "keypoints_joint", "pooled_bone"):
         one, two = (load_scores(tmp_path / run / name / "scores_test.npz").scores for run in ("1", "2"))
         np.testing.assert_array_equal(one, two)
+    assert "2 side by side" in (tmp_path / "2" / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("model", ["linear", "mlp", "tcn"])

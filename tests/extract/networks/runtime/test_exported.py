@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from tests.fixtures.small_weights import save_vitpose, save_yolo_pose
 
 RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 
-for _module in ("onnx", "onnxruntime", "onnxscript", "openvino"):
-    pytest.importorskip(_module)
+if find_spec("openvino") is None:  # asked for, not imported: an import reports home
+    pytest.skip("the extra [openvino] is not installed", allow_module_level=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +55,12 @@ def top_down(kind: str, folder: Path) -> Any:
 
 
 SLOW = pytest.mark.slow  # torch takes 15 s to export the thousand layers of an HRNet, however narrow
-KINDS = ["tiny", "vitpose", pytest.param("hrnet", marks=SLOW), pytest.param("hrnet with heatmaps", marks=SLOW)]
+KINDS = [
+    "tiny",
+    "vitpose",
+    pytest.param("hrnet", marks=SLOW),
+    pytest.param("hrnet with heatmaps", marks=SLOW),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,9 +96,9 @@ def people(checkpoint: Path, frames: list[Frame], **options: Any) -> list[FrameP
     return network.estimate([network.prepare(each) for each in frames])
 
 
-def test_yolo_networks_take_frames_of_several_sizes(checkpoint: Path, cache: Path) -> None:
+def test_yolo_networks_give_what_they_give_in_torch(checkpoint: Path, cache: Path) -> None:
     before = len(list(cache.glob("*.onnx")))
-    frames = [frame(96, 96), frame(60, 160, 1), frame(96, 96, 2)]
+    frames = [frame(96, 96), frame(96, 96, 2)]
     exact = people(checkpoint, frames)
     assert all(len(each.detections) for each in exact)
     for runtime in RUNTIMES:
@@ -101,7 +107,7 @@ def test_yolo_networks_take_frames_of_several_sizes(checkpoint: Path, cache: Pat
             close(found.detections.boxes_xyxy_px, wanted.detections.boxes_xyxy_px, atol=0.01)
             close(found.joints_xy_px, wanted.joints_xy_px, atol=0.01)
             close(found.pooled, wanted.pooled, atol=1e-3 * np.abs(wanted.pooled).max())
-    assert len(list(cache.glob("*.onnx"))) == before + 2  # a graph a size, for both
+    assert len(list(cache.glob("*.onnx"))) == before + 1  # one graph, for both
 
 
 class Doubling(nn.Module):
@@ -121,8 +127,8 @@ def graphs(folder: Path, by: float = 2.0) -> GraphCache:
     return GraphCache(Doubling(by), title="it", folder=folder)
 
 
-def test_an_export_is_made_once_and_again_where_it_is_damaged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_an_export_is_made_once_and_again_where_it_is_damaged_and_old_ones_make_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "heatpool")
     first = graphs(tmp_path).graph((4, 6))
@@ -134,15 +140,19 @@ def test_an_export_is_made_once_and_again_where_it_is_damaged(
     file.write_bytes(file.read_bytes()[:-1])
     assert graphs(tmp_path).graph((4, 6)) == first
     assert "is damaged: the network is exported again" in caplog.text
-    assert graphs(tmp_path, by=3.0).graph((4, 6)) != first  # other weights
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_old_exports_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    graphs(tmp_path).graph((4, 6))
     monkeypatch.setattr("heatpool.extract.networks.runtime.graph_cache._MOST_BYTES", 100)
-    graphs(tmp_path, by=3.0).graph((4, 6))
+    assert graphs(tmp_path, by=3.0).graph((4, 6)) != first  # other weights
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_each_size_of_the_input_has_its_graph() -> None:
+    network = Doubling()
+    for runtime in RUNTIMES:
+        run = make_runner(network, title="it", runtime=runtime)
+        for size in ((4, 6), (2, 8), (4, 6)):
+            images = torch.rand(3, 3, *size)
+            for found, wanted in zip(run(images), network(images), strict=True):
+                torch.testing.assert_close(found, wanted)
 
 
 def test_what_cannot_be_exported_is_said_in_one_line(tmp_path: Path) -> None:
@@ -175,9 +185,7 @@ def test_bfloat16_is_openvinos_alone_and_float32_is_float32() -> None:
 
 
 def test_published_batch_norms_are_torchs_alone() -> None:
-    with pytest.raises(
-        HeatpoolError, match="--runtime torch with --batchnorm published, got openvino"
-    ):
+    with pytest.raises(HeatpoolError, match="--runtime torch with --batchnorm published, got openvino"):
         HRNetBackbone(narrow(), batchnorm="published", runtime="openvino")
 
 
