@@ -42,7 +42,9 @@ _FIGHT = "fight/fight/fi080.mp4"
 BENCHES: tuple[Bench, ...] = (
     Bench("startup", "startup"),
     Bench("stage_one", f"stage_one --video {{videos}}/{_NTU}", (_NTU,)),
+    Bench("peers", f"peers --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("stages", f"stages --video {{videos}}/{_NTU}", (_NTU,)),
+    Bench("occupancy", f"occupancy --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("decode", f"decode {{videos}}/{_NTU} {{videos}}/{_FIGHT}", (_NTU, _FIGHT)),
     Bench("hrnet", "parity --speed --threads 2"),
     Bench("memory", "clip_memory"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -172,7 +173,7 @@ def _annotations() -> Iterator[Case]:
         "archive import {out}/fifo {out}/s.zarr --format coco --frame-size 64x64 --fps 25",
         "info {out}/fifo",
         "archive verify {out}/fifo",
-        "fuse a={out}/fifo b={out}/fifo",
+        "fuse a={out}/fifo.npz b={out}/fifo.npz",
         "train {in}/store.zarr {out}/run --config {out}/fifo",
         f"extract {{in}}/clips.csv {{out}}/s.zarr {EXTRACT} --skeleton {{out}}/fifo",
         f"extract {{in}}/clips.csv {{out}}/s.zarr {EXTRACT} --keypoints {{out}}/fifo",
@@ -186,12 +187,13 @@ def _annotations() -> Iterator[Case]:
         "weights verify {out}/fifo",
     ):
         for name in ("a fifo", "/dev/zero"):
-            given = words if name == "a fifo" else words.replace("{out}/fifo", "/dev/zero")
+            given = words if name == "a fifo" else re.sub(r"\{out\}/fifo(\.npz)?", "/dev/zero", words)
             yield Case(38, f"{name} in place of a file", given, codes=(1, 2), prepare=_fifo)
 
 
 def _fifo(inputs: Inputs, out: Path) -> None:
-    os.mkfifo(out / "fifo")
+    for name in ("fifo", "fifo.npz"):
+        os.mkfifo(out / name)
 
 
 def _options() -> Iterator[Case]:

@@ -45,7 +45,7 @@ class Part:
 _TESTS = "-m pytest -q -p no:cacheprovider -m gpu --timeout 60"
 PARTS = (
     Part(
-        "gpu_tests", 120, f"{_TESTS} tests/extract tests/classify",
+        "gpu_tests", 100, f"{_TESTS} tests/extract tests/classify tests/pipelines/extraction",
         f"{_TESTS} tests/extract/networks/runtime",
     ),
     Part(
@@ -57,13 +57,13 @@ PARTS = (
         "-m benchmarks.gpu_engine --dry-run --device cpu --clips 2 --threads 1 {clip}",
     ),
     Part(
-        "gpu_stage_one", 130,
+        "gpu_stage_one", 160,
         "-m benchmarks.stage_one --device cuda --backends hrnet-simcc vitpose yolo-pose --frames 300 1000 "
         "--threads 8 --video {clip}",
         "-m benchmarks.stage_one --backends tiny --frames 8",
     ),
     Part(
-        "gpu_train", 90, "-m benchmarks.gpu_train",
+        "gpu_train", 80, "-m benchmarks.gpu_train",
         "-m benchmarks.gpu_train --dry-run --device cpu --batch 2 --seconds 0.01",
     ),
     Part(

@@ -23,6 +23,7 @@ from torch.profiler import DeviceType, ProfilerActivity, profile
 
 from benchmarks.networks import estimator
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
+from heatpool.extract.networks.runtime.runner import Runtime
 from heatpool.extract.video.clip_events import ClipEnd, ClipFrame
 from heatpool.extract.video.readahead import decode_ahead
 from heatpool.extract.video.reader import iter_frames, probe
@@ -30,9 +31,8 @@ from heatpool.pipelines.process.malloc import keep_heap
 
 STEPS = 64
 DECODE_HEAD = "| decoder | threads | frames/s read | clips/s | failed | differs |\n|---|---|---|---|---|---|"
-ENGINE_HEAD = (
-    "| backend | dtype | decoder | clips/s | frames/s of the clips | busy | MiB |" + "\n|" + 7 * "---|"
-)
+ENGINE_HEADS = ("backend", "dtype", "runtime", "decoder", "clips/s", "frames/s of the clips", "busy", "MiB")
+RUNS: tuple[tuple[Runtime, tuple[str, ...]], ...] = (("torch", ("cpu", "nvdec")), ("cuda-graphs", ("nvdec",)))
 
 
 def jobs_of(videos: Sequence[Path], count: int, folder: Path) -> list[ClipJob]:
@@ -100,22 +100,23 @@ def busy_s(done: profile) -> float:
 def measure_engine(backend: str, jobs: Sequence[ClipJob], options: argparse.Namespace) -> None:
     """Print a backend's rows."""
     device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-    network = estimator(backend, device=device, dtype=dtype)
     how = EngineOptions(persons=1, steps=STEPS, decode_threads=options.threads)
-    extract_clips(jobs[:4], how, estimator=network)  # warm-up
     activity = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
-    for decoder in ("cpu",) if options.dry_run else ("cpu", "nvdec"):
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        with profile(activities=[activity]) as done:
-            begun = time.perf_counter()
-            outcomes = extract_clips(on_gpu(jobs, decoder), how, estimator=network)
-            seconds = time.perf_counter() - begun
-        read = sum(each.result.frames for each in outcomes if each.features is not None)
-        memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0
-        busy = busy_s(done) / seconds
-        cells = f"{len(jobs) / seconds:.1f} | {read / seconds:,.0f} | {busy:.0%} | {memory:,.0f}"
-        print(f"| {backend} | {options.dtype} | {decoder} | {cells} |", flush=True)
+    for runtime, decoders in RUNS[:1] if options.dry_run else RUNS:
+        network = estimator(backend, device=device, dtype=dtype, runtime=runtime)
+        extract_clips(jobs[:4], how, estimator=network)  # warm-up
+        for decoder in decoders[:1] if options.dry_run else decoders:
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            with profile(activities=[activity]) as done:
+                begun = time.perf_counter()
+                outcomes = extract_clips(on_gpu(jobs, decoder), how, estimator=network)
+                seconds = time.perf_counter() - begun
+            read = sum(each.result.frames for each in outcomes if each.features is not None)
+            memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0
+            cells = (backend, options.dtype, runtime, decoder, f"{len(jobs) / seconds:.1f}",
+                     f"{read / seconds:,.0f}", f"{busy_s(done) / seconds:.0%}", f"{memory:,.0f}")  # fmt: skip
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         jobs = jobs_of(options.videos, options.clips, Path(folder))
         measure_decoding(jobs, options.videos, options)
-        print(ENGINE_HEAD, flush=True)
+        print(f"| {' | '.join(ENGINE_HEADS)} |\n|{'---|' * len(ENGINE_HEADS)}", flush=True)
         for backend in options.backends:
             measure_engine(backend, jobs, options)
 

@@ -211,13 +211,14 @@ def array_digest(store: Path) -> str:
 
 def report(clips: int, kill_every_s: float, plain: Run, disturbed: Run) -> str:
     """Return the table."""
+    line = disturbed.ends[0][1].rpartition("/")[2]
     rows = [
         "| | undisturbed | under accidents |",
         "|---|---|---|",
         f"| clips, all ok, bytes of the arrays equal | {clips:,} | {clips:,} |",
         f"| workers killed, one every {kill_every_s:g} s | 0 | {disturbed.killed} |",
         f"| starts of the program | 1 | {len(disturbed.ends)} |",
-        f"| ended the first by | | {disturbed.ends[0][1]} (exit code {disturbed.ends[0][0]}) |",
+        f"| ended the first by | | {line} (exit code {disturbed.ends[0][0]}) |",
         f"| seconds | {plain.seconds:.0f} | {disturbed.seconds:.0f} |",
     ]
     for upto in _QUARTERS:
@@ -261,7 +262,10 @@ def main() -> int:
         return run_in_namespace("benchmarks.long_run", sys.argv[1:])
     disk = mount(options.inside / "disk", 64 + options.clips // 10)
     table, good = measure(options, options.inside, disk)
-    body = f"    python -m benchmarks.long_run --clips {options.clips}\n\n{table}"
+    given = (
+        f"--clips {options.clips} --shard-clips {options.shard_clips} --kill-every-s {options.kill_every_s:g}"
+    )
+    body = f"    python -m benchmarks.long_run {given}\n\n{table}"
     if options.write:
         page = options.write.read_text(encoding="utf-8")
         options.write.write_text(replace_block(page, "long_run", body), encoding="utf-8")

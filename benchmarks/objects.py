@@ -36,12 +36,11 @@ def table(trained: Trained) -> Iterator[str]:
         f"{part} classes, {figures['clips']} clips | minus {lines[0]['features']}"
         for part, figures in parts.items()
     ]
-    yield f"| features | kB a clip | {' | '.join(heads)} | s to train |"
-    yield f"|---|---|{'---|---|' * len(parts)}---|"
+    yield f"| features | kB a clip | {' | '.join(heads)} |"
+    yield f"|---|---|{'---|---|' * len(parts)}"
     for line in lines:
         cells = [cell for figures in line["parts"].values() for cell in _cells(figures)]
-        size, seconds = f"{line['bytes_a_clip'] / 1000:.1f}", f"{trained.seconds[line['name']]:.0f}"
-        yield f"| {line['features']} | {size} | {' | '.join(cells)} | {seconds} |"
+        yield f"| {line['features']} | {line['bytes_a_clip'] / 1000:.1f} | {' | '.join(cells)} |"
 
 
 def _cells(figures: Mapping[str, Any]) -> tuple[str, str]:

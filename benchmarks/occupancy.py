@@ -3,9 +3,9 @@
 Usage: python -m benchmarks.occupancy [--old CLONE] [--video REAL.mp4] [--clips 24]
 
 The stand-in's detector sleeps 0.3 ms a frame and its pose network 0.25 ms a crop, once a batch: about what a
-large GPU takes. Everything else is the engine's own: decoding, letterbox to 640 pixels, cutting out, tracking,
-resampling. "From memory" the frames are decoded already. CLONE is a clone of an older build, which runs the
-same cases in turn, in this Python. A case runs in a process of its own, benchmarks/occupancy_case.py.
+large GPU takes. Everything else is the engine's own: decoding, letterbox to 640 pixels, cutting out,
+tracking, resampling. From memory, the frames are decoded already. CLONE is a clone of an older build, which
+runs the same cases in turn, in this Python. A case is a process of its own, benchmarks/occupancy_case.py.
 """
 
 from __future__ import annotations
@@ -133,9 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--old", type=Path, help="clone of an older build")
     parser.add_argument("--video", type=Path, help="real video; default rendered frames")
-    parser.add_argument(
-        "--clips", type=int, default=24, help="of 256 x 192; a quarter as many of 1920 x 1080"
-    )
+    parser.add_argument("--clips", type=int, default=24, help="of 256 x 192; of 1080p a quarter as many")
     options = parser.parse_args()
     builds = {"old": options.old.absolute()} if options.old else {}
     builds |= {"this": ROOT}

@@ -101,8 +101,6 @@ def keep_in_memory(video: Path) -> None:
 
 def measure(videos: Sequence[Path], *, persons: int, from_memory: bool) -> dict[str, float]:
     """Extract clips; return seconds on the clock and of the processor, and what the device did in them."""
-    keep_heap()  # as `heatpool extract` does
-    torch.set_num_threads(1)
     if from_memory:
         keep_in_memory(videos[0])
     device = Device()
@@ -126,5 +124,7 @@ def measure(videos: Sequence[Path], *, persons: int, from_memory: bool) -> dict[
 
 
 if __name__ == "__main__":
+    keep_heap()  # as `heatpool extract` does
+    torch.set_num_threads(1)
     asked = json.loads(sys.argv[1])
     print(json.dumps(measure([Path(each) for each in asked.pop("videos")], **asked)))

@@ -18,6 +18,7 @@ from benchmarks.networks import CPU, fixed_box, hrnet
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm
+from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Detections, Frame
 from heatpool.pipelines.extraction.backends import build_backbone, build_estimator, build_top_down
 from heatpool.pipelines.options import NetworkOptions
@@ -56,7 +57,7 @@ class Side:
 def _ultralytics(weights: Path, *, method: str) -> Run:
     """As its documentation streams a video; threads as ours, where it would take one fewer than there are."""
     install()  # ultralytics' predictor imports torchvision, which many builds of torch do not come with
-    from ultralytics import YOLO
+    from ultralytics.models import YOLO
 
     model: Any = YOLO(weights)
 
@@ -72,12 +73,13 @@ def _ultralytics(weights: Path, *, method: str) -> Run:
 
 def _rtmlib(weights: Path, *, backend: str) -> Run:
     """As its documentation poses a video, with the one box in place of a detector."""
-    from rtmlib import RTMPose
+    from rtmlib import RTMPose  # type: ignore[import-not-found]
 
     network = RTMPose(str(weights), model_input_size=(192, 256), backend=backend)
 
     def run(video: Path) -> int:
-        capture, joints = cv2.VideoCapture(str(video)), []
+        capture = cv2.VideoCapture(str(video))
+        joints: list[Any] = []
         while True:
             read, bgr = capture.read()
             if not read:
@@ -105,7 +107,7 @@ def _heatpool(weights: Path, **options: Any) -> Run:
     asked = NetworkOptions(weights=str(weights), **options)
     if asked.backend == "onnx":
         backbone = build_backbone(asked, device=CPU)
-        assert backbone.name == "onnx"
+        assert not isinstance(backbone, YoloPose)
         estimator: PoseEstimator = build_top_down(asked, _OneBox(), backbone, device=CPU)
     else:
         estimator, _ = build_estimator(asked, None, device=CPU)

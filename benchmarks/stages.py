@@ -31,9 +31,9 @@ from benchmarks.material import demo_manifest, make_video
 from benchmarks.networks import BACKENDS
 from benchmarks.networks import estimator as build_estimator
 from heatpool.extract.datasets.manifest import read_manifest
-from heatpool.extract.engine import estimators
+from heatpool.extract.engine import device, estimators
 from heatpool.extract.engine.clip_state import ClipState
-from heatpool.extract.engine.engine import ClipJob, EngineOptions, Outcome, extract_clips
+from heatpool.extract.engine.engine import ClipJob, Engine, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.video import readahead
 from heatpool.extract.video import reader as video
@@ -42,7 +42,8 @@ from heatpool.pool.records import ClipIndex
 from heatpool.pool.store.spec import StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
-STAGES = ("decode", "convert", "detect", "crop", "pose", "pool", "write")
+STAGES = ("decode", "convert", "letterbox", "detect", "crop", "pose", "pool", "write")
+_HOST_WORK = ("_keep", "_choose_slots", "_finish")
 
 
 @dataclass
@@ -79,9 +80,7 @@ class Shares:
         return wrapped
 
 
-def profile(
-    estimator: PoseEstimator, jobs: Sequence[ClipJob], folder: Path
-) -> tuple[Shares, float, float]:
+def profile(estimator: PoseEstimator, jobs: Sequence[ClipJob], folder: Path) -> tuple[Shares, float, float]:
     """Extract and write clips; return processor seconds by stage, those in all, and seconds on the clock."""
     shares = Shares()
     with ExitStack() as stack:
@@ -91,9 +90,11 @@ def profile(
 
         wrap("decode", readahead, "_decode_clips")  # all that decoding threads do, converting included
         wrap("convert", video, "_convert")
+        wrap("letterbox", type(estimator), "prepare")
         wrap("crop", estimators, "crop_boxes")
-        wrap("crop", estimators, "normalise_crops")
         wrap("pool", ClipState, "outcome")
+        for place, name in ((device, "_advance"), *((Engine, each) for each in _HOST_WORK)):
+            wrap("threads", place, name)  # all that the engine's threads do
         stack.enter_context(patch.object(type(estimator), "pose", shares.counted(type(estimator).pose)))
         if isinstance(estimator, TopDown):
             wrap("detect", type(estimator._detector), "detect")
@@ -104,9 +105,10 @@ def profile(
         process, thread, begun = time.process_time(), time.thread_time(), time.perf_counter()
         outcomes = extract_clips(jobs, EngineOptions(), estimator=estimator)
         extracted = time.process_time()
-        # The networks have one thread, this one: what neither it nor decoding threads did, FFmpeg's own did.
-        mine = time.thread_time() - thread + shares.seconds["decode"]
-        shares.seconds["decode"] += extracted - process - mine - shares.seconds["convert"]
+        # The networks have one thread: what neither ours nor decoding threads did, FFmpeg's own did.
+        ours = time.thread_time() - thread + shares.seconds["decode"] + shares.seconds["threads"]
+        in_decode = shares.seconds["convert"] + shares.seconds["letterbox"]
+        shares.seconds["decode"] += extracted - process - ours - in_decode
         write(outcomes, estimator, folder)
         shares.seconds["write"] = time.process_time() - extracted
         total, seconds = time.process_time() - process, time.perf_counter() - begun

@@ -74,38 +74,37 @@ class _TemporalUnit(nn.Module):
                 nn.init.normal_(module.weight, 1.0, 0.02)
 
     def forward(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        """(C, P, V, T) -> (C, P, V, T / stride), with the layer's residual and ReLU."""
+        """(P, C, V, T) -> (P, C, V, T / stride), with the layer's residual and ReLU."""
         *wide, point = list[Any](self.branches)
         heads = [branch[0] for branch in wide]
         if self.stride == 1:  # all four branches begin with a product at the same steps
-            hidden, pointed = project(x, matrix([*heads, point[0]])).tensor_split([len(x) * 3 // 4])
+            product = project(x, matrix([*heads, point[0]]))
+            hidden, pointed = product.split([product.shape[1] * 3 // 4, product.shape[1] // 4], 1)
         else:
             hidden = project(x, matrix(heads))
             pointed = project(x[..., :: self.stride].contiguous(), matrix([point[0]]))
         offsets = [head.bias for head in heads]
-        *looking, peak = norm_act(hidden, [branch[1] for branch in wide], offsets=offsets).chunk(3)
+        *looking, peak = norm_act([hidden], [branch[1] for branch in wide], offsets=offsets, split=True)
         convs = [branch[3].conv for branch in wide[:2]]
         outs = [
             _convolve_time(part, conv, dilation=dilation, stride=self.stride)
             for part, conv, dilation in zip(looking, convs, _DILATIONS, strict=True)
         ]
-        joined = torch.cat([*outs, max_time(peak, stride=self.stride), pointed])
+        outs += [max_time(peak, stride=self.stride), pointed]
         norms = (wide[0][3].bn, wide[1][3].bn, wide[2][4], point[1])
         offsets = [*(conv.bias for conv in convs), None, point[0].bias]
-        return norm_act(joined, norms, offsets=offsets, residual=residual)
+        return norm_act(outs, norms, offsets=offsets, residual=residual)[0]
 
 
 def _convolve_time(x: Tensor, conv: nn.Conv2d, *, dilation: int, stride: int) -> Tensor:
-    """Convolve (C, P, V, T) along T with zero padding that keeps T / stride steps; the bias is left out."""
-    # persons and joints are alike to it, and so one axis of a single picture
-    out = nn.functional.conv2d(
-        x.flatten(1, 2)[None],
+    """Convolve (P, C, V, T) along T with zero padding that keeps T / stride steps; the bias is left out."""
+    return nn.functional.conv2d(
+        x,
         conv.weight.transpose(2, 3),
         stride=(1, stride),
         padding=(0, dilation * (_KERNEL - 1) // 2),
         dilation=(1, dilation),
-    )[0]
-    return out.view(-1, *x.shape[1:3], out.shape[2])
+    )
 
 
 class _Layer(nn.Module):
@@ -121,12 +120,12 @@ class _Layer(nn.Module):
             self.residual = _ConvNorm(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(C, P, V, T) -> (K, P, V, T / stride)."""
+        """(P, C, V, T) -> (P, K, V, T / stride)."""
         residual: Tensor | None = None if self.first else x
         if self.residual is not None:
             conv, norm = self.residual.conv, self.residual.bn
             thin = project(x[..., :: self.stride].contiguous(), matrix([conv]))
-            residual = norm_act(thin, [norm], offsets=[conv.bias], relu=False)
+            (residual,) = norm_act([thin], [norm], offsets=[conv.bias], relu=False)
         out: Tensor = self.tcn1(self.gcn1(x), residual)
         return out
 
@@ -223,11 +222,11 @@ class CTRGCN(nn.Module):
         if self.plain:
             person = plain_layers(self, hidden.permute(0, 3, 2, 1).contiguous())
         else:
-            # channels outermost; the first layer's products read them as well where they lie innermost
-            hidden = hidden.permute(3, 0, 1, 2)
+            # the first layer's products read channels last as they read channels first
+            hidden = hidden.permute(0, 3, 1, 2)
             for number in range(1, self.depth + 1):
                 hidden = self.get_submodule(f"l{number}")(hidden)
-            person = hidden.mean((2, 3)).t()
+            person = hidden.mean((2, 3))
         # clips have one person or more: a mean of those that are there, not of all slots
         summed = person.new_zeros(clips, person.shape[1]).index_add(0, clip[order], person)
         counts = torch.bincount(clip, minlength=clips).clamp(min=1)

@@ -1,15 +1,12 @@
 """Channel-wise topology refinement graph convolution, arranged for the CPU.
 
-Axis letters: C channels in, K channels out, P persons, V (or U) joints, T steps, S = 3 subsets, R relation
-channels. All activations are (C, P, V, T), contiguous but for the network's input: a 1x1 convolution is one
-product for the whole batch, a channel's values lie side by side for its norm, and the joints of a channel
-and person are mixed where they lie.
+Axis letters: P persons, V (or U) joints, T steps, C channels in, K channels out, S = 3 subsets,
+R relation channels. All activations are (P, C, V, T): with the steps last, the products over channels and
+those over joints both run on the data as it lies.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -17,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from heatpool.classify.networks.normact import chunks, norm_act, wide_dtype
-from heatpool.classify.networks.pointwise import autocast, matrix, project
+from heatpool.classify.networks.pointwise import add_outer, autocast, matrix, project
 
 __all__ = ["GraphConvUnit", "relation_channels"]
 
@@ -31,78 +28,90 @@ def relation_channels(in_channels: int) -> int:
 
 
 class _RefineAggregate(torch.autograd.Function):
-    """y[k,p,u,t] = sum over s, v of A[s,k,p,u,v] * (W3 x + b3)[s,k,p,v,t].
+    """y[p,k,u,t] = sum over s, v of A[p,k,s,v,u] * (W3 x + b3)[p,k,s,v,t].
 
-    A = base + W4 @ relation is too large to keep (867 floats per person and channel), so persons are worked on
-    in chunks that stay in cache and A is made again in the backward pass.
+    A = base + W4 @ relation is too large to keep (867 floats per person and channel), so persons
+    are worked on in chunks that stay in cache and A is made again in the backward pass.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w3: Tensor, relation: Tensor, w4: Tensor, base: Tensor) -> Tensor:
-        """Return y (K, P, V, T).
+    def forward(
+        ctx: Any, x: Tensor, w3: Tensor, b3: Tensor, relation: Tensor, w4: Tensor, base: Tensor
+    ) -> Tensor:
+        """Return y (P, K, V, T).
 
-        Shapes: x (C,P,V,T), w3 (S,K,C+1) with b3 as its last column, relation (S,R,P,V*V), w4 (S,K,R),
-        base (S,K,V*V).
+        Shapes: x (P,C,V,T), w3 (K,S,C), b3 (K,S), relation (P,S,R,V*V), w4 (S,K,R), base (K,S,V,V).
         """
-        subsets, out_channels, _ = w3.shape
-        y = x.new_empty(out_channels, *x.shape[1:])
-        # a channel of ones brings the bias into the product, and its gradient into that of the weights
-        rows = torch.cat([x.flatten(2), x.new_ones(1, x.shape[1], x[0, 0].numel())])
+        persons, _, joints, steps = x.shape
+        out_channels, subsets, channels = w3.shape
+        keep = any(ctx.needs_input_grad)
+        inner, rows = subsets * joints, joints * steps
+        flat, weight = x.flatten(2), w3.view(-1, channels)
+        # one output that the chunks write into: to concatenate theirs would copy all of it
+        y = x.new_empty(persons, out_channels, joints, steps)
         kept = []
-        for part in _parts(y, subsets):
-            z = torch.mm(w3.flatten(0, 1), rows[:, part].flatten(1)).view(subsets, -1, *x.shape[2:])
-            topology = _topology(relation[:, :, part], w4, base)
-            out = torch.bmm(topology[0], z[0])
-            for subset in range(1, subsets):
-                out.baddbmm_(topology[subset], z[subset])
-            y[:, part] = out.view_as(y[:, part])
-            kept.append(z)  # z, not A: A is the larger one, and cheaper to make again
-        ctx.save_for_backward(rows, w3, relation, w4, base, *kept)
+        for part in _parts(x, out_channels, subsets):
+            size = part.stop - part.start
+            # W3 x + b3 of all subsets in one product; the bias goes where the values lie in cache
+            z = torch.bmm(weight.expand(size, -1, -1), flat[part]).view(size, out_channels, subsets, rows)
+            z.add_(b3[:, :, None])
+            topology = _topology(relation[part], w4, base).view(-1, inner, joints)
+            # subsets and joints are one axis, so one product sums over both
+            torch.bmm(topology.mT, z.view(-1, inner, steps), out=y[part].view(-1, joints, steps))
+            if keep:  # z, not A: A is the larger one, and cheaper to make again
+                kept.append(z)
+        if keep:
+            ctx.save_for_backward(x, w3, relation, w4, base, *kept)
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        rows, w3, relation, w4, base, *kept = ctx.saved_tensors
-        weight, grad_x, grad_relation = (
-            w3.flatten(0, 1),
-            torch.empty_like(rows[:-1]),
-            torch.empty_like(relation),
-        )
-        # added up over the persons: bfloat16 would lose the small ones
-        wide = wide_dtype(rows.dtype)
-        grad_w3, grad_w4, grad_base = (torch.zeros_like(each, dtype=wide) for each in (weight, w4, base))
-        for part, z in zip(_parts(grad, len(w3)), kept, strict=True):
-            gy = grad[:, part].reshape(-1, *grad.shape[2:])
-            topology = _topology(relation[:, :, part], w4, base)
-            da, dz = torch.empty_like(topology), torch.empty_like(z)
-            for subset, each in enumerate(topology):
-                torch.bmm(each.mT, gy, out=dz[subset])
-                torch.bmm(gy, z[subset].mT, out=da[subset])
-            flat, mine = dz.view(len(weight), -1), rows[:, part].flatten(1)
-            grad_w3 += torch.mm(flat, mine.t())
-            grad_x[:, part] = torch.mm(weight[:, :-1].t(), flat).view_as(grad_x[:, part])
-            da = da.view(*base.shape[:2], -1, base.shape[2])
-            grad_base += da.sum(2)
-            grad_w4 += torch.bmm(da.flatten(2), relation[:, :, part].flatten(2).mT)
-            found = torch.bmm(w4.mT, da.flatten(2))
-            grad_relation[:, :, part] = found.view_as(grad_relation[:, :, part])
-        grad_x = grad_x.unflatten(2, grad.shape[2:])
-        return grad_x, grad_w3.view_as(w3), grad_relation, grad_w4, grad_base
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        x, w3, relation, w4, base, *kept = ctx.saved_tensors
+        _, _, joints, steps = x.shape
+        out_channels, subsets, channels = w3.shape
+        inner, rows = subsets * joints, joints * steps
+        flat, weight, wide = x.flatten(2), w3.view(-1, channels), wide_dtype(x.dtype)
+        # not empty_like: torch has no fast product of bfloat16 into the channels-last input of the network
+        grad_x, grad_relation = flat.new_empty(flat.shape), torch.empty_like(relation)
+        grad_b3, grad_base = (torch.zeros_like(each, dtype=wide) for each in (w3[..., 0], base))
+        grad_w3: Any = None  # matrices that are added up in the end
+        grad_w4: list[Any] = [None] * subsets
+        for part, z in zip(_parts(x, out_channels, subsets), kept, strict=True):
+            size = len(z)
+            gy = grad[part].reshape(-1, joints, steps)
+            topology = _topology(relation[part], w4, base).view(-1, inner, joints)
+            # gradients of both factors of y, then of what each was made of
+            da = torch.bmm(z.view(-1, inner, steps), gy.mT).view(size, out_channels, subsets, -1)
+            dz = torch.bmm(topology, gy).view(size, out_channels * subsets, rows)
+            torch.bmm(weight.t().expand(size, -1, -1), dz, out=grad_x[part])
+            grad_w3 = add_outer(grad_w3, dz, flat[part])
+            # sums over many persons and steps: bfloat16 would lose the small ones
+            grad_b3 += dz.view(size, out_channels, subsets, rows).sum(3, dtype=wide).sum(0)
+            grad_base += da.sum(0, dtype=wide).view_as(base)
+            for subset in range(subsets):
+                inside = da[:, :, subset]
+                grad_relation[part, subset] = torch.bmm(w4[subset].t().expand(size, -1, -1), inside)
+                grad_w4[subset] = add_outer(grad_w4[subset], inside, relation[part, subset])
+        weights = [torch.zeros_like(w3) if grad_w3 is None else grad_w3.sum(0).view_as(w3)]
+        weights.append(torch.stack([each.sum(0) for each in grad_w4]) if kept else torch.zeros_like(w4))
+        return grad_x.view_as(x), weights[0], grad_b3, grad_relation, weights[1], grad_base
 
 
-def _parts(y: Tensor, subsets: int) -> Iterator[slice]:
-    """Return the slices of persons of y (K, P, V, T) to work on at a time."""
-    out_channels, persons, joints, steps = y.shape
+def _parts(x: Tensor, out_channels: int, subsets: int) -> Any:
+    """Return the slices of persons to work on at a time."""
+    _, _, joints, steps = x.shape
     floats = out_channels * subsets * joints * (joints + steps)
-    return chunks(persons, floats, limit=_CHUNK_FLOATS, device=y.device)
+    return chunks(len(x), floats, limit=_CHUNK_FLOATS, device=x.device)
 
 
 def _topology(relation: Tensor, w4: Tensor, base: Tensor) -> Tensor:
-    """Return A (S, K*P, V, V) of relation (S,R,P,V*V), w4 (S,K,R), base (S,K,V*V)."""
-    topology = torch.bmm(w4, relation.flatten(2)).view(*base.shape[:2], -1, base.shape[2])
-    joints = math.isqrt(base.shape[2])
-    return topology.add_(base.unsqueeze(2)).view(len(base), -1, joints, joints)
+    """Return A (P, K, S, V*V) of relation (P,S,R,V*V), w4 (S,K,R), base (K,S,V,V)."""
+    size, subsets, _, pairs = relation.shape
+    topology = relation.new_empty(size, len(base), subsets, pairs)
+    for subset in range(subsets):
+        torch.bmm(w4[subset].expand(size, -1, -1), relation[:, subset], out=topology[:, :, subset])
+    return topology.add_(base.flatten(2))
 
 
 class _Refinement(nn.Module):
@@ -142,30 +151,29 @@ class GraphConvUnit(nn.Module):
         nn.init.constant_(self.bn.weight, 1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(C, P, V, T) -> (K, P, V, T)."""
+        """(P, C, V, T) -> (P, K, V, T)."""
         residual = x
         if self.down is not None:
             conv, norm = self.down
-            residual = norm_act(project(x, matrix([conv])), [norm], offsets=[conv.bias], relu=False)
-        return norm_act(self._aggregate(x), [self.bn], offsets=[None], residual=residual)
+            (residual,) = norm_act([project(x, matrix([conv]))], [norm], offsets=[conv.bias], relu=False)
+        return norm_act([self._aggregate(x)], [self.bn], offsets=[None], residual=residual)[0]
 
     def _aggregate(self, x: Tensor) -> Tensor:
-        """Project, refine the topology by the joints' relations and mix joints: (C,P,V,T) -> (K,P,V,T)."""
-        _, persons, joints, _ = x.shape
+        """Project, refine the topology by the joints' relations and mix joints: (P,C,V,T) -> (P,K,V,T)."""
+        persons, _, joints, _ = x.shape
         convs: list[Any] = list(self.convs)
+        subsets = len(convs)
         # a 1x1 convolution and the mean over time commute, and the mean first is T times cheaper
-        halves = [conv.conv1 for conv in convs] + [conv.conv2 for conv in convs]
+        halves = [half for conv in convs for half in (conv.conv1, conv.conv2)]
         bias = torch.cat([half.bias for half in halves])
-        pairs = torch.mm(matrix(halves), x.mean(3).flatten(1)) + bias[:, None]
-        sender, receiver = pairs.view(2, len(convs), -1, persons, joints)  # each (S, R, P, V)
-        # (S, R, P, U, V): what joint u gets from joint v
-        relation = torch.tanh(sender.unsqueeze(-1) - receiver.unsqueeze(-2)).flatten(3)
-        w3, w4 = (
-            torch.stack([getattr(conv, name).weight.flatten(1) for conv in convs])
-            for name in ("conv3", "conv4")
-        )
-        b3, b4 = (torch.stack([getattr(conv, name).bias for conv in convs]) for name in ("conv3", "conv4"))
-        w3, w4, b4 = torch.cat([w3, b3.unsqueeze(2)], 2), self.alpha * w4, self.alpha * b4
-        base = b4[..., None] + self.PA.flatten(1).unsqueeze(1)
-        out: Tensor = cast(Any, _RefineAggregate).apply(*autocast(x, w3, relation, w4, base))
+        pairs = torch.matmul(matrix(halves), x.mean(3)) + bias[:, None]
+        sender, receiver = pairs.view(persons, subsets, 2, -1, joints).unbind(2)  # each (P, S, R, V)
+        # (P, S, R, V, U): what joint u, which listens, gets from joint v
+        relation = torch.tanh(sender.unsqueeze(-2) - receiver.unsqueeze(-1)).flatten(3)
+        w3 = torch.stack([conv.conv3.weight.flatten(1) for conv in convs], 1)
+        b3 = torch.stack([conv.conv3.bias for conv in convs], 1)
+        w4 = self.alpha * torch.stack([conv.conv4.weight.flatten(1) for conv in convs])
+        b4 = self.alpha * torch.stack([conv.conv4.bias for conv in convs], 1)  # (K, S)
+        base = b4[:, :, None, None] + self.PA.transpose(1, 2).contiguous()
+        out: Tensor = cast(Any, _RefineAggregate).apply(*autocast(x, w3, b3, relation, w4, base))
         return out

@@ -1,6 +1,6 @@
-"""Products with one matrix at every person, joint and step, and the maximum over time.
+"""Products with one matrix at every joint and step, and the maximum over time, on channels-first activations.
 
-Axis letters: C channels in, K channels out, P persons, V joints, T steps.
+Axis letters: P persons, C channels in, K channels out, V joints, T steps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["autocast", "matrix", "max_time", "project"]
+from heatpool.classify.networks.normact import chunks, wide_dtype
+
+__all__ = ["add_outer", "autocast", "matrix", "max_time", "project"]
+
+_CHUNK_FLOATS = 1 << 20
+"""Floats whose share of a weight's gradient is taken in one product on the CPU."""
 
 
 def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -30,13 +35,51 @@ def matrix(convolutions: Sequence[Any]) -> Tensor:
 
 
 def project(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply the channels of x (C, P, V, T) by weight (K, C): (K, P, V, T)."""
-    out: Tensor = torch.mm(weight, x.flatten(1)).unflatten(1, x.shape[1:])
+    """Multiply the channels of x (P, C, V, T) by weight (K, C): (P, K, V, T)."""
+    out: Tensor = cast(Any, _Project).apply(*autocast(x.flatten(2), weight)).unflatten(2, x.shape[2:])
     return out
 
 
+class _Project(torch.autograd.Function):
+    """weight @ x for every person; the weight's gradient is added up without one matrix per person."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        """Return (P, K, R) of x (P, C, R) and weight (K, C)."""
+        ctx.save_for_backward(x, weight)
+        # expanded, not repeated: all persons read the same weights
+        return torch.bmm(weight.expand(len(x), -1, -1), x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+        x, weight = ctx.saved_tensors
+        # the input of the first layer needs no gradient
+        grad_x = torch.bmm(weight.t().expand(len(x), -1, -1), grad) if ctx.needs_input_grad[0] else None
+        total: Tensor | None = None
+        for part in chunks(len(x), x[0].numel() + grad[0].numel(), limit=_CHUNK_FLOATS, device=x.device):
+            total = add_outer(total, grad[part], x[part])
+        return grad_x, torch.zeros_like(weight) if total is None else total.sum(0).to(weight.dtype)
+
+
+def add_outer(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """Add left @ right^T, (P, K, C), to the first P matrices of `total`; None stands for zero.
+
+    The sum over persons is left to the end: the product can then add to what is there by itself.
+    """
+    dtype = wide_dtype(left.dtype)
+    if total is None:
+        return torch.bmm(left, right.mT).to(dtype)
+    if left.dtype == dtype:
+        # the product adds to what is there: no matrix of its own per person
+        total[: len(left)].baddbmm_(left, right.mT)
+    else:
+        total[: len(left)] += torch.bmm(left, right.mT)
+    return total
+
+
 def max_time(x: Tensor, *, stride: int) -> Tensor:
-    """Return (C, P, V, T / stride), the maximum of each step of (C, P, V, T) and its two neighbours.
+    """Return (P, C, V, T / stride), the maximum of each step of (P, C, V, T) and its two neighbours.
 
     Of equal values the first one gets the gradient, as in torch's max pooling.
     """

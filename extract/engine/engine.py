@@ -6,7 +6,7 @@ never on how fast a thread was, so a list extracted again gives the same feature
 A frame's way: decoded and prepared, in a thread of `decode_ahead` → gathered to a batch, here → detection, in
 the device's thread → persons cut out, in the threads of `_host`, after which only its `SeenFrame` is left.
 The clip's way from there, in `_chooser`'s thread: slots chosen → persons gathered to batches → pose, in the
-device's thread → resampled, in `_host`. docs/engine.md draws it.
+device's thread → resampled, in `_host`.
 """
 
 from __future__ import annotations

@@ -210,10 +210,10 @@ class TopDown:
         given = _given_of([(each.detections, number) for each, number in chosen])
         if given is None:
             # The joints that the network has just predicted say where its own map is read: feedback pooling.
-            joints, pooled = None, self._pool(pose, pose.joints_xy_px)
+            pooled = self._pool(pose, pose.joints_xy_px)
         else:
-            joints = np.where(given.missing[..., None], 0, given.xy_px)
-            at = torch.from_numpy(joints_to_crop(joints, affines)).to(pose.joints_xy_px)
+            given_xy_px = np.where(given.missing[..., None], 0, given.xy_px)
+            at = torch.from_numpy(joints_to_crop(given_xy_px, affines)).to(pose.joints_xy_px)
             pooled = self._pool(pose, at) * torch.from_numpy(~given.missing).to(at)[..., None]
         # Only pooled vectors and means leave the device: the maps are dozens of times their size.
         map_mean = torch.cat([each.float().mean((2, 3)) for each in pose.maps], 1)
@@ -223,7 +223,7 @@ class TopDown:
             found, scores, pooled, map_mean = wait()
             if given is None:
                 return PosedPersons(joints_to_frame(found, affines), scores, pooled, map_mean)
-            return PosedPersons(joints, given.scores, pooled, map_mean, given.missing)
+            return PosedPersons(given_xy_px, given.scores, pooled, map_mean, given.missing)
 
         return answer if pooled.is_cuda else answer()
 

@@ -52,7 +52,7 @@ class Posing:
         rgb: RgbEncoder | None,
         memory: Memory,
         submit: Callable[[Work], Future[None]],
-        finish: Callable[[ClipState], None],
+        finish: Callable[[ClipState], object],
     ) -> None:
         self._most_persons, self._batch, self._selection = persons, person_batch, selection
         self._estimator, self._rgb, self._memory = estimator, rgb, memory

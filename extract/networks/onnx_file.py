@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heatpool.extract.networks.foreign_files import name_foreign_file
+from heatpool.pool.disk.text_files import require_regular
 from heatpool.pool.errors import HeatpoolError, shorten
 
 try:
@@ -119,6 +120,7 @@ def _find_beside(path: Path, place: str) -> Path:
 
 
 def _read(path: Path, name: str, most_bytes: int) -> bytes:
+    require_regular(path)
     size = path.stat().st_size
     if size > most_bytes:
         raise HeatpoolError(

@@ -120,7 +120,8 @@ class _Tapped(nn.Module):
         return heatmaps.float(), *(self._as_map(each).float() for each in tokens)
 
     def _as_map(self, tokens: Tensor) -> Tensor:
-        return tokens.transpose(1, 2).unflatten(2, self._grid).contiguous()
+        found: Tensor = tokens.transpose(1, 2).unflatten(2, self._grid)
+        return found.contiguous()
 
 
 def _crop_spec(size_hw_px: Sequence[int], said: Mapping[str, Any]) -> CropSpec:

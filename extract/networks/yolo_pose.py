@@ -58,7 +58,8 @@ class YoloPose:
     ) -> None:
         if loaded.skeleton is None:
             raise HeatpoolError("expected a pose checkpoint such as yolo11n-pose.pt, this one has no joints")
-        head: Any = loaded.model.model[-1]
+        model: Any = loaded.model
+        head = model.model[-1]
         levels = [f"p{round(math.log2(float(stride)))}" for stride in head.stride]
         self.tap = "+".join(check_taps(taps, levels))
         self._network = PersonNetwork(

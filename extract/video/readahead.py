@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +18,10 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["decode_ahead"]
 
-# Events, nearly all of them frames, that one reading may lie ahead: bounds memory at threads x this x frame
-# size (6 MB at 1080p).
-_AHEAD = 16
+# How far one reading may lie ahead, which bounds memory at threads x this: 20 frames of 1080p, but a whole
+# clip of small ones: clips are handed over one after the other, and other threads would wait for the first.
+_AHEAD_BYTES = 128 << 20
+_LEAST_AHEAD = 16  # events, however large their frames are
 _POLL_S = 0.5  # how often a clip that gives nothing is asked for how long it has been at it
 _ROOM_POLL_S = 0.2  # how often a full queue is tried again: a thread notices so late that nobody waits
 
@@ -33,7 +34,7 @@ def decode_ahead(
     sampling: Sampling | None = None,
     clip_seconds: float = 0.0,
     prepare: Callable[[Frame], Any] | None = None,
-) -> Iterator[ClipEvent]:
+) -> Generator[ClipEvent, None, None]:
     """Decode clips in threads and yield their frames strictly in order.
 
     Args:
@@ -124,7 +125,7 @@ class _Reading:
         self.clips, self.left = tuple(clips), deque(clips)
         self.over = threading.Event()
         self.hangs = False
-        self._events: queue.Queue[ClipEvent | _Crash] = queue.Queue(_AHEAD)
+        self._events: queue.Queue[ClipEvent | _Crash] = queue.Queue(_LEAST_AHEAD)
         self._limit_s, self._prepare = limit_s, prepare
         self._worked_s = 0.0
         self._since: float | None = None  # monotonic; None while it waits for the consumer
@@ -145,6 +146,8 @@ class _Reading:
         # A slow clip ends here, in its own thread; only one that hangs is given up by the consumer.
         if self._too_long() and not isinstance(event, ClipEnd):
             raise HeatpoolError(self._too_long_reason())
+        if isinstance(event, ClipFrame):
+            self._events.maxsize = max(_AHEAD_BYTES // event.frame.rgb.nbytes, _LEAST_AHEAD)
         if self._prepare is not None and isinstance(event, ClipFrame):
             try:
                 event = replace(event, prepared=self._prepare(event.frame))

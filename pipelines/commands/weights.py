@@ -20,6 +20,7 @@ from heatpool.pipelines.options import (
     WeightsVerifyOptions,
 )
 from heatpool.pool.disk.files import hash_file
+from heatpool.pool.disk.text_files import require_regular
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["run"]
@@ -120,6 +121,7 @@ def _named(weights: str, path: WeightsSearchPath) -> tuple[Path, WeightSource | 
             f"expected a file, a folder or an official name that is available locally, got {weights}; "
             f"looked in {path.describe()}"
         )
+    require_regular(given)
     for source in WEIGHTS:
         place = path.find_source(source)
         if place and place.resolve() == given.resolve():

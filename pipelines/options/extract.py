@@ -28,7 +28,8 @@ class ShareOptions(Options):
         workers: processes that share the work, each with its own networks; 0 = this one alone
         scheduler: share the work among the workers of a dask cluster that runs already, tcp://host:port; they
             need heatpool and the same paths; --threads are then those of each worker, 0 = its --nthreads
-        decode_threads: clips decoded at the same time, by each process
+        decode_threads: clips decoded at the same time, by each process; 0 = as many as --threads gives it, at
+            least 2
         decoder: who decodes: cpu, or nvdec = the video unit of the GPU that --device names, for H.264, HEVC,
             VP8 and VP9; the features are the same, and a clip that the GPU does not take fails (docs/gpu.md)
         clip_seconds: time that reading one clip may take before it counts as failed, 0 = any
@@ -39,7 +40,7 @@ class ShareOptions(Options):
 
     workers: Annotated[int, Range(0, 1024)] = 0
     scheduler: str | None = None
-    decode_threads: Annotated[int, Range(1, 256)] = 2
+    decode_threads: Annotated[int, Range(0, 256)] = 0
     decoder: Literal["cpu", "nvdec"] = "cpu"
     clip_seconds: Annotated[float, Range(0, 1e7)] = 1800.0
     shard_clips: Annotated[int, Range(1, 4096)] = 64

@@ -145,12 +145,14 @@ class CommandParser:
         return spelled
 
     def _read_yaml(self, path: Path) -> dict[str, Any]:
-        from heatpool.pool.disk.limits import parse_yaml  # few command lines need it
+        from heatpool.pool.disk.limits import parse_yaml  # few command lines need them
+        from heatpool.pool.disk.text_files import read_text
+        from heatpool.pool.errors import HeatpoolError
 
         try:
-            content = parse_yaml(path.read_text(encoding="utf-8")) or {}
-        except OSError as error:
-            raise OptionError(f"cannot read {path}: {error.strerror}") from error
+            content = parse_yaml(read_text(path)) or {}
+        except HeatpoolError as error:
+            raise OptionError(str(error)) from error
         except ValueError as error:
             raise OptionError(f"expected YAML in {path}: {error}") from error
         if not isinstance(content, dict):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from heatpool.pool.disk.processes import process_start
+from heatpool.pool.disk.text_files import require_regular
 
 __all__ = [
     "cache_folder",
@@ -121,7 +122,8 @@ def hash_bytes(data: bytes) -> tuple[int, str]:
 
 
 def hash_file(path: Path) -> tuple[int, str]:
-    """Size in bytes and SHA-256 (hex) of a file."""
+    """Size in bytes and SHA-256 (hex) of a file. Raises HeatpoolError for a pipe or a device."""
+    require_regular(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), digest

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from heatpool.pool.disk.limits import parse_yaml
+from heatpool.pool.disk.text_files import read_text
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.skeleton import Skeleton
 
@@ -22,9 +23,7 @@ def read_skeleton(path: str | Path) -> Skeleton:
         HeatpoolError: if there is no such file, or it says something else.
     """
     try:
-        content = parse_yaml(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HeatpoolError(f"{path}: cannot be read as a skeleton file ({error.strerror})") from error
+        content = parse_yaml(read_text(Path(path)))
     except ValueError as error:
         raise HeatpoolError(f"{path}: expected YAML, got {shorten(str(error))}") from error
     if not isinstance(content, dict) or not {"joints"} <= set(content) <= {"name", "joints", "edges"}:

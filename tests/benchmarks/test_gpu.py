@@ -105,7 +105,7 @@ def test_decoding_and_the_engine_are_measured(
     gpu_engine.main([str(video), "--device", "cpu", "--clips", "2", "--threads", "1", "--dry-run"])
     decoding, engine = tables(capsys.readouterr().out)
     assert re.fullmatch(r"\| cpu \| 1 \| [\d,]+ \| [\d.]+ \| 0 \| 0 \|", decoding.splitlines()[-1])
-    assert engine.splitlines()[-1].startswith("| tiny | float32 | cpu | ")
+    assert engine.splitlines()[-1].startswith("| tiny | float32 | torch | cpu | ")
 
 
 def test_training_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

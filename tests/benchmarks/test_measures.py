@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import decode, networks, stages, tasks, workers
+from benchmarks import decode, networks, occupancy, occupancy_case, stages, tasks, workers
 from benchmarks.material import make_video
 from heatpool.extract.engine.engine import ClipJob
 from tests.conftest import VideoMaker
@@ -50,6 +50,23 @@ def test_rates_and_start_up_come_from_the_times_of_the_records(
     monkeypatch.setattr(workers, "read_run_file", lambda store: {"throughput": {"workers": {"a": 1, "b": 2}}})
     timing = workers.extract(tmp_path, tmp_path, 2, [])
     assert timing == workers.Timing(seconds=16, shard_s=1, clips_per_s=3, frames_per_s=150, start_s=8)
+
+
+def test_a_device_that_sleeps_is_as_busy_as_it_is_told(tmp_path: Path) -> None:
+    paths = occupancy.make_clips(tmp_path, (128, 96), 2, None)
+    took = occupancy_case.measure(paths, persons=2, from_memory=False)
+    assert (took["frames"], took["crops"]) == (128, 256)
+    assert took["busy_s"] == pytest.approx(128 * occupancy_case.DETECT_S + 256 * occupancy_case.POSE_S)
+    assert took["main_s"] < took["processor_s"]
+
+
+def test_an_older_build_is_what_this_one_is_compared_with() -> None:
+    case = occupancy.Case((256, 192), 2, from_memory=True)
+    old = occupancy.Measured(seconds=10, processor_s=9, main_s=8, busy_s=1, frames=1000, crops=2000)
+    this = occupancy.Measured(seconds=2, processor_s=3, main_s=0.1, busy_s=1, frames=1000, crops=2000)
+    first, second = occupancy.rows(case, {"old": old, "this": this})
+    assert first == "| 256 x 192 | 2 | memory | old | 10% | 100 | 9.00 | 4.50 | 4.000 | 1.0 | 1.00 |"
+    assert second == "| 256 x 192 | 2 | memory | this | 50% | 500 | 3.00 | 1.50 | 0.050 | 5.0 | 0.33 |"
 
 
 def test_what_a_worker_falls_short_of() -> None:

@@ -21,8 +21,8 @@ _TELEMETRY = "openvino_telemetry"
 class OpenVinoSession:
     """A network run by OpenVINO on the CPU, an image at a time, as many at once as there are threads.
 
-    One thread an image is quicker than all threads on each in turn, by 3 % in float32 and 9 % in bfloat16
-    (two threads, docs/networks.md), and a result does not depend on its batch.
+    One thread an image is quicker than all threads on each in turn, and a result does not depend on its
+    batch.
 
     Args:
         content: the ONNX file.

@@ -59,12 +59,12 @@ def test_training_step_equals_the_plain_network() -> None:
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_gradients_do_not_depend_on_how_channels_are_chunked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_do_not_depend_on_how_persons_are_chunked(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model().double().train()
     x = torch.rand(5, 1, 6, 17, 5, dtype=torch.float64)
 
     results = []
-    for floats in (1, 20_000, 1 << 30):  # one channel at a time, some, all
+    for floats in (1, 20_000, 1 << 30):  # one person at a time, some, all
         monkeypatch.setattr("heatpool.classify.networks.graphconv._CHUNK_FLOATS", floats)
         twin = copy.deepcopy(model)
         out = twin(x, torch.ones(5, 1, dtype=torch.bool))

@@ -19,7 +19,7 @@ from tests.fixtures.pretend_gpu import pretend_gpu
 
 STREAMS = [
     Recipe(
-        epochs=1, batch_size=8, optimizer=optimizer, learning_rate=2e-2, window=8, width=8, model=model,
+        epochs=1, batch_size=4, optimizer=optimizer, learning_rate=2e-2, window=8, width=8, model=model,
         layers=((1, 1), (2, 2)), dropout=0.05, noise_std=0.02, grad_clip=1.0,
     )
     for model, optimizer in [("ctrgcn", "sgd"), ("tcn", "adamw")]
@@ -27,15 +27,15 @@ STREAMS = [
 
 
 def train_stream(config: Recipe, out: Path, *, device: str) -> tuple[list[dict[str, float]], np.ndarray]:
-    train, val = moving_clips(12), moving_clips(6, seed=1)
+    train, val = moving_clips(8), moving_clips(4, seed=1)
     architecture = StreamArchitecture(dataclasses.replace(config, device=device))
     run = train_network(architecture, train, val=val, out_dir=out)
     return [report.figures for report in run.history], predict_scores(load_model(run.best), val).scores
 
 
 def train_hpnet(out: Path, *, device: str) -> tuple[list[dict[str, float]], np.ndarray]:
-    train, val = clips_with_rgb(8), clips_with_rgb(4, seed=1)
-    config = recipe(mixup=0.8, shared={"epochs": 1, "accumulation": 2, "device": device})
+    train, val = clips_with_rgb(4), clips_with_rgb(2, seed=1)
+    config = recipe(mixup=0.8, shared={"epochs": 1, "batch_size": 2, "accumulation": 2, "device": device})
     network = build_hpnet(config, shape_of(train))
     architecture = HPNetArchitecture(config)
     run = train_network(architecture, train, network=network, shape=shape_of(train), val=val, out_dir=out)

@@ -139,7 +139,8 @@ def in_one_thread(jobs: Sequence[ClipJob], options: EngineOptions, estimator: To
             if len(frames) == options.frame_batch:
                 look()
         choose()
-    look()
+    if frames:
+        look()
     choose()
     while persons:
         pose_next()

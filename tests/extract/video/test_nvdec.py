@@ -167,7 +167,7 @@ def test_nvdec_gives_the_cpus_frames(tmp_path: Path, kind: str, size: tuple[int,
 
 
 @pytest.mark.gpu
-def test_nvdec_seeks_turns_and_squares_as_the_cpu_does(tmp_path: Path, make_video: VideoMaker) -> None:
+def test_nvdec_seeks_and_squares_as_the_cpu_does(tmp_path: Path, make_video: VideoMaker) -> None:
     wide = encode(tmp_path / "wide.mp4", "h264", aspect=Fraction(4, 3))
     check_same(read(wide, gpu=0), read(wide))
     long = make_video(gray_frames(70, width=160, height=160), gop=10)

@@ -47,3 +47,21 @@ def test_every_clip_is_decoded_there(
         quiet=True,
     )  # fmt: skip
     assert gpus == [5, 5]
+
+
+@pytest.mark.gpu
+def test_features_do_not_tell_who_decoded(tmp_path: Path, make_video: VideoMaker) -> None:
+    """Nor, but for last bits, whether graphs ran the network."""
+    for number in range(6):
+        make_video(gray_frames(20, width=160, height=160), f"videos/{number}.mp4")
+    stores = [
+        heatpool.extract(
+            tmp_path / "videos", tmp_path / f"{decoder}-{runtime}.zarr", backend="tiny", device="cuda",
+            detector="full-frame", decoder=decoder, runtime=runtime, person_batch=16, quiet=True,
+        )
+        for decoder, runtime in [("cpu", "torch"), ("nvdec", "torch"), ("nvdec", "cuda-graphs")]
+    ]  # fmt: skip
+    plain, decoded, graphs = (store.open()["pooled"][:] for store in stores)
+    assert np.abs(plain).max() > 0
+    np.testing.assert_array_equal(decoded, plain)
+    np.testing.assert_allclose(graphs, plain, rtol=1e-2, atol=1e-2)

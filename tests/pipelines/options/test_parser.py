@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tarfile
 from dataclasses import fields
 from pathlib import Path
@@ -91,11 +92,23 @@ def test_what_is_wrong_in_a_file_is_said_in_one_line(tmp_path: Path, text: str, 
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfes\x00e\x00e\x00d\x00", b"\x00"])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x00", b"seed: \xff"])
 def test_a_file_that_is_no_text(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.yaml").write_bytes(content)
-    with pytest.raises(OptionError, match="expected YAML in"):
+    with pytest.raises(OptionError, match=r"cannot read .*run\.yaml, save it as text in UTF-8"):
         read("train", "--config", str(tmp_path / "run.yaml"))
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero"):
+        with pytest.raises(OptionError, match=f"expected a file, {path} is a pipe or a device"):
+            read("train", "--config", path)
+
+
+def test_a_file_as_editors_on_windows_write_it(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("seed: 3", encoding="utf-16")
+    assert read("train", "--config", str(tmp_path / "run.yaml")).seed == 3
 
 
 def test_config_files_of_old_runs_are_refused_with_what_to_do(tmp_path: Path) -> None:

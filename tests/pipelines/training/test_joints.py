@@ -103,7 +103,7 @@ def test_a_file_says_what_a_store_does_not(tmp_path: Path, capsys: pytest.Captur
     assert main(["evaluate", str(run), "--threads", "1", "--quiet"]) == 0
     capsys.readouterr()
     assert main(["train", str(store), "--out", str(tmp_path / "b"), "--skeleton", str(file)]) == 1
-    assert "hand.yaml: cannot be read as a skeleton file" in capsys.readouterr().err
+    assert "hand.yaml: No such file or directory" in capsys.readouterr().err
     file.write_text("joints: [a, b]", encoding="utf-8")
     assert main(["train", str(store), "--out", str(tmp_path / "b"), "--skeleton", str(file)]) == 1
     assert f"hand.yaml: expected the 5 joints of {store}, got 2" in capsys.readouterr().err

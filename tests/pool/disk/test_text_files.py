@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from heatpool.extract.networks.onnx_file import read_onnx
+from heatpool.pool.disk.files import hash_file
 from heatpool.pool.disk.text_files import parsing, read_text, require_regular
 from heatpool.pool.errors import HeatpoolError
+from heatpool.pool.exchange.skeleton_file import read_skeleton
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,6 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         with pytest.raises(HeatpoolError, match=f"^expected a file, {place} is a pipe or a device$"):
             read_text(place)
     require_regular(tmp_path / "what is not there has a message of its own")
+    for read in (hash_file, read_skeleton, read_onnx):  # tables, texts, weights: all by the same look
+        with pytest.raises(HeatpoolError, match="pipe is a pipe or a device"):
+            read(tmp_path / "pipe")
