@@ -87,7 +87,11 @@ class Run:
     def largest_mb(self, upto: float) -> tuple[float, float]:
         """Return the largest sizes of the program and of a worker in the quarter that ends there."""
         found = [each for each in self.samples if upto - 0.25 < each.done <= upto]
-        return max(each.main_mb for each in found), max(each.worker_mb for each in found)
+        none = float("nan")  # a run of a few seconds: nothing was seen, and nothing is shown to be flat
+        return (
+            max((each.main_mb for each in found), default=none),
+            max((each.worker_mb for each in found), default=none),
+        )
 
     @property
     def flat(self) -> bool:

@@ -27,7 +27,7 @@ from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.slots import SELECTIONS, select_first, select_tracked
 from heatpool.extract.networks.crops import crop_affines
-from heatpool.extract.networks.detectors import find_persons
+from heatpool.extract.networks.detectors import detect_frames
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.networks.hrnet.weights import load_network
@@ -124,7 +124,7 @@ def compare(ours: ClipFeatures, theirs: ClipFeatures, size_px: np.ndarray) -> li
 def detections(video: Path, clip: int, detector: PersonsFile) -> list[Detections]:
     """Boxes of every frame, without decoding any."""
     nothing = np.zeros((1, 1, 3), np.uint8)
-    return find_persons(detector, [Frame(clip, index, 0.0, nothing) for index in range(probe(video).frames)])
+    return detect_frames(detector, [Frame(clip, index, 0.0, nothing) for index in range(probe(video).frames)])
 
 
 def box_height_cut(found: list[Detections], size_px: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from ultralytics.utils.nms import non_max_suppression
 from benchmarks.networks import CPU, estimator, fixed_box, hrnet, yolo, yolo_pose
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.networks.crops import crop_affines
-from heatpool.extract.networks.detectors import find_persons
+from heatpool.extract.networks.detectors import detect_frames
 from heatpool.extract.networks.letterbox import letterbox
 from heatpool.extract.records import CropSpec, Frame
 from heatpool.pool.skeleton import COCO17_SKELETON
@@ -67,7 +67,7 @@ class _PlainTopDown:
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Return (V, C)."""
-        find_persons(self._detector, [Frame(0, 0, 0.0, rgb)])
+        detect_frames(self._detector, [Frame(0, 0, 0.0, rgb)])
         spec = self._backbone.crop
         output = self._backbone.forward(torch.from_numpy(_crop(rgb, spec)).to(self._device)[None])
         return _sample(output.maps[0].cpu(), output.joints_xy_px.cpu().numpy(), spec)

@@ -143,7 +143,9 @@ def _requirements() -> dict[str, str]:
     settings = configparser.ConfigParser(inline_comment_prefixes=("#",))
     settings.read(ROOT / "setup.cfg")
     texts = [settings["options"]["install_requires"]]
-    texts += [settings["options.extras_require"][extra] for extra in ("hf", "onnx", "openvino", "sleap", "xarray")]
+    texts += [
+        settings["options.extras_require"][extra] for extra in ("hf", "onnx", "openvino", "sleap", "xarray")
+    ]
     lines = [line for line in "\n".join(texts).splitlines() if line]
     found = {}
     for line in lines:

@@ -10,7 +10,7 @@ from heatpool.extract.networks.letterbox import Letterboxed
 from heatpool.extract.networks.ultralytics import PersonNetwork
 from heatpool.extract.records import Detections, Detector, Frame
 
-__all__ = ["FullFrame", "UltralyticsDetector", "find_persons"]
+__all__ = ["FullFrame", "UltralyticsDetector", "detect_frames"]
 
 
 class FullFrame:
@@ -38,6 +38,6 @@ class UltralyticsDetector(PersonNetwork):
         return self.run(prepared, lambda image: image.place.detections(image.rows.cpu().numpy())[0])
 
 
-def find_persons(detector: Detector, frames: Sequence[Frame]) -> list[Detections]:
+def detect_frames(detector: Detector, frames: Sequence[Frame]) -> list[Detections]:
     """Prepare frames and detect their persons, one after the other in this thread."""
     return detector.detect([detector.prepare(frame) for frame in frames])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from heatpool.extract.networks.detectors import FullFrame, UltralyticsDetector, find_persons
+from heatpool.extract.networks.detectors import FullFrame, UltralyticsDetector, detect_frames
 from heatpool.extract.networks.letterbox import Letterbox, letterbox
 from heatpool.extract.records import Frame
 
@@ -15,7 +15,7 @@ def frame(clip: int = 0, index: int = 0, *, height: int = 60, width: int = 80) -
 
 
 def test_full_frame_is_one_box() -> None:
-    found = find_persons(FullFrame(), [frame()])[0]
+    found = detect_frames(FullFrame(), [frame()])[0]
     assert found.boxes_xyxy_px.tolist() == [[0, 0, 80, 60]]
 
 
@@ -60,7 +60,7 @@ class OneBox(nn.Module):
 def test_network_boxes_come_back_in_frame_pixels() -> None:
     network = OneBox()
     detector = UltralyticsDetector(network, image_px=90)  # not a multiple of the stride: 96
-    found = find_persons(detector, [frame(height=108, width=192), frame(height=108, width=192)])
+    found = detect_frames(detector, [frame(height=108, width=192), frame(height=108, width=192)])
     assert network.model[0].seen.shape == (2, 3, 64, 96)
     for each in found:  # centre (28, 29) minus padding (0, 5), twice as large: (56, 48), size 40
         assert each.boxes_xyxy_px.tolist() == [[36, 28, 76, 68]]
@@ -70,5 +70,5 @@ def test_network_boxes_come_back_in_frame_pixels() -> None:
 def test_frames_of_different_sizes_keep_their_order() -> None:
     detector = UltralyticsDetector(OneBox(), image_px=96)
     frames = [frame(height=108, width=192), frame(height=54, width=96), frame(height=108, width=192)]
-    widths = [each.boxes_xyxy_px[0, 2] - each.boxes_xyxy_px[0, 0] for each in find_persons(detector, frames)]
+    widths = [each.boxes_xyxy_px[0, 2] - each.boxes_xyxy_px[0, 0] for each in detect_frames(detector, frames)]
     assert widths == [40, 20, 40]

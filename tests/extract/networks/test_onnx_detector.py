@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.yolo_parity import random_network
-from heatpool.extract.networks.detectors import UltralyticsDetector, find_persons
+from heatpool.extract.networks.detectors import UltralyticsDetector, detect_frames
 from heatpool.extract.networks.onnx_detector import OnnxDetector
 from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.records import Frame
@@ -43,7 +43,7 @@ def test_candidates_are_thinned_out_and_mapped_to_the_frame(tmp_path: Path) -> N
         (50, 50, 8, 8, 0, 0.2),  # too unsure
     ]
     network = constant_network(tmp_path / "yolo.onnx", {"output0": candidates(80, rows)})
-    (found,) = find_persons(OnnxDetector(network), [frame(96, 128)])
+    (found,) = detect_frames(OnnxDetector(network), [frame(96, 128)])
     assert found.boxes_xyxy_px.tolist() == [[44, 28, 84, 68], [12, 0, 28, 16]]
     assert found.scores.tolist() == pytest.approx([0.9, 0.5])
 
@@ -52,7 +52,9 @@ def test_size_and_overlap_may_be_given(tmp_path: Path) -> None:
     rows = [(32, 32, 20, 20, 0, 0.9), (35, 32, 20, 20, 0, 0.8)]  # they share 74 % of their area
     network = constant_network(tmp_path / "yolo.onnx", {"output0": candidates(80, rows)})
     for max_iou, count in ((None, 1), (0.8, 2), (0.5, 1)):
-        (found,) = find_persons(OnnxDetector(network, max_iou=max_iou, image_hw_px=(64, 64)), [frame(64, 64)])
+        (found,) = detect_frames(
+            OnnxDetector(network, max_iou=max_iou, image_hw_px=(64, 64)), [frame(64, 64)]
+        )
         assert len(found) == count
     with pytest.raises(
         HeatpoolError, match=r"expected no --imgsz, or 64,64, for which yolo\.onnx is made, got 640,640"
@@ -64,7 +66,7 @@ def test_the_class_called_person_is_found_by_the_names_in_the_metadata(tmp_path:
     rows = [(20, 20, 8, 8, 0, 0.9), (40, 40, 10, 10, 2, 0.8)]
     metadata = {"names": "{0: 'car', 1: 'dog', 2: 'Person'}"}
     path = constant_network(tmp_path / "yolo.onnx", {"out": candidates(3, rows)}, metadata=metadata)
-    (found,) = find_persons(OnnxDetector(path), [frame(64, 64)])
+    (found,) = detect_frames(OnnxDetector(path), [frame(64, 64)])
     assert found.boxes_xyxy_px.tolist() == [[35, 35, 45, 45]]
 
 
@@ -74,7 +76,7 @@ def test_end_to_end_rows_are_taken_as_they_are(tmp_path: Path) -> None:
         [10, 10, 30, 30, 0.9, 0], [11, 10, 31, 30, 0.8, 0], [0, 0, 9, 9, 0.7, 5], [0, 0, 9, 9, 0.2, 0]
     ]  # fmt: skip
     path = constant_network(tmp_path / "yolo.onnx", {"output0": rows}, metadata={"names": COCO})
-    (found,) = find_persons(OnnxDetector(path), [frame(64, 64)])
+    (found,) = detect_frames(OnnxDetector(path), [frame(64, 64)])
     assert found.boxes_xyxy_px.tolist() == [[10, 10, 30, 30], [11, 10, 31, 30]]
 
 
@@ -85,7 +87,7 @@ def test_a_detector_of_16_bits_finds_the_same(tmp_path: Path) -> None:
         tmp_path / "half.onnx", {"output0": candidates(1, [(32, 32, 20, 20, 0, 0.9)])}, input_hw_px=(64, 64)
     )
     onnx.save(convert_float_to_float16(onnx.load(path)), path)
-    (found,) = find_persons(OnnxDetector(path), [frame(64, 64)])
+    (found,) = detect_frames(OnnxDetector(path), [frame(64, 64)])
     assert found.boxes_xyxy_px.tolist() == [[22, 22, 42, 42]]
     assert found.scores.tolist() == pytest.approx([0.9], abs=1e-3)
 
@@ -94,7 +96,7 @@ def test_a_detector_of_16_bits_finds_the_same(tmp_path: Path) -> None:
 def test_yolo_sees_rgb_from_0_to_1(tmp_path: Path, red: int, score: float) -> None:
     base, gain = candidates(1, [(32, 32, 20, 20, 0, 0.3)]), candidates(1, [(0, 0, 0, 0, 0, 0.5)])
     path = constant_network(tmp_path / "yolo.onnx", {"output0": base}, red={"output0": gain})
-    assert find_persons(OnnxDetector(path), [frame(64, 64, red=red)])[0].scores.tolist() == pytest.approx(
+    assert detect_frames(OnnxDetector(path), [frame(64, 64, red=red)])[0].scores.tolist() == pytest.approx(
         [score], abs=1e-5
     )
 
@@ -106,7 +108,7 @@ def test_fastestdet_by_hand(tmp_path: Path) -> None:
     gain = np.zeros_like(grid)
     gain[0, 0] = 1  # blue: FastestDet sees BGR
     path = constant_network(tmp_path / "fast.onnx", {"758": grid}, red={"758": gain})
-    (found,) = find_persons(OnnxDetector(path), [frame(120, 200)])  # stretched, not padded
+    (found,) = detect_frames(OnnxDetector(path), [frame(120, 200)])  # stretched, not padded
     width, height = 100, 30
     x, y = (2.5 / 4) * 200, (1.25 / 4) * 120
     box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
@@ -171,8 +173,8 @@ def test_an_export_finds_what_its_checkpoint_finds(
     onnx.save(model, path)
     rgb = np.random.default_rng(0).integers(0, 255, (192, 256, 3), dtype=np.uint8)
     frames = [Frame(0, 0, 0.0, rgb)]
-    (wanted,) = find_persons(UltralyticsDetector(loaded.model, image_px=128), frames)
-    (found,) = find_persons(OnnxDetector(path), frames)
+    (wanted,) = detect_frames(UltralyticsDetector(loaded.model, image_px=128), frames)
+    (found,) = detect_frames(OnnxDetector(path), frames)
     assert len(wanted) > 5
     np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
     np.testing.assert_allclose(

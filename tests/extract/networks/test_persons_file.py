@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heatpool.extract.networks.detectors import find_persons
+from heatpool.extract.networks.detectors import detect_frames
 from heatpool.extract.networks.persons_file import PersonsFile
 from heatpool.extract.records import Detections, Frame
 from heatpool.pool.errors import HeatpoolError
@@ -27,7 +27,7 @@ def video_of(*boxes: Row, size_px: tuple[int, int] = (0, 0), joints: int = 0) ->
 def detect_in(video: PoseVideo, frame: int, min_score: float = 0.0) -> Detections:
     """Detections of a frame of 80 x 60 pixels."""
     detector = PersonsFile(lambda clip: video, "boxes.csv", min_score=min_score)
-    (found,) = find_persons(detector, [Frame(0, frame, 0.0, np.zeros((60, 80, 3), np.uint8))])
+    (found,) = detect_frames(detector, [Frame(0, frame, 0.0, np.zeros((60, 80, 3), np.uint8))])
     return found
 
 
@@ -84,7 +84,7 @@ def test_a_damaged_file_leaves_its_clip_without_persons_and_says_why() -> None:
     def damaged(clip: int) -> PoseVideo:
         raise HeatpoolError("walk.json: damaged")
 
-    (found,) = find_persons(
+    (found,) = detect_frames(
         PersonsFile(damaged, "a folder"), [Frame(0, 0, 0.0, np.zeros((6, 8, 3), np.uint8))]
     )
     assert (len(found), found.note) == (0, "walk.json: damaged")

@@ -51,9 +51,7 @@ def test_auto_takes_openvino_where_it_is_and_fits(
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(
-        HeatpoolError, match="onnxruntime or openvino with --backend onnx, got torch"
-    ):
+    with pytest.raises(HeatpoolError, match="onnxruntime or openvino with --backend onnx, got torch"):
         choose(backend="onnx", runtime="torch")
     with pytest.raises(HeatpoolError, match="--runtime torch with --batchnorm published, got openvino"):
         choose(runtime="openvino", batchnorm="published")

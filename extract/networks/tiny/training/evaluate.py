@@ -13,7 +13,7 @@ from ultralytics.utils.metrics import ap_per_class
 
 from heatpool.extract.demo.stills import People
 from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_frame
-from heatpool.extract.networks.detectors import UltralyticsDetector, find_persons
+from heatpool.extract.networks.detectors import UltralyticsDetector, detect_frames
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, DETECTOR_MAX_IOU, TinyBackbone
 from heatpool.extract.networks.tiny.training.rendering import RenderedSet
 from heatpool.extract.records import Detections, Frame
@@ -95,7 +95,7 @@ def evaluate(rendered: RenderedSet, *, detector: DetectionModel, backbone: TinyB
     for start in tqdm(range(0, len(frames), _BATCH), desc="detect", unit="batch"):
         images = frames[start : start + _BATCH]
         some = [Frame(0, start + at, 0.0, np.asarray(rgb)) for at, rgb in enumerate(images)]
-        found += find_persons(finder, some)
+        found += detect_frames(finder, some)
     persons = rendered.persons()
     truth = np.stack([rendered.people[frame].boxes_xyxy_px[person] for frame, person in persons])
     joints = np.stack([rendered.people[frame].joints_xy_px[person] for frame, person in persons])

@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from heatpool.extract.demo.stills import render_still
 from heatpool.extract.networks.crops import crop_affines, crop_boxes
-from heatpool.extract.networks.detectors import UltralyticsDetector, find_persons
+from heatpool.extract.networks.detectors import UltralyticsDetector, detect_frames
 from heatpool.extract.networks.tiny import TinyBackbone, TinyPose, load_tiny_backbone, load_tiny_detector
 from heatpool.extract.networks.tiny.backbone import DETECTOR_INPUT_WH, TINY_CROP, build_tiny_detector
 from heatpool.extract.networks.tiny.training.evaluate import evaluate
@@ -101,10 +101,10 @@ def test_result_does_not_depend_on_the_batch(rendered: RenderedSet, backbone: Ti
 def test_detector_does_not_depend_on_the_batch(rendered: RenderedSet) -> None:
     detector = UltralyticsDetector(load_tiny_detector(), image_px=max(DETECTOR_INPUT_WH))
     frames = [Frame(0, at, 0.0, np.asarray(rgb)) for at, rgb in enumerate(rendered.frames[:6])]
-    together = find_persons(detector, frames)
+    together = detect_frames(detector, frames)
     assert sum(map(len, together)) > 0
     for frame, found in zip(frames, together, strict=True):
-        alone: Detections = find_persons(detector, [frame])[0]
+        alone: Detections = detect_frames(detector, [frame])[0]
         np.testing.assert_allclose(alone.boxes_xyxy_px, found.boxes_xyxy_px, atol=1e-3)
         np.testing.assert_allclose(alone.scores, found.scores, atol=1e-5)
 
