@@ -18,9 +18,9 @@ from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["decode_ahead"]
 
-# How far one reading may lie ahead, which bounds memory at threads x this: 20 frames of 1080p, but a whole
-# clip of small ones: clips are handed over one after the other, and other threads would wait for the first.
-_AHEAD_BYTES = 128 << 20
+# How far one reading may lie ahead, which bounds memory at threads x this: a whole clip of small frames, as
+# clips are handed over one after the other, and other threads would wait for the first.
+_AHEAD_BYTES = 64 << 20
 _LEAST_AHEAD = 16  # events, however large their frames are
 _POLL_S = 0.5  # how often a clip that gives nothing is asked for how long it has been at it
 _ROOM_POLL_S = 0.2  # how often a full queue is tried again: a thread notices so late that nobody waits
@@ -56,9 +56,14 @@ def decode_ahead(
     """
     # A queue per reading, not one for all: frames of later clips, decoded early, must wait for their turn.
     readings = [_Reading(clips, clip_seconds, prepare) for clips in group_clips(jobs)]
-    todo: queue.SimpleQueue[_Reading] = queue.SimpleQueue()
-    for reading in readings:
-        todo.put(reading)
+    todo: queue.SimpleQueue[_Reading | None] = queue.SimpleQueue()
+    # No more are begun than there are threads, whole as they may lie in their queues.
+    waiting = deque(readings)
+
+    def begin_one() -> None:
+        if waiting:
+            todo.put(waiting.popleft())
+
     workers: list[threading.Thread] = []
 
     def start_thread(first: _Reading | None = None) -> None:
@@ -71,6 +76,8 @@ def decode_ahead(
     try:
         for _ in range(min(threads, len(readings))):
             start_thread()
+        for _ in range(max(threads, 2)):
+            begin_one()
         for reading in readings.copy():
             while True:
                 yield from reading.follow()
@@ -83,10 +90,13 @@ def decode_ahead(
                     break
                 readings.append(rest)
                 reading = rest
+            begin_one()
     finally:
         # Also when the consumer stops early or fails: threads must not go on decoding for nobody.
         for reading in readings:
             reading.over.set()
+        for _ in workers:
+            todo.put(None)
         for worker in workers:
             worker.join(_POLL_S)
 
@@ -201,14 +211,13 @@ class _Reading:
 
 
 def _decode_clips(
-    first: _Reading | None, todo: queue.SimpleQueue[_Reading], steps: int, sampling: Sampling
+    first: _Reading | None, todo: queue.SimpleQueue[_Reading | None], steps: int, sampling: Sampling
 ) -> None:
-    """Decode clips until none is left, or this thread's clip was given up."""
-    reading = first
-    while True:
+    """Decode clips until None comes, or this thread's clip was given up."""
+    reading = first or todo.get()
+    while reading is not None:
         try:
-            reading = reading or todo.get_nowait()
             send_clips(reading.clips, reading, steps=steps, sampling=sampling)
-        except (queue.Empty, StoppedError):
+        except StoppedError:
             return
-        reading = None
+        reading = todo.get()

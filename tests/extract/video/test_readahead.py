@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,3 +89,18 @@ def test_windows_of_a_film_that_hangs_each_fail(
     found = ends(jobs, threads=1, clip_seconds=0.5)
     said = "reading hangs.mp4 took more than 0.5 s (--clip-seconds)"
     assert [(end.at, end.reason) for end in found] == [(0, said), (1, said), (2, "")]
+
+
+def test_no_more_clips_lie_ahead_than_there_are_threads(make_video: VideoMaker, tmp_path: Path) -> None:
+    video, decoded = make_video(gray_frames(6)), set()
+    paths = [Path(shutil.copy(video, tmp_path / f"clip{number}.mp4")) for number in range(6)]
+    jobs = [ClipJob(at, path) for at, path in enumerate(paths)]
+    items = decode_ahead(jobs, steps=4, threads=2, prepare=lambda frame: decoded.add(frame.clip))
+    next(items)
+    ends_s = time.monotonic() + 20
+    while decoded != {0, 1} and time.monotonic() < ends_s:
+        time.sleep(0.01)
+    time.sleep(0.3)  # both lie there whole, and a third would be decoded in a moment
+    assert decoded == {0, 1}
+    assert sum(isinstance(item, ClipEnd) for item in items) == len(jobs)
+    assert decoded == set(range(6))
