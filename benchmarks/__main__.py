@@ -38,11 +38,13 @@ class Bench:
 
 _NTU = "ntu/S001C001P001R001A001_rgb.avi"
 _FIGHT = "fight/fight/fi080.mp4"
+_RUNTIMES = "--runtimes torch openvino"
 
 BENCHES: tuple[Bench, ...] = (
     Bench("startup", "startup"),
-    Bench("stage_one", f"stage_one --video {{videos}}/{_NTU}", (_NTU,)),
-    Bench("peers", f"peers --video {{videos}}/{_NTU}", (_NTU,)),
+    Bench("stage_one", f"stage_one --video {{videos}}/{_NTU} --frames 100 300 {_RUNTIMES}", (_NTU,)),
+    Bench("peers", f"peers --video {{videos}}/{_NTU} --frames 100 300", (_NTU,)),
+    Bench("runtimes", f"runtimes --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("stages", f"stages --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("occupancy", f"occupancy --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("decode", f"decode {{videos}}/{_NTU} {{videos}}/{_FIGHT}", (_NTU, _FIGHT)),
