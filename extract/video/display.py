@@ -60,7 +60,8 @@ class Display:
 def squared(frame: VideoFrame, aspect: float) -> VideoFrame:
     """Return a frame in square pixels; what it says of turns stays with it."""
     width, height = square_px((frame.width, frame.height), aspect)
-    return frame if aspect == 1 else frame.reformat(width=width, height=height)
+    # In several threads FFmpeg 8.1 now and then makes other pixels of the same frame of 10 bits.
+    return frame if aspect == 1 else frame.reformat(width=width, height=height, threads=1)
 
 
 def square_px(coded_px: tuple[int, int], aspect: float) -> tuple[int, int]:

@@ -109,7 +109,8 @@ def fetched(frame: VideoFrame, stream: VideoStream) -> VideoFrame:
 def planar(frame: VideoFrame, layout: str) -> VideoFrame:
     """Return a picture that is laid out as `layout` says as the CPU's decoders have it, with its tags."""
     told = {tag: getattr(frame, tag) for tag in _TAGS}
-    found = frame.reformat(format=_PLANAR.get(layout, layout))
+    # In several threads FFmpeg 8.1 now and then makes other pixels of the same P010 picture.
+    found = frame.reformat(format=_PLANAR.get(layout, layout), threads=1)
     for tag, value in told.items():
         setattr(found, tag, value)
     return found

@@ -137,7 +137,7 @@ def test_what_a_user_can_repair_is_one_line_and_exit_code_1(
     (tmp_path / "empty").mkdir()
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("not a video")
-    if "tpu" in arguments:
+    if "tpu" in arguments or "cuda-graphs" in arguments:
         arguments = [*arguments, "--backend", "tiny", "--detector", "full-frame"]
     assert main(arguments) == 1
     assert message in said(capsys)

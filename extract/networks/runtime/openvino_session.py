@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections import deque
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,7 @@ class OpenVinoSession:
         threads: int,
         input_shape: tuple[int, int, int, int] | None = None,
     ) -> None:
-        openvino = import_openvino()
-        core = openvino.Core()
+        core = _core()
         if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise HeatpoolError(
                 "expected --dtype float32 with --runtime openvino: this processor has no bfloat16"
@@ -90,6 +90,16 @@ class OpenVinoSession:
 def _finish(request: Any, ports: Sequence[Any]) -> list[np.ndarray]:
     request.wait()
     return [request.get_tensor(port).data.copy() for port in ports]
+
+
+@cache
+def _core() -> Any:
+    """Return the one core of this process, which is never given up.
+
+    With the last core and network OpenVINO takes its processor library out of memory; its threads and what it
+    left in others then end the process some time later.
+    """
+    return import_openvino().Core()
 
 
 def import_openvino() -> Any:

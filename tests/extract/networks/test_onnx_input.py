@@ -218,7 +218,7 @@ def test_what_the_page_writes_into_a_file_is_read_from_it(
 
 def test_the_commands_and_the_skeleton_of_the_page_are_understood(tmp_path: Path) -> None:
     commands = re.findall(r"^heatpool (.*)$", PAGE, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         assert read_command(shlex.split(command)).onnx_input or "--onnx" not in command
     (tmp_path / "names.yaml").write_text(
