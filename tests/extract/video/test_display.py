@@ -12,7 +12,7 @@ import pytest
 from av.filter import Graph
 
 from heatpool.extract.datasets.check_videos import check_videos
-from heatpool.extract.video.display import pixel_aspect
+from heatpool.extract.video.display import pixel_aspect, squared
 from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.extract.video.stream import as_rgb, read_stream
 
@@ -113,3 +113,11 @@ def test_pixels_are_square(
     report = check_videos({path: 0.0}, workers=1)[path]
     assert report.pixel_aspect == pytest.approx(pixel_aspect(aspect), abs=1e-4)
     assert (report.width_px, report.height_px) == (64, 48)
+
+
+def test_frames_of_ten_bits_become_the_same_square_pixels_each_time() -> None:
+    """In several threads FFmpeg 8.1 makes other pixels of one in seven."""
+    rgb = np.random.default_rng(0).integers(0, 255, (480, 704, 3), dtype=np.uint8)
+    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p10le", threads=1)
+    seen = {squared(frame, 4 / 3).to_ndarray().tobytes() for _ in range(60)}
+    assert len(seen) == 1
