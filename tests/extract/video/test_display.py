@@ -117,7 +117,7 @@ def test_pixels_are_square(
 
 def test_frames_of_ten_bits_become_the_same_square_pixels_each_time() -> None:
     """In several threads FFmpeg 8.1 makes other pixels of one in seven."""
-    rgb = np.random.default_rng(0).integers(0, 255, (480, 720, 3), dtype=np.uint8)
+    rgb = np.random.default_rng(0).integers(0, 255, (480, 704, 3), dtype=np.uint8)
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p10le", threads=1)
-    seen = {squared(frame, 4 / 3).to_ndarray().tobytes() for _ in range(60)}
+    seen = {squared(frame, 938 / 704).to_ndarray().tobytes() for _ in range(60)}
     assert len(seen) == 1
