@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 from av.codec.hwaccel import HWAccel
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from heatpool.extract.video import container, nvdec, reader
@@ -104,6 +105,12 @@ def no_library(missing: str) -> Any:
     return load
 
 
+KNOWS_LAYOUTS = pytest.mark.skipif(
+    not hasattr(VideoCodecContext, "sw_format"), reason="PyAV below 18, which is refused before"
+)
+
+
+@KNOWS_LAYOUTS
 @pytest.mark.parametrize(
     ("library", "hint"), [("libcuda.so.1", "NVIDIA's driver"), ("libnvcuvid.so.1", "compute,utility,video")]
 )
@@ -119,6 +126,7 @@ def test_a_pyav_without_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         check_nvdec(0)
 
 
+@KNOWS_LAYOUTS
 def test_a_gpu_that_does_not_open_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", no_library(""))
     monkeypatch.setattr(nvdec, "nvdec", lambda gpu: HWAccel("cuda", str(gpu), allow_software_fallback=False))

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.yolo_parity import random_network
 from heatpool.extract.datasets.manifest import Clip, Manifest
-from heatpool.extract.networks.detectors import find_persons
+from heatpool.extract.networks.detectors import detect_frames
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
 from heatpool.extract.records import Frame
 from heatpool.pipelines.cli import main
@@ -280,5 +280,5 @@ def test_min_score_holds_for_a_file_of_boxes_too(tmp_path: Path) -> None:
     options = NetworkOptions(detector="boxes-file", boxes=boxes, min_score=0.5)
     manifest = Manifest((Clip("a", tmp_path / "a.mp4"),), (), tmp_path)
     detector = build_detector(options, read_given(options, manifest), device=torch.device("cpu"))
-    (found,) = find_persons(detector, [Frame(0, 0, 0.0, np.zeros((9, 9, 3), np.uint8))])
+    (found,) = detect_frames(detector, [Frame(0, 0, 0.0, np.zeros((9, 9, 3), np.uint8))])
     assert found.scores.tolist() == [np.float32(0.6)]
