@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import psutil
 
 from heatpool.pipelines.process.machine import machine
 
-__all__ = ["block_names", "describe_machine", "replace_block", "tables"]
+__all__ = ["block_names", "describe_machine", "replace_block", "tables", "write_measured"]
 
 _BLOCK = re.compile(r"<!-- bench:(?P<name>[a-z_]+) -->\n(?P<body>.*?)<!-- /bench -->", re.DOTALL)
 _PACKAGES = ("torch", "numpy", "av", "opencv-python", "zarr", "numcodecs", "distributed", "ultralytics")
@@ -36,6 +37,12 @@ def replace_block(page: str, name: str, body: str) -> str:
         return f"<!-- bench:{name} -->\n\n{body.strip(chr(10))}\n\n<!-- /bench -->"
 
     return _BLOCK.sub(put, page)
+
+
+def write_measured(path: Path, name: str, body: str) -> None:
+    """Replace a block of a page, and the one that tells of the machine."""
+    page = replace_block(path.read_text(encoding="utf-8"), "machine", describe_machine())
+    path.write_text(replace_block(page, name, body), encoding="utf-8")
 
 
 def tables(said: str) -> list[str]:

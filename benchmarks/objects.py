@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.blocks import describe_machine, replace_block
+from benchmarks.blocks import write_measured
 from benchmarks.real import Trained, describe, extract, train
 from heatpool.extract.demo.dataset import KINDS, DemoSpec, render_demo
 from heatpool.pipelines.process.device import available_cores
@@ -85,9 +85,7 @@ def main() -> None:
     block = "\n\n".join([f"    {shlex.join(['python', '-m', 'benchmarks.objects', *sys.argv[1:]])}", *parts])
     print(block)
     if options.page:
-        page = options.page.read_text(encoding="utf-8")
-        page = replace_block(page, "machine", describe_machine())
-        options.page.write_text(replace_block(page, _BLOCK, block), encoding="utf-8")
+        write_measured(options.page, _BLOCK, block)
 
 
 if __name__ == "__main__":

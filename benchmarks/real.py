@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.blocks import describe_machine, replace_block
+from benchmarks.blocks import write_measured
 from heatpool.pool.records import Status
 from heatpool.pool.store.reader import FeatureStore
 
@@ -154,9 +154,7 @@ def main() -> None:
     block = "\n\n".join([f"    {shlex.join(['python', '-m', 'benchmarks.real', *sys.argv[1:]])}", *parts])
     print(block)
     if options.page:
-        page = options.page.read_text(encoding="utf-8")
-        page = replace_block(page, "machine", describe_machine())
-        options.page.write_text(replace_block(page, _BLOCK, block), encoding="utf-8")
+        write_measured(options.page, _BLOCK, block)
 
 
 if __name__ == "__main__":
