@@ -119,5 +119,11 @@ def test_frames_of_ten_bits_become_the_same_square_pixels_each_time() -> None:
     """In several threads FFmpeg 8.1 makes other pixels of one in seven."""
     rgb = np.random.default_rng(0).integers(0, 255, (480, 704, 3), dtype=np.uint8)
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p10le", threads=1)
-    seen = {squared(frame, 938 / 704).to_ndarray().tobytes() for _ in range(60)}
+    seen = {_pixels_of_ten_bits(squared(frame, 938 / 704)) for _ in range(60)}
     assert len(seen) == 1
+
+
+def _pixels_of_ten_bits(frame: av.VideoFrame) -> bytes:
+    """Return the planes without what pads their lines, which nobody writes: PyAV 15 has no array of them."""
+    lines = ((np.frombuffer(bytes(plane), np.uint16), plane) for plane in frame.planes)
+    return b"".join(line.reshape(plane.height, -1)[:, : plane.width].tobytes() for line, plane in lines)
