@@ -43,7 +43,7 @@ _RUNTIMES = "--runtimes torch openvino"
 BENCHES: tuple[Bench, ...] = (
     Bench("startup", "startup"),
     Bench("stage_one", f"stage_one --video {{videos}}/{_NTU} --frames 100 300 {_RUNTIMES}", (_NTU,)),
-    Bench("peers", f"peers --video {{videos}}/{_NTU} --frames 100 300", (_NTU,)),
+    Bench("peers", f"peers --video {{videos}}/{_NTU} --frames 100 300 3000", (_NTU,)),
     Bench("runtimes", f"runtimes --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("stages", f"stages --video {{videos}}/{_NTU}", (_NTU,)),
     Bench("occupancy", f"occupancy --video {{videos}}/{_NTU}", (_NTU,)),

@@ -150,6 +150,12 @@ SIDES = (
     Side(YOLO, "ultralytics track", (), partial(_ultralytics, method="track")),
     Side(HRNET, OURS, ("onnxruntime",), _onnx(dtype="float32")),
     Side(HRNET, "heatpool --runtime openvino", ("openvino",), _onnx(dtype="float32", runtime="openvino")),
+    Side(
+        HRNET,
+        "heatpool --runtime openvino --dtype bfloat16",
+        ("openvino",),
+        _onnx(dtype="bfloat16", runtime="openvino"),
+    ),
     Side(HRNET, "rtmlib", ("onnxruntime", "rtmlib"), partial(_rtmlib, backend="onnxruntime")),
     Side(HRNET, "rtmlib, openvino", ("openvino", "rtmlib"), partial(_rtmlib, backend="openvino")),
 )

@@ -44,6 +44,7 @@ class OnnxBackbone:
         given: how crops are prepared; what it leaves open the file's metadata says, or it is the usual.
         device: cpu or cuda device that runs the network and receives its results.
         runtime: what runs it; OpenVINO on a CPU.
+        bfloat16: compute in it, by OpenVINO.
 
     Raises:
         HeatpoolError: if the runtime is not installed, the file is no such network, a tap does not
@@ -60,6 +61,7 @@ class OnnxBackbone:
         given: OnnxInput | None = None,
         device: torch.device | str = "cpu",
         runtime: FileRuntime = "onnxruntime",
+        bfloat16: bool = False,
     ) -> None:
         self._device = torch.device(device)
         file = read_onnx(path)
@@ -67,7 +69,9 @@ class OnnxBackbone:
         known = (given or OnnxInput()).over(told)
         self.weights_sha256, self._file_name = file.sha256, file.name
         self._taps, self.tap = tuple(taps), "+".join(taps)
-        self._network = OnnxNetwork(file, taps=taps, open_hw_px=known.size, device=device, runtime=runtime)
+        self._network = OnnxNetwork(
+            file, taps=taps, open_hw_px=known.size, device=device, runtime=runtime, bfloat16=bfloat16
+        )
         height, width = self._network.input_hw_px
         self.crop = known.crop_spec(height, width, input_name=self._network.input_name)
         self._reversed = known.colours == "bgr"

@@ -40,6 +40,7 @@ class OnnxNetwork:
         open_hw_px: height and width of the input where the file leaves them open; None to refuse such files.
         device: cpu or cuda device that runs it.
         runtime: onnxruntime, or openvino on a CPU.
+        bfloat16: compute in it, by OpenVINO; outputs are of the file's types nevertheless.
 
     Attributes:
         input_name: of the image.
@@ -60,8 +61,9 @@ class OnnxNetwork:
         open_hw_px: tuple[int, int] | None = None,
         device: torch.device | str = "cpu",
         runtime: FileRuntime = "onnxruntime",
+        bfloat16: bool = False,
     ) -> None:
-        self._name = file.name
+        self._name, self._bfloat16 = file.name, bfloat16
         graph = file.model.graph
         image = _image_input(graph, file.name)
         self.input_name, self._batch = image.name, _shape(image)[0]
@@ -88,6 +90,8 @@ class OnnxNetwork:
     def _open(self, file: OnnxFile, runtime: FileRuntime, device: torch.device) -> Session:
         content = _serialised(file)
         if runtime == "onnxruntime":
+            if self._bfloat16:
+                raise HeatpoolError("expected --dtype float32 with --runtime onnxruntime, got bfloat16")
             return OrtSession(content, title=file.name, device=device)
         if device.type != "cpu":
             raise HeatpoolError(f"expected --runtime onnxruntime with --device {device.type}, got openvino")
@@ -96,8 +100,13 @@ class OnnxNetwork:
                 f"expected --runtime onnxruntime for {file.name}, which repeats parts of itself, got openvino"
             )
         shape = (1, 3, *self.input_hw_px)
-        threads = torch.get_num_threads()
-        return OpenVinoSession(content, title=file.name, bfloat16=False, threads=threads, input_shape=shape)
+        return OpenVinoSession(
+            content,
+            title=file.name,
+            bfloat16=self._bfloat16,
+            threads=torch.get_num_threads(),
+            input_shape=shape,
+        )
 
     def run(self, images: np.ndarray, wanted: Sequence[str]) -> list[np.ndarray]:
         """Run images (B, 3, height, width) float32; return the outputs and taps asked for.

@@ -124,8 +124,14 @@ def build_backbone(options: NetworkOptions, *, device: torch.device) -> PoseBack
     if backend == "onnx":
         if weights is None or taps is None:
             raise HeatpoolError("expected --weights pose.onnx and --tap NAME with --backend onnx")
-        given = OnnxInput(**options.onnx_input)
-        return OnnxBackbone(Path(weights), taps, given=given, device=device, runtime=_file_runtime(options))
+        return OnnxBackbone(
+            Path(weights),
+            taps,
+            given=OnnxInput(**options.onnx_input),
+            device=device,
+            runtime=_file_runtime(options),
+            bfloat16=dtype == torch.bfloat16,
+        )
     assert weights is not None, "what `choose_networks` leaves has them"
     if backend == "yolo-pose":
         if options.pooling != "point" or options.crop_aspect != "model":

@@ -87,11 +87,13 @@ def choose_networks(
 
 def _dtype(options: NetworkOptions, device: str) -> Dtype:
     asked = options.dtype
+    if options.backend == "onnx" and asked == "bfloat16" and options.runtime in ("openvino", "auto"):
+        return asked
     if options.backend in ("tiny", "onnx") or options.batchnorm == "published":
         if asked not in ("auto", "float32"):
             raise HeatpoolError(
-                "expected --dtype float32 with --backend tiny or onnx and with --batchnorm published, "
-                f"got {asked}"
+                "expected --dtype float32 with --backend tiny, with --backend onnx (bfloat16 with --runtime "
+                f"openvino) and with --batchnorm published, got {asked}"
             )
         return "float32"
     return asked if asked != "auto" else "float16" if device == "cuda" else "float32"

@@ -47,6 +47,8 @@ def choose_runtime(options: NetworkOptions, device: str) -> Runtime:
     runtime: Runtime = "openvino" if fits and not missing else own
     why = "" if fits else " (openvino runs on CPUs, in float32 or bfloat16, with --batchnorm eval)"
     why = f" (not installed: {', '.join(missing)})" if fits and missing else why
+    if runtime == "onnxruntime" and options.dtype != "float32":
+        raise HeatpoolError(f"expected --dtype float32 with --runtime onnxruntime{why}, got {options.dtype}")
     _log.info(f"--runtime {runtime}{why}")
     return runtime
 

@@ -97,8 +97,8 @@ class SpeedOptions(DeviceOptions):
 
     Attributes:
         dtype: what the networks below their heads compute in; auto = float16 on a GPU, float32 on a CPU,
-            where bfloat16 is about twice as fast if the CPU has instructions for it; tiny, onnx and
-            --batchnorm published know float32 only
+            where bfloat16 is about twice as fast if the CPU has instructions for it; tiny and --batchnorm
+            published know float32 only, onnx bfloat16 with --runtime openvino
         runtime: what runs the networks on a CPU: openvino, which also runs bfloat16, is the quickest
             (docs/networks.md); it and onnxruntime export each network once for each size of its input; auto =
             openvino if the extra [openvino] is installed; default torch, for ONNX files onnxruntime; --resume

@@ -145,6 +145,9 @@ def test_every_command_with_networks_has_their_options() -> None:
         NetworkOptions("tiny")  # type: ignore[misc]
 
 
+_FILE = {"backend": "onnx", "detector": "full-frame", "weights": "p.onnx"}
+
+
 @pytest.mark.parametrize(
     ("given", "device", "dtype"),
     [
@@ -153,17 +156,20 @@ def test_every_command_with_networks_has_their_options() -> None:
         ({"backend": "hrnet-simcc", "detector": "full-frame", "dtype": "bfloat16"}, "cpu", "bfloat16"),
         ({"backend": "hrnet-simcc", "detector": "full-frame", "batchnorm": "published"}, "cuda", "float32"),
         ({"backend": "tiny", "detector": "tiny"}, "cuda", "float32"),
+        ({**_FILE, "dtype": "bfloat16", "runtime": "openvino"}, "cpu", "bfloat16"),
+        ({**_FILE, "runtime": "openvino"}, "cpu", "float32"),
     ],
 )
 def test_the_dtype_is_decided_with_the_networks(
     tmp_path: Path, given: dict[str, object], device: str, dtype: str
 ) -> None:
     put(tmp_path, "pose_hrnet_w32_256x192.pth")
+    put(tmp_path, "p.onnx")
     options = NetworkOptions(fetch=False, **given)  # type: ignore[arg-type]
     path = WeightsSearchPath((tmp_path,))
     assert choose_networks(options, demo=False, device=device, search_path=path).dtype == dtype
 
 
 def test_a_dtype_that_the_backend_does_not_know(tmp_path: Path) -> None:
-    with pytest.raises(HeatpoolError, match="expected --dtype float32 with --backend tiny or onnx"):
+    with pytest.raises(HeatpoolError, match="expected --dtype float32 with --backend tiny, with"):
         chosen(tmp_path, backend="tiny", detector="tiny", dtype="float16")

@@ -50,9 +50,12 @@ def test_auto_takes_openvino_where_it_is_and_fits(
     ]
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(HeatpoolError, match="onnxruntime or openvino with --backend onnx, got torch"):
         choose(backend="onnx", runtime="torch")
+    install(monkeypatch)
+    with pytest.raises(HeatpoolError, match="--dtype float32 with --runtime onnxruntime .*, got bfloat16"):
+        choose(backend="onnx", runtime="auto", dtype="bfloat16")
     with pytest.raises(HeatpoolError, match="--runtime torch with --batchnorm published, got openvino"):
         choose(runtime="openvino", batchnorm="published")
 

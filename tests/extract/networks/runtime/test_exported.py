@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
+from heatpool.extract.networks.onnx import OnnxBackbone
 from heatpool.extract.networks.runtime.graph_cache import GraphCache
 from heatpool.extract.networks.runtime.openvino_session import import_openvino
 from heatpool.extract.networks.runtime.runner import Runtime, make_runner
@@ -23,16 +24,19 @@ from heatpool.extract.networks.ultralytics import load_ultralytics
 from heatpool.extract.networks.vitpose import VitPose
 from heatpool.extract.networks.yolo_layers import YoloLayers
 from heatpool.extract.networks.yolo_pose import YoloPose
-from heatpool.extract.records import Frame, FramePersons
+from heatpool.extract.records import Frame, FramePersons, PoseBatch
 from heatpool.pool.errors import HeatpoolError
 from tests.extract.networks.hrnet.hrnet_cases import narrow
 from tests.fixtures.crops import noise_crops
+from tests.fixtures.onnx_networks import heatmap_network
 from tests.fixtures.small_weights import save_vitpose, save_yolo_pose
 
 RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 
 if find_spec("openvino") is None:  # asked for, not imported: an import reports home
     pytest.skip("the extra [openvino] is not installed", allow_module_level=True)
+
+HAS_BFLOAT16 = "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,7 +180,7 @@ def test_bfloat16_is_openvinos_alone_and_float32_is_float32() -> None:
     exact = Doubling()(images)[0]
     runner = partial(make_runner, Doubling(), title="it", runtime="openvino")
     assert (runner()(images)[0] - exact).abs().max() < 1e-5
-    if "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if HAS_BFLOAT16:
         rough = runner(dtype=torch.bfloat16)(images)[0]
         assert 1e-4 < (rough - exact).abs().max() < 0.05
     else:
@@ -188,6 +192,23 @@ def test_bfloat16_is_openvinos_alone_and_float32_is_float32() -> None:
         make_runner(Doubling(), title="it", runtime="onnxruntime", dtype=torch.bfloat16)
     with pytest.raises(HeatpoolError, match="expected --runtime torch with --device cuda, got openvino"):
         runner(device="cuda")
+
+
+def test_onnx_files_by_openvino(tmp_path: Path) -> None:
+    path = heatmap_network(tmp_path / "pose.onnx")
+    crops = noise_crops(3, 64, 48)
+
+    def pose(**options: Any) -> PoseBatch:
+        return OnnxBackbone(path, ("brightness",), **options).forward(crops)
+
+    exact, found = pose(), pose(runtime="openvino")
+    torch.testing.assert_close(found.maps[0], exact.maps[0], atol=1e-5, rtol=1e-5)
+    assert torch.equal(found.joints_xy_px, exact.joints_xy_px)
+    if HAS_BFLOAT16:
+        rough = pose(runtime="openvino", bfloat16=True)
+        assert 1e-4 < (rough.maps[0] - exact.maps[0]).abs().max() < 0.02 * exact.maps[0].abs().max()
+    with pytest.raises(HeatpoolError, match="--dtype float32 with --runtime onnxruntime, got bfloat16"):
+        pose(bfloat16=True)
 
 
 def test_published_batch_norms_are_torchs_alone() -> None:
