@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from heatpool.pool.disk.accidents import is_out_of_memory
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["BatchHalver", "Memory"]
@@ -16,9 +17,6 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-# Texts of torch's allocator on a CPU and of onnxruntime's; they have no exception of their own for it.
-_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Failed to allocate memory")
 
 
 class BatchHalver:
@@ -50,7 +48,7 @@ class BatchHalver:
             try:
                 result = function(part)
             except Exception as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 self._halve(len(part), error)
             else:
@@ -84,9 +82,3 @@ class Memory:
         self.frames = BatchHalver("frames", "--frame-batch")
         self.persons = BatchHalver("persons", "--person-batch")
         self.crops = BatchHalver("clips' crops", "--person-batch")
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    return any(text in str(error) for text in _OUT_OF_MEMORY)

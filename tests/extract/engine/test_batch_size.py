@@ -38,7 +38,13 @@ class Room:
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError(CPU_SAYS), torch.cuda.OutOfMemoryError("CUDA out of memory."), MemoryError()]
+    "error",
+    [
+        RuntimeError(CPU_SAYS),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+    ],
 )
 def test_batches_are_halved_until_they_fit_and_stay_so(
     error: Exception, caplog: pytest.LogCaptureFixture
