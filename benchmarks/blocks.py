@@ -13,6 +13,7 @@ from heatpool.pipelines.process.machine import machine
 __all__ = ["block_names", "describe_machine", "replace_block", "tables", "write_measured"]
 
 _BLOCK = re.compile(r"<!-- bench:(?P<name>[a-z_]+) -->\n(?P<body>.*?)<!-- /bench -->", re.DOTALL)
+_RULE = re.compile(r"\|(:?-+:?\|)+")
 _PACKAGES = ("torch", "numpy", "av", "opencv-python", "zarr", "numcodecs", "distributed", "ultralytics")
 
 
@@ -46,13 +47,18 @@ def write_measured(path: Path, name: str, body: str) -> None:
 
 
 def tables(said: str) -> list[str]:
-    """Return the Markdown tables in what a benchmark printed; lines outside of tables are left out."""
-    found: list[list[str]] = [[]]
-    for line in said.splitlines():
-        if line.startswith("|"):
-            found[-1].append(line.rstrip())
-        elif found[-1]:
+    """Return the Markdown tables in what a benchmark printed.
+
+    Other lines are left out. They do not end a table, for libraries print while its rows are measured; the
+    next head does.
+    """
+    found: list[list[str]] = []
+    for line in (each.rstrip() for each in said.splitlines() if each.startswith("|")):
+        if _RULE.fullmatch(line) and found:
+            found.append([found[-1].pop()])  # what looked like a row was its head
+        elif not found:
             found.append([])
+        found[-1].append(line)
     return ["\n".join(lines) for lines in found if len(lines) > 2]
 
 

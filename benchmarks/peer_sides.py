@@ -21,6 +21,7 @@ from heatpool.extract.networks.hrnet.batchnorm import fold_batchnorm
 from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import Detections, Frame
 from heatpool.pipelines.extraction.backends import build_backbone, build_estimator, build_top_down
+from heatpool.pipelines.extraction.choose import usual_frame_batch
 from heatpool.pipelines.options import NetworkOptions
 from heatpool.pipelines.process.device import available_cores
 from heatpool.pipelines.process.malloc import keep_heap
@@ -111,7 +112,7 @@ def _heatpool(weights: Path, **options: Any) -> Run:
         estimator: PoseEstimator = build_top_down(asked, _OneBox(), backbone, device=CPU)
     else:
         estimator, _ = build_estimator(asked, None, device=CPU)
-    engine = EngineOptions()
+    engine = EngineOptions(frame_batch=usual_frame_batch(asked.backend, CPU.type))
 
     def run(video: Path) -> int:
         result = extract_clips([ClipJob(0, video)], engine, estimator=estimator)[0].result

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -29,6 +30,7 @@ from benchmarks.published_loop import Step, published_loop, published_step
 from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import PoseEstimator
 from heatpool.extract.networks.runtime.runner import Runtime
+from heatpool.pipelines.extraction.choose import usual_frame_batch
 from heatpool.pipelines.process.malloc import keep_heap
 
 STEPS = 64
@@ -55,9 +57,9 @@ class Side:
     run: Callable[[Path], object]
 
 
-def ours(video: Path, network: PoseEstimator) -> np.ndarray:
+def ours(video: Path, network: PoseEstimator, frame_batch: int) -> np.ndarray:
     """Extract with the engine. Returns (STEPS, V, C)."""
-    options = EngineOptions(persons=1, steps=STEPS, frame_batch=32, person_batch=32)
+    options = EngineOptions(persons=1, steps=STEPS, frame_batch=frame_batch, person_batch=32)
     features = extract_clips([ClipJob(0, video)], options, estimator=network)[0].features
     assert features is not None
     return features.pooled[0]
@@ -101,7 +103,8 @@ def sides(
             continue
         network = estimator(backend, device=device, dtype=dtype, runtime=runtime)
         name = f"heatpool, {runtime}, {str(dtype)[6:]}"
-        yield Side(name, dtype, 2 * STEPS, lambda video: ours(video, network))  # noqa: B023
+        batch = usual_frame_batch(backend, device.type)
+        yield Side(name, dtype, 2 * STEPS, partial(ours, network=network, frame_batch=batch))
 
 
 def measure(backend: str, options: argparse.Namespace, rates: dict[torch.dtype, float]) -> None:

@@ -37,6 +37,7 @@ from heatpool.extract.engine.engine import ClipJob, Engine, EngineOptions, Outco
 from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.video import readahead
 from heatpool.extract.video import reader as video
+from heatpool.pipelines.extraction.choose import usual_frame_batch
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pool.records import ClipIndex
 from heatpool.pool.store.spec import StoreSpec
@@ -80,7 +81,9 @@ class Shares:
         return wrapped
 
 
-def profile(estimator: PoseEstimator, jobs: Sequence[ClipJob], folder: Path) -> tuple[Shares, float, float]:
+def profile(
+    estimator: PoseEstimator, jobs: Sequence[ClipJob], engine: EngineOptions, folder: Path
+) -> tuple[Shares, float, float]:
     """Extract and write clips; return processor seconds by stage, those in all, and seconds on the clock."""
     shares = Shares()
     with ExitStack() as stack:
@@ -103,7 +106,7 @@ def profile(estimator: PoseEstimator, jobs: Sequence[ClipJob], folder: Path) -> 
         else:
             wrap("pose", type(estimator), "detect")
         process, thread, begun = time.process_time(), time.thread_time(), time.perf_counter()
-        outcomes = extract_clips(jobs, EngineOptions(), estimator=estimator)
+        outcomes = extract_clips(jobs, engine, estimator=estimator)
         extracted = time.process_time()
         # The networks have one thread: what neither ours nor decoding threads did, FFmpeg's own did.
         ours = time.thread_time() - thread + shares.seconds["decode"] + shares.seconds["threads"]
@@ -126,8 +129,9 @@ def write(outcomes: Sequence[Outcome], estimator: PoseEstimator, folder: Path) -
 
 def row(backend: str, estimator: PoseEstimator, jobs: Sequence[ClipJob], folder: Path) -> list[str]:
     """Return the table's cells of a backend; a few frames of a clip warm it up."""
-    extract_clips([replace(jobs[0], end_s=0.2)], EngineOptions(), estimator=estimator)
-    shares, total, seconds = profile(estimator, jobs, folder)
+    engine = EngineOptions(frame_batch=usual_frame_batch(backend, "cpu"))
+    extract_clips([replace(jobs[0], end_s=0.2)], engine, estimator=estimator)
+    shares, total, seconds = profile(estimator, jobs, engine, folder)
     known = [shares.seconds[stage] for stage in STAGES]
     spent = [*known, total - sum(known)]
     of_people = sum(shares.seconds[stage] for stage in ("crop", "pose", "pool"))

@@ -24,7 +24,7 @@ from heatpool.pipelines.options import NetworkOptions
 from heatpool.pipelines.options.networks import Backend, Dtype
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["BACKEND_ORDER", "NO_DETECTOR", "choose_networks"]
+__all__ = ["BACKEND_ORDER", "NO_DETECTOR", "choose_networks", "usual_frame_batch"]
 
 _log = logging.getLogger(__name__)
 
@@ -70,8 +70,8 @@ def choose_networks(
         online: asked with an address before weights are fetched from there.
 
     Returns:
-        The options with `backend`, `weights`, `detector`, `dtype` and `runtime` resolved; the detector is
-        `NO_DETECTOR` for a backend without one.
+        The options with `backend`, `weights`, `detector`, `dtype`, `runtime` and `frame_batch` resolved; the
+        detector is `NO_DETECTOR` for a backend without one.
 
     Raises:
         HeatpoolError: if nothing can be chosen, official weights can or may not be fetched, weights are of no
@@ -82,7 +82,13 @@ def choose_networks(
     options = replace(options, backend=backend, weights=weights, detector=detector)
     # Decided here and nowhere else, so that workers and the store's record cannot differ.
     options = replace(options, dtype=_dtype(options, device))
-    return replace(options, runtime=choose_runtime(options, device))
+    options = replace(options, runtime=choose_runtime(options, device))
+    return replace(options, frame_batch=options.frame_batch or usual_frame_batch(options.backend, device))
+
+
+def usual_frame_batch(backend: str, device: str) -> int:
+    """Return how many frames are looked at together: on a CPU so few that caches hold most of their maps."""
+    return 8 if device == "cpu" and backend != "tiny" else 32
 
 
 def _dtype(options: NetworkOptions, device: str) -> Dtype:

@@ -95,6 +95,7 @@ class ShardWork:
     def engine_options(self) -> EngineOptions:
         """Return how clips become features."""
         options = self.options
+        assert options.frame_batch is not None, "what `choose_networks` leaves has it"
         return EngineOptions(
             persons=options.persons,
             steps=options.steps,

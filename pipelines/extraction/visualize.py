@@ -134,7 +134,7 @@ def _watch(
             known,
             network=network,
             heat=heat,
-            frame_batch=options.frame_batch,
+            frame_batch=_frame_batch(options),
             person_batch=options.person_batch,
             on_frames=on_frames,
         )
@@ -155,9 +155,14 @@ def _detect(options: VisualizeOptions, estimator: PoseEstimator) -> DetectionPas
             estimator,
             info=info,
             stride=options.frame_stride,
-            batch=options.frame_batch,
+            batch=_frame_batch(options),
             on_frames=progress.step,
         )
+
+
+def _frame_batch(options: VisualizeOptions) -> int:
+    assert options.frame_batch is not None, "what `choose_networks` leaves has it"
+    return options.frame_batch
 
 
 def _drawn_joints(heatmaps: str, skeleton: Skeleton) -> list[int]:

@@ -43,6 +43,11 @@ def test_tables_are_taken_out_of_what_is_said() -> None:
     assert tables(said) == ["| a | b |\n|---|---|\n| 1 | 2 |", "| c |\n|---|\n| 3 |"]  # a head alone is none
 
 
+def test_what_libraries_print_between_rows_ends_no_table() -> None:
+    said = "| a |\n|---|\nloading …\n| 1 |\nloading …\n| 2 |\n| b |\n|---|\n| 3 |"
+    assert tables(said) == ["| a |\n|---|\n| 1 |\n| 2 |", "| b |\n|---|\n| 3 |"]
+
+
 def test_the_machine_is_a_table_with_versions() -> None:
     said = describe_machine()
     assert tables(said) == [said]

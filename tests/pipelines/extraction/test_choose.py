@@ -170,6 +170,24 @@ def test_the_dtype_is_decided_with_the_networks(
     assert choose_networks(options, demo=False, device=device, search_path=path).dtype == dtype
 
 
+@pytest.mark.parametrize(
+    ("given", "device", "frames"),
+    [
+        ({"backend": "hrnet-simcc", "detector": "full-frame"}, "cpu", 8),
+        ({"backend": "hrnet-simcc", "detector": "full-frame"}, "cuda", 32),
+        ({"backend": "tiny", "detector": "tiny"}, "cpu", 32),
+        ({"backend": "tiny", "detector": "tiny", "frame_batch": 5}, "cpu", 5),
+    ],
+)
+def test_frames_looked_at_together(
+    tmp_path: Path, given: dict[str, object], device: str, frames: int
+) -> None:
+    put(tmp_path, "pose_hrnet_w32_256x192.pth")
+    options = NetworkOptions(fetch=False, **given)  # type: ignore[arg-type]
+    path = WeightsSearchPath((tmp_path,))
+    assert choose_networks(options, demo=False, device=device, search_path=path).frame_batch == frames
+
+
 def test_a_dtype_that_the_backend_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(HeatpoolError, match="expected --dtype float32 with --backend tiny, with"):
         chosen(tmp_path, backend="tiny", detector="tiny", dtype="float16")
