@@ -15,9 +15,11 @@ from pathlib import Path
 
 PARTS = {
     "render the videos": r"^render: .* clips in (\d+) s",
-    "extract": r"^\S*features\.zarr: .* in (\d+) s",
+    "extract": r"^\S*demo/features\.zarr: .* in (\d+) s",
+    "train both streams": r"^train: .* epochs in (\d+) s",
     "all of the demo": r"^demo: (\d+) s in all",
 }
+OTHERS = "load the networks, evaluate, report, a real clip where weights are there"
 
 
 def main() -> None:
@@ -39,7 +41,7 @@ def main() -> None:
             raise SystemExit(f"expected the seconds of '{part}' in what heatpool demo logs")
         found[part] = float(output[-1])
     whole = found.pop("all of the demo")
-    found["train, evaluate, report, loading the networks"] = whole - sum(found.values())
+    found[OTHERS] = whole - sum(found.values())
     found["start of the program"] = seconds - whole
     found["all"] = seconds
     print("| part | seconds |\n|---|---|")
