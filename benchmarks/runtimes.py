@@ -1,11 +1,12 @@
 """What runs a network on a CPU: time, start, memory, and how far joints and pooled features are from torch's.
 
 Usage: python -m benchmarks.runtimes [--video REAL.mp4] [--weights yolo11n-pose.pt] [--networks HRNet-W48 …]
-           [--threads 2] [--seconds 3]
+           [--threads 2] [--seconds 3] [--onnx pose.onnx --tap NAME]
 
-Networks are those of benchmarks/networks.py; with --weights yolo11n-pose has real ones. yolo11n-pose takes
-frames of the video, the others crops of its middle; without a video both are noise. Times are the least of
-the rounds, ratios against torch in float32 at the same batch. "Export" is the first start ever, "open" every
+Networks are those of benchmarks/networks.py; with --weights yolo11n-pose has real ones. With --onnx a pose
+network in a file is measured instead, against itself in onnxruntime. yolo11n-pose takes frames of the video,
+the others crops of its middle; without a video both are noise. Times are the least of the rounds, ratios
+against the first row, at the same batch. "Export" is the first start ever, "open" every
 later one, "MiB" what opening and running adds to the process. Differences are from torch in float32: joints
 in pixels of frame or crop, pooled features as a share of the largest.
 """
@@ -31,6 +32,8 @@ from benchmarks.networks import fixed_box, hrnet, vitpose, yolo_pose
 from heatpool.extract.networks.crops import crop_affines, crop_boxes
 from heatpool.extract.networks.hrnet.backbone import HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.extract.networks.onnx import OnnxBackbone
+from heatpool.extract.networks.onnx_network import FileRuntime
 from heatpool.extract.networks.runtime.runner import Runtime
 from heatpool.extract.networks.tiny import load_tiny_backbone
 from heatpool.extract.networks.ultralytics import LoadedModel, load_ultralytics
@@ -107,10 +110,17 @@ def _of_frames(found: Sequence[FramePersons]) -> Answers:
     return Answers(np.concatenate(boxes), np.concatenate(joints), np.concatenate(pooled))
 
 
-def builder(name: str, weights: Path | None, **options: Any) -> Callable[[], PoseBackbone | YoloPose]:
+def builder(
+    name: str, given: argparse.Namespace, *, runtime: Runtime, dtype: torch.dtype
+) -> Callable[[], PoseBackbone | YoloPose]:
     """Return what makes a network."""
+    if name not in NETWORKS:
+        file_runtime: FileRuntime = "openvino" if runtime == "openvino" else "onnxruntime"
+        rough = dtype == torch.bfloat16
+        return lambda: OnnxBackbone(given.onnx, (given.tap,), runtime=file_runtime, bfloat16=rough)
+    options: Any = {"runtime": runtime, "dtype": dtype}
     if name == "yolo11n-pose":
-        loaded = load_ultralytics(weights) if weights else None
+        loaded = load_ultralytics(given.weights) if given.weights else None
         loaded = loaded or LoadedModel(yolo_pose(), (0,), COCO17_SKELETON, 640, "")
         return lambda: YoloPose(loaded, **options)
     if name == "HRNet-W48":
@@ -118,7 +128,7 @@ def builder(name: str, weights: Path | None, **options: Any) -> Callable[[], Pos
         return lambda: HRNetBackbone(network, **options)
     if name == "ViTPose-B":
         return lambda: vitpose(**options)
-    return lambda: load_tiny_backbone(runtime=options["runtime"])
+    return lambda: load_tiny_backbone(runtime=runtime)
 
 
 @cache
@@ -156,11 +166,11 @@ def measure(name: str, options: argparse.Namespace, frames: Sequence[Frame]) -> 
     exact: Answers | None = None
     base: dict[int, float] = {}
     for runtime, dtype in SIDES:
-        if name == "tiny" and dtype != torch.float32:
+        if (name == "tiny" and dtype != torch.float32) or (name not in NETWORKS and runtime == "torch"):
             continue
         starts = []
         for _ in range(2):
-            build = builder(name, options.weights, runtime=runtime, dtype=dtype)
+            build = builder(name, options, runtime=runtime, dtype=dtype)
             before, begun = psutil.Process().memory_info().rss, time.perf_counter()
             network = Network(build, frames)
             network.run(1)
@@ -192,6 +202,8 @@ def main() -> None:
     parser.add_argument("--video", type=Path)
     parser.add_argument("--weights", type=Path, help="of yolo11n-pose; else random")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--onnx", type=Path, help="file of a pose network")
+    parser.add_argument("--tap", help="map inside the file")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each batch")
     options = parser.parse_args()
@@ -200,7 +212,7 @@ def main() -> None:
     print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder  # nothing is exported yet
-        for name in options.networks:
+        for name in [options.onnx.name] if options.onnx else options.networks:
             measure(name, options, pictures(options.video))
 
 
