@@ -59,7 +59,9 @@ def _deep(path: str) -> Callable[[Path], None]:
 def _many_clips(store: Path) -> None:
     """10^12 clips in shards of one, with the last file of the labels there."""
     _attributes(clips=HUGE, shard_clips=1)(store)
-    (store / "label" / "c" / str((HUGE - 1) // 65_536)).write_bytes(b"")
+    chunks = store / "label" / "c"
+    chunks.mkdir(exist_ok=True)  # stores of version 1 have none
+    (chunks / str((HUGE - 1) // 65_536)).write_bytes(b"")
 
 
 def _frame_of(size: int) -> bytes:

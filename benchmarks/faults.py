@@ -106,7 +106,7 @@ def _joined(more: Mapping[str, str], usual: Mapping[str, str]) -> dict[str, str]
     return {**more, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _before(outcome: Outcome, was: Outcome, good: bool) -> str:
+def _before(was: Outcome, good: bool) -> str:
     if good:
         return "so, too"
     code = "ended after 240 s" if was.code is None else f"exit {was.code}"
@@ -126,8 +126,11 @@ def measure(folder: Path, only: set[int], clone: Path | None) -> tuple[list[str]
         outcome, note, good = now.try_case(case)
         before = ""
         if old:
-            was, _, was_good = old.try_case(case)
-            before = _before(outcome, was, was_good)
+            try:
+                was, _, was_good = old.try_case(case)
+                before = _before(was, was_good)
+            except OSError as error:  # its stores have no such file
+                before = f"not tried: {error.strerror}"
         rows.append(f"| {now.row(case, outcome, note)} | {before} |")
         wrong += not good
         print(rows[-1], "" if good else " <-- WRONG", file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ended_in_time", "may_not_end", "try_network"]
 
-_SECONDS = ("HEATPOOL_MAX_NETWORK_S", 8.0)
+_SECONDS = ("HEATPOOL_MAX_NETWORK_S", 6.0)
 _PATIENCE = 20  # seconds of the clock for each of those: machines are busy
 _MEMORY_MB, _TIMES_FILE = 900, 8  # of data, as the system counts it: libraries take 200 MB
 _TOO_MUCH = 3  # exit code
