@@ -153,7 +153,7 @@ def start(
     environment: Mapping[str, str],
     happen: Callable[[Sequence[psutil.Process], float], None],
 ) -> tuple[int, str, list[Sample]]:
-    """Run the program to its end; return its exit code, its last line and its sizes."""
+    """Run the program to its end; return its exit code, its last line of its own and its sizes."""
     samples: list[Sample] = []
     with tempfile.TemporaryFile("w+") as said:
         command = [*_PROGRAM, "extract", *words, "--quiet"]
@@ -171,7 +171,7 @@ def start(
                 pass  # it ended meanwhile
             time.sleep(1.0)
         said.seek(0)
-        lines = said.read().splitlines()
+        lines = [line for line in said.read().splitlines() if line.startswith("heatpool ")]
     return process.returncode, lines[-1] if lines else "", samples
 
 
