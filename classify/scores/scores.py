@@ -164,6 +164,9 @@ def load_scores(path: Path) -> ClipScores:
         missing = [name for name in _FIELDS if name not in file]
         if missing:
             raise HeatpoolError(f"{path} is no score file of heatpool: it lacks {', '.join(missing)}")
+        for name in ("clip_id", "class_names"):
+            if file[name].dtype.kind != "U":
+                raise ValueError(f"expected texts as {name}, got {file[name].dtype}")
         return ClipScores(
             clip_ids=tuple(file["clip_id"].tolist()),
             scores=file["scores"],

@@ -53,6 +53,16 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", scores=np.zeros((2, 2)))
     with pytest.raises(HeatpoolError, match="it lacks clip_id"):
         load_scores(tmp_path / "other.npz")
+    names = {"class_names": np.array(["a", "b"]), "kind": np.array("logits")}
+    np.savez(
+        tmp_path / "numbers.npz",
+        scores=np.zeros((2, 2)),
+        clip_id=np.arange(2),
+        labels=np.zeros(2, int),
+        **names,
+    )
+    with pytest.raises(HeatpoolError, match="expected texts as clip_id, got int64"):
+        load_scores(tmp_path / "numbers.npz")
     save_scores(tmp_path / "cut.npz", make_scores())
     data = (tmp_path / "cut.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(data[: len(data) // 2])
