@@ -20,7 +20,7 @@ def servers() -> Iterator[Case]:
     """Yield the cases, each with a server on the loopback that lives as long as this program."""
     for says, answer, line in (
         ("a body at a byte a second", _drip_body, "too slow"),
-        ("headers at a line a second", _drip_headers, "the server is silent"),
+        ("headers at a line a second", _drip_headers, "the server does not answer in time"),
         ("a body without end", _endless, "Content-Length"),
         ("a body of 10 GB", _large, "expected an archive"),
         ("compressed though nobody asked", _compressed, "sends it compressed"),

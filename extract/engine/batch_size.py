@@ -48,7 +48,7 @@ class BatchHalver:
             try:
                 result = function(part)
             except Exception as error:
-                if not is_out_of_memory(error):
+                if not isinstance(error, torch.cuda.OutOfMemoryError) and not is_out_of_memory(error):
                     raise
                 self._halve(len(part), error)
             else:

@@ -37,7 +37,7 @@ _REFUSED = {  # by what stands in obstore's text: what no second try changes
 }
 _REASONS = {
     "InvalidCertificate": "its certificate is not trusted",
-    "kind: Timeout": "the server is silent",
+    "kind: Timeout": "the server does not answer in time",
     "status code": "the server answers with errors",
     "error sending request": "the server cannot be reached",
     "body error": "the connection broke off",

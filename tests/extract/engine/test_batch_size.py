@@ -42,7 +42,10 @@ class Room:
     [
         RuntimeError(CPU_SAYS),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 5.56 GB)"),
+        torch.cuda.OutOfMemoryError("whatever it says"),
         MemoryError(),
     ],
 )

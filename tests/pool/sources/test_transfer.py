@@ -114,7 +114,7 @@ def break_after_a_byte(handler: _Handler, number: int) -> None:
 @pytest.mark.parametrize(
     ("way", "line"),
     [
-        (drip_headers, "cannot be read (the server is silent); try again later"),
+        (drip_headers, "cannot be read (the server does not answer in time); try again later"),
         (drip, "the server is too slow (* bytes in 0 s; HEATPOOL_MIN_KB_PER_S in the environment"),
         (
             claim,
