@@ -114,7 +114,8 @@ def _values() -> Iterator[Case]:
 
     def many(inputs: Inputs, out: Path) -> None:
         with (out / "b.csv").open("w", encoding="utf-8") as file:
-            file.write("path,frame,x1,y1,x2,y2,score\nvideos/00.mp4,0,10,5,60,70,0.9\n")
+            file.write("path,frame,x1,y1,x2,y2,score\n")
+            file.writelines(f"videos/00.mp4,{frame},10,5,60,70,0.9\n" for frame in range(8))
             for video in range(340):
                 start = f"videos/some_other_subject_of_a_large_data_set_{video:04}.mp4"
                 file.writelines(f"{start},{frame},1,1,20,20,0.9\n" for frame in range(10_000))

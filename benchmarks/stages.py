@@ -36,7 +36,7 @@ from heatpool.extract.engine.clip_state import ClipState
 from heatpool.extract.engine.engine import ClipJob, Engine, EngineOptions, Outcome, extract_clips
 from heatpool.extract.engine.estimators import OneStage, PoseEstimator, TopDown
 from heatpool.extract.video import readahead
-from heatpool.extract.video import reader as video
+from heatpool.extract.video.display import Display
 from heatpool.pipelines.extraction.choose import usual_frame_batch
 from heatpool.pipelines.process.malloc import keep_heap
 from heatpool.pool.records import ClipIndex
@@ -92,7 +92,7 @@ def profile(
             stack.enter_context(patch.object(place, name, shares.timed(stage, getattr(place, name))))
 
         wrap("decode", readahead, "_decode_clips")  # all that decoding threads do, converting included
-        wrap("convert", video, "_convert")
+        wrap("convert", Display, "show")
         wrap("letterbox", type(estimator), "prepare")
         wrap("crop", estimators, "crop_boxes")
         wrap("pool", ClipState, "outcome")

@@ -47,7 +47,7 @@ class NoWork(ShardWork):
     def shard(self, number: int) -> Shard:
         """Return one that takes no time."""
         shard = super().shard(number % math.ceil(len(self.manifest.clips) / self.options.shard_clips))
-        return NoShard(shard.store, number, shard.jobs, shard.options)
+        return NoShard(shard.store, number, shard.jobs, shard.options, shard.videos)
 
 
 class NoShard(Shard):
@@ -87,7 +87,7 @@ def children_mb() -> float:
 
 def hand_out(shards: int, clips: int, workers: int) -> dict[str, float]:
     """Hand out shards as an extraction does; seconds from the first to the last answer, and memory."""
-    config = ExtractOptions(workers=workers, threads=workers, quiet=True)
+    config = ExtractOptions(workers=workers, threads=workers, frame_batch=32, quiet=True)
     answered: list[float] = []
     largest, looked = 0.0, 0.0
 

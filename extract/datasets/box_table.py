@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from heatpool.extract.datasets.box_columns import NUMBER_COLUMNS, BoxColumns, BoxLayout, find_columns
 from heatpool.extract.datasets.box_rows import BoxRows, BoxTable, as_corners, fill_table
-from heatpool.extract.datasets.delimited import Rows, open_table
+from heatpool.extract.datasets.delimited import Lines, open_lines
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = ["read_box_table"]
@@ -96,13 +97,15 @@ def read_box_table(
         HeatpoolError: if it cannot be read, a column is missing, a value is no number or a score is outside
             [0, 1], or boxes are written in another way; naming the line.
     """
-    with open_table(path, numbers=NUMBER_COLUMNS) as (header, rows):
+    with open_lines(path, numbers=NUMBER_COLUMNS) as (header, lines):
         columns = find_columns(header, str(path), layout=layout)
         table = BoxTable(columns.unread, columns.score is not None, columns.kind or "")
         kinds, tracks = dict[str, int](), dict[str, int]()
+        place = {name: at for at, name in enumerate(header)}
+        ours = _keep_wanted(lines, table, place[columns.path], wanted)
         parts = (
             _parse(chunk, columns, kinds, tracks, first_frame)
-            for chunk in _chunks(rows, table, columns, wanted, path.name)
+            for chunk in _chunks(ours, columns.read, [place[name] for name in columns.read], path.name)
         )
         fill_table(table, parts, kinds=kinds, wanted_kind=kind)
     boxes = len(table.frame) + table.sizeless.rows
@@ -115,30 +118,32 @@ def read_box_table(
     return table
 
 
-def _chunks(
-    rows: Rows, table: BoxTable, columns: BoxColumns, wanted: Callable[[str], bool], source: str
-) -> Iterator[_Chunk]:
-    """Yield the rows that are wanted, some at a time."""
-    place: dict[str, int] = {}  # of a name, -1 for one that is not wanted
-    path, read = columns.path, columns.read
-    values = itemgetter(*read)
-    held: list[tuple[int, int, tuple[str, ...]]] = []
-    for line, row in rows:
+def _keep_wanted(
+    lines: Lines, table: BoxTable, path: int, wanted: Callable[[str], bool]
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield line, number of the name and values of the rows that are wanted; count the others."""
+    number_of: dict[str, int] = {}  # of a name, -1 for one that is not wanted
+    for line, row in lines:
         name = row[path]
-        number = place.get(name)
+        number = number_of.get(name)
         if number is None:
             table.first_name = table.first_name or name
-            number = place[name] = len(table.names) if wanted(name) else -1
+            number = number_of[name] = len(table.names) if wanted(name) else -1
             table.names += [name] if number >= 0 else []
-        if number < 0:
+        if number >= 0:
+            yield line, number, row
+        else:
             table.elsewhere += 1
-            continue
-        held.append((line, number, values(row)))
-        if len(held) == _CHUNK:
-            yield _Chunk(held, read, source)
-            held = []
-    if held:
-        yield _Chunk(held, read, source)
+
+
+def _chunks(
+    rows: Iterable[tuple[int, int, list[str]]], columns: Sequence[str], places: Sequence[int], source: str
+) -> Iterator[_Chunk]:
+    """Yield the values of columns, which stand at `places`, of some rows at a time."""
+    values = itemgetter(*places)
+    picked = ((line, number, values(row)) for line, number, row in rows)
+    while held := list(islice(picked, _CHUNK)):
+        yield _Chunk(held, columns, source)
 
 
 def _parse(

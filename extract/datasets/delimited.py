@@ -14,7 +14,7 @@ from heatpool.pool.disk.class_names import plain_name
 from heatpool.pool.disk.text_files import text_encoding, undecodable
 from heatpool.pool.errors import HeatpoolError
 
-__all__ = ["Rows", "open_table", "show_header"]
+__all__ = ["Lines", "Rows", "open_lines", "open_table", "show_header"]
 
 _DECIMAL_COMMA = re.compile(r"-?(\d+:){0,2}\d+,\d+")  # of a number, or of a time
 _VALUE = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?|.*\.(mp4|avi|mov|mkv|webm|jpg|png)", re.IGNORECASE)
@@ -24,12 +24,26 @@ _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of some, f
 Rows = Iterator[tuple[int, dict[str, str]]]
 """Line number and values by column of each row; values that are left out are empty."""
 
+Lines = Iterator[tuple[int, list[str]]]
+"""Line number and values of each row, in the order of the columns; values that are left out are empty."""
+
 
 @contextmanager
 def open_table(
     path: Path, *, needed: Collection[str] = (), known: Collection[str] = (), numbers: Collection[str] = ()
 ) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    """Open a table by the names of its columns; as `open_lines` otherwise."""
+    with open_lines(path, needed=needed, known=known, numbers=numbers) as (header, lines):
+        yield header, ((line, dict(zip(header, values, strict=False))) for line, values in lines)
+
+
+@contextmanager
+def open_lines(
+    path: Path, *, needed: Collection[str] = (), known: Collection[str] = (), numbers: Collection[str] = ()
+) -> Iterator[tuple[tuple[str, ...], Lines]]:
     """Open a table; the delimiter (comma, semicolon or tab) is the one that its header has most of.
+
+    A dict for each row would take longer than all else: tables of boxes have millions of rows.
 
     Args:
         path: the file, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
@@ -58,7 +72,7 @@ def open_table(
             if twice:
                 raise HeatpoolError(f"expected each column once in {path.name}, got {twice[0]!r} twice")
             rows = _iter_rows(lines, header, path, number, delimiter)
-            yield header, _with_decimal_points(rows, numbers) if delimiter == ";" else rows
+            yield header, _with_decimal_points(rows, header, numbers) if delimiter == ";" else rows
     except UnicodeError as error:
         raise undecodable(path) from error
     except csv.Error as error:
@@ -107,8 +121,7 @@ def _find_header(file: TextIO, needed: Collection[str]) -> tuple[int, str, str]:
 
 def _iter_rows(
     lines: Iterator[list[str]], header: Sequence[str], path: Path, before: int, delimiter: str
-) -> Rows:
-    rest = [""] * len(header)
+) -> Lines:
     for row in lines:
         line: int = before + lines.line_num  # type: ignore[attr-defined]  # csv.reader's, which is no public type
         if len(row) > len(header) and any(row[len(header) :]):
@@ -118,13 +131,16 @@ def _iter_rows(
                 "quotation marks around them"
             )
         if any(row):
-            yield line, dict(zip(header, [*row, *rest], strict=False))
+            if len(row) < len(header):
+                row += [""] * (len(header) - len(row))
+            yield line, row
 
 
-def _with_decimal_points(rows: Rows, numbers: Collection[str]) -> Rows:
+def _with_decimal_points(rows: Lines, header: Sequence[str], numbers: Collection[str]) -> Lines:
     """Spreadsheets put semicolons between values where their language has decimal commas."""
+    places = [at for at, name in enumerate(header) if name.casefold() in numbers]
     for line, row in rows:
-        for name, value in row.items():
-            if "," in value and name.casefold() in numbers and _DECIMAL_COMMA.fullmatch(value.strip()):
-                row[name] = value.replace(",", ".")
+        for at in places:
+            if "," in row[at] and _DECIMAL_COMMA.fullmatch(row[at].strip()):
+                row[at] = row[at].replace(",", ".")
         yield line, row

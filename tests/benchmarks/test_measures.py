@@ -86,8 +86,12 @@ def test_one_worker_is_compared_shard_by_shard() -> None:
 
 @pytest.mark.slow
 def test_shares_add_up_to_all_of_the_time(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "a.mp4", 20, source=None, width_px=256, height_px=192)
-    cells = stages.row("tiny", networks.estimator("tiny"), [ClipJob(0, path), ClipJob(1, path)], tmp_path)
+    paths = [
+        make_video(tmp_path / name, 20, source=None, width_px=256, height_px=192)
+        for name in ("a.mp4", "b.mp4")
+    ]
+    jobs = [ClipJob(number, path) for number, path in enumerate(paths)]
+    cells = stages.row("tiny", networks.estimator("tiny"), jobs, tmp_path)
     assert cells[1] == "2, 40"
     shares = [float(cell.rstrip("%")) for cell in cells[2 : 3 + len(stages.STAGES)]]
     assert sum(shares) == pytest.approx(100, abs=0.5)

@@ -117,10 +117,10 @@ from heatpool.pool.store.writer import StoreWriter
 
 write = StoreWriter.write_shard
 
-def kill(self, shard, *rest):
+def kill(self, shard, *rest, **named):
     if shard == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return write(self, shard, *rest)
+    return write(self, shard, *rest, **named)
 
 StoreWriter.write_shard = kill
 """
@@ -151,16 +151,16 @@ def test_a_shard_that_ends_every_worker_is_one_line(arguments: list[str], tmp_pa
 # Networks that do not fit into a worker, though the program itself could load them.
 _KILL_LOADING = """
 import multiprocessing, os, signal
-import heatpool.pipelines.extraction.run
+import heatpool.pipelines.extraction.worker
 
-build_estimator = heatpool.pipelines.extraction.run.build_estimator
+build_estimator = heatpool.pipelines.extraction.worker.build_estimator
 
 def kill(*given, **named):
     if multiprocessing.parent_process() is not None:
         os.kill(os.getpid(), signal.SIGKILL)
     return build_estimator(*given, **named)
 
-heatpool.pipelines.extraction.run.build_estimator = kill
+heatpool.pipelines.extraction.worker.build_estimator = kill
 """
 
 

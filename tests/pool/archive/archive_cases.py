@@ -53,12 +53,15 @@ class _Handler(SimpleHTTPRequestHandler):
         if not asked or not self.ranges or not path.is_file():
             super().do_GET()
             return
-        start, stop = (int(number) for number in re.fullmatch(r"bytes=(\d+)-(\d+)", asked).groups())
         data = path.read_bytes()
+        first, last = re.fullmatch(r"bytes=(\d+)-(\d*)", asked).groups()
+        start, stop = int(first), int(last or len(data) - 1)
         part = data[start : stop + 1]
         self.send_response(206)
         self.send_header("Content-Range", f"bytes {start}-{start + len(part) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(part)))
+        # As the whole file has it: what goes on where it stopped asks whether it is the same file still.
+        self.send_header("Last-Modified", self.date_time_string(int(path.stat().st_mtime)))
         self.end_headers()
         self.wfile.write(part)
 

@@ -16,8 +16,10 @@ from heatpool.extract.engine.engine import ClipJob, EngineOptions, extract_clips
 from heatpool.extract.engine.estimators import TopDown
 from heatpool.extract.engine.slots import select_first
 from heatpool.extract.networks.crops import crop_affines
+from heatpool.extract.networks.detectors import detect_frames
 from heatpool.extract.networks.hrnet.backbone import BatchNorm, HRNetBackbone
 from heatpool.extract.networks.hrnet.network import HRNetSimCC
+from heatpool.extract.networks.persons_file import PersonsFile
 from heatpool.extract.records import CropSpec, Detections, Frame
 from tests.conftest import FrameDetector, VideoMaker
 from tests.extract.networks.hrnet.hrnet_cases import narrow, paper_network
@@ -116,8 +118,10 @@ def test_two_people_in_frames_of_none_to_three_boxes(make_video: VideoMaker, bat
 @pytest.mark.skipif(not VIDEO.is_file(), reason="no ../shared")
 @pytest.mark.parametrize("batchnorm", ["eval", "published"])
 def test_an_ntu_clip_of_two_people_with_missed_detections(batchnorm: BatchNorm) -> None:
-    given = read_boxes(BOXES, videos=[VIDEO], root=SHARED / "videos").clips[0]
-    boxes = [given.of_frame(number)[0] for number in range(len(read_frames(VIDEO)))]
+    given = read_boxes(BOXES, videos=[VIDEO], root=SHARED / "videos")
+    frames = [Frame(0, number, 0.0, rgb) for number, rgb in enumerate(read_frames(VIDEO))]
+    detector = PersonsFile(given.of_clip, given.source)
+    boxes = [found.boxes_xyxy_px for found in detect_frames(detector, frames)]
     boxes[3::5] = [each[:1] for each in boxes[3::5]]
     boxes[4::5] = [each[:0] for each in boxes[4::5]]
     assert (largest_differences(VIDEO, boxes, paper_network, batchnorm) < 1e-3).all()
