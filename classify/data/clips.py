@@ -17,9 +17,10 @@ from torch import Tensor
 from heatpool.classify.data.persons import FeatureRows
 from heatpool.classify.data.rgb import StoredCrops
 
-__all__ = ["ChannelStats", "ClipSet", "InputName", "channel_stats"]
+__all__ = ["ArrayName", "ChannelStats", "ClipSet", "InputName", "channel_stats"]
 
 InputName = Literal["pooled", "keypoints", "map_mean"]
+ArrayName = Literal["pooled", "keypoints", "map_mean", "rgb"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class ClipSet:
         labels: (N,) int64 in [0, K); -1 for an unlabelled clip.
         class_names: K names in label order.
         features: (P, T, V, C) float16; zero at steps at which the person was not seen. In memory, or
-            fetched when indexed. V is 1 for `map_mean`, which belongs to no joint.
+            fetched when indexed. V is 1 for `map_mean` and `rgb`, which belong to no joint.
         mask: (P, T) bool, the person was seen.
         clip_of_person: (P,) int64, ascending; every clip has at least one person.
         slot: (P,) int64, the person's slot in the store.
@@ -54,7 +55,7 @@ class ClipSet:
     clip_of_person: Tensor
     slot: Tensor
     persons: int
-    input: InputName
+    input: ArrayName
     source: Mapping[str, str | int] = field(default_factory=dict)
     rgb: Tensor | StoredCrops | None = None
     without_rgb: int = 0
@@ -142,6 +143,26 @@ class ClipSet:
         else:
             part = rows[..., first:stop]
         return replace(self, features=part, source={**self.source, "tap": tap})
+
+    def of_rgb(self) -> ClipSet:
+        """Return the same clips with their embeddings as features: a person a clip, F steps of one point.
+
+        Raises:
+            ValueError: if they have no embeddings.
+        """
+        if not isinstance(self.rgb, Tensor):
+            raise ValueError(f"expected clips with embeddings, got {self}")
+        clips, frames, _ = self.rgb.shape
+        return replace(
+            self,
+            features=self.rgb[:, :, None],
+            mask=torch.ones(clips, frames, dtype=torch.bool),
+            clip_of_person=torch.arange(clips),
+            slot=torch.zeros(clips, dtype=torch.int64),
+            persons=1,
+            input="rgb",
+            rgb=None,
+        )
 
     def joined(self, other: ClipSet, *, along: Literal["joints", "channels"]) -> ClipSet:
         """Return the same clips with another array's features beside theirs; nothing is copied.

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from heatpool.classify.data.batches import load_clips
 from heatpool.classify.data.cache import LoaderCache
-from heatpool.classify.data.clips import ClipSet, InputName
+from heatpool.classify.data.clips import ArrayName, ClipSet, InputName
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["ClipDataset"]
-
-ArrayName = Literal["pooled", "keypoints", "map_mean", "rgb"]
 
 
 class ClipDataset(Dataset[dict[str, Any]]):

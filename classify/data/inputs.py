@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from heatpool.classify.data.clips import ClipSet, InputName
+from heatpool.classify.data.clips import ArrayName, ClipSet, InputName
 
 __all__ = ["INPUTS", "StreamInput", "input_shape", "join_parts", "parts_of"]
 
@@ -19,7 +19,7 @@ def parts_of(name: StreamInput) -> tuple[InputName, ...]:
     return tuple(each for each in arrays if each in name.split("_and_"))
 
 
-def join_parts(parts: Mapping[InputName, ClipSet]) -> ClipSet:
+def join_parts(parts: Mapping[ArrayName, ClipSet]) -> ClipSet:
     """Return an input, given the same clips with each of its arrays; nothing is copied.
 
     Means of maps belong to no joint: beside pooled features they are a further joint. Keypoints are

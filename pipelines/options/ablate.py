@@ -25,9 +25,9 @@ class AblateOptions(DeviceOptions, ResumeOptions, FoldOptions, SkeletonOptions, 
     """Measure what pooling at joints is worth, as a table.
 
     One classifier on each kind of features that a store holds. Rows: pooled features; each of several taps
-    alone; the means of the tapped maps (heatpool extract --map-mean); keypoints; pooled features with the
-    means as a further joint, and with the keypoints as further channels. Same head, recipe and seeds; of each
-    training the epoch that is best on val.
+    alone; the means of the tapped maps (heatpool extract --map-mean); keypoints; embeddings of the pixels
+    (--rgb clip or xclip); pooled features with the means as a further joint, and with the keypoints as
+    further channels. Same head, recipe and seeds; of each training the epoch that is best on val.
 
     Attributes:
         features: feature store, archive (.hpz) or address (https://…, s3://…)

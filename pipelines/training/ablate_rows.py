@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from heatpool.classify.data.clips import ClipSet, InputName
+from heatpool.classify.data.clips import ArrayName, ClipSet
 from heatpool.classify.data.inputs import join_parts
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 
 __all__ = ["Row", "choose_rows", "find_rows"]
 
-_WORDS: Mapping[InputName, str] = {"pooled": "pooled", "map_mean": "map mean", "keypoints": "keypoints"}
+_WORDS: Mapping[ArrayName, str] = {
+    "pooled": "pooled",
+    "map_mean": "map mean",
+    "keypoints": "keypoints",
+    "rgb": "RGB embeddings",
+}
 _KEYPOINTS = 3
 """Channels of a keypoint: x, y and its score."""
 
@@ -31,7 +36,7 @@ class Row:
     """
 
     name: str
-    inputs: tuple[InputName, ...]
+    inputs: tuple[ArrayName, ...]
     tap: str
     first: int
     stop: int
@@ -47,7 +52,7 @@ class Row:
         """C of its vectors."""
         return self.stop - self.first + (_KEYPOINTS if "keypoints" in self.inputs[1:] else 0)
 
-    def take(self, clips: Mapping[InputName, ClipSet]) -> ClipSet:
+    def take(self, clips: Mapping[ArrayName, ClipSet]) -> ClipSet:
         """Return its features, given clips with each of its arrays."""
         if self.tap:
             return clips[self.inputs[0]].of_tap(self.tap, first=self.first, stop=self.stop)
@@ -63,12 +68,15 @@ def find_rows(store: FeatureStore) -> list[Row]:
     spec = store.spec
     # An imported store says which arrays hold something.
     listed = store.attributes["config"].get("arrays") or list(store.layout.features)
-    held: list[InputName] = [name for name in _WORDS if name in listed]
+    held: list[ArrayName] = [name for name in _WORDS if name in listed]
     stops = list(accumulate(spec.tap_channels))
     rows = []
     for name in held:
         if name == "keypoints":
             rows.append(Row(name, (name,), "", 0, _KEYPOINTS))
+            continue
+        if name == "rgb":
+            rows.append(Row(name, (name,), "", 0, store.layout.features[name].item_shape[-1]))
             continue
         rows.append(Row(name, (name,), "", 0, spec.channels))
         if len(stops) > 1:
@@ -84,7 +92,7 @@ def find_rows(store: FeatureStore) -> list[Row]:
         rows += [
             Row(f"pooled_and_{other}", ("pooled", other), "", 0, spec.channels)
             for other in held
-            if other != "pooled"
+            if other not in ("pooled", "rgb")  # of a whole clip, not of a person
         ]
     return rows
 

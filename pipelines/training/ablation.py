@@ -28,7 +28,8 @@ from heatpool.pool.sources.locate import store_stem
 from heatpool.pool.store.reader import FeatureStore
 
 if TYPE_CHECKING:
-    from heatpool.classify.data.clips import ClipSet, InputName
+    from heatpool.classify.data.clips import ArrayName, ClipSet
+    from heatpool.classify.data.inputs import StreamInput
     from heatpool.pipelines.training.ablate_rows import Row
     from heatpool.pool.skeleton import Skeleton
 
@@ -158,20 +159,29 @@ class _Inputs:
         self._rows = {
             f"{name}/{split}": rows for name, part in division.parts.items() for split, rows in part.items()
         }
-        self._held: dict[InputName, dict[str, ClipSet]] = {}
+        self._held: dict[ArrayName, dict[str, ClipSet]] = {}
 
     def of(self, row: Row, name: str) -> dict[str, ClipSet]:
         """Return the splits of a protocol or fold with a row's features."""
-        from heatpool.classify.data.batches import load_splits
-
         self._held = {each: clips for each, clips in self._held.items() if each in row.inputs}
         for each in row.inputs:
             if each not in self._held:
-                self._held[each] = load_splits(self._store, self._rows, input=each, cache=self._cache)
+                self._held[each] = self._load(each)
         return {
             split: row.take({each: held[f"{name}/{split}"] for each, held in self._held.items()})
             for split in ("train", "val", "test")
         }
+
+    def _load(self, name: ArrayName) -> dict[str, ClipSet]:
+        from heatpool.classify.data.batches import load_splits
+
+        if name != "rgb":
+            return load_splits(self._store, self._rows, input=name, cache=self._cache)
+        # Embeddings come with the persons of some array: the smallest that there is.
+        listed = self._store.attributes["config"].get("arrays") or self._store.layout.features
+        beside: StreamInput = "keypoints" if "keypoints" in listed else "pooled"
+        clips = load_splits(self._store, self._rows, input=beside, rgb="embeddings", cache=self._cache)
+        return {split: of_split.of_rgb() for split, of_split in clips.items()}
 
 
 def _join_folds(folder: Path, places: Sequence[Path]) -> None:

@@ -49,9 +49,9 @@ def choose_graph(asked: str | None, skeleton: Skeleton) -> str:
 def fit_joints(recipe: Recipe, skeleton: Skeleton, arrays: Collection[str]) -> tuple[Recipe, Skeleton]:
     """Return recipe and joints for what some arrays make together, given those for the store's joints.
 
-    Means of maps belong to no joint: alone they are one point, beside others a joint without an edge.
+    Means of maps and RGB belong to no joint: alone they are one point, beside others a joint without an edge.
     """
-    if "map_mean" not in arrays:
+    if not {"map_mean", "rgb"} & set(arrays):
         return recipe, skeleton
     if len(arrays) == 1:
         return replace(recipe, graph="point"), skeleton

@@ -8,7 +8,7 @@ import numpy as np
 
 from heatpool.pipelines.cli import main
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
-from heatpool.pool.store.spec import StoreSpec
+from heatpool.pool.store.spec import RgbSpec, StoreSpec
 from heatpool.pool.store.writer import StoreWriter
 
 CLIPS, STEPS = 240, 4
@@ -23,6 +23,7 @@ def make_store(
     taps: tuple[int, ...] = (2, 3),
     labelled: bool = True,
     shared_subject: bool = False,
+    rgb: RgbSpec | None = None,
 ) -> Path:
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(CLIPS) // 4 % 2).astype(np.int32)
@@ -41,7 +42,7 @@ def make_store(
     channels = sum(taps) or 5
     spec = StoreSpec(
         2, STEPS, 17, channels, "tiny", "+".join("ab"[: len(taps)]) or "a", "ab" * 32, {},
-        tap_channels=taps, map_mean=map_mean,
+        tap_channels=taps, map_mean=map_mean, rgb=rgb,
     )  # fmt: skip
 
     def clip(row: int) -> ClipFeatures:
@@ -49,14 +50,17 @@ def make_store(
         arrays = {
             name: rng.normal(0, 1, (2, STEPS, *shape)).astype(np.float32) for name, shape in shapes.items()
         }
-        arrays[carrier][..., :2] += 4 * labels[row]
+        embeddings = rng.normal(0, 1, (rgb.frames, rgb.width)).astype(np.float32) if rgb else None
+        carried = embeddings if embeddings is not None and carrier == "rgb" else arrays[carrier]
+        carried[..., :2] += 4 * labels[row]
         mask = np.array([[True] * STEPS, [False] * STEPS])
         for values in arrays.values():
             values[1] = 0
         boxes = np.zeros((2, STEPS, 4), np.float32)
         if not map_mean:
             del arrays["map_mean"]
-        return ClipFeatures(**arrays, boxes=boxes, mask=mask, time_s=np.arange(STEPS, dtype=np.float32))
+        time_s = np.arange(STEPS, dtype=np.float32)
+        return ClipFeatures(**arrays, boxes=boxes, mask=mask, time_s=time_s, rgb=embeddings)
 
     with StoreWriter.create(path, spec=spec, index=index, shard_clips=CLIPS) as writer:
         result = ClipResult(Status.OK, STEPS, 25.0, 64, 48, 1)

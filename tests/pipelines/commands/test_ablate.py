@@ -13,6 +13,7 @@ import heatpool
 from heatpool.classify.scores.scores import load_scores
 from heatpool.pipelines.cli import main
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.spec import RgbSpec
 from tests.pipelines.commands.ablate_cases import ablate, make_store
 from tests.pipelines.program import said
 
@@ -68,6 +69,16 @@ def test_every_row_reads_its_own_array(carrier: str, rows: set[str], tmp_path: P
     assert {name for name, mean in top1.items() if mean > 0.9} == rows
     # Among the noise of 17 joints few clips teach it less well.
     assert (joined.pop(f"pooled_and_{carrier}") > 0.6) > (max(joined.values()) > 0.6)
+
+
+def test_embeddings_of_frames_are_a_row_of_their_own(tmp_path: Path) -> None:
+    rgb = RgbSpec("clip", 3, 6, 224, "cd" * 32)  # fewer frames than the persons have steps
+    store = make_store(tmp_path / "features.zarr", carrier="rgb", rgb=rgb)
+    assert ablate(store, tmp_path / "out", "--rows", "pooled,rgb") == 0
+    table = table_of(tmp_path / "out")
+    assert table["rgb"]["acc/top1"]["mean"] > 0.9 > table["pooled"]["acc/top1"]["mean"]
+    assert (table["rgb"]["features"], table["rgb"]["channels"]) == ("RGB embeddings", 6)
+    assert table["rgb"]["bytes_a_clip"] == round(FeatureStore.open(store).bytes_by_array()["rgb"] / 240)
 
 
 def test_channels_parameters_and_bytes_are_those_of_the_store(store: Path, finished: Path) -> None:
