@@ -1,13 +1,13 @@
 """The faults that were found first, 40 causes (rows 1 to 40), each tried again by its command.
 
-Usage: python -m benchmarks.faults [--only 1,12] [--old CLONE] [--write docs/faults.md]
+Usage: python -m benchmarks.faults [--only 1,12] [--old CLONE] [--end-s 240] [--write docs/claims.md]
 
 Every command is a process of its own with limits of memory and time, on inputs that are made on the spot and
 hold nothing that runs. Disks that are full or read-only are in memory, in a namespace of the benchmark's own
 (Linux, `unshare`). With an older build, a clone with links from its folder `heatpool` to its packages, the
 last column says how that one ended where it ended in another way.
-Exit code 1 if a command ends by a traceback or with another exit code or line than it should, is ended after
-240 s, or takes more than 1 GB or 10 s of processor time.
+Exit code 1 if a command ends by a traceback or with another exit code or line than it should, is ended as it
+did not end by itself, or takes more than 1 GB or 10 s of processor time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from benchmarks.faults_training import training
 from benchmarks.outcomes import Outcome, run
 from benchmarks.small_disk import mount, run_in_namespace
 
-_END_S = 240.0
 _HEAD = (
     "| row | what is wrong | command | exit | line | MB | s | before |\n|---|---|---|---|---|---|---|---|\n"
 )
@@ -47,11 +46,12 @@ class Build:
 
     Args:
         folder: for its files.
+        end_s: when a command is ended.
         clone: of another build; None for this one.
     """
 
-    def __init__(self, folder: Path, clone: Path | None = None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, end_s: float, clone: Path | None = None) -> None:
+        self._folder, self._end_s = folder, end_s
         root = clone or Path.cwd()
         self._environment = {"PYTHONPATH": str(root)}
         folder.mkdir()
@@ -79,7 +79,7 @@ class Build:
                 case.during(process, out)
 
         outcome = run(
-            words.split(), out, addresses=case.addresses, end_s=_END_S, during=during,
+            words.split(), out, addresses=case.addresses, end_s=self._end_s, during=during,
             environment=self._environment | _joined(case.environment, self._environment),
         )  # fmt: skip
         good = outcome.good or (outcome.code in case.codes and outcome.code == -9)
@@ -106,19 +106,19 @@ def _joined(more: Mapping[str, str], usual: Mapping[str, str]) -> dict[str, str]
     return {**more, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _before(was: Outcome, good: bool) -> str:
+def _before(was: Outcome, good: bool, end_s: float) -> str:
     if good:
         return "so, too"
-    code = "ended after 240 s" if was.code is None else f"exit {was.code}"
+    code = f"ended after {end_s:g} s" if was.code is None else f"exit {was.code}"
     traceback = " and a traceback" * any("Traceback" in line for line in was.errors)
     return f"{code}, {len(was.errors)} lines{traceback}, {was.peak_mb:.0f} MB, {was.seconds:.0f} s"
 
 
-def measure(folder: Path, only: set[int], clone: Path | None) -> tuple[list[str], int]:
+def measure(folder: Path, only: set[int], clone: Path | None, end_s: float) -> tuple[list[str], int]:
     """Return the rows of the table, and how many are not as they should be."""
     (folder / "scratch").mkdir()
-    now = Build(folder / "now")
-    old = Build(folder / "old", clone) if clone else None
+    now = Build(folder / "now", end_s)
+    old = Build(folder / "old", end_s, clone) if clone else None
     rows, wrong = [], 0
     for case in cases(folder / "scratch"):
         if only and case.row not in only:
@@ -128,7 +128,7 @@ def measure(folder: Path, only: set[int], clone: Path | None) -> tuple[list[str]
         if old:
             try:
                 was, _, was_good = old.try_case(case)
-                before = _before(was, was_good)
+                before = _before(was, was_good, end_s)
             except OSError as error:  # its stores have no such file
                 before = f"not tried: {error.strerror}"
         rows.append(f"| {now.row(case, outcome, note)} | {before} |")
@@ -142,14 +142,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", help="numbers of rows with commas; default all")
     parser.add_argument("--old", type=Path, help="clone of an older build")
+    parser.add_argument("--end-s", type=float, default=240.0, help="when a command is ended")
     parser.add_argument("--write", type=Path, help="page whose block `faults` the table replaces")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside is None:
         return run_in_namespace("benchmarks.faults", sys.argv[1:])
     only = {int(each) for each in options.only.split(",")} if options.only else set()
-    rows, wrong = measure(options.inside, only, options.old)
-    table = "    python -m benchmarks.faults\n\n" + _HEAD + "\n".join(rows)
+    rows, wrong = measure(options.inside, only, options.old, options.end_s)
+    beside = f" --old CLONE --end-s {options.end_s:g}" if options.old else ""
+    table = f"    python -m benchmarks.faults{beside}\n\n{_HEAD}" + "\n".join(rows)
     if options.write:
         page = options.write.read_text(encoding="utf-8")
         options.write.write_text(replace_block(page, "faults", table), encoding="utf-8")
