@@ -186,13 +186,12 @@ def _texts(maker: Maker) -> Iterator[Claim]:
 
 def _runs(maker: Maker, run: Path) -> Iterator[Claim]:
     out = maker.path
-    for number, (says, members) in enumerate(
-        {
-            "10^12 scores": {"scores.npy": header((HUGE, 4))},
-            "scores that inflate to 300 MB": {"scores.npy": INFLATED},
-            "texts of 1 GB each": {"clip_id.npy": header((11,), "<U250000000")},
-        }.items()
-    ):
+    archives: dict[str, dict[str, bytes | int]] = {
+        "10^12 scores": {"scores.npy": header((HUGE, 4))},
+        "scores that inflate to 300 MB": {"scores.npy": INFLATED},
+        "texts of 1 GB each": {"clip_id.npy": header((11,), "<U250000000")},
+    }
+    for number, (says, members) in enumerate(archives.items()):
         path = out(f"scores{number}.npz")
         whole: dict[str, bytes | int] = {
             f"{name}.npy": header((0,)) for name in ("clip_id", "scores", "labels", "class_names", "kind")
@@ -251,4 +250,8 @@ def _in_side(**changes: dict[str, Any]) -> Callable[[Path], None]:
         for key, values in changes.items():
             side[key].update(values)
 
-    return lambda run: ([edit_json(each, change) for each in run.rglob("best.json")] and None) or None
+    def changed(run: Path) -> None:
+        for each in run.rglob("best.json"):
+            edit_json(each, change)
+
+    return changed

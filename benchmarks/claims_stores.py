@@ -122,6 +122,7 @@ def stores(maker: Maker) -> Iterator[Claim]:
     for number, (says, change) in enumerate(STORES.items()):
         store = maker.changed_store(f"store{number}.zarr", change)
         out = f"{store}.out"
+        words: tuple[str, ...]
         for words in (
             ("info", str(store)),
             ("verify", str(store)),

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,9 +71,12 @@ def _vitpose(*, device: torch.device, dtype: torch.dtype, runtime: Runtime, dry:
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     layers = 2 if dry else 12
-    small = {"image_size": [64, 48], "hidden_size": 24, "num_attention_heads": 2} if dry else {}
-    backbone = VitPoseBackboneConfig(num_hidden_layers=layers, out_features=[f"stage{layers}"], **small)
-    model = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, num_labels=17))
+    # Both take fields of the classes that they derive from, which their signatures do not name.
+    given: dict[str, Any] = {"num_hidden_layers": layers, "out_features": [f"stage{layers}"]}
+    given |= {"image_size": [64, 48], "hidden_size": 24, "num_attention_heads": 2} if dry else {}
+    joints: dict[str, Any] = {"num_labels": 17}
+    config = VitPoseConfig(backbone_config=VitPoseBackboneConfig(**given), **joints)
+    model = VitPoseForPoseEstimation(config)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         return VitPose(Path(folder), device=device, dtype=dtype, runtime=runtime)
@@ -81,7 +85,7 @@ def _vitpose(*, device: torch.device, dtype: torch.dtype, runtime: Runtime, dry:
 def _yolo(*, device: torch.device, dtype: torch.dtype, runtime: Runtime) -> Run:
     from ultralytics.nn.tasks import PoseModel
 
-    model = PoseModel("yolo11n-pose.yaml", nc=1, verbose=False).eval()
+    model: Any = PoseModel("yolo11n-pose.yaml", nc=1, verbose=False).eval()
     model.fuse(verbose=False)
     head = model.model[-1]
     network = PersonNetwork(
@@ -122,7 +126,7 @@ def steps_of(changed: np.ndarray, exact: np.ndarray) -> float:
 @torch.inference_mode()
 def images_a_second(run: Run, images: Tensor, *, seconds: float) -> float:
     """Run batches for so long, after five to warm up, or one where it is not for long."""
-    wait = torch.cuda.synchronize if images.device.type == "cuda" else lambda: None
+    wait: Callable[[], None] = torch.cuda.synchronize if images.device.type == "cuda" else lambda: None
     for _ in range(5 if seconds > 0.1 else 1):
         run(images)
     wait()

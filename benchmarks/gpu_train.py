@@ -87,7 +87,7 @@ NETWORKS = {"CTR-GCN": ctrgcn, "HP-Net": hpnet}
 
 def stepper(model: nn.Module, forward: Forward, dtype: torch.dtype, device: torch.device) -> Forward:
     """Return a function that does one training step."""
-    rate = {"momentum": 0.9, "nesterov": True, "weight_decay": 4e-4}
+    rate: dict[str, Any] = {"momentum": 0.9, "nesterov": True, "weight_decay": 4e-4}
     fused = {"fused": True} if device.type == "cuda" else {}
     optimizer = torch.optim.SGD(model.parameters(), 1e-3, **rate, **fused)
     autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
@@ -107,7 +107,7 @@ def stepper(model: nn.Module, forward: Forward, dtype: torch.dtype, device: torc
 
 def clips_a_second(step: Forward, batch: int, *, device: torch.device, seconds: float) -> float:
     """Run steps for so long, after five to warm up, or one where it is not for long."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     for _ in range(5 if seconds > 0.1 else 1):
         step()
     wait()

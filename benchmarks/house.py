@@ -46,7 +46,7 @@ def help_figures(root: Path) -> str:
     """Return how many options of all commands have a text in their help."""
     bare, known = 0, 0
     for name in COMMANDS:
-        command = [root / ".venv/bin/heatpool", *name.split(), "--help"]
+        command: list[str | Path] = [root / ".venv/bin/heatpool", *name.split(), "--help"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=_environment())
         missing, count = options_without_help(done.stdout if not done.returncode else "")
         bare, known = bare + len(missing), known + count
@@ -58,7 +58,7 @@ def loaded_by_train(root: Path) -> list[str]:
     program = _PROGRAM if (root / "heatpool").is_dir() else _OLD_PROGRAM
     with tempfile.TemporaryDirectory() as scratch:
         store = unpack_fixture(Path(scratch))
-        options = [
+        options: list[str | Path] = [
             "train",
             "--model",
             "linear",

@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -168,7 +169,7 @@ def measure(root: Path, clips: int, count: int) -> None:
     export_hdf5(store, root / "h5" / "features.h5")
     export_published(store, root / "npy")
     names = list(store.clips.clip_ids(np.arange(clips)))
-    array = zarr.open_group(root / "store.zarr", mode="r")["pooled"]
+    array: Any = zarr.open_group(root / "store.zarr", mode="r")["pooled"]
     file = h5py.File(root / "h5" / "features.h5", "r")
     few = max(count // 10, 2)
     print(f"{clips} clips, batches of {BATCH}, one thread; clips/s at the faster quartile\n")
@@ -186,7 +187,7 @@ def measure(root: Path, clips: int, count: int) -> None:
             cold = speed(fetch, clips, batches, seed=1)
             rows.append((name, cold, cold, speed(fetch, clips, batches, seed=1)))
         for mode in ("disk", "ram"):
-            cache = LoaderCache(mode=mode, folder=root / f"cache-{stream}")  # type: ignore[arg-type]
+            cache = LoaderCache(mode=mode, folder=root / f"cache-{stream}")
             evict(root)
             started = time.perf_counter()
             fetch = cached(store, cache, stream=stream)

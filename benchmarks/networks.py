@@ -120,7 +120,10 @@ def vitpose(
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     torch.manual_seed(0)
-    config = VitPoseConfig(backbone_config=VitPoseBackboneConfig(out_features=["stage12"]), num_labels=17)
+    # Both take fields of the classes that they derive from, which their signatures do not name.
+    layers: dict[str, Any] = {"out_features": ["stage12"]}
+    joints: dict[str, Any] = {"num_labels": 17}
+    config = VitPoseConfig(backbone_config=VitPoseBackboneConfig(**layers), **joints)
     with tempfile.TemporaryDirectory() as folder:
         VitPoseForPoseEstimation(config).save_pretrained(folder)
         return VitPose(folder, device=device, dtype=dtype, runtime=runtime)

@@ -26,6 +26,7 @@ from heatpool.extract.demo.dataset import DemoSpec
 from heatpool.extract.demo.kinematics import INDEX
 from heatpool.extract.demo.objects import OBJECT_ACTIONS
 from heatpool.extract.networks.crops import crop_affines, crop_boxes, joints_to_crop
+from heatpool.extract.networks.yolo_pose import YoloPose
 from heatpool.extract.records import PoseBackbone
 from heatpool.pipelines.extraction.backends import build_backbone
 from heatpool.pipelines.options import ExtractOptions
@@ -103,6 +104,8 @@ def main() -> None:
     network = {"backend": options.backend, "weights": options.weights, "tap": options.tap}
     given = ExtractOptions(**network, detector="full-frame", dtype="float32", runtime="torch")
     backbone = build_backbone(given, device=torch.device("cpu"))
+    if isinstance(backbone, YoloPose):
+        parser.error(f"expected a network that takes crops, got {options.backend}, which takes whole frames")
     rng, motions = np.random.default_rng(options.seed), [each.motion for each in OBJECT_ACTIONS.values()]
     labels = np.arange(options.performances) % len(motions)
     drawn = [draw(rng, int(label), backbone) for label in labels]

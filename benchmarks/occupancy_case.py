@@ -69,7 +69,8 @@ class Walkers:
 class Poser:
     """A pose network of HRNet's crops and tiny's map, which says that everybody stands alike."""
 
-    name, tap, tap_channels, channels = "stand-in", "map", (64,), 64
+    name, tap, channels = "stand-in", "map", 64
+    tap_channels: tuple[int, ...] = (64,)
     joints, skeleton, weights_sha256 = 17, COCO17_SKELETON, ""
     crop = CropSpec(height_px=256, width_px=192)
 
@@ -89,14 +90,15 @@ class Poser:
 
 def keep_in_memory(video: Path) -> None:
     """Let decoding give the frames of this video for every one: they are decoded here, once."""
-    info = decode.probe(video)
-    frames = list(decode.iter_frames(video, np.arange(info.frames), info=info))
+    reading: Any = decode  # it imports both names for its own use alone: what is put in their place, it calls
+    info = reading.probe(video)
+    frames = list(reading.iter_frames(video, np.arange(info.frames), info=info))
 
     def iter_frames(path: Path, wanted: np.ndarray, **named: Any) -> Iterator[Any]:
         return (frames[number] for number in wanted.tolist())
 
-    decode.probe = lambda *given, **named: info  # type: ignore[assignment]
-    decode.iter_frames = iter_frames  # type: ignore[assignment]
+    reading.probe = lambda *given, **named: info
+    reading.iter_frames = iter_frames
 
 
 def measure(videos: Sequence[Path], *, persons: int, from_memory: bool) -> dict[str, float]:

@@ -74,7 +74,7 @@ def _ultralytics(weights: Path, *, method: str) -> Run:
 
 def _rtmlib(weights: Path, *, backend: str) -> Run:
     """As its documentation poses a video, with the one box in place of a detector."""
-    from rtmlib import RTMPose  # type: ignore[import-not-found]
+    from rtmlib import RTMPose
 
     network = RTMPose(str(weights), model_input_size=(192, 256), backend=backend)
 

@@ -104,7 +104,7 @@ def _transformers(network: IdealNetwork, path: Path) -> Home:
     from transformers import VitPoseImageProcessor
 
     run = _runner(path)
-    processor = VitPoseImageProcessor(size={"height": network.height_px, "width": network.width_px})
+    processor: Any = VitPoseImageProcessor(size={"height": network.height_px, "width": network.width_px})
 
     def home(rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
         boxes = [[[*box[:2], *(box[2:] - box[:2])]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -79,16 +79,16 @@ class _PlainOnePass:
     def __init__(self, device: torch.device) -> None:
         self._network, self._device = yolo_pose().to(device), device
         self._maps: list[Tensor] = []
-        finest = self._network.model[self._network.model[-1].f[0]]
-        finest.register_forward_hook(lambda layer, given, output: self._maps.append(output))
+        layers: Any = self._network.model
+        layers[layers[-1].f[0]].register_forward_hook(lambda layer, given, output: self._maps.append(output))
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Return (V, C)."""
         boxed, place = letterbox(rgb, (640, 640), stride=32)
         pixels = torch.from_numpy(boxed).to(self._device).permute(2, 0, 1)[None]
         non_max_suppression(self._network(pixels.float() / 255)[0], 0.25, 0.7, classes=[0], nc=1)
-        corners = place.to_input(fixed_box(*place.size_px).reshape(2, 2))
-        joints_xy_px = np.linspace(*corners, COCO17_SKELETON.joints)[None]
+        first, last = place.to_input(fixed_box(*place.size_px).reshape(2, 2))
+        joints_xy_px = np.linspace(first, last, COCO17_SKELETON.joints)[None]
         height, width = boxed.shape[:2]
         spec = CropSpec(height_px=height, width_px=width)
         return _sample(self._maps.pop().cpu(), joints_xy_px, spec)

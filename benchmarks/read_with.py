@@ -12,6 +12,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ def for_zarr(store: Path) -> Any:
 def by_zarr(store: Path) -> Reads:
     import zarr
 
-    group = zarr.open_group(for_zarr(store), mode="r")
+    group: Any = zarr.open_group(for_zarr(store), mode="r")
     for name in names_in(store):
-        yield name, lambda name=name: group[name][:]
+        yield name, partial(lambda name: group[name][:], name)
 
 
 def by_zarrs(store: Path) -> Reads:
@@ -71,9 +72,9 @@ def by_xarray(store: Path) -> Reads:
     stored = xarray.open_zarr(for_zarr(store), mask_and_scale=False)
     data = xarray.open_zarr(for_zarr(store))
     for name in stored.variables:
-        yield str(name), lambda name=name: stored[name].values
+        yield str(name), partial(lambda name: stored[name].values, name)
         if "scale_factor" in stored[name].attrs:
-            yield f"{name} decoded", lambda name=name: data[name].astype("float16").values
+            yield f"{name} decoded", partial(lambda name: data[name].astype("float16").values, name)
     if "pooled_scale" in data:
         decode = recipe("def decode_pooled")["decode_pooled"]
         yield "pooled decoded", lambda: decode(data).values
@@ -96,7 +97,7 @@ def by_tensorstore(store: Path) -> Reads:
         place: dict[str, Any] = {"driver": "file", "path": str(store)}
         place = {"driver": "zip", "base": place} if store.is_file() else {**place, "path": f"{store}/"}
         spec = {"driver": "zarr3", "kvstore": place, "path": name}
-        yield name, lambda spec=spec: tensorstore.open(spec).result()[...].read().result()
+        yield name, partial(lambda spec: tensorstore.open(spec).result()[...].read().result(), spec)
 
 
 def by_gdal(store: Path) -> Reads:
@@ -109,7 +110,7 @@ def by_gdal(store: Path) -> Reads:
             return file.read().reshape(shape)
 
     for name in names_in(store):
-        yield name, lambda name=name: read(name)
+        yield name, partial(read, name)
 
 
 def by_virtualizarr(store: Path) -> Reads:
@@ -140,7 +141,7 @@ def by_virtualizarr(store: Path) -> Reads:
     kept = repository.readonly_session("main").store
     data = xarray.open_zarr(kept, consolidated=False, mask_and_scale=False)
     for name in data.variables:
-        yield str(name), lambda name=name: data[name].values
+        yield str(name), partial(lambda name: data[name].values, name)
 
 
 READERS: dict[str, Callable[[Path], Reads]] = {

@@ -124,7 +124,7 @@ def make_stores(folder: Path) -> dict[str, Path]:
     make_store(folder / "u1.zarr", "u1")
     convert_store(first, folder / "levels.zarr", precision="error:2%")
     make_store(folder / "crops.zarr", rgb=RgbSpec("crops", 2, 64, 8), map_mean=False)
-    plain = {"tap": "", "rgb": None, "map_mean": False}
+    plain: dict[str, Any] = {"tap": "", "rgb": None, "map_mean": False}
     make_store(folder / "keypoints.zarr", **plain)
     make_store(folder / "spatial.zarr", **plain, config={"keypoint_axes": "x y z"})
     pack(first, folder / "packed.hpz", card="")
@@ -142,7 +142,8 @@ def old_stores(folder: Path) -> dict[str, Path]:
 def own_values(path: Path) -> Arrays:
     """Return what our own reader gives: stored arrays, index arrays, and decoded what was in steps."""
     store = open_store(path)
-    group, rows = store.clips.group, range(len(store))
+    group: Any = store.clips.group
+    rows = range(len(store))
     values: dict[str, Any] = {name: group[name][:] for name in group.array_keys()}
     values |= store.read_stored(rows)
     decoded = [name for name in store.layout.features if name in store.layout.levels]
@@ -164,7 +165,7 @@ def environment(folder: Path, reader: Reader, python: str) -> list[str]:
         folder.mkdir(parents=True)
         if reader.function:
             subprocess.run([python, "-m", "venv", folder], check=True)
-            commands = [
+            commands: list[list[str | Path]] = [
                 [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *reader.packages]
             ]
         else:

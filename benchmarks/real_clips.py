@@ -79,14 +79,14 @@ def compare(old: FeatureStore, new: FeatureStore) -> Iterator[Change]:
             continue
         (before,), (after,) = old.results([places[name]]), new.results([row])
         was, now = old.clip(places[name]), new.clip(row)
-        seen = tuple(0 if clip is None else int(clip.mask.sum()) for clip in (was, now))
+        steps, steps_now = (0 if clip is None else int(clip.mask.sum()) for clip in (was, now))
         if was is None or now is None:
-            yield Change(name, before, after, (*seen, 0), float("nan"))
+            yield Change(name, before, after, (steps, steps_now, 0), float("nan"))
             continue
         pairs = _same_boxes(was, now)
         one, other = was.pooled[pairs[:, 0], pairs[:, 2]], now.pooled[pairs[:, 1], pairs[:, 2]]
         difference = float(np.linalg.norm(other - one) / (np.linalg.norm(one) or 1)) if len(pairs) else np.nan
-        yield Change(name, before, after, (*seen, len(pairs)), difference)
+        yield Change(name, before, after, (steps, steps_now, len(pairs)), difference)
 
 
 def _same_boxes(was: ClipFeatures, now: ClipFeatures) -> np.ndarray:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeGuard
 
 __all__ = ["PACKAGES", "Arrow", "Duplicate", "Module", "Tree", "circles"]
 
@@ -228,7 +229,7 @@ def _telling_rows(module: Module) -> list[tuple[int, str]]:
     return [(number, row.rstrip()) for number, row in rows if row.strip() and number not in passed]
 
 
-def _renames(node: ast.AST) -> bool:
+def _renames(node: ast.AST) -> TypeGuard[ast.Call]:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
         return False
     of_os = isinstance(node.func.value, ast.Name) and node.func.value.id == "os"

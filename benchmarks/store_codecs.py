@@ -88,8 +88,8 @@ def show_store(clips: Sequence[np.ndarray], total: int) -> None:
     """Print what the store takes for the clips, and how far what is read is from what was written."""
     each, distinct = total / len(clips), sum(map(len, clips))
     print(f"{len(clips)} clips of {each:,.0f} bytes each as published, {distinct} distinct persons\n")
-    heads = ("precision", "bytes a clip", "smaller, over all bytes", "smaller, mean of clips")
-    heads += ("relative L2 error", "write ms a clip", "read ms a clip")
+    heads: tuple[str, ...] = ("precision", "bytes a clip", "smaller, over all bytes")
+    heads += ("smaller, mean of clips", "relative L2 error", "write ms a clip", "read ms a clip")
     print(f"| {' | '.join(heads)} |")
     print("|---|---|---|---|---|---|---|")
     for precision in PRECISIONS:
@@ -114,7 +114,7 @@ def show_store(clips: Sequence[np.ndarray], total: int) -> None:
         signal = sum((clip.astype(np.float64) ** 2).sum() for clip in clips)
         ratios = [each / size for size in sizes]
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4])
-        cells = (precision, f"{np.mean(sizes):,.0f}", f"{total / sum(sizes):.2f}")
+        cells: tuple[str, ...] = (precision, f"{np.mean(sizes):,.0f}", f"{total / sum(sizes):.2f}")
         cells += (f"{np.mean(ratios):.2f} ({shown})", f"{np.sqrt(error / signal):.3%}")
         cells += (f"{write_s * 1e3:.0f}", f"{read_s * 1e3:.1f}")
         print(f"| {' | '.join(cells)} |")
@@ -183,7 +183,8 @@ def main() -> None:
     show_chains("float16, differences of the bits along time", changes, total)
     show_chains("u1: differences of the level along time", [quantise(half)[0] for half in halves], total)
     for error in (0.02, 0.05):
-        chosen = choose_levels(sum(count_float16(half) for half in halves), error)
+        counts = sum((count_float16(half) for half in halves), np.zeros(1 << 16, np.int64))
+        chosen = choose_levels(counts, error)
         assert chosen is not None
         levels = [chosen.to_levels(half) for half in halves]
         show_chains(f"levels, error {error:.0%}", levels, total)

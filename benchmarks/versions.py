@@ -131,7 +131,7 @@ def measure(packages: Sequence[str], networks: Sequence[str], videos: Path, *, t
             if isinstance(found, str):
                 raise SystemExit(f"{network}: {found}")
             now[network] = found
-        clips = found.clips.index.clip_id
+        clips = now[networks[-1]].clips.index.clip_id
         table = [f"| package | network | {' | '.join(clips)} |", "|---" * (2 + len(clips)) + "|"]
         for package in packages:
             with tempfile.TemporaryDirectory() as folder:  # one environment at a time

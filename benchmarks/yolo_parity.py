@@ -81,7 +81,7 @@ def random_network(
     torch.manual_seed(0)
     names = changes.pop("names", {0: "person"})
     assert isinstance(names, dict)
-    model = PoseModel({**yaml_model_load(config), **changes, "nc": len(names)}, verbose=False)
+    model: Any = PoseModel({**yaml_model_load(config), **changes, "nc": len(names)}, verbose=False)
     head = model.model[-1]
     for branches in (head.cv3, getattr(head, "one2one_cv3", ())):
         for branch in branches or ():
@@ -134,12 +134,12 @@ def compare(
         max_iou: of two boxes that overlap more the weaker goes.
     """
     install()  # ultralytics' predictor imports torchvision, which many builds of torch do not come with
-    from ultralytics import YOLO
+    from ultralytics.models import YOLO
 
     loaded = load_ultralytics(weights)
     ours = YoloPose(loaded, image_px=image_px, max_iou=max_iou)
-    theirs = YOLO(str(weights))
-    size = {} if image_px is None else {"imgsz": image_px}
+    theirs: Any = YOLO(str(weights))
+    size: dict[str, Any] = {} if image_px is None else {"imgsz": image_px}
     parts: list[tuple[np.ndarray, ...]] = []
     unmatched = 0
     for image in images:
@@ -156,7 +156,8 @@ def compare(
         part, alone = _differences(people, *(each[sized] for each in wanted))
         parts.append(part)
         unmatched += alone
-    return Differences(*(np.concatenate(each) for each in zip(*parts, strict=True)), unmatched)
+    boxes, joints, scores, joint_scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Differences(boxes, joints, scores, joint_scores, unmatched)
 
 
 def _differences(
