@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,11 +243,15 @@ def measure(options: argparse.Namespace, folder: Path, disk: Path) -> tuple[str,
     plain = run(words, stores[0], shards, environment)
     accidents = Disturbances(disk, clock, options.kill_every_s)
     disturbed = run(words, stores[1], shards, environment, accidents)
-    ok = all((FeatureStore.open(store).clips.status == Status.OK).all() for store in stores)
+    found = [Counter(Status(each).name for each in FeatureStore.open(store).clips.status) for store in stores]
+    ok = all(each == {"OK": options.clips} for each in found)
     equal = array_digest(stores[0]) == array_digest(stores[1])
     # A worker that was killed begins small again, so its quarters are no measure of what it grows to.
     flat = plain.flat(plain.largest_mb(0.5)), disturbed.flat(plain.largest_mb(1.0))
     print(f"all ok: {ok}, bytes equal: {equal}, flat: {flat[0]}, {flat[1]}", file=sys.stderr)
+    if not ok:
+        said = [(store / "failures.csv").read_text(encoding="utf-8") for store in stores]
+        print(*map(dict, found), *said, sep="\n", file=sys.stderr)
     table = report(options.clips, options.kill_every_s, plain, disturbed)
     return table, ok and equal and all(flat)
 

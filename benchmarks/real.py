@@ -1,7 +1,8 @@
 """What features are worth on real people: folds, seeds, heads and networks; the tables of docs/real.md.
 
 Usage: python -m benchmarks.real CLIPS.csv... --fold-by subject [--network NAME=OPTIONS] [--network …]
-           [--heads linear,mlp,tcn] [--rows ROWS] [--folds 5] [--seeds 3] [--work FOLDER] [--page PAGE]
+           [--heads linear,mlp,tcn] [--rows ROWS] [--folds 5] [--seeds 3] [--work FOLDER]
+           [--page PAGE] [--block real]
 
 Each manifest goes through each network by `heatpool extract --map-mean`, and each store through each head
 by `heatpool ablate --folds`. OPTIONS of a network are those of extract, such as
@@ -29,7 +30,6 @@ from heatpool.pool.store.reader import FeatureStore
 
 _PROGRAM = [sys.executable, "-c", "import sys; from heatpool.pipelines.cli import main; sys.exit(main())"]
 _NETWORK = "yolo11n-pose=--backend yolo-pose --weights yolo11n-pose.pt --tap p3,p4,p5"
-_BLOCK = "real"
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("work_dirs/real"))
     parser.add_argument("--page", type=Path, help="replace the block of this page")
+    parser.add_argument("--block", default="real", help="name of that block")
     return parser.parse_args()
 
 
@@ -154,7 +155,7 @@ def main() -> None:
     block = "\n\n".join([f"    {shlex.join(['python', '-m', 'benchmarks.real', *sys.argv[1:]])}", *parts])
     print(block)
     if options.page:
-        write_measured(options.page, _BLOCK, block)
+        write_measured(options.page, options.block, block)
 
 
 if __name__ == "__main__":

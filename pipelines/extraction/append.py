@@ -13,15 +13,9 @@ from dataclasses import replace
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
 from heatpool.pipelines.extraction.places import DEMO_FOLDER, append_folder, find_places, render_demo_videos
-from heatpool.pipelines.extraction.plan import ExtractPlan
+from heatpool.pipelines.extraction.plan import ExtractPlan, select_clips
 from heatpool.pipelines.extraction.recorded import as_recorded
-from heatpool.pipelines.extraction.run import (
-    Extraction,
-    carry_out,
-    prepare,
-    report_outcome,
-    select_clips,
-)
+from heatpool.pipelines.extraction.run import Extraction, carry_out, prepare, report_outcome
 from heatpool.pipelines.extraction.run_file import with_root_of
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.progress import Progress

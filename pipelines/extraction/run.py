@@ -15,7 +15,6 @@ import numpy as np
 
 from heatpool.extract.datasets.folder import read_videos
 from heatpool.extract.datasets.manifest import Manifest
-from heatpool.extract.datasets.windows import cut_windows
 from heatpool.pipelines.extraction.backends import build_estimator, build_rgb, known_joints
 from heatpool.pipelines.extraction.boxes_report import report_boxes, report_sample, report_table
 from heatpool.pipelines.extraction.choose import NO_DETECTOR, choose_networks
@@ -32,7 +31,7 @@ from heatpool.pipelines.extraction.places import (
     is_demo,
     render_demo_videos,
 )
-from heatpool.pipelines.extraction.plan import ExtractPlan
+from heatpool.pipelines.extraction.plan import ExtractPlan, select_clips
 from heatpool.pipelines.extraction.retry import failed_shards
 from heatpool.pipelines.extraction.run_file import add_to_run_file, write_run_file
 from heatpool.pipelines.extraction.shard_counts import ShardCounts, is_damaged
@@ -59,11 +58,11 @@ from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.versions import check_versions
 from heatpool.pool.store.writer import StoreWriter
 
-__all__ = [
-    "Extraction", "carry_out", "extract", "prepare", "report_outcome", "run_extraction", "select_clips",
-]  # fmt: skip
+__all__ = ["Extraction", "carry_out", "extract", "prepare", "report_outcome", "run_extraction"]
 
 _log = logging.getLogger(__name__)
+
+_TURNS = 3  # of shards that are lost after they were written
 
 
 @dataclass(frozen=True)
@@ -208,16 +207,6 @@ def carry_out(plan: ExtractPlan) -> Extraction:
     return _outcome(out, time.monotonic() - begun)
 
 
-def select_clips(options: ExtractOptions, manifest: Manifest) -> Manifest:
-    """Return the manifest, as far as it is wanted, cut into windows if they are asked for."""
-    manifest = manifest.with_disjoint(options.disjoint_columns)
-    manifest = manifest.limit(options.limit) if options.limit else manifest
-    if options.window_s:
-        stride_s = options.stride_s or options.window_s
-        manifest = cut_windows(manifest, window_s=options.window_s, stride_s=stride_s)
-    return manifest
-
-
 def _find_pending(plan: ExtractPlan, writer: StoreWriter) -> list[int]:
     """Return the shards to do; of a store that is resumed, look at what made the others.
 
@@ -235,10 +224,22 @@ def _find_pending(plan: ExtractPlan, writer: StoreWriter) -> list[int]:
     return pending
 
 
-def _extract_shards(work: ShardWork, pending: list[int], writer: StoreWriter, networks: Networks) -> None:
-    done = len(work.manifest.clips) - sum(len(writer.shard_rows(shard)) for shard in pending)
+def _extract_shards(work: ShardWork, left: list[int], writer: StoreWriter, networks: Networks) -> None:
     try:
-        _share(work, pending, networks, done=done)
+        for _ in range(_TURNS):
+            done = len(work.manifest.clips) - sum(len(writer.shard_rows(shard)) for shard in left)
+            _share(work, left, networks, done=done)
+            # A cluster that gives up a worker too soon does a shard twice; a second turn that dies takes away
+            # what the first one wrote.
+            left = writer.pending_shards(check="journal")
+            if not left:
+                break
+            _log.warning("%d shards were lost after they had been written; they are done again", len(left))
+        else:
+            raise HeatpoolError(
+                f"{work.store}: {len(left)} shards were lost again and again after they had been "
+                "written; check that nothing else changes the store, then use --resume"
+            )
     except BaseException:
         with suppress(HeatpoolError):  # what ended the run is what has to be reported; --resume finishes it
             writer.finish()  # also after Ctrl-C, so that the store says what it holds

@@ -148,6 +148,42 @@ def test_a_shard_that_ends_every_worker_is_one_line(arguments: list[str], tmp_pa
     )
 
 
+# A shard's record is gone once it was written: as if a second turn of it had died half way.
+_LOSE = """
+from pathlib import Path
+from heatpool.pipelines.extraction.shards import Shard
+from heatpool.pool.store.journal import record_key
+
+do, turns = Shard.do, {turns}
+
+def lose(self, *rest, **named):
+    counts, told = do(self, *rest, **named), Path({told!r})
+    if self.number == 2 and len(told.read_text() if told.exists() else "") < turns:
+        with told.open("a") as file:
+            file.write("x")
+        (self.store / record_key(2)).unlink()
+    return counts
+
+Shard.do = lose
+"""
+
+
+def test_a_shard_that_is_lost_once_it_was_written_is_done_again(arguments: list[str], tmp_path: Path) -> None:
+    out, plain = tmp_path / "x.zarr", tmp_path / "plain.zarr"
+    assert finish(heatpool(*arguments, "--out", plain))[0] == 0
+    patch = _LOSE.format(turns=4, told=str(tmp_path / "told"))
+    environment = with_patch(tmp_path, patch)
+    code, said = finish(heatpool(*arguments, "--out", out, "--quiet", environment=environment))
+    assert code == 1
+    assert said[-1].endswith(
+        "1 shards were lost again and again after they had been written; check that nothing else changes the "
+        "store, then use --resume"
+    )
+    code, said = finish(heatpool(*arguments, "--out", out, "--resume", "--quiet", environment=environment))
+    assert (code, said) == (0, ["1 shards were lost after they had been written; they are done again"])
+    assert array_bytes(out) == array_bytes(plain)
+
+
 # Networks that do not fit into a worker, though the program itself could load them.
 _KILL_LOADING = """
 import multiprocessing, os, signal
