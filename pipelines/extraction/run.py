@@ -62,8 +62,6 @@ __all__ = ["Extraction", "carry_out", "extract", "prepare", "report_outcome", "r
 
 _log = logging.getLogger(__name__)
 
-_TURNS = 3  # of shards that are lost after they were written
-
 
 @dataclass(frozen=True)
 class Extraction:
@@ -226,7 +224,7 @@ def _find_pending(plan: ExtractPlan, writer: StoreWriter) -> list[int]:
 
 def _extract_shards(work: ShardWork, left: list[int], writer: StoreWriter, networks: Networks) -> None:
     try:
-        for _ in range(_TURNS):
+        for _ in range(3):
             done = len(work.manifest.clips) - sum(len(writer.shard_rows(shard)) for shard in left)
             _share(work, left, networks, done=done)
             # A cluster that gives up a worker too soon does a shard twice; a second turn that dies takes away
