@@ -70,18 +70,33 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class End:
+    """How a start of the program ended.
+
+    Attributes:
+        code: its exit code.
+        line: the last one of its own.
+        lost: shards that it found lost after they had been written.
+    """
+
+    code: int
+    line: str
+    lost: int
+
+
+@dataclass(frozen=True)
 class Run:
     """A run to its end.
 
     Attributes:
         seconds: of the wall clock, all starts together.
-        ends: exit code and last line of each start of the program.
+        ends: of each start of the program.
         samples: one a second.
         killed: workers.
     """
 
     seconds: float
-    ends: tuple[tuple[int, str], ...]
+    ends: tuple[End, ...]
     samples: tuple[Sample, ...]
     killed: int = 0
 
@@ -149,8 +164,8 @@ def start(
     shards: int,
     environment: Mapping[str, str],
     happen: Callable[[Sequence[psutil.Process], float], None],
-) -> tuple[int, str, list[Sample]]:
-    """Run the program to its end; return its exit code, its last line of its own and its sizes."""
+) -> tuple[End, list[Sample]]:
+    """Run the program to its end; return how it ended, and its sizes."""
     samples: list[Sample] = []
     with tempfile.TemporaryFile("w+") as said:
         command = [*_PROGRAM, "extract", *words, "--quiet"]
@@ -168,8 +183,10 @@ def start(
                 pass  # it ended meanwhile
             time.sleep(1.0)
         said.seek(0)
-        lines = [line for line in said.read().splitlines() if line.startswith("heatpool ")]
-    return process.returncode, lines[-1] if lines else "", samples
+        lines = said.read().splitlines()
+    own = [line for line in lines if line.startswith("heatpool ")]
+    lost = sum(int(line.split()[0]) for line in lines if "shards were lost after" in line)
+    return End(process.returncode, own[-1] if own else "", lost), samples
 
 
 def run(
@@ -185,19 +202,19 @@ def run(
         SystemExit: if it ends for any other reason.
     """
     begun = time.monotonic()
-    ends: list[tuple[int, str]] = []
+    ends: list[End] = []
     samples: list[Sample] = []
     resume: tuple[str, ...] = ()
     happen = disturbances.happen if disturbances else lambda workers, done: None
     while True:
-        code, line, found = start([*words, str(out), *resume], out, shards, environment, happen)
-        ends.append((code, line))
+        end, found = start([*words, str(out), *resume], out, shards, environment, happen)
+        ends.append(end)
         samples += found
-        if code == 0:
+        if end.code == 0:
             killed = disturbances.killed if disturbances else 0
             return Run(time.monotonic() - begun, tuple(ends), tuple(samples), killed)
         if not (disturbances and disturbances.make_room()):
-            raise SystemExit(f"the run ended with exit code {code}: {line}")
+            raise SystemExit(f"the run ended with exit code {end.code}: {end.line}")
         resume = ("--resume",)
 
 
@@ -212,14 +229,16 @@ def array_digest(store: Path) -> str:
 
 def report(clips: int, kill_every_s: float, plain: Run, disturbed: Run) -> str:
     """Return the table."""
-    line = disturbed.ends[0][1].rpartition("/")[2]
+    line = disturbed.ends[0].line.rpartition("/")[2]
+    lost = [sum(end.lost for end in each.ends) for each in (plain, disturbed)]
     rows = [
         "| | undisturbed | under accidents |",
         "|---|---|---|",
         f"| clips, all ok, bytes of the arrays equal | {clips:,} | {clips:,} |",
         f"| workers killed, one every {kill_every_s:g} s | 0 | {disturbed.killed} |",
         f"| starts of the program | 1 | {len(disturbed.ends)} |",
-        f"| ended the first by | | {line} (exit code {disturbed.ends[0][0]}) |",
+        f"| ended the first by | | {line} (exit code {disturbed.ends[0].code}) |",
+        f"| shards lost after they were written, and done again | {lost[0]} | {lost[1]} |",
         f"| seconds | {plain.seconds:.0f} | {disturbed.seconds:.0f} |",
     ]
     for upto in _QUARTERS:
@@ -234,10 +253,10 @@ def measure(options: argparse.Namespace, folder: Path, disk: Path) -> tuple[str,
     clips = make_clips(folder, options.clips)
     shards = -(-options.clips // options.shard_clips)
     words = ["--videos", str(clips), *_NETWORKS.split(), "--shard-clips", str(options.shard_clips), "--out"]
-    clock = folder / "behind"
-    (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text(_CLOCK.format(flag=str(clock)), encoding="utf-8")
-    paths = os.pathsep.join(filter(None, (str(folder / "site"), os.getcwd(), os.environ.get("PYTHONPATH"))))
+    clock, site = folder / "behind", folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(_CLOCK.format(flag=str(clock)), encoding="utf-8")
+    paths = os.pathsep.join(filter(None, (str(site), os.getcwd(), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     stores = folder / "plain.zarr", disk / "disturbed.zarr"
     plain = run(words, stores[0], shards, environment)
@@ -269,10 +288,8 @@ def main() -> int:
         return run_in_namespace("benchmarks.long_run", sys.argv[1:])
     disk = mount(options.inside / "disk", 64 + options.clips // 10)
     table, good = measure(options, options.inside, disk)
-    given = (
-        f"--clips {options.clips} --shard-clips {options.shard_clips} --kill-every-s {options.kill_every_s:g}"
-    )
-    body = f"    python -m benchmarks.long_run {given}\n\n{table}"
+    given = f"--shard-clips {options.shard_clips} --kill-every-s {options.kill_every_s:g}"
+    body = f"    python -m benchmarks.long_run --clips {options.clips} {given}\n\n{table}"
     if options.write:
         page = options.write.read_text(encoding="utf-8")
         options.write.write_text(replace_block(page, "long_run", body), encoding="utf-8")
