@@ -1,7 +1,7 @@
 """What pooled features are worth where objects decide: the tables of docs/objects.md.
 
 Usage: python -m benchmarks.objects [--network NAME=OPTIONS] [--heads mlp] [--folds 5] [--seeds 3]
-           [--steps 16] [--rows ROWS] [--work FOLDER] [--page docs/objects.md]
+           [--steps 16] [--rows ROWS] [--work FOLDER] [--page docs/objects.md] [--block objects]
 
 Renders the demo set whose classes differ by objects or by motion, extracts it with each network and trains
 each head on each kind of features by `heatpool ablate --folds --fold-by subject --divide-by kinds.csv`. What
@@ -25,7 +25,6 @@ from heatpool.pipelines.process.device import available_cores
 from heatpool.pool.store.reader import FeatureStore
 
 _NETWORK = "tiny=--backend tiny --detector tiny"
-_BLOCK = "objects"
 
 
 def table(trained: Trained) -> Iterator[str]:
@@ -65,6 +64,7 @@ def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("work_dirs/objects"))
     parser.add_argument("--page", type=Path, help="replace the block of this page")
+    parser.add_argument("--block", default="objects", help="name of that block")
     return parser.parse_args(words)
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     block = "\n\n".join([f"    {shlex.join(['python', '-m', 'benchmarks.objects', *sys.argv[1:]])}", *parts])
     print(block)
     if options.page:
-        write_measured(options.page, _BLOCK, block)
+        write_measured(options.page, options.block, block)
 
 
 if __name__ == "__main__":
