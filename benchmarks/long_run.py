@@ -185,7 +185,7 @@ def start(
         said.seek(0)
         lines = said.read().splitlines()
     own = [line for line in lines if line.startswith("heatpool ")]
-    lost = sum(int(line.split()[0]) for line in lines if "shards were lost after" in line)
+    lost = sum("was lost after it had been written" in line for line in lines)
     return End(process.returncode, own[-1] if own else "", lost), samples
 
 
@@ -204,7 +204,7 @@ def run(
     begun = time.monotonic()
     ends: list[End] = []
     samples: list[Sample] = []
-    resume: tuple[str, ...] = ()
+    resume: list[str] = []
     happen = disturbances.happen if disturbances else lambda workers, done: None
     while True:
         end, found = start([*words, str(out), *resume], out, shards, environment, happen)
@@ -215,7 +215,7 @@ def run(
             return Run(time.monotonic() - begun, tuple(ends), tuple(samples), killed)
         if not (disturbances and disturbances.make_room()):
             raise SystemExit(f"the run ended with exit code {end.code}: {end.line}")
-        resume = ("--resume",)
+        resume = ["--resume"]
 
 
 def array_digest(store: Path) -> str:

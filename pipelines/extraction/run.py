@@ -232,11 +232,12 @@ def _extract_shards(work: ShardWork, left: list[int], writer: StoreWriter, netwo
             left = writer.pending_shards(check="journal")
             if not left:
                 break
-            _log.warning("%d shards were lost after they had been written; they are done again", len(left))
+            for shard in left:
+                _log.warning("shard %d was lost after it had been written; it is done again", shard)
         else:
             raise HeatpoolError(
-                f"{work.store}: {len(left)} shards were lost again and again after they had been "
-                "written; check that nothing else changes the store, then use --resume"
+                f"{work.store}: shard {left[0]} was lost again and again after it had been written; check "
+                "that nothing else changes the store, then use --resume"
             )
     except BaseException:
         with suppress(HeatpoolError):  # what ended the run is what has to be reported; --resume finishes it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Ablation", "ablate"]
 
 _RESULT = "result.json"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,10 @@ class _Inputs:
         listed = self._store.attributes["config"].get("arrays") or self._store.layout.features
         beside: StreamInput = "keypoints" if "keypoints" in listed else "pooled"
         clips = load_splits(self._store, self._rows, input=beside, rgb="embeddings", cache=self._cache)
+        tested = [of_split for split, of_split in clips.items() if split.endswith("/test")]
+        if missing := sum(each.without_rgb for each in tested):
+            total = sum(map(len, tested))
+            _log.warning("RGB is missing in %d of %d test clips: zeros stand in", missing, total)
         return {split: of_split.of_rgb() for split, of_split in clips.items()}
 
 

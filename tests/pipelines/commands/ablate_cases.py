@@ -53,6 +53,8 @@ def make_store(
         embeddings = rng.normal(0, 1, (rgb.frames, rgb.width)).astype(np.float32) if rgb else None
         carried = embeddings if embeddings is not None and carrier == "rgb" else arrays[carrier]
         carried[..., :2] += 4 * labels[row]
+        if embeddings is not None:
+            embeddings *= row != 1  # a test clip
         mask = np.array([[True] * STEPS, [False] * STEPS])
         for values in arrays.values():
             values[1] = 0

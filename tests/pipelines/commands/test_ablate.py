@@ -71,10 +71,13 @@ def test_every_row_reads_its_own_array(carrier: str, rows: set[str], tmp_path: P
     assert (joined.pop(f"pooled_and_{carrier}") > 0.6) > (max(joined.values()) > 0.6)
 
 
-def test_embeddings_of_frames_are_a_row_of_their_own(tmp_path: Path) -> None:
+def test_embeddings_of_frames_are_a_row_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rgb = RgbSpec("clip", 3, 6, 224, "cd" * 32)  # fewer frames than the persons have steps
     store = make_store(tmp_path / "features.zarr", carrier="rgb", rgb=rgb)
     assert ablate(store, tmp_path / "out", "--rows", "pooled,rgb") == 0
+    assert "RGB is missing in 1 of 120 test clips: zeros stand in" in capsys.readouterr().err
     table = table_of(tmp_path / "out")
     assert table["rgb"]["acc/top1"]["mean"] > 0.9 > table["pooled"]["acc/top1"]["mean"]
     assert (table["rgb"]["features"], table["rgb"]["channels"]) == ("RGB embeddings", 6)

@@ -176,11 +176,11 @@ def test_a_shard_that_is_lost_once_it_was_written_is_done_again(arguments: list[
     code, said = finish(heatpool(*arguments, "--out", out, "--quiet", environment=environment))
     assert code == 1
     assert said[-1].endswith(
-        "1 shards were lost again and again after they had been written; check that nothing else changes the "
+        "shard 2 was lost again and again after it had been written; check that nothing else changes the "
         "store, then use --resume"
     )
     code, said = finish(heatpool(*arguments, "--out", out, "--resume", "--quiet", environment=environment))
-    assert (code, said) == (0, ["1 shards were lost after they had been written; they are done again"])
+    assert (code, said) == (0, ["shard 2 was lost after it had been written; it is done again"])
     assert array_bytes(out) == array_bytes(plain)
 
 
