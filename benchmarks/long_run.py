@@ -8,7 +8,7 @@ two thirds on the clock of all its processes is a day behind. That store lies on
 memory, which only this benchmark sees (Linux: `unshare`). The clock is what `time.time` tells in these
 processes: the system's own is left alone, as other programs go by it.
 Exit code 1 unless in the end every clip is ok, all bytes of both stores' arrays are equal, and no process
-grows: the largest sizes of the last quarter are at most a tenth above those of the second.
+grows: none of either run is ever more than a tenth above the largest of the undisturbed run's second quarter.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -69,15 +70,8 @@ class Sample:
     worker_mb: float
 
 
-@dataclass(frozen=True)
-class End:
-    """How a start of the program ended.
-
-    Attributes:
-        code: its exit code.
-        line: the last one of its own.
-        lost: shards that it found lost after they had been written.
-    """
+class End(NamedTuple):
+    """How a start of the program ended: exit code, last line of its own, shards that it found lost."""
 
     code: int
     line: str
@@ -109,9 +103,11 @@ class Run:
             max((each.worker_mb for each in found), default=none),
         )
 
-    def flat(self, than: tuple[float, float]) -> bool:
-        """Whether no process is larger in the last quarter than `than`, of the program and of a worker."""
-        return all(last <= 1.1 * early for early, last in zip(than, self.largest_mb(1.0), strict=True))
+    def within(self, main_mb: float, worker_mb: float) -> bool:
+        """Whether no process is at any time more than a tenth larger."""
+        return all(
+            each.main_mb <= 1.1 * main_mb and each.worker_mb <= 1.1 * worker_mb for each in self.samples
+        )
 
 
 class Disturbances:
@@ -265,8 +261,9 @@ def measure(options: argparse.Namespace, folder: Path, disk: Path) -> tuple[str,
     found = [Counter(Status(each).name for each in FeatureStore.open(store).clips.status) for store in stores]
     ok = all(each == {"OK": options.clips} for each in found)
     equal = array_digest(stores[0]) == array_digest(stores[1])
-    # A worker that was killed begins small again, so its quarters are no measure of what it grows to.
-    flat = plain.flat(plain.largest_mb(0.5)), disturbed.flat(plain.largest_mb(1.0))
+    # Workers that are killed begin small again, so the disturbed run's own quarters are no measure.
+    early = plain.largest_mb(0.5)
+    flat = plain.within(*early), disturbed.within(*early)
     print(f"all ok: {ok}, bytes equal: {equal}, flat: {flat[0]}, {flat[1]}", file=sys.stderr)
     if not ok:
         said = [(store / "failures.csv").read_text(encoding="utf-8") for store in stores]
