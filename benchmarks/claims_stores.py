@@ -49,7 +49,12 @@ def _checked(data: bytes) -> bytes:
 
 
 def _chunk(name: str, data: bytes) -> Callable[[Path], None]:
-    return lambda store: ((store / name / "c" / "0").write_bytes(data) and None) or None
+    return lambda store: (_first_chunk(store / name).write_bytes(data) and None) or None
+
+
+def _first_chunk(array: Path) -> Path:
+    """The file of an index array's first clips; stores of version 1 have no folders for them."""
+    return array / "c" / "0" if (array / "c").is_dir() else array / "c.0"
 
 
 def _deep(path: str) -> Callable[[Path], None]:
@@ -76,7 +81,7 @@ def _inflating() -> bytes:
 def _gzip_chunk(store: Path) -> None:
     _array("label", codecs=[{"name": "bytes", "configuration": {"endian": "little"}},
                             {"name": "gzip", "configuration": {"level": 5}}])(store)  # fmt: skip
-    (store / "label" / "c" / "0").write_bytes(zlib.compress(bytes(INFLATED), 1, 31))
+    _first_chunk(store / "label").write_bytes(zlib.compress(bytes(INFLATED), 1, 31))
 
 
 def _wide_texts(store: Path) -> None:

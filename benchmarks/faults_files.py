@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
+import zarr
 
 from benchmarks.claims_files import INFLATED, LEVELS, alias_bomb, header, zip_members
 from benchmarks.claims_stores import STORES
-from benchmarks.faults_inputs import EXTRACT, Case, Inputs, Prepare, extract, written
+from benchmarks.faults_inputs import EXTRACT, Case, Inputs, Prepare, extract, patched, written
 from benchmarks.faults_networks import networks
 
 __all__ = ["files"]
@@ -26,6 +28,8 @@ _OF_STORES = {
     "an array of codec 'nope'": lambda store: _replace(store, '"zstd"', '"nope"'),
     "zarr_format 9": lambda store: _replace(store, '"zarr_format": 3', '"zarr_format": 9'),
     "class names that are no texts": STORES["10^12 instead of class names"],
+    "labels beyond the classes": lambda store: _values(store, "label", 7),
+    "splits that are no split": lambda store: _values(store, "split_xsub", 9),
     "shard_clips 0": lambda store: _attributes(store, shard_clips=0),
 }
 _WEIGHTS = "extract {in}/clips.csv {out}/s.zarr --detector full-frame --threads 1"
@@ -33,10 +37,13 @@ _WEIGHTS = "extract {in}/clips.csv {out}/s.zarr --detector full-frame --threads 
 _STORES = {
     17: ("an array of codec 'nope'", "zarr_format 9"),
     18: ("300 persons", "shard_clips 0"),
-    19: ("brackets in brackets", "class names that are no texts"),
+    19: (
+        "brackets in brackets", "class names that are no texts", "labels beyond the classes",
+        "splits that are no split",
+    ),
     20: ("10^12 clips", "10^12 clips, the last label is there"),
     21: ("a gzip chunk of 300 MB", "a chunk of 1 TB", "2^32 texts in a chunk", "texts of 1 GiB each"),
-}
+}  # fmt: skip
 
 
 def files(scratch: Path) -> Iterator[Case]:
@@ -46,7 +53,7 @@ def files(scratch: Path) -> Iterator[Case]:
     yield from _annotations()
     yield from networks()
     yield from _options()
-    yield from _checkpoints()
+    yield from _checkpoints(scratch)
 
 
 def _replace(store: Path, old: str, new: str) -> None:
@@ -58,6 +65,10 @@ def _attributes(store: Path, **changes: Any) -> None:
     root = json.loads((store / "zarr.json").read_text(encoding="utf-8"))
     root["attributes"].update(changes)
     (store / "zarr.json").write_text(json.dumps(root), encoding="utf-8")
+
+
+def _values(store: Path, name: str, value: int) -> None:
+    zarr.open_array(store / name)[...] = value
 
 
 def _changed(change: Callable[[Path], object]) -> Prepare:
@@ -135,11 +146,26 @@ def _exports() -> Iterator[Case]:
     )
     for row, says, changes in changed:
         yield Case(row, says, taken, prepare=members(changes))
+    for says, length in (("10^9 labels, HDF5", 10**9), ("10^11 labels, HDF5", 10**11)):
+        yield Case(22, says, taken.replace("x.npz", "x.h5"), prepare=_unwritten("label", length))
     yield Case(23, "a member that is encrypted", taken, "encrypted", prepare=_encrypted)
     yield Case(22, "scores that inflate to 300 MB", "fuse a={out}/x.npz b={out}/x.npz",
                prepare=lambda inputs, out: zip_members(out / "x.npz", {
                    **{f"{name}.npy": header((0,)) for name in ("clip_id", "labels", "class_names", "kind")},
                    "scores.npy": INFLATED}))  # fmt: skip
+
+
+def _unwritten(name: str, length: int) -> Prepare:
+    """An HDF5 file with a table that claims a length and holds nothing."""
+
+    def prepare(inputs: Inputs, out: Path) -> None:
+        shutil.copy(inputs.folder / "x.h5", out / "x.h5")
+        with h5py.File(out / "x.h5", "a") as file:
+            dtype, attributes = file[name].dtype, dict(file[name].attrs)
+            del file[name]
+            file.create_dataset(name, (length,), dtype, chunks=(1 << 16,)).attrs.update(attributes)
+
+    return prepare
 
 
 def _encrypted(inputs: Inputs, out: Path) -> None:
@@ -207,7 +233,7 @@ def _options() -> Iterator[Case]:
         yield Case(36, says, words, codes=(2,), prepare=written("o.yaml", content))
 
 
-def _checkpoints() -> Iterator[Case]:
+def _checkpoints(scratch: Path) -> Iterator[Case]:
     """Row 35: checkpoints."""
     hrnet = f"{_WEIGHTS} --backend hrnet-simcc --weights {{out}}/w.pth"
 
@@ -233,5 +259,8 @@ def _checkpoints() -> Iterator[Case]:
         (out / "v" / "config.json").write_text(json.dumps(config), encoding="utf-8")
         (out / "v" / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
 
-    yield Case(35, "ViTPose: config.json of 10^6 channels", prepare=vitpose,
-               words=f"{_WEIGHTS} --backend vitpose --weights {{out}}/v")  # fmt: skip
+    # Where torchvision does not match torch, transformers cannot be imported without the tests' stand-in.
+    stand_in = Path("tests/fixtures/torchvision_shim.py").read_text(encoding="utf-8")
+    words = f"{_WEIGHTS} --backend vitpose --weights {{out}}/v"
+    yield Case(35, "ViTPose: config.json of 10^6 channels", words, "its network would take", prepare=vitpose,
+               environment=patched(scratch / "torchvision", f"{stand_in}\n\ninstall()\n"))  # fmt: skip

@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.faults_inputs import EXTRACT, Case, Inputs, Prepare
+from benchmarks.material import encode
 
 __all__ = ["endless_graph", "networks"]
 
@@ -32,10 +33,9 @@ def networks() -> Iterator[Case]:
         ("no input but weights", (1,), _no_input),
     ):
         yield Case(15, f"ONNX: {says}", words, codes=codes, prepare=_saved(make))
-    nan = _pose(extra=[helper.make_node("Div", ["heat", "spread"], ["heatmaps"])])
-    yield Case(
-        2, "a network that gives NaN for flat clips", words, codes=(0, 1, 3), prepare=_saved(lambda: nan)
-    )
+    dark = words.replace("{in}/clips.csv", "{out}/clips.csv")
+    says = "a network that gives NaN for one clip of two"
+    yield Case(2, says, dark, "1 failed", codes=(3,), prepare=_dark_clip, note=_its_reason)
     yield Case(
         15, "ONNX: a loop without end", words, "does not come to its end", prepare=_saved(endless_graph)
     )
@@ -63,7 +63,6 @@ def _weights(joints: int = _JOINTS) -> dict[str, np.ndarray]:
     return {
         "blocks": rng.random((_MAPS, 3, 4, 4), np.float32),
         "heads": rng.random((joints, _MAPS, 1, 1), np.float32),
-        "spread_axes": np.array([1, 2, 3], np.int64),
     }
 
 
@@ -81,20 +80,29 @@ def _value(
 
 def _pose(*, joints: int = _JOINTS, side: int = _SIDE, declare: bool = True,
           extra: list[onnx.NodeProto] | None = None) -> onnx.ModelProto:  # fmt: skip
-    """A heatmap network; with `extra` nodes, which make `heatmaps` of `heat` and `spread`."""
+    """A heatmap network; with `extra` nodes, which make `heatmaps` of `heat` and the input `x`."""
     more = extra or [helper.make_node("Identity", ["heat"], ["heatmaps"])]
-    spread = [
-        helper.make_node("ReduceMax", ["x"], ["largest"], axes=[1, 2, 3]),
-        helper.make_node("ReduceMin", ["x"], ["smallest"], axes=[1, 2, 3]),
-        helper.make_node("Sub", ["largest", "smallest"], ["spread"]),
-    ]
     shape: list[int | str] | None = [1, joints, side // 4, side // 4] if declare else None
-    return _model(
-        [*_NODES, *(spread if extra else []), *more],
-        [_value("heatmaps", shape=shape)],
-        _weights(joints),
-        side=side,
-    )
+    return _model([*_NODES, *more], [_value("heatmaps", shape=shape)], _weights(joints), side=side)
+
+
+def _dark_clip(inputs: Inputs, out: Path) -> None:
+    """A black clip beside another, and a network with the root of the largest value that it is given."""
+    encode(out / "dark.mp4", [np.zeros((72, 96, 3), np.uint8)] * 8)
+    rows = ["path,label", f"{inputs.folder / 'videos' / '00.mp4'},0", "dark.mp4,1"]
+    (out / "clips.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    root = [
+        helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
+        helper.make_node("Sqrt", ["largest"], ["root"]),
+        helper.make_node("Div", ["heat", "root"], ["heatmaps"]),
+    ]
+    (out / "n.onnx").write_bytes(_pose(extra=root).SerializeToString())
+
+
+def _its_reason(out: Path) -> str:
+    failures = (out / "s.zarr" / "failures.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert ["not finite" in each and "dark" in each for each in failures] == [True], failures
+    return "values that are not finite"
 
 
 def _cast(name: str, kind: int) -> onnx.ModelProto:

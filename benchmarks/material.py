@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from heatpool.extract.demo.dataset import DemoSpec, render_demo
 from heatpool.extract.demo.stills import render_still
 from heatpool.extract.video.reader import iter_frames, probe
 from heatpool.pipelines.process.device import available_cores
 
-__all__ = ["demo_manifest", "make_video"]
+__all__ = ["demo_manifest", "encode", "make_video"]
 
 
 def demo_manifest(folder: Path, *, clips: int) -> Path:
@@ -35,12 +37,17 @@ def make_video(path: Path, frames: int, *, source: Path | None, width_px: int, h
         rng = np.random.default_rng(0)
         pictures = [render_still(rng).rgb for _ in range(8)]
     pictures = [cv2.resize(picture, (width_px, height_px)) for picture in pictures]
-    to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
+    return encode(path, itertools.islice(itertools.cycle([*pictures, *pictures[-2:0:-1]]), frames))
+
+
+def encode(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
+    """Encode H.264 of pictures (height, width, 3), uint8 RGB, all of one size, at 30 frames a second."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt = width_px, height_px, "yuv420p"
-        stream.options = {"preset": "veryfast"}
-        for picture in itertools.islice(to_and_fro, frames):
+        stream.pix_fmt, stream.options = "yuv420p", {"preset": "veryfast"}
+        for number, picture in enumerate(pictures):
+            if not number:
+                stream.height, stream.width = picture.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return path

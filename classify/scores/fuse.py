@@ -64,7 +64,7 @@ def fuse_scores(
         Fused logits in the clip order of the first set.
 
     Raises:
-        HeatpoolError: if clips, classes or stream names do not match.
+        HeatpoolError: if clips, classes or stream names do not match, or the weights are absurd.
     """
     if set(sets) != set(weights):
         raise HeatpoolError(f"fusion weights are for {sorted(weights)}, scores for {sorted(sets)}")
@@ -73,10 +73,14 @@ def fuse_scores(
         weights[name] * (scores.scores.astype(np.float64) if add == "scores" else scores.log_probabilities())
         for name, scores in aligned.items()
     )
+    with np.errstate(over="ignore"):
+        fused = np.asarray(total, np.float32)
+    if not np.isfinite(fused).all():
+        raise HeatpoolError(f"expected fusion weights that give finite scores, got {dict(weights)}")
     lead = next(iter(aligned.values()))
     return ClipScores(
         clip_ids=lead.clip_ids,
-        scores=np.asarray(total, np.float32),
+        scores=fused,
         labels=lead.labels,
         class_names=lead.class_names,
         kind="logits",

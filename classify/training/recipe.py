@@ -128,6 +128,7 @@ class Recipe:
                 self.epochs, self.window, self.accumulation
             )
             >= 1,
+            "window must be at most 10,000": self.window <= 10_000,
             f"dtype must be one of {', '.join(get_args(TrainDtype))}": self.dtype in get_args(TrainDtype),
             "batch_size must be at least 2": self.batch_size >= 2,
             "learning_rate must be a positive number": self.learning_rate > 0

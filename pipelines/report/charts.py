@@ -105,7 +105,7 @@ def line_chart(
     xs = np.concatenate([np.asarray(line.x, float) for line in lines])
     ys = np.concatenate([np.asarray(line.y, float) for line in lines])
     low, high = float(xs.min()), float(xs.max())
-    high = high if high > low else low + 1
+    high = high if high > low else low + max(1.0, abs(low))
     top_y = 1.0 if percent else float(np.nanmax(ys, initial=0.0)) * 1.05 or 1.0
 
     def x_at(value: float) -> float:

@@ -191,6 +191,7 @@ def make_samples(
     """
     places = choose_clips(scores, store.clips.persons[rows], count=count)
     features = store.read(rows[places], ("pooled", "keypoints", "boxes", "mask", "time_s"))
+    features["time_s"] = np.nan_to_num(features["time_s"])  # NaN is what a damaged store may hold
     samples = []
     for at, place in enumerate(places):
         row, clip = int(rows[place]), SampleFeatures.of(features, at, skeleton=store.spec.graph)

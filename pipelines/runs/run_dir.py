@@ -15,6 +15,7 @@ import yaml
 
 from heatpool.pipelines.runs.config import same_run
 from heatpool.pool.disk.atomic import refuse_existing, write_json, write_text
+from heatpool.pool.disk.json_shape import Shape, check_json
 from heatpool.pool.disk.limits import parse_json, parse_yaml
 from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError
@@ -29,7 +30,21 @@ _log = logging.getLogger(__name__)
 FOLDS = "folds.json"
 SEEDS = "seeds.json"
 _CONFIG = "config.yaml"
-_SUMMARY = {"protocol": str, "features": str, "class_names": list, "fused": dict, "streams": dict}
+_FIGURES: Shape = {...: float}
+_SUMMARY: Shape = {
+    **{name: str for name in ("model", "protocol", "features")},
+    "class_names": [str],
+    "seed": int,
+    "clips": {...: int},
+    "streams": {...: {"train?": _FIGURES, "val?": _FIGURES, "test?": _FIGURES, "modalities?": [str]}},
+    "fused": {"weights": _FIGURES, "val?": _FIGURES, "test?": _FIGURES},
+    "notes?": [str],
+    "extraction?": {
+        "options?": dict,
+        "spec?": {"config?": {"network?": dict}, "versions?": {...: [str]}, "backbone?": str},
+    },
+}
+"""What is made use of; of a summary of earlier releases, too."""
 
 
 def refuse_run_dir(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -100,7 +115,8 @@ def read_summary(run: Path) -> dict[str, Any]:
     """
     path = run / "summary.json"
     try:
-        summary = parse_json(path.read_text(encoding="utf-8"))
+        summary: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        check_json(summary, _SUMMARY)
     except FileNotFoundError as error:
         begun = (run / _CONFIG).is_file()
         todo = "its training was interrupted: heatpool train … --resume finishes it"
@@ -109,10 +125,6 @@ def read_summary(run: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise HeatpoolError(f"expected the summary of a run in {path}: {error}") from error
-    if not isinstance(summary, dict) or not all(
-        isinstance(summary.get(name), kind) for name, kind in _SUMMARY.items()
-    ):
-        raise HeatpoolError(f"expected the summary of a run in {path}, got other content")
     return summary
 
 

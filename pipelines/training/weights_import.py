@@ -77,7 +77,7 @@ def import_weights(options: WeightsImportOptions) -> ImportedRun:
     imported = {"weights": str(options.weights.resolve()), "sha256": hash_file(options.weights)[1]}
     about = {
         "model": HPNET if of_hpnet else "ctrgcn",
-        "protocol": protocol,
+        "protocol": protocol or "",
         "features": lasting_name(store),
         "imported": imported,
     }

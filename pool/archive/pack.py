@@ -30,6 +30,7 @@ from heatpool.pool.store.create import replace_store
 from heatpool.pool.store.digests import recorded_files
 from heatpool.pool.store.layout import FINISHED
 from heatpool.pool.store.reader import FeatureStore
+from heatpool.pool.store.verify import derived_problems
 
 __all__ = ["MAX_CARD_BYTES", "Packed", "pack", "unpack", "verify"]
 
@@ -79,6 +80,8 @@ def pack(
     text = (store_card(opened) if card is None else card).encode()
     if len(text) > MAX_CARD_BYTES:
         raise HeatpoolError(f"expected a data card of at most {MAX_CARD_BYTES:,} bytes, got {len(text):,}")
+    for problem in derived_problems(opened.source, opened.layout):
+        raise HeatpoolError(f"{root}: damaged, {problem}; `heatpool verify` says more")
     recorded = recorded_files(opened.source)
     files = [Member(CARD, len(text)), *_store_files(root)]
     first = Member(MANIFEST, len(manifest_bytes([replace(each, sha256="0" * 64) for each in files])))

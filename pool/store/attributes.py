@@ -13,6 +13,7 @@ from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_clip_count, parse_j
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import FolderSource, Source
 from heatpool.pool.store.arrays import INDEX_CHUNK_CLIPS
+from heatpool.pool.store.index_rules import INDEX_DTYPES, is_name
 from heatpool.pool.store.layout import VERSION, VERSIONS, Layout
 from heatpool.pool.store.levels import Levels
 from heatpool.pool.store.spec import RgbSpec, StoreSpec
@@ -196,8 +197,11 @@ def _check_names(attributes: Mapping[str, Any]) -> None:
     """Raise ValueError unless manifest columns and split protocols are named."""
     for kind in ("columns", "splits"):
         names = attributes[kind]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list) or not all(map(is_name, names)) or len(set(names)) < len(names):
             raise ValueError(f"expected {kind} to be a list of names, got {shorten(names)}")
+    for name in attributes["columns"]:
+        if name in INDEX_DTYPES or name.startswith("split_"):
+            raise ValueError(f"expected manifest columns, got one that is called {name}")
 
 
 def _check_rules(rules: Any) -> None:

@@ -7,7 +7,6 @@ array at a time, of all clips or of a few, and never list folders.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,6 +19,14 @@ from heatpool.pool.records import ClipIndex, Split, Status
 from heatpool.pool.sources.folder import Source
 from heatpool.pool.store.arrays import create_index_array
 from heatpool.pool.store.bounded import UNDECODABLE, UNREADABLE, damage, open_array
+from heatpool.pool.store.index_rules import (
+    INDEX_DTYPES,
+    check_codes,
+    check_results,
+    check_splits,
+    check_texts,
+    is_name,
+)
 from heatpool.pool.store.layout import FEATURE_NAMES, OPTIONAL_NAMES, PART_NAMES, RESULT_DTYPES, Layout
 
 __all__ = [
@@ -33,8 +40,6 @@ __all__ = [
 MAX_CATEGORIES = 4_096
 """Columns with more distinct values than this are stored as strings, not as codes."""
 
-_DTYPES = {**RESULT_DTYPES, "label": "i4", "clip_id": "T", "path": "T"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _DIMENSIONS = (
     *("clip", "person", "step", "joint", "channel", "xy_score", "xyxy"),
     *("rgb_frame", "rgb_channel", "rgb_byte"),
@@ -102,7 +107,7 @@ def _flags(codes: type[Status] | type[Split]) -> dict[str, object]:
 def _check_names(index: ClipIndex) -> None:
     taken: set[str] = {name.casefold() for name in _RESERVED}
     for name in (*index.columns, *(split_array(protocol) for protocol in index.splits)):
-        if not _NAME.fullmatch(name) or (name in index.columns and name.startswith("split_")):
+        if not is_name(name) or (name in index.columns and name.startswith("split_")):
             raise HeatpoolError(
                 f"cannot store {shorten(name)}: expected a name of letters, digits, _ and - (64 at most; a "
                 "column must not begin with split_); rename it in the manifest"
@@ -183,7 +188,7 @@ class IndexReader:
         """Values of an index array: all (N,), or those of `rows` (n,) int64.
 
         Raises:
-            HeatpoolError: if the array or a chunk is missing or damaged.
+            HeatpoolError: if the array or a chunk is missing or damaged, or holds what it cannot.
         """
         clips = self.layout.clips
         array = open_array(
@@ -191,7 +196,7 @@ class IndexReader:
             self.group,
             name,
             clips=clips,
-            dtype=_DTYPES.get(name, "u1" if name.startswith(split_array("")) else None),
+            dtype=INDEX_DTYPES.get(name, "u1" if name.startswith(split_array("")) else None),
         )
         if clips == 0 or (rows is not None and rows.size == 0):
             return np.asarray(array[:0])
@@ -203,7 +208,9 @@ class IndexReader:
             missing = sum(self.source.size(keys[chunk]) is None for chunk in wanted)
             if missing:
                 raise ValueError(f"{missing} chunk files are missing")
-            return np.asarray(array[:clips] if rows is None else array.get_coordinate_selection(rows))
+            values = np.asarray(array[:clips] if rows is None else array.get_coordinate_selection(rows))
+            self._check(name, values)
+            return values
         except UNDECODABLE as error:  # wrong checksum, broken codec, no access
             raise damage(self.source, f"cannot read array {name}", error) from error
 
@@ -231,15 +238,31 @@ class IndexReader:
     def index(self, rows: np.ndarray | None = None) -> ClipIndex:
         """The index in memory, of all clips or of `rows`. Raises as `array`."""
         attributes = cast(dict[str, Any], self.group.attrs.asdict())
-        return ClipIndex(
-            clip_id=self.strings("clip_id", rows),
-            path=self.strings("path", rows),
-            label=self.array("label", rows),
-            class_names=self.class_names(),
-            columns={name: tuple(self.column(name, rows).tolist()) for name in attributes["columns"]},
-            splits={name: self.array(split_array(name), rows) for name in attributes["splits"]},
-            disjoint=attributes.get("disjoint", {}),  # earlier releases knew rules by a protocol's name
-        )
+        try:
+            return ClipIndex(
+                clip_id=self.strings("clip_id", rows),
+                path=self.strings("path", rows),
+                label=self.array("label", rows),
+                class_names=self.class_names(),
+                columns={name: tuple(self.column(name, rows).tolist()) for name in attributes["columns"]},
+                splits={name: self.array(split_array(name), rows) for name in attributes["splits"]},
+                disjoint=attributes.get("disjoint", {}),  # earlier releases knew rules by a protocol's name
+            )
+        except ValueError as error:  # ids that repeat
+            raise damage(self.source, "its index cannot be", error) from error
+
+    def _check(self, name: str, values: np.ndarray) -> None:
+        """Raise ValueError unless an array can hold the values."""
+        if name in RESULT_DTYPES:
+            check_results(name, values, persons=self.layout.persons)
+        elif name.startswith(split_array("")):
+            check_splits(name, values)
+        elif name == "label":
+            check_codes(name, values, count=len(self.class_names()))
+        elif name in INDEX_DTYPES or (categories := self.categories(name)) is None:
+            check_texts(name, values)
+        else:
+            check_codes(name, values, count=len(categories))
 
     def _attributes(self, name: str) -> dict[str, Any]:
         try:

@@ -23,6 +23,7 @@ from heatpool.pool.disk.checksum_record import (
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipResult, Status
 from heatpool.pool.sources.folder import Source
+from heatpool.pool.store.index_rules import check_results
 from heatpool.pool.store.layout import JOURNAL, RESULT_DTYPES, Layout
 from heatpool.pool.store.versions import Versions, join_versions, parse_versions
 
@@ -144,6 +145,10 @@ def read_record(source: Source, layout: Layout, shard: int) -> ShardRecord | Non
     try:
         record = ShardRecord.from_bytes(data)
         (count,) = {len(record.results[key]) for key in _RESULT_KEYS}
+        for name in RESULT_DTYPES:
+            check_results(name, np.array(record.results[name]), persons=layout.persons)
+        if not all(isinstance(each, str) for each in record.results["message"]):
+            raise ValueError("a reason is no text")
     except (ValueError, KeyError, TypeError) as error:
         raise ShardError(f"shard {shard}: unreadable record {key} ({error})") from error
     # The last shard is filled when the store grows: who read its layout before finds more results than rows.

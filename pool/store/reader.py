@@ -18,7 +18,7 @@ from heatpool.pool.store.array_view import FeatureArray, to_xarray
 from heatpool.pool.store.arrays import ArraySpec
 from heatpool.pool.store.clip_table import ClipTable, Rows
 from heatpool.pool.store.digests import recorded_files
-from heatpool.pool.store.journal import read_record
+from heatpool.pool.store.journal import ShardError, read_record
 from heatpool.pool.store.layout import RESULT_DTYPES
 from heatpool.pool.store.shard_reader import FeatureReader, check_names
 from heatpool.pool.store.versions import Versions
@@ -211,7 +211,10 @@ class FeatureStore:
         wanted = self.clips.check_rows(rows)
         out = [ClipResult(Status.PENDING)] * len(wanted)
         for shard, places in self._by_shard(wanted):
-            record = read_record(self.source, self.layout, shard)
+            try:
+                record = read_record(self.source, self.layout, shard)
+            except ShardError as error:
+                raise HeatpoolError(f"{self.source.name}: damaged, {error}") from error
             if record is not None:
                 found = record.clip_results()
                 for place in places.tolist():

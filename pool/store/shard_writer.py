@@ -31,8 +31,9 @@ from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult, Status
 from heatpool.pool.store.arrays import ArraySpec, create_feature_array
 from heatpool.pool.store.attributes import code_version
+from heatpool.pool.store.index_rules import check_results
 from heatpool.pool.store.journal import ShardRecord, record_key
-from heatpool.pool.store.layout import FINISHED, JOURNAL, Layout
+from heatpool.pool.store.layout import FINISHED, JOURNAL, RESULT_DTYPES, Layout
 from heatpool.pool.store.quantise import FLOAT16_MAX, quantise
 from heatpool.pool.store.versions import Versions
 
@@ -175,6 +176,9 @@ class ShardWriter:
         for row, result in zip(rows, results, strict=True):
             if result.status == Status.PENDING:
                 raise ValueError(f"row {row}: expected a final status, got pending")
+        for name in RESULT_DTYPES:
+            outcomes = np.array([getattr(result, name) for result in results])
+            check_results(name, outcomes, persons=self.layout.persons)
         if set(stored) != set(self.layout.stored):
             raise ValueError(f"expected arrays {sorted(self.layout.stored)}, got {sorted(stored)}")
         for name, spec in self.layout.stored.items():

@@ -29,6 +29,7 @@ __all__ = [
     "Problem",
     "StoreReport",
     "damaged_creation",
+    "derived_problems",
     "incomplete_shards",
     "verify_store",
 ]
@@ -103,7 +104,7 @@ def verify_store(
         problems += [Problem(text, shard, layout.rows(shard)) for text in texts]
         on_shard()
     if source.size(FINISHED) is not None:
-        problems += [Problem(text) for text in _derived_problems(source, layout)]
+        problems += [Problem(text) for text in derived_problems(source, layout)]
     else:
         problems.append(Problem(f"{FINISHED} is missing: the run did not come to its end"))
     pending = tuple(sorted(set(range(layout.shards)) - set(recorded)))
@@ -170,8 +171,8 @@ def _creation_problems(source: Source) -> list[str]:
     ]
 
 
-def _derived_problems(source: Source, layout: Layout) -> Iterator[str]:
-    """What the journal says against the files that follow from it."""
+def derived_problems(source: Source, layout: Layout) -> Iterator[str]:
+    """What is wrong, by the journal, with the files that follow from it; nothing if they are as it says."""
     try:
         derived = derive(source, layout)
         index = IndexReader(source, layout)

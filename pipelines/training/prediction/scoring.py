@@ -16,6 +16,7 @@ from heatpool.classify.data.one_clip import one_clip
 from heatpool.classify.scores.fuse import fuse_scores
 from heatpool.classify.training.predict import predict_scores
 from heatpool.pipelines.training.streams import load_best, stream_reads
+from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.records import ClipFeatures, ClipResult
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import StoreSpec
@@ -38,13 +39,17 @@ class RunScorer:
         class_names: K names in label order.
 
     Raises:
-        HeatpoolError: if a checkpoint is missing.
+        HeatpoolError: if a checkpoint is missing, or is of other classes than the summary says.
     """
 
     def __init__(self, folder: Path, summary: Mapping[str, Any], *, device: torch.device) -> None:
         self.class_names: tuple[str, ...] = tuple(summary["class_names"])
         self._weights = summary["fused"]["weights"]
         self._streams = {name: load_best(folder / name, device) for name in summary["streams"]}
+        for name, best in self._streams.items():
+            if best.class_names != self.class_names:
+                path = folder / "summary.json"
+                raise HeatpoolError(f"expected the classes of the network {name} in {path}, got others")
 
     def probabilities(self, store: FeatureStore, rows: np.ndarray) -> np.ndarray:
         """Return (n, K) float64 probabilities of the clips `rows` ((n,) int64, distinct) of a store.

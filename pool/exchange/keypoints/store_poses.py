@@ -63,9 +63,8 @@ def pose_frames(store: FeatureStore, row: int, time_s: np.ndarray) -> tuple[np.n
     Without a frame rate they count from the start of the clip, without their number steps are frames.
     """
     fps, count = float(store.clips.fps[row]), int(store.clips.frames[row])
-    if fps > 0 and np.isfinite(time_s).all():
-        position = time_s.astype(float) * fps
-    else:
+    position = time_s.astype(float) * fps
+    if fps <= 0 or not ((position >= 0) & (position < 2**31)).all():
         plan = ResamplePlan.linear(count or len(time_s), len(time_s))
         position = plan.lower + plan.weight
     frames = np.unique(np.rint(position).astype(int))

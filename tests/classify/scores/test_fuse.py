@@ -119,6 +119,12 @@ def test_the_fit_is_scipys(seed: int) -> None:
     np.testing.assert_allclose(found, expected.x, atol=1e-4)
 
 
+@pytest.mark.parametrize("weight", [1e308, float("nan"), float("inf")])
+def test_weights_that_give_no_finite_scores_are_refused(weight: float) -> None:
+    with pytest.raises(HeatpoolError, match="fusion weights that give finite scores"):
+        fuse_scores({"a": scores_of(np.eye(3))}, {"a": weight})
+
+
 def test_mismatches_are_refused() -> None:
     values = np.zeros((2, 3))
     with pytest.raises(HeatpoolError, match="score different clips"):

@@ -63,6 +63,7 @@ def test_a_recipe_inside_a_recipe_is_reached_by_the_same_names() -> None:
         ({"milestones": 3}, r"expected milestones to be a value such as \(35, 55\), got 3"),
         ({"p_interval": [0.5]}, "expected p_interval"),
         ({"batch_size": 1}, "recipe: batch_size must be at least 2"),
+        ({"window": 2**70}, "recipe: window must be at most 10,000"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(given: dict[str, object], said: str) -> None:

@@ -24,6 +24,7 @@ from heatpool.classify.networks.ctrgcn import CTRGCN
 from heatpool.classify.networks.graph import HPNET_GRAPH
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.command_table import COMMANDS
+from tests.fixtures.forged_store import set_values
 
 _NETWORK = "--backend onnx --weights {in}/pose.onnx --tap brightness --detector full-frame"
 _TORCH = "--device cpu --threads 1 --quiet"
@@ -245,3 +246,40 @@ STORE_READERS = [
 )  # it lists all damage
 def test_a_store_that_zarr_cannot_take(command: str, happens: Any, strange_inputs: Path) -> None:
     assert "damaged, " in happens(no_accident)(command, read=strange_inputs)
+
+
+FORGED: dict[str, tuple[str, float | str]] = {
+    "a label without a class": ("label", 7),
+    "codes of a column without their texts": ("subject", 9),
+    "one id for all clips": ("clip_id", "same"),
+    "an outcome that there is not": ("status", 9),
+    "features that are no numbers": ("pooled", float("nan")),
+    "times of 10^31 years": ("time_s", 3e38),
+}
+"""What is wrong with all stores: every value of an array; the digests are right."""
+
+
+@pytest.fixture(scope="session", params=FORGED)
+def forged_inputs(
+    request: pytest.FixtureRequest, inputs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("forged") / "in"
+    shutil.copytree(inputs, folder)
+    for store in folder.glob("*.zarr"):
+        set_values(store, *FORGED[request.param])
+    return folder
+
+
+@pytest.mark.parametrize("command", STORE_READERS)
+def test_a_store_whose_values_cannot_be(
+    command: str, forged_inputs: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands that do not read that array go on."""
+    words = ALL[command].format(**{"in": forged_inputs, "out": out}).split()
+    capsys.readouterr()
+    code = main([*command.split(), *words])
+    lines = capsys.readouterr().err.splitlines()
+    if code:
+        assert code == 1
+        assert command == "verify" or "damaged, " in lines[-1], lines
+        assert [line for line in lines if line.startswith("heatpool ")] == lines[-1:] or command == "verify"

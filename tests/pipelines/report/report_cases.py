@@ -128,6 +128,7 @@ def make_run(
         "protocol": "xsub",
         "features": "features.zarr",
         "class_names": list(CLASSES),
+        "clips": {"test": 8},
         "streams": {
             name: {
                 "best_epoch": 2,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from heatpool.classify.hpnet.recipe import HPNetRecipe
 from heatpool.classify.training.recipe import HEADS
 from heatpool.pipelines.options.train import TrainOptions
 from heatpool.pipelines.runs.config import describe_run, full_location, same_run
-from heatpool.pipelines.runs.run_dir import prepare_run_dir
+from heatpool.pipelines.runs.run_dir import prepare_run_dir, read_summary
+from heatpool.pipelines.training.prediction.scoring import RunScorer
 from heatpool.pool.errors import HeatpoolError
 from tests.paths import ROOT
 
@@ -88,3 +91,44 @@ def test_runs_of_the_old_build_are_recognised(name: str, tmp_path: Path) -> None
     assert same_run({**begun, "split": "xsub"}, config)
     for changed in ({"batch_size": 7}, {"learning_rate": 0.5}, {"protocol": "xview"}, {"seeds": 9}):
         assert not same_run({**begun, "split": "xsub"}, {**config, **changed}), changed
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        (("class_names", 0), 7, r"expected a text in class_names\[0\], got 7"),
+        (("streams", "pooled_joint"), None, "expected an object in streams.pooled_joint, got None"),
+        (
+            ("streams", "pooled_joint", "test"),
+            {"top1": ""},
+            "expected a number in streams.pooled_joint.test.top1",
+        ),
+        (("fused",), {}, "expected weights in fused, got none"),
+        (("fused", "weights", "pooled_joint"), [], "expected a number in fused.weights.pooled_joint"),
+        (("extraction",), [], "expected an object in extraction"),
+        (("extraction", "spec", "versions"), {"av": "2"}, "expected a list in extraction.spec.versions.av"),
+    ],
+)
+def test_a_summary_of_other_content_is_one_line(
+    brightness_run: Path, tmp_path: Path, place: tuple[Any, ...], value: Any, says: str
+) -> None:
+    summary = json.loads((brightness_run / "summary.json").read_text())
+    at = summary
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(HeatpoolError, match=rf"summary of a run in .*summary\.json: {says}"):
+        read_summary(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["rise", "fall"], ["fall"], ["fall", "rise", "jump"]])
+def test_a_summary_of_other_classes_than_the_networks(
+    brightness_run: Path, tmp_path: Path, names: list[str]
+) -> None:
+    """Else answers would bear the wrong names."""
+    run = shutil.copytree(brightness_run, tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps({**summary, "class_names": names}))
+    with pytest.raises(HeatpoolError, match=r"the classes of the network pooled_joint in .*summary\.json"):
+        RunScorer(run, read_summary(run), device=torch.device("cpu"))
