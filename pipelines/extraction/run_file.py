@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from heatpool.pipelines.options import ExtractOptions
 from heatpool.pipelines.process.machine import machine
 from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.disk.json_shape import Shape, check_json
 from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.sources.folder import FolderSource
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["add_to_run_file", "read_run_file", "videos_root", "with_root_of", "write_run_file"]
 
 _NAME = "run.json"
+_SHAPE: Shape = {
+    "options?": dict,
+    "videos_root?": str,
+    "throughput?": {"clips": int, "workers": {...: {"seconds": float}}},
+}
+"""What is made use of."""
 
 
 def write_run_file(store: Path, options: ExtractOptions, *, videos_root: Path) -> None:
@@ -65,17 +72,21 @@ def read_run_file(store: FeatureStore) -> dict[str, Any]:
     """Read `run.json`; empty when the store came without it, as from somebody else.
 
     That of a store on another machine says nothing about this one, and is not read.
+
+    Raises:
+        HeatpoolError: if it holds something else.
     """
     if not isinstance(store.source, FolderSource):
         return {}
     path = store.path / _NAME
     try:
-        facts = parse_json(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        check_json(facts, _SHAPE)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise HeatpoolError(f"expected JSON in {path}: {error}") from error
-    return facts if isinstance(facts, dict) else {}
+        raise HeatpoolError(f"expected what an extraction notes in {path}: {error}") from error
+    return facts
 
 
 def videos_root(store: FeatureStore) -> Path | None:

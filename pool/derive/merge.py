@@ -173,8 +173,8 @@ def join_config(specs: Sequence[StoreSpec]) -> dict[str, object]:
     if called:
         config[_SPLIT_NAMES] = called
     for key in _FILES:
-        found: list[Any] = [spec.config.get(key, "") for spec in specs]
-        hashes = _in_order([each] if isinstance(each, str) else each for each in found)
+        found = [spec.config.get(key, "") for spec in specs]
+        hashes = _in_order(map(str, each) if isinstance(each, list) else [str(each)] for each in found)
         if len(hashes) > 1:
             config[key] = list(hashes)
     return config

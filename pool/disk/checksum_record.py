@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from heatpool.pool.disk.json_shape import check_json
 from heatpool.pool.disk.limits import parse_json
 
 __all__ = ["Checksum", "dump_record", "files_from_json", "files_to_json", "parse_record"]
@@ -44,7 +45,8 @@ def files_to_json(files: Mapping[str, Checksum]) -> dict[str, dict[str, object]]
 
 
 def files_from_json(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Checksum]:
-    """Inverse of `files_to_json`."""
+    """Inverse of `files_to_json`. Raises ValueError if they are of another form."""
+    check_json(files, {...: {"bytes": int, "sha256": str}}, "files")
     return {name: (found["bytes"], found["sha256"]) for name, found in files.items()}
 
 

@@ -16,10 +16,16 @@ from typing import Any
 import numpy as np
 
 from heatpool.pool.derive.build import OnClips, make_features, new_store
-from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_clip_count, check_unpacked, parse_json
+from heatpool.pool.disk.json_shape import check_json
+from heatpool.pool.disk.limits import check_clip_count, check_unpacked, parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.records import ClipIndex, ClipResult, Status
-from heatpool.pool.store.attributes import check_version, layout_from_attributes, spec_from_attributes
+from heatpool.pool.store.attributes import (
+    check_attributes,
+    check_version,
+    layout_from_attributes,
+    spec_from_attributes,
+)
 from heatpool.pool.store.layout import RESULT_DTYPES, Layout
 from heatpool.pool.store.reader import FeatureStore
 from heatpool.pool.store.spec import Precision, StoreSpec
@@ -91,18 +97,17 @@ def read_description(text: str, *, name: str) -> Description:
     """
     try:
         body: Any = parse_json(text)
+        check_json(body, {"attributes": dict, "class_names": [str]})
         attributes, class_names = body["attributes"], tuple(body["class_names"])
         kind, version = attributes["format"], attributes["version"]
     except (ValueError, KeyError, TypeError) as error:
         raise HeatpoolError(f"{name}: expected features exported by heatpool, got {error!r:.80}") from error
     check_version(name, kind, version)
     try:
-        spec, layout = spec_from_attributes(attributes), layout_from_attributes(attributes)
-        sizes = {each: math.prod(array.item_shape) for each, array in layout.features.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise HeatpoolError(f"{name}: expected the attributes of a store, got {error}") from error
-    if max(sizes.values()) > MAX_CLIP_VALUES or not all(type(each) is str for each in class_names):
-        raise HeatpoolError(f"{name}: refused, {max(sizes.values()):,} values per clip")
+        check_attributes({"columns": [], "splits": [], **attributes})  # whose names those of tables tell
+    except ValueError as error:
+        raise HeatpoolError(f"{name}: its attributes of a store are wrong: {error}") from error
+    spec, layout = spec_from_attributes(attributes), layout_from_attributes(attributes)
     check_clip_count(name, layout.clips)
     return Description(spec, layout, class_names, attributes.get("disjoint", {}))
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+from heatpool.pool.disk.json_shape import Shape, check_json
 from heatpool.pool.disk.limits import MAX_CLIP_VALUES, check_clip_count, parse_json
 from heatpool.pool.errors import HeatpoolError, shorten
 from heatpool.pool.sources.folder import FolderSource, Source
@@ -98,6 +99,20 @@ def layout_from_attributes(attributes: Mapping[str, Any]) -> Layout:
     return Layout(**_fields_of(Layout, attributes))
 
 
+_SIZES = ("clips", "persons", "steps", "joints", "channels", "shard_clips")
+_SHAPE: Shape = {
+    **dict.fromkeys(_SIZES, int),
+    **dict.fromkeys(("backbone", "tap", "weights_sha256", "skeleton", "licence", "citation", "source"), str),
+    **{"columns": [str], "splits": [str], "disjoint?": {...: str}},
+    **{"precision?": str, "map_mean?": bool, "tap_channels?": [int], "levels?": {...: dict}, "rgb?": dict},
+    **{"joint_names?": [str], "edges?": [[int]], "versions?": {...: [str]}},
+    "config": {
+        **{"arrays?": [str], "keypoint_axes?": str, "split_names?": {...: {...: str}}},
+        **{"frame_stride?": float, "sample_fps?": float, "network?": dict, "runtime?": str},
+    },
+}
+"""Of root attributes, and of the configuration in them what is made use of."""
+
 _OPTIONAL = (
     "rgb", "precision", "tap_channels", "map_mean", "joint_names", "edges", "levels", "versions",
 )  # fmt: skip
@@ -143,14 +158,27 @@ def read_root(source: Source, *, any_version: bool = False) -> dict[str, Any]:
         raise HeatpoolError(f"{path}: damaged store, zarr.json lacks {', '.join(missing)}")
     if not any_version:
         try:
-            _check_sizes(attributes)
-            _check_names(attributes)
-            _check_rules(attributes.get("disjoint", {}))
-            spec_from_attributes(attributes)
-            _check_values(layout_from_attributes(attributes))
-        except (AttributeError, TypeError, ValueError) as error:
+            check_attributes(attributes)
+        except ValueError as error:
             raise HeatpoolError(f"{path}: damaged store, its attributes are wrong: {error}") from error
     return attributes
+
+
+def check_attributes(attributes: Mapping[str, Any]) -> None:
+    """Raise ValueError unless root attributes are such as `root_attributes` makes, none of them missing."""
+    check_json(attributes, _SHAPE)
+    for name in _SIZES:
+        if not 0 <= attributes[name] < 2**40:
+            raise ValueError(f"expected {name} from 0 to {2**40:,}, got {attributes[name]!r:.40}")
+    _check_names(attributes)
+    try:
+        spec_from_attributes(attributes)
+        layout = layout_from_attributes(attributes)
+    except (AttributeError, TypeError) as error:  # of what the shape leaves open
+        raise ValueError(str(error)) from error
+    for name, spec in layout.features.items():
+        if (values := math.prod(spec.item_shape)) > MAX_CLIP_VALUES:
+            raise ValueError(f"expected at most {MAX_CLIP_VALUES:,} values a clip, got {values:,} {name}")
 
 
 def read_layout(source: Source, attributes: Mapping[str, Any] | None = None) -> Layout:
@@ -178,33 +206,12 @@ def check_version(name: str, kind: object, version: object) -> None:
         )
 
 
-def _check_sizes(attributes: Mapping[str, Any]) -> None:
-    """Raise ValueError unless sizes are whole numbers that arrays can have."""
-    for name in ("clips", "persons", "steps", "joints", "channels", "shard_clips"):
-        value = attributes[name]
-        if type(value) is not int or not 0 <= value < 2**40:
-            raise ValueError(f"expected {name} to be a whole number, got {value!r}")
-
-
-def _check_values(layout: Layout) -> None:
-    """Raise ValueError if a clip has more values than the features of a clip can have."""
-    for name, spec in layout.features.items():
-        if (values := math.prod(spec.item_shape)) > MAX_CLIP_VALUES:
-            raise ValueError(f"expected at most {MAX_CLIP_VALUES:,} values a clip, got {values:,} {name}")
-
-
 def _check_names(attributes: Mapping[str, Any]) -> None:
-    """Raise ValueError unless manifest columns and split protocols are named."""
+    """Raise ValueError unless manifest columns and split protocols have names that arrays can have."""
     for kind in ("columns", "splits"):
         names = attributes[kind]
-        if not isinstance(names, list) or not all(map(is_name, names)) or len(set(names)) < len(names):
+        if not all(map(is_name, names)) or len(set(names)) < len(names):
             raise ValueError(f"expected {kind} to be a list of names, got {shorten(names)}")
     for name in attributes["columns"]:
         if name in INDEX_DTYPES or name.startswith("split_"):
             raise ValueError(f"expected manifest columns, got one that is called {name}")
-
-
-def _check_rules(rules: Any) -> None:
-    """Raise ValueError unless split rules are a column for each protocol."""
-    if not isinstance(rules, dict) or not all(isinstance(column, str) for column in rules.values()):
-        raise ValueError(f"expected disjoint to name columns, got {shorten(rules)}")

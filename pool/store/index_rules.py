@@ -17,9 +17,9 @@ INDEX_DTYPES = {**RESULT_DTYPES, "label": "i4", "clip_id": "T", "path": "T"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-def is_name(name: object) -> bool:
+def is_name(name: str) -> bool:
     """Whether a manifest column or a split protocol can be called so; some such names are taken."""
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+    return _NAME.fullmatch(name) is not None
 
 
 def check_results(name: str, values: np.ndarray, *, persons: int) -> None:

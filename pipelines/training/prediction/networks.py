@@ -12,6 +12,7 @@ from heatpool.pipelines.extraction.plan import ExtractPlan
 from heatpool.pipelines.extraction.run import prepare
 from heatpool.pipelines.extraction.weights_search import recorded_weights
 from heatpool.pipelines.options.extract import ExtractOptions
+from heatpool.pipelines.options.fields import OptionError, option_table, read_value
 from heatpool.pipelines.options.networks import GivenOptions
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.training.features import compare_versions
@@ -48,9 +49,13 @@ def plan_extraction(
     """
     made = summary.get("extraction", {})
     spec, recorded = made.get("spec", {}), made.get("options", {})
-    known = {field.name for field in fields(ExtractOptions)}
-    base = {name: value for name, value in {**spec.get("config", {}), **recorded}.items() if name in known}
+    table = option_table(ExtractOptions)
+    base = {name: value for name, value in {**spec.get("config", {}), **recorded}.items() if name in table}
     base |= {name: spec[name] for name in ("persons", "steps") if name in spec}
+    try:
+        base = {name: read_value(table[name], value, name) for name, value in base.items()}
+    except OptionError as error:
+        raise HeatpoolError(f"the summary of the run records what cannot be: {error}") from error
     base |= {name: recorded_weights(base.get(name)) for name in ("weights", "detector") if name in base}
     if "keypoints_sha256" in spec.get("config", {}) and options.keypoints is None:
         raise HeatpoolError(
