@@ -81,6 +81,6 @@ def _changed(options: type, values: Mapping[str, Any]) -> dict[str, Any]:
 def _line(command: str, options: Mapping[str, Any]) -> str:
     words = ["heatpool", command]
     for name, value in options.items():
-        text = ",".join(value) if isinstance(value, list | tuple) else str(value)
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         words += [f"--{name.replace('_', '-')}", text]
     return shlex.join(words)

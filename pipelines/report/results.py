@@ -283,12 +283,10 @@ def _classes(
 
 def _notices(run: RunFiles, results: tuple[Result, ...]) -> tuple[str, ...]:
     """Say what was not there to learn from or to choose on, and where score files contradict the summary."""
-    claims = {name: (facts or {}).get("test") for name, facts in run.summary["streams"].items()}
-    claims[FUSED] = (run.summary.get("fused") or {}).get("test")
-    notices = [str(line) for line in run.summary.get("notes", ())]
-    notices += [
-        line for facts in run.summary["streams"].values() for line in (facts or {}).get("modalities", ())
-    ]
+    claims = {name: facts.get("test") for name, facts in run.summary["streams"].items()}
+    claims[FUSED] = run.summary["fused"].get("test")
+    notices = list(run.summary.get("notes", ()))
+    notices += [line for facts in run.summary["streams"].values() for line in facts.get("modalities", ())]
     for result in results:
         claimed = (claims.get(result.name) or {}).get("acc/top1")
         if claimed is not None and abs(claimed - result.top1.share) > 1e-6:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from heatpool.classify.scores.scores import ClipScores, align_scores, load_scores
 from heatpool.classify.scores.shares import correct_share
-from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summary
+from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_seeds, read_summary
 from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
 
@@ -92,12 +92,9 @@ def read_run_files(folder: Path) -> RunFiles:
     """
     base = read_seed_folders(folder)[0]
     summary = read_summary(base)
-    try:
-        streams = {str(name): dict(facts or {}) for name, facts in summary["streams"].items()}
-        fused = dict(summary["fused"] or {}) if len(streams) > 1 else {}  # of one stream it is the stream
-        weights = {str(name): float(weight) for name, weight in fused.get("weights", {}).items()}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise HeatpoolError(f"expected the summary of a run in {base / 'summary.json'}: {error!r}") from error
+    streams = summary["streams"]
+    fused = summary["fused"] if len(streams) > 1 else {}  # of one stream it is the stream
+    weights = fused.get("weights", {})
     if not streams:
         raise HeatpoolError(f"expected streams in {base / 'summary.json'}, it names none")
     places = {name: base / name for name in streams} | ({FUSED: base} if fused else {})
@@ -109,7 +106,7 @@ def read_run_files(folder: Path) -> RunFiles:
     return RunFiles(
         folder=folder,
         base=base,
-        protocol=str(summary["protocol"]),
+        protocol=summary["protocol"],
         streams=tuple(_read_stream(base / name, facts) for name, facts in streams.items()),
         test=test,
         val={name: scores for name, scores in val_scores.items() if len(scores)},
@@ -117,14 +114,19 @@ def read_run_files(folder: Path) -> RunFiles:
         summary=summary,
         config_text=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         environment=_json_if_any(folder / "env.json"),
-        seeds=_json_if_any(folder / SEEDS),
+        seeds=_read_seeds(folder, test),
     )
 
 
+def _read_seeds(folder: Path, results: Iterable[str]) -> dict[str, Any]:
+    seeds = read_seeds(folder)
+    if seeds and (lacks := sorted(set(results) - set(seeds["figures"]))):
+        raise HeatpoolError(f"expected figures of {lacks[0]} in {folder / SEEDS}, got none")
+    return seeds
+
+
 def _read_stream(folder: Path, facts: Mapping[str, Any]) -> StreamRecord:
-    best = facts.get("best_epoch")
-    curves = _read_curves(folder / "metrics.csv")
-    return StreamRecord(folder.name, curves, None if best is None else int(best), facts)
+    return StreamRecord(folder.name, _read_curves(folder / "metrics.csv"), facts.get("best_epoch"), facts)
 
 
 def _read_curves(path: Path) -> dict[str, tuple[float, ...]]:

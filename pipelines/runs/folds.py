@@ -6,11 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from heatpool.pipelines.runs.run_dir import FOLDS
+from heatpool.pipelines.runs.run_dir import FOLDS, SPREADS
 from heatpool.pipelines.runs.seeds import result_of, spread_figures, spread_table
 from heatpool.pool.disk.atomic import write_json
+from heatpool.pool.disk.json_shape import Shape, check_json
 from heatpool.pool.disk.limits import parse_json
 from heatpool.pool.errors import HeatpoolError
+
+_POOLED: Shape = {
+    **{"clips": int, "acc/top1": float, "acc/top5": float, "acc/mean_class": float, "calibration/ece": float}
+}
+_SHAPE: Shape = {
+    **{"by": str, "seed": int, "model": str, "class_names": [str], "figures": SPREADS},
+    "runs": [{"name": str, "clips": {...: int}, "held": [str], "test": {...: _POOLED}}],
+    "pooled": {...: _POOLED, "fused": _POOLED},
+}
 
 __all__ = ["folds_table", "read_folds", "write_folds"]
 
@@ -62,9 +72,13 @@ def read_folds(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-        if not {"by", "runs", "figures", "pooled", "model", "class_names"} <= set(content):
-            raise ValueError("other content")
-    except (OSError, ValueError, TypeError) as error:
+        check_json(content, _SHAPE)
+        results = set(content["pooled"])
+        if any(
+            set(each) != results for each in (content["figures"], *(run["test"] for run in content["runs"]))
+        ):
+            raise ValueError(f"expected figures of {', '.join(sorted(results))} of each fold, got others")
+    except (OSError, ValueError) as error:
         raise HeatpoolError(f"expected the folds of a run in {path}: {error}") from error
     return content
 

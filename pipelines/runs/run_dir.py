@@ -21,8 +21,8 @@ from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError
 
 __all__ = [
-    "FOLDS", "SEEDS", "announce", "log_line", "prepare_run_dir", "read_seed_folders", "read_summary",
-    "refuse_run_dir", "score_folders",
+    "FOLDS", "SEEDS", "SPREADS", "announce", "log_line", "prepare_run_dir", "read_seed_folders", "read_seeds",
+    "read_summary", "refuse_run_dir", "score_folders",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -30,14 +30,25 @@ _log = logging.getLogger(__name__)
 FOLDS = "folds.json"
 SEEDS = "seeds.json"
 _CONFIG = "config.yaml"
-_FIGURES: Shape = {...: float}
+_SHARES = ("acc/top1", "acc/top5", "acc/mean_class")
+_WEIGHTS: Shape = {...: float}
+_FIGURES: Shape = {...: float, **dict.fromkeys(_SHARES, float), "clips": int}
+_FACTS: Shape = {
+    "best_epoch?": int,
+    "epochs?": int,
+    "seconds?": float,
+    "parameters?": int,
+    "modalities?": [str],
+    "val?": _FIGURES,
+    "test?": _FIGURES,
+}
 _SUMMARY: Shape = {
     **{name: str for name in ("model", "protocol", "features")},
     "class_names": [str],
     "seed": int,
     "clips": {...: int},
-    "streams": {...: {"train?": _FIGURES, "val?": _FIGURES, "test?": _FIGURES, "modalities?": [str]}},
-    "fused": {"weights": _FIGURES, "val?": _FIGURES, "test?": _FIGURES},
+    "streams": {...: _FACTS},
+    "fused": {"weights": _WEIGHTS, "val?": _FIGURES, "test?": _FIGURES},
     "notes?": [str],
     "extraction?": {
         "options?": dict,
@@ -45,6 +56,9 @@ _SUMMARY: Shape = {
     },
 }
 """What is made use of; of a summary of earlier releases, too."""
+_SPREAD: Shape = {"values": [float], "mean": float, "std": float, "interval": (float, float)}
+SPREADS: Shape = {...: {...: dict.fromkeys((*_SHARES, "calibration/ece"), _SPREAD), "test": dict}}
+"""Of figures over several trainings, by result, split and figure."""
 
 
 def refuse_run_dir(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -117,6 +131,9 @@ def read_summary(run: Path) -> dict[str, Any]:
     try:
         summary: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         check_json(summary, _SUMMARY)
+        for name, result in {**summary["streams"], "fused": summary["fused"]}.items():
+            if "test" in summary["clips"] and "test" not in result:  # weights that were imported have neither
+                raise ValueError(f"expected figures of the test split for {name}, got none")
     except FileNotFoundError as error:
         begun = (run / _CONFIG).is_file()
         todo = "its training was interrupted: heatpool train … --resume finishes it"
@@ -136,13 +153,27 @@ def read_seed_folders(run: Path) -> list[Path]:
     """
     if (run / FOLDS).is_file():
         raise HeatpoolError(f"{run} holds a run for each fold: name one of them, such as {run / 'fold_1'}")
+    seeds = read_seeds(run)
+    return [run / f"seed_{seed}" for seed in seeds["seeds"]] if seeds else [run]
+
+
+def read_seeds(run: Path) -> dict[str, Any]:
+    """Read `seeds.json`, what a run with several seeds says of them; empty for one seed.
+
+    Raises:
+        HeatpoolError: if it is damaged.
+    """
     path = run / SEEDS
     if not path.is_file():
-        return [run]
+        return {}
     try:
-        return [run / f"seed_{int(seed)}" for seed in parse_json(path.read_text(encoding="utf-8"))["seeds"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HeatpoolError(f"expected the seeds of a run in {path}: {error!r}") from error
+        content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        check_json(content, {"seeds": [int], "figures": SPREADS})
+        if not content["seeds"]:
+            raise ValueError("expected seeds, got none")
+    except (OSError, ValueError) as error:
+        raise HeatpoolError(f"expected the seeds of a run in {path}: {error}") from error
+    return content
 
 
 def score_folders(run: Path) -> list[Path]:

@@ -11,11 +11,10 @@ from heatpool.pipelines.options.evaluate import EvaluateOptions
 from heatpool.pipelines.options.keywords import takes_options
 from heatpool.pipelines.options.predict import PredictOptions
 from heatpool.pipelines.runs.folds import folds_table, read_folds
-from heatpool.pipelines.runs.run_dir import SEEDS, read_seed_folders, read_summary
+from heatpool.pipelines.runs.run_dir import read_seed_folders, read_seeds, read_summary
 from heatpool.pipelines.runs.seeds import seeds_table
 from heatpool.pipelines.training.figures import Figures, figures_of, results_table
 from heatpool.pipelines.training.relabel import open_run_store
-from heatpool.pool.disk.limits import parse_json
 
 if TYPE_CHECKING:
     from heatpool.pipelines.training.evaluate import Evaluation
@@ -122,7 +121,7 @@ def load_run(path: str | Path) -> Run:
     if "test" in first["clips"]:
         table = results_table(first, classes=len(first["class_names"]))
     if len(summaries) > 1:
-        table = seeds_table(parse_json((folder / SEEDS).read_text(encoding="utf-8")))
+        table = seeds_table(read_seeds(folder))
     return Run(
         path=folder,
         protocol=first["protocol"],

@@ -10,8 +10,9 @@ from heatpool.pool.errors import shorten
 __all__ = ["Shape", "check_json"]
 
 Shape: TypeAlias = type | Sequence["Shape"] | Mapping[Any, "Shape"]
-"""A type, where `float` takes whole numbers, too; `[shape]` for a list of any length; for an object the
-shapes of some keys, of which those that end in `?` may be missing, or `{...: shape}` for all values."""
+"""A type, where `float` takes whole numbers, too; `[shape]` for a list of any length, `(shape, shape)` for
+one of that length; for an object the shapes of some keys, of which those that end in `?` may be missing, or
+`{...: shape}` for all values."""
 
 _CALLED = {str: "a text", float: "a number", int: "a whole number", bool: "true or false", dict: "an object"}
 
@@ -38,11 +39,12 @@ def check_json(value: Any, shape: Shape, where: str = "it") -> None:
                 check_json(value[name], inner, name if where == "it" else f"{where}.{name}")
             elif must:
                 raise ValueError(f"expected {name} in {where}, got none")
-    elif isinstance(value, list):
+    elif isinstance(value, list) and (isinstance(shape, list) or len(value) == len(shape)):
         for number, each in enumerate(value):
-            check_json(each, shape[0], f"{where}[{number}]")
+            check_json(each, shape[number * isinstance(shape, tuple)], f"{where}[{number}]")
     else:
-        raise ValueError(f"expected a list in {where}, got {shorten(value)}")
+        of = f" of {len(shape)}" * isinstance(shape, tuple)
+        raise ValueError(f"expected a list{of} in {where}, got {shorten(value)}")
 
 
 def _keys(value: Mapping[str, Any], shape: Mapping[Any, Shape]) -> list[tuple[str, Shape, bool]]:

@@ -8,7 +8,10 @@ import pytest
 
 from heatpool.pool.disk.json_shape import Shape, check_json
 
-SHAPE: Shape = {"name": str, "sizes": [int], "rates": {...: float}, "made?": {"by?": [{"on": bool}]}}
+SHAPE: Shape = {
+    **{"name": str, "sizes": [int], "rates": {...: float}},
+    **{"made?": {"by?": [{"on": bool}]}, "xy?": (int, float)},
+}
 
 
 @pytest.mark.parametrize(
@@ -16,6 +19,7 @@ SHAPE: Shape = {"name": str, "sizes": [int], "rates": {...: float}, "made?": {"b
     [
         {"name": "", "sizes": [], "rates": {}},
         {"name": "a", "sizes": [1, 2**70], "rates": {"b": 1, "c": 0.5}, "else": None},
+        {"name": "a", "sizes": [], "rates": {}, "xy": [1, 0.5]},
         {"name": "a", "sizes": [0], "rates": {}, "made": {"by": [{"on": True}, {"on": False, "x": 1}]}},
     ],
 )
@@ -34,6 +38,8 @@ def test_what_has_the_shape_passes(value: Any) -> None:
         ({"rates": []}, r"expected an object in rates, got \[\]"),
         ({"rates": {"b": "1"}}, "expected a number in rates.b, got '1'"),
         ({"rates": {"b": False}}, "expected a number in rates.b, got False"),
+        ({"xy": [1]}, r"expected a list of 2 in xy, got \[1\]"),
+        ({"xy": [0.5, 1]}, r"expected a whole number in xy\[0\], got 0.5"),
         ({"made": None}, "expected an object in made, got None"),
         ({"made": {"by": [{}]}}, r"expected on in made.by\[0\], got none"),
         ({"made": {"by": [{"on": 1}]}}, r"expected true or false in made.by\[0\].on, got 1"),
