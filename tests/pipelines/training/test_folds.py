@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from heatpool.classify.scores.scores import load_scores
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.training.trained_run import load_run
 from heatpool.pool.derive.remake import relabel_store
+from heatpool.pool.errors import HeatpoolError
 from heatpool.pool.store.reader import FeatureStore
 from tests.pipelines.training.train_cases import CLIPS, make_store, train
 
@@ -195,3 +197,24 @@ def test_cross_validations_are_compared_over_all_clips(
     assert main(["compare", str(finished), str(finished), *more]) == 0
     assert f"{CLIPS - 1} clips" in (said := capsys.readouterr().out)
     assert "8 subjects" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"by": 7}, "expected a text in by, got 7"),
+        ({"runs": [None]}, r"expected an object in runs\[0\], got None"),
+        (
+            {"figures": {}},
+            "expected figures of fused, keypoints_joint, pooled_joint of each fold, got others",
+        ),
+        ({"pooled": {}}, "expected fused in pooled, got none"),
+    ],
+)
+def test_folds_of_other_content_are_one_line(
+    finished: Path, tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    content = json.loads((finished / "folds.json").read_text())
+    (tmp_path / "folds.json").write_text(json.dumps({**content, **change}))
+    with pytest.raises(HeatpoolError, match=rf"expected the folds of a run in .*folds\.json: {says}"):
+        load_run(tmp_path)
