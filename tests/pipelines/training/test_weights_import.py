@@ -6,8 +6,10 @@ import argparse
 import os
 import pickle
 import re
+import shutil
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from heatpool.classify.training.stream import load_model
 from heatpool.pipelines.cli import main
 from heatpool.pipelines.training.hpnet import load_tokenizer
 from heatpool.pipelines.training.trained_run import load_run
+from heatpool.pool.derive.remake import relabel_store
 from heatpool.pool.records import ClipFeatures, ClipIndex, ClipResult, Split, Status
 from heatpool.pool.store.jpeg import SLOT_BYTES, pack_jpegs, unpack_jpegs
 from heatpool.pool.store.reader import FeatureStore
@@ -135,6 +138,26 @@ def test_a_ctrgcn_gives_the_golden_logits(
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     with np.load(GOLDEN / "ctrgcn_17x2_60.npz") as golden:  # of float32 features; a store keeps float16
         np.testing.assert_allclose(logits, golden["logits"], rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_store_without_a_split_takes_weights_and_gets_answers(
+    store: Path, network: CTRGCN, tmp_path: Path
+) -> None:
+    bare = FeatureStore.open(shutil.copytree(store, tmp_path / "bare.zarr"))
+    relabel_store(bare, replace(bare.clips.index, splits={}))
+    torch.save(network.state_dict(), tmp_path / "ctrgcn.pt")
+    assert import_weights(tmp_path / "ctrgcn.pt", bare.path, tmp_path / "run", "--whole-clips") == 0
+    words = (
+        "--features",
+        str(bare.path),
+        "--out",
+        str(tmp_path / "answers.csv"),
+        "--device",
+        "cpu",
+        "--quiet",
+    )
+    assert main(["predict", str(tmp_path / "run"), *words]) == 0
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 4
 
 
 class CfgNode(dict[str, Any]):
