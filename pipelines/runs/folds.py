@@ -73,11 +73,9 @@ def read_folds(folder: Path) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         check_json(content, _SHAPE)
-        results = set(content["pooled"])
-        if any(
-            set(each) != results for each in (content["figures"], *(run["test"] for run in content["runs"]))
-        ):
-            raise ValueError(f"expected figures of {', '.join(sorted(results))} of each fold, got others")
+        of_folds = (content["figures"], *(run["test"] for run in content["runs"]))
+        if any(each.keys() != content["pooled"].keys() for each in of_folds):
+            raise ValueError(f"expected figures of {', '.join(content['pooled'])} of each fold, got others")
     except (OSError, ValueError) as error:
         raise HeatpoolError(f"expected the folds of a run in {path}: {error}") from error
     return content

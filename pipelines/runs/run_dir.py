@@ -31,7 +31,6 @@ FOLDS = "folds.json"
 SEEDS = "seeds.json"
 _CONFIG = "config.yaml"
 _SHARES = ("acc/top1", "acc/top5", "acc/mean_class")
-_WEIGHTS: Shape = {...: float}
 _FIGURES: Shape = {...: float, **dict.fromkeys(_SHARES, float), "clips": int}
 _FACTS: Shape = {
     "best_epoch?": int,
@@ -48,7 +47,7 @@ _SUMMARY: Shape = {
     "seed": int,
     "clips": {...: int},
     "streams": {...: _FACTS},
-    "fused": {"weights": _WEIGHTS, "val?": _FIGURES, "test?": _FIGURES},
+    "fused": {"weights": {...: float}, "val?": _FIGURES, "test?": _FIGURES},
     "notes?": [str],
     "extraction?": {
         "options?": dict,
@@ -56,6 +55,7 @@ _SUMMARY: Shape = {
     },
 }
 """What is made use of; of a summary of earlier releases, too."""
+
 _SPREAD: Shape = {"values": [float], "mean": float, "std": float, "interval": (float, float)}
 SPREADS: Shape = {...: {...: dict.fromkeys((*_SHARES, "calibration/ece"), _SPREAD), "test": dict}}
 """Of figures over several trainings, by result, split and figure."""

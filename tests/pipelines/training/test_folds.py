@@ -206,7 +206,7 @@ def test_cross_validations_are_compared_over_all_clips(
         ({"runs": [None]}, r"expected an object in runs\[0\], got None"),
         (
             {"figures": {}},
-            "expected figures of fused, keypoints_joint, pooled_joint of each fold, got others",
+            "expected figures of pooled_joint, keypoints_joint, fused of each fold, got others",
         ),
         ({"pooled": {}}, "expected fused in pooled, got none"),
     ],
