@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from heatpool.classify.data.clips import ChannelStats, ClipSet
 from heatpool.classify.training.architecture import Architecture, NetworkShape, Trained
 from heatpool.pool.disk.atomic import write_bytes, write_json
+from heatpool.pool.disk.json_shape import check_json
 from heatpool.pool.disk.limits import bounded_network, parse_json
 from heatpool.pool.disk.text_files import parsing
 from heatpool.pool.errors import HeatpoolError
@@ -116,6 +117,7 @@ def _read_side(path: Path, form: str) -> dict[str, Any]:
     if side.get("format") != form or side.get("version") != _VERSION:
         got = f"{side.get('format')} {side.get('version')}"
         raise HeatpoolError(f"{side_path}: expected {form} {_VERSION}, got {got}")
+    check_json(side, {"class_names": [str], "config": dict, "source": dict, "metrics": dict})
     return side
 
 

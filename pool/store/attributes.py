@@ -171,6 +171,7 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
         if not 0 <= attributes[name] < 2**40:
             raise ValueError(f"expected {name} from 0 to {2**40:,}, got {attributes[name]!r:.40}")
     _check_names(attributes)
+    json.dumps(attributes["config"], allow_nan=False)  # as what is made from this store has to hold it
     try:
         spec_from_attributes(attributes)
         layout = layout_from_attributes(attributes)

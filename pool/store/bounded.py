@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["UNDECODABLE", "UNREADABLE", "damage", "open_array"]
 
-UNDECODABLE = (ValueError, RuntimeError, OSError)
+UNDECODABLE = (ValueError, RuntimeError, OSError, OverflowError)
 """What codecs raise for chunks that are damaged, and the system for those that it does not give."""
-UNREADABLE = (*UNDECODABLE, KeyError, TypeError, AttributeError, OverflowError, NotImplementedError)
+UNREADABLE = (*UNDECODABLE, KeyError, TypeError, AttributeError, NotImplementedError)
 """What zarr raises besides for metadata that is damaged or of another kind; it checks little of it."""
 
 _KNOWN = (BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, TransposeCodec, VLenUTF8Codec, ZstdCodec)

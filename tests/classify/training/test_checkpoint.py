@@ -71,6 +71,9 @@ def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:
     rewritten(config={**side["config"], "colour": 1})
     with pytest.raises(HeatpoolError, match="colour"):
         load_model(path)
+    rewritten(class_names=[["a"]])
+    with pytest.raises(HeatpoolError, match=r"expected a text in class_names\[0\], got \['a'\]"):
+        load_model(path)
     rewritten()
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(HeatpoolError, match="cannot load the checkpoint"):

@@ -16,8 +16,8 @@ from heatpool.pipelines.cli import main
 from heatpool.pool.disk.checksum_record import dump_record
 from tests.pipelines.commands.test_accidents import ALL
 
-_GONE = object()
-_VALUES = (None, [], {}, "x", -1, 1e308, 2**70, True, [["a"]], {"a": {"b": 1}}, _GONE)
+_GONE, _NAN = object(), float("nan")
+_VALUES = (None, [], {}, "x", -1, 1e308, 10**400, _NAN, True, [["a"]], {"a": {"b": 1}}, _GONE)
 _OF_STORE = ("info", "verify", "train", "relabel", "convert", "forecast", "predict",
              *(f"archive {name}" for name in ("export", "card", "merge", "pack")))  # fmt: skip
 _OF_RUN = ("evaluate", "predict", "fuse", "compare")
@@ -85,13 +85,17 @@ def folder(brightness_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def changes(folder: Path) -> list[Change]:
-    """All changes of all files, in an order that is always the same and follows nothing."""
+    """All changes of all files, in an order that is always the same and follows nothing.
+
+    A record of the journal cannot hold NaN: nothing has its digest.
+    """
     found = [
         Change(name, place, value, command)
         for name, commands in _FILES.items()
         for place in places(json.loads((folder / name).read_bytes()))
         for value in _VALUES
         for command in commands
+        if not (value is _NAN and "journal" in name)
     ]
     random.Random(0).shuffle(found)
     return found

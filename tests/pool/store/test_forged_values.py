@@ -94,6 +94,24 @@ def test_names_that_no_array_of_the_index_has_are_refused(store: Path, kind: str
         FeatureStore.open(store)
 
 
+def test_a_configuration_that_no_json_holds_is_refused(store: Path) -> None:
+    path = store / "zarr.json"
+    root = json.loads(path.read_text())
+    root["attributes"]["config"]["min_area"] = float("nan")
+    path.write_text(json.dumps(root))
+    with pytest.raises(HeatpoolError, match="its attributes are wrong: .* not JSON compliant"):
+        FeatureStore.open(store)
+
+
+def test_an_array_of_more_clips_than_any_number_is_refused(store: Path) -> None:
+    path = store / "zarr.json"
+    root = json.loads(path.read_text())
+    root["consolidated_metadata"]["metadata"]["pooled"]["shape"][0] = 10**400
+    path.write_text(json.dumps(root))
+    with pytest.raises(HeatpoolError, match=r"a\.zarr: damaged, shard 0: cannot decode pooled"):
+        FeatureStore.open(store).read(range(CLIPS), ("pooled",))
+
+
 @pytest.mark.parametrize("name", [name for name in FEATURE_NAMES if name != "mask"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_features_that_are_no_finite_numbers_are_refused(store: Path, name: str, value: float) -> None:
