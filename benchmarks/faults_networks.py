@@ -24,7 +24,7 @@ def networks() -> Iterator[Case]:
     )
     words = f"extract {{in}}/clips.csv {{out}}/s.zarr {onnx_words} --limit 2 --weights {{out}}/n.onnx"
     for says, codes, make in (
-        ("a heatmap output without a shape", (0, 1), lambda: _pose(declare=False)),
+        ("a heatmap output without a shape", (0,), lambda: _pose(declare=False)),
         ("an output of texts", (1,), lambda: _cast("texts", TensorProto.STRING)),
         ("an output of truth values", (1,), lambda: _cast("truths", TensorProto.BOOL)),
         ("SimCC vectors of unequal joints", (1,), _unequal),
