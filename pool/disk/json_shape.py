@@ -30,7 +30,8 @@ def check_json(value: Any, shape: Shape, where: str = "it") -> None:
     """
     if isinstance(shape, type):
         kinds = (int, float) if shape is float else (shape,)
-        if not isinstance(value, kinds) or (isinstance(value, bool) and shape is not bool):
+        wrong = not isinstance(value, kinds) or (isinstance(value, bool) and shape is not bool)
+        if wrong or (isinstance(value, int) and abs(value) >= 2**63):  # no float takes a number of any length
             raise ValueError(f"expected {_CALLED[shape]} in {where}, got {shorten(value)}")
     elif isinstance(shape, Mapping):
         check_json(value, dict, where)

@@ -18,7 +18,7 @@ SHAPE: Shape = {
     "value",
     [
         {"name": "", "sizes": [], "rates": {}},
-        {"name": "a", "sizes": [1, 2**70], "rates": {"b": 1, "c": 0.5}, "else": None},
+        {"name": "a", "sizes": [1, 2**62], "rates": {"b": 1, "c": 0.5}, "else": None},
         {"name": "a", "sizes": [], "rates": {}, "xy": [1, 0.5]},
         {"name": "a", "sizes": [0], "rates": {}, "made": {"by": [{"on": True}, {"on": False, "x": 1}]}},
     ],
@@ -34,6 +34,8 @@ def test_what_has_the_shape_passes(value: Any) -> None:
         ({"name": None}, "expected a text in name, got None"),
         ({"sizes": 3}, "expected a list in sizes, got 3"),
         ({"sizes": [1, 1.5]}, r"expected a whole number in sizes\[1\], got 1.5"),
+        ({"sizes": [10**400]}, r"expected a whole number in sizes\[0\], got 1000"),
+        ({"rates": {"b": -(10**400)}}, "expected a number in rates.b, got -1000"),
         ({"sizes": [True]}, r"expected a whole number in sizes\[0\], got True"),
         ({"rates": []}, r"expected an object in rates, got \[\]"),
         ({"rates": {"b": "1"}}, "expected a number in rates.b, got '1'"),

@@ -115,6 +115,7 @@ def test_two_people_in_frames_of_none_to_three_boxes(make_video: VideoMaker, bat
 # Seen in slots 1 and 2, as a share of the largest published value: 6.0e-7 and 6.0e-7 with trained statistics,
 # 6.8e-6 and 6.9e-6 with each crop's own.
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # minutes of two cores
 @pytest.mark.skipif(not VIDEO.is_file(), reason="no ../shared")
 @pytest.mark.parametrize("batchnorm", ["eval", "published"])
 def test_an_ntu_clip_of_two_people_with_missed_detections(batchnorm: BatchNorm) -> None:
