@@ -62,10 +62,16 @@ class Outcome:
         last = last.replace(f"{folder}/", "").replace("|", "\\|")
         last = last.partition(": ")[2] or last
         more = f" (and {len(self.errors) - 1} lines)" if len(self.errors) > 1 else ""
-        short = (word if len(word) <= 60 else f"{word[:20]}…{word[-20:]}" for word in last.split())
-        line = textwrap.shorten(" ".join(short), 120, placeholder=" …")
+        line = textwrap.shorten(" ".join(map(_short, last.split())), 120, placeholder=" …")
         code = "ended" if self.code is None else self.code
         return f"{code} | {line}{more} | {self.peak_mb:.0f} | {self.seconds:.1f}"
+
+
+def _short(word: str) -> str:
+    """A word of a line, of a path elsewhere on this machine its last part, for a page that anybody reads."""
+    if word.startswith("/") and not word.startswith("/dev/"):
+        return f"…/{word.rpartition('/')[2]}"
+    return word if len(word) <= 60 else f"{word[:20]}…{word[-20:]}"
 
 
 def run(
